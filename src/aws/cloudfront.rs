@@ -1,0 +1,168 @@
+//! CloudFront: asks for an invalidation, and is the one place that knows what its errors mean.
+//!
+//! Some errors are in no model and no SDK type (`Throttling`, `ServiceUnavailable`,
+//! `InvalidationBatchAlreadyExists`), one code means two things (`InvalidArgument`: a bad path, or a caller reference
+//! used before), and a refusal may come without any code. So errors are told apart by code, message and HTTP status,
+//! here and nowhere else.
+
+use aws_sdk_cloudfront::config::http::HttpResponse;
+use aws_sdk_cloudfront::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
+use aws_types::SdkConfig;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Account, chain, said};
+use crate::distribution::DistributionId;
+use crate::failure::{Cause, Failure};
+use crate::outcome::Submitted;
+use crate::plan::Batch;
+
+/// A client of CloudFront.
+#[derive(Clone, Debug)]
+pub struct CloudFront {
+    client: aws_sdk_cloudfront::Client,
+}
+
+impl CloudFront {
+    /// Creates a client; nothing is sent.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self {
+            client: aws_sdk_cloudfront::Client::new(sdk),
+        }
+    }
+
+    /// Creates the invalidation, or finds the one that was created under the same reference.
+    ///
+    /// `account` is named in the advice where a permission is missing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`], at the latest at `deadline`.
+    pub async fn create(
+        &self,
+        batch: &Batch,
+        account: &Account,
+        deadline: Instant,
+    ) -> Result<Submitted, Failure> {
+        let distribution = &batch.distribution;
+        let request = self
+            .client
+            .create_invalidation()
+            .distribution_id(distribution.as_str())
+            .invalidation_batch(
+                on_the_wire(batch).map_err(|error| unavailable(distribution, &chain(&error)))?,
+            );
+        let answer = timeout_at(deadline, request.send()).await.map_err(|_| {
+            unavailable(distribution, "no answer before the function's time was up")
+        })?;
+        match answer {
+            Ok(output) => match output.invalidation() {
+                Some(invalidation) => Ok(Submitted {
+                    id: Some(invalidation.id().to_owned()),
+                }),
+                None => Err(unavailable(
+                    distribution,
+                    "the answer holds no invalidation",
+                )),
+            },
+            Err(error) => match meaning(&error) {
+                Meaning::SubmittedBefore => Ok(Submitted { id: None }),
+                Meaning::Failed(cause) => Err(explain(cause, &error, distribution, account)),
+            },
+        }
+    }
+}
+
+fn on_the_wire(batch: &Batch) -> Result<InvalidationBatch, BuildError> {
+    let items = batch
+        .paths
+        .iter()
+        .map(|path| path.as_str().to_owned())
+        .collect();
+    // A batch of more than i32::MAX paths is refused long before by its size.
+    let quantity = i32::try_from(batch.paths.len()).unwrap_or(i32::MAX);
+    let paths = Paths::builder()
+        .quantity(quantity)
+        .set_items(Some(items))
+        .build()?;
+    InvalidationBatch::builder()
+        .paths(paths)
+        .caller_reference(batch.reference.as_str())
+        .build()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    SubmittedBefore,
+    Failed(Cause),
+}
+
+/// Tells what an error of CreateInvalidation means.
+///
+/// Codes: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html>; the caller
+/// reference's message and the codes beyond that page were seen on the live service.
+fn meaning<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Meaning {
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    let message = error.message().unwrap_or_default().to_lowercase();
+    Meaning::Failed(match (error.code().unwrap_or_default(), status) {
+        ("InvalidationBatchAlreadyExists", _) => return Meaning::SubmittedBefore,
+        ("InvalidArgument", _) if message.contains("caller reference that was used") => {
+            return Meaning::SubmittedBefore;
+        }
+        (
+            "TooManyInvalidationsInProgress"
+            | "Throttling"
+            | "ThrottlingException"
+            | "TooManyRequestsException",
+            _,
+        )
+        | (_, Some(429 | 503)) => Cause::Busy,
+        // Credentials that ran out are renewed with the next environment.
+        ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => Cause::Unavailable,
+        (_, Some(401 | 403)) => Cause::Permission,
+        (_, Some(400..=499)) => Cause::Mistake,
+        _ if matches!(error, SdkError::ConstructionFailure(_)) => Cause::Mistake,
+        _ => Cause::Unavailable,
+    })
+}
+
+fn explain<E>(
+    cause: Cause,
+    error: &SdkError<E, HttpResponse>,
+    distribution: &DistributionId,
+    account: &Account,
+) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let said = said(error);
+    match (cause, error.code()) {
+        (Cause::Permission, _) => Failure::missing_permission(
+            "cloudfront:CreateInvalidation",
+            &account.distribution_arn(distribution),
+        ),
+        (Cause::Mistake, Some("NoSuchDistribution")) => Failure::mistake(format!(
+            "distribution {distribution} does not exist in this account: correct DISTRIBUTION_ID or the action's \
+             UserParameters"
+        )),
+        (Cause::Mistake, _) => Failure::mistake(format!(
+            "CloudFront refuses to invalidate {distribution}: {said}"
+        )),
+        (Cause::Busy, _) => Failure {
+            cause,
+            message: format!(
+                "CloudFront is busy with earlier invalidations and takes none for {distribution} now ({said}): try \
+                 again in a minute"
+            ),
+        },
+        _ => unavailable(distribution, &said),
+    }
+}
+
+fn unavailable(distribution: &DistributionId, said: &str) -> Failure {
+    Failure::unavailable(format!(
+        "CloudFront did not confirm an invalidation of {distribution} ({said}): try again"
+    ))
+}

@@ -1,0 +1,37 @@
+//! Keeps what CloudFront serves as fresh as its origin.
+//!
+//! One way runs through the program, and every caller takes it:
+//!
+//! ```text
+//!  bytes ──▶ Trigger ──▶ objects or paths ──▶ Batch ──▶ CloudFront ──▶ Outcome ──▶ answer to the caller
+//!         who called?                        fewest     the only       what was     job result, or the
+//!                                            paths      effect         done, why    function's own
+//! ```
+//!
+//! The first arrows are pure: bytes in, values out, no clock, no environment, no SDK. The last two touch the world.
+//!
+//! | room | lives there |
+//! |---|---|
+//! | [`path`] | `InvalidationPath`: checked and encoded once, from an object's key or a person's words |
+//! | [`distribution`] | `DistributionId` |
+//! | [`plan`] | `Batch`, `CallerReference` |
+//! | [`failure`] | `Failure`: what went wrong, whose turn it is, the remedy |
+//! | [`outcome`] | `Outcome`: what was asked, what came of it |
+//! | [`trigger`] | `Trigger`: who called, one file a caller |
+//! | [`settings`] | `Settings` from the environment |
+//! | [`invocation`] | `Invocation`: how long the work may take |
+//! | [`aws`] | the only rooms that name an SDK |
+//! | [`flow`] | the one way |
+//! | [`log`] | the log lines |
+
+pub mod aws;
+pub mod distribution;
+pub mod failure;
+pub mod flow;
+pub mod invocation;
+pub mod log;
+pub mod outcome;
+pub mod path;
+pub mod plan;
+pub mod settings;
+pub mod trigger;

@@ -1,0 +1,240 @@
+//! Log lines as Lambda wants them: one JSON object each, with `timestamp`, `level`, `requestId`, `message` and the
+//! values as fields of their own.
+//!
+//! Lambda's log level filter takes a line without a valid RFC 3339 `timestamp` or `level` for INFO, so that a filter
+//! at WARN would drop our errors; the subscriber of `lambda_runtime` writes no timestamp and hides the request id in a
+//! span. Our own lines follow `AWS_LAMBDA_LOG_LEVEL`. Of the libraries only warnings are let through: at finer levels
+//! the SDK prints requests with their session token.
+//!
+//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The field of an invocation's span that every line in it repeats.
+const REQUEST_ID: &str = "requestId";
+
+/// Opens the span of an invocation; lines within carry the request id.
+///
+/// It is of level ERROR so that no level setting removes the id.
+pub fn invocation_span(request_id: &str) -> tracing::Span {
+    tracing::error_span!("invocation", requestId = request_id)
+}
+
+/// Reads a level as Lambda writes it; INFO where there is none or an unknown one.
+pub fn level(text: Option<&str>) -> LevelFilter {
+    match text.unwrap_or_default().to_ascii_uppercase().as_str() {
+        "TRACE" => LevelFilter::TRACE,
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" => LevelFilter::WARN,
+        "ERROR" | "FATAL" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+/// Creates a subscriber that hands each line, without its line break, to `write`.
+pub fn subscriber(
+    level: LevelFilter,
+    write: impl Fn(&str) + Send + Sync + 'static,
+) -> impl Subscriber + Send + Sync {
+    let filter = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_default(level.min(LevelFilter::WARN))
+        // It repeats the handler's error, which is logged already.
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
+    tracing_subscriber::registry().with(JsonLines { write }.with_filter(filter))
+}
+
+/// Makes a panic one line of the log.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(
+            place,
+            "panicked: {}",
+            panic.payload_as_str().unwrap_or("no message")
+        );
+    }));
+}
+
+struct JsonLines<W> {
+    write: W,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a Value>,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
+}
+
+impl<S, W> Layer<S> for JsonLines<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(&str) + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let (Some(span), Some(request_id)) = (context.span(id), fields.0.remove(REQUEST_ID)) {
+            span.extensions_mut().insert(RequestId(request_id));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let spans = context.event_scope(event).into_iter().flatten();
+        let request_id = spans
+            .filter_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()))
+            .next();
+        let line = Line {
+            timestamp: DateTime::<Utc>::from(std::time::SystemTime::now())
+                .to_rfc3339_opts(SecondsFormat::Millis, true),
+            level: event.metadata().level().as_str(),
+            request_id: request_id.as_ref(),
+            fields: &fields.0,
+        };
+        if let Ok(line) = serde_json::to_string(&line) {
+            (self.write)(&line);
+        }
+    }
+}
+
+struct RequestId(Value);
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn lines(level: LevelFilter, log: impl FnOnce()) -> Vec<Map<String, Value>> {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let write = move |line: &str| {
+            sink.lock()
+                .expect("a lock")
+                .push(serde_json::from_str(line).expect("JSON"))
+        };
+        tracing::subscriber::with_default(subscriber(level, write), log);
+        let lines = lines.lock().expect("a lock");
+        lines.clone()
+    }
+
+    #[test]
+    fn writes_a_line_with_timestamp_level_request_id_and_fields() {
+        let mut lines = lines(LevelFilter::INFO, || {
+            invocation_span("8f5c").in_scope(|| {
+                let missing: Option<&str> = None;
+                tracing::info!(paths = 2, job = %"j-1", fresh = true, missing, "done \"well\"");
+            });
+            tracing::warn!("outside");
+        });
+        let timestamps: Vec<_> = lines
+            .iter_mut()
+            .filter_map(|line| line.remove("timestamp"))
+            .collect();
+        for timestamp in &timestamps {
+            let text = timestamp.as_str().expect("a text");
+            assert!(
+                DateTime::parse_from_rfc3339(text).is_ok() && text.ends_with('Z'),
+                "{text}"
+            );
+        }
+        assert_eq!(timestamps.len(), 2);
+        assert_eq!(
+            Value::from(lines.into_iter().map(Value::from).collect::<Vec<_>>()),
+            serde_json::json!([
+                {
+                    "level": "INFO", "requestId": "8f5c", "message": "done \"well\"",
+                    "paths": 2, "job": "j-1", "fresh": true,
+                },
+                {"level": "WARN", "message": "outside"},
+            ])
+        );
+    }
+
+    #[test]
+    fn follows_the_level_and_keeps_the_request_id_at_each() {
+        let lines = lines(level(Some("error")), || {
+            invocation_span("8f5c").in_scope(|| {
+                tracing::warn!("dropped");
+                tracing::error!("kept");
+            });
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["requestId"], "8f5c");
+        for (text, expected) in [
+            (None, LevelFilter::INFO),
+            (Some("DEBUG"), LevelFilter::DEBUG),
+            (Some("TRACE"), LevelFilter::TRACE),
+            (Some("WARN"), LevelFilter::WARN),
+            (Some("FATAL"), LevelFilter::ERROR),
+            (Some("loud"), LevelFilter::INFO),
+        ] {
+            assert_eq!(level(text), expected);
+        }
+    }
+
+    #[test]
+    fn lets_only_warnings_of_libraries_through_at_every_level() {
+        let lines = lines(LevelFilter::TRACE, || {
+            tracing::debug!(target: "aws_smithy_runtime", "request with a session token");
+            tracing::trace!(target: "aws_sigv4", "signing");
+            tracing::error!(target: "lambda_runtime::layers::panic", "said before");
+            tracing::warn!(target: "aws_smithy_runtime", "kept");
+            tracing::trace!("ours");
+        });
+        let messages: Vec<_> = lines.iter().map(|line| line["message"].clone()).collect();
+        assert_eq!(messages, ["kept", "ours"]);
+    }
+}

@@ -1,0 +1,388 @@
+//! The rules of a path as tables: what is sent for a key, what is made of a person's words, what covers what.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use proptest::prelude::*;
+
+use super::*;
+
+fn path(text: &str) -> InvalidationPath {
+    InvalidationPath::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn sent_for(key: &str) -> Vec<String> {
+    InvalidationPath::from_object_key(key)
+        .into_iter()
+        .map(|path| path.0)
+        .collect()
+}
+
+#[test]
+fn sends_a_key_as_the_path_that_viewers_request() {
+    for (key, paths) in [
+        ("index.html", vec!["/index.html"]),
+        ("blog/index.html", vec!["/blog/index.html"]),
+        ("dir/", vec!["/dir/"]),
+        ("/leading//double.html", vec!["//leading//double.html"]),
+        ("..hidden/...", vec!["/..hidden/..."]),
+        ("café/日本.html", vec!["/caf%C3%A9/%E6%97%A5%E6%9C%AC.html"]),
+        // S3 keys are decoded once: a percent sign that is left is part of the name.
+        ("100%.html", vec!["/100%25.html"]),
+        ("100%25.html", vec!["/100%2525.html"]),
+        (
+            "issue #4.html",
+            vec!["/issue%20%234.html", "/issue+%234.html"],
+        ),
+        (r#"a"b<c>d{e}f`g\h"#, vec!["/a%22b%3Cc%3Ed%7Be%7Df%60g%5Ch"]),
+        ("my page.html", vec!["/my%20page.html", "/my+page.html"]),
+        ("icon@2x.png", vec!["/icon@2x.png", "/icon%402x.png"]),
+        (
+            "photo (1).jpg",
+            vec![
+                "/photo%20(1).jpg",
+                "/photo+(1).jpg",
+                "/photo%20%281%29.jpg",
+                "/photo+%281%29.jpg",
+            ],
+        ),
+    ] {
+        assert_eq!(sent_for(key), paths, "{key}");
+    }
+}
+
+#[test]
+fn ends_in_a_wildcard_before_a_character_whose_spelling_is_contested() {
+    for (key, wildcard) in [
+        ("a+b.html", "/a*"),
+        ("runtime~main.js", "/runtime*"),
+        ("a*b.html", "/a*"),
+        ("what?.html", "/what*"),
+        ("a[1].html", "/a*"),
+        ("a|b", "/a*"),
+        ("a^b", "/a*"),
+        ("tab\there", "/tab*"),
+        ("dir/../secret", "/dir/*"),
+        ("dir/./x", "/dir/*"),
+        ("é~", "/%C3%A9*"),
+        // The wildcard itself must cover every spelling of what stands before the cut.
+        ("my page~1.html", "/my*"),
+        ("a@b~", "/a*"),
+        ("~", "/*"),
+        ("", "/*"),
+    ] {
+        assert_eq!(sent_for(key), [wildcard], "{key}");
+    }
+}
+
+#[test]
+fn cuts_a_key_that_is_too_long_between_characters() {
+    let key = "é".repeat(2_000);
+    let sent = sent_for(&key);
+    assert_eq!(sent, [format!("/{}*", "%C3%A9".repeat(666))]);
+    assert!(sent[0].len() <= MAX_PATH_CHARACTERS);
+}
+
+#[test]
+fn reads_a_path_as_a_person_writes_it() {
+    for (text, expected) in [
+        ("/*", "/*"),
+        ("/", "/"),
+        ("index.html", "/index.html"),
+        ("/blog/*", "/blog/*"),
+        ("  /a.html \r\n", "/a.html"),
+        ("/a?b=1", "/a?b=1"),
+        ("?b=1", "/?b=1"),
+        ("/a?b=1*", "/a?b=1*"),
+        ("/a?b=c?d", "/a?b=c?d"),
+        ("https://www.example.com/a/b.html", "/a/b.html"),
+        ("HTTP://example.com", "/"),
+        ("https://example.com?x=1", "/?x=1"),
+        ("https://example.com/a?b=1#part", "/a?b=1"),
+        ("https://example.com/*", "/*"),
+        ("/go?to=https://example.com/", "/go?to=https://example.com/"),
+        ("#product:42", "#product:42"),
+        ("#Blog", "#Blog"),
+        ("/café.html", "/caf%C3%A9.html"),
+        ("/caf%C3%A9.html", "/caf%C3%A9.html"),
+        ("/caf%c3%a9.html", "/caf%c3%a9.html"),
+        ("/my%20page.html", "/my%20page.html"),
+        ("/my+page.html", "/my+page.html"),
+        ("/100%.html", "/100%25.html"),
+        ("/100%25.html", "/100%25.html"),
+        ("/5%zz", "/5%25zz"),
+        ("/a@2x,b(1).png", "/a@2x,b(1).png"),
+        // Contested spellings: more rather than less.
+        ("/my page.html", "/my*"),
+        ("/runtime~main.js", "/runtime*"),
+        ("/runtime%7Emain.js", "/runtime*"),
+        ("/a%2Ab", "/a*"),
+        ("/a%2Bb", "/a*"),
+        ("/a[1].html", "/a*"),
+        ("/%61bout.html", "/*"),
+        ("/{a}?b={c}", "/%7Ba%7D?b=*"),
+        ("/a?b='c'", "/a?b=*"),
+    ] {
+        assert_eq!(path(text).as_str(), expected, "{text}");
+    }
+}
+
+#[test]
+fn refuses_what_no_viewer_requests_and_says_what_to_write() {
+    for (text, message) in [
+        ("", "the path is empty: write /* for everything"),
+        (" \r\n", "the path is empty: write /* for everything"),
+        (
+            "/a*/b",
+            r#""/a*/b" has a * before its end: CloudFront takes it as the last character only"#,
+        ),
+        (
+            "/**",
+            r#""/**" has a * before its end: CloudFront takes it as the last character only"#,
+        ),
+        (
+            "/a#b",
+            r##""/a#b" has a # in it: leave the fragment out, or write %23 for a # in a file's name"##,
+        ),
+        (
+            r"blog\index.html",
+            r#""/blog\\index.html" has a \ in it: write / between folders, or %5C for a \ in a file's name"#,
+        ),
+        (
+            "/a\n/b",
+            r#""/a\n/b" has a control character in it: write one path a line"#,
+        ),
+        (
+            "/a/../b",
+            r#""/a/../b" has a . or .. segment, which browsers resolve: write the path that it leads to"#,
+        ),
+        (
+            "s3://bucket/key",
+            r#""s3://bucket/key" is no http or https URL: write the path alone, such as /a.html"#,
+        ),
+        (
+            "#a,b",
+            r##""#a,b" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+        ),
+        (
+            "#a*",
+            r##""#a*" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+        ),
+        (
+            "#",
+            r##""#" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+        ),
+    ] {
+        let error = InvalidationPath::parse(text).expect_err(text);
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn takes_4000_characters_and_a_tag_of_256_and_no_more() {
+    assert_eq!(
+        path(&format!("/{}", "a".repeat(3_999))).as_str().len(),
+        4_000
+    );
+    let error = InvalidationPath::parse(&format!("/{}", "é".repeat(667)));
+    assert_eq!(error, Err(PathError::TooLong(4_003)));
+    assert_eq!(
+        PathError::TooLong(4_003).to_string(),
+        "the path has 4003 characters once encoded, of at most 4000: end it earlier with a *"
+    );
+    assert_eq!(path(&format!("#{}", "t".repeat(256))).as_str().len(), 257);
+    let tag = format!("#{}", "t".repeat(257));
+    assert_eq!(InvalidationPath::parse(&tag), Err(PathError::Tag(tag)));
+}
+
+#[test]
+fn covers_what_it_surely_invalidates() {
+    for (wide, narrow, expected) in [
+        ("/*", "/", true),
+        ("/*", "/a/b", true),
+        ("/*", "/a*", true),
+        ("/*", "#tag", true),
+        ("/", "/*", false),
+        ("/", "/index.html", false),
+        ("/a", "/a", true),
+        ("/a", "/a?b=1", false),
+        ("/a*", "/a", true),
+        ("/a*", "/a?b=1", true),
+        ("/a*", "/a*", true),
+        ("/a*", "/ab*", true),
+        ("/ab*", "/a*", false),
+        // Meant, or not: the prefix does not end at a word.
+        ("/tokio*", "/tokio-utils", true),
+        ("/dir/*", "/dir/a", true),
+        ("/dir/*", "/dir/*", true),
+        ("/dir/*", "/dir*", false),
+        ("/dir*", "/dir/*", true),
+        ("/dir/*", "/dir", false),
+        // Seen not to be cleared, whatever the documentation says.
+        ("/dir/*", "/dir/", false),
+        ("/dir/*", "/dir/?a=1", false),
+        ("/dir*", "/dir/", true),
+        ("/A*", "/a", false),
+        ("#tag", "#TAG", true),
+        ("#tag", "#tags", false),
+        ("#tag", "/tag", false),
+        ("/a*", "#a", false),
+    ] {
+        assert_eq!(
+            path(wide).covers(&path(narrow)),
+            expected,
+            "{wide} {narrow}"
+        );
+    }
+}
+
+/// What an S3 client makes of a key: all but letters, digits and `-_.~/` encoded.
+fn as_s3_clients_spell(key: &str) -> String {
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'/');
+    format!("/{}", utf8_percent_encode(key, UNRESERVED))
+}
+
+/// What a browser sends for a link to the key, or nothing where no link leads to this object.
+fn as_browsers_spell(key: &str) -> Option<String> {
+    let mut url = url::Url::parse("https://www.example.com/").ok()?;
+    // A link's author must encode what would end the path or start a triple; the rest is the browser's.
+    let link: String = key
+        .chars()
+        .flat_map(|c| match c {
+            '%' => "%25".chars().collect::<Vec<_>>(),
+            '?' => "%3F".chars().collect(),
+            '#' => "%23".chars().collect(),
+            '\\' => "%5C".chars().collect(),
+            c if c.is_ascii_control() => format!("%{:02X}", c as u32).chars().collect(),
+            c => vec![c],
+        })
+        .collect();
+    url.set_path(&link);
+    let reached = percent_decode_str(&url.path()[1..]).decode_utf8().ok()?;
+    (reached == key).then(|| url.path().to_owned())
+}
+
+fn assert_covers_every_spelling(key: &str) {
+    let sent = InvalidationPath::from_object_key(key);
+    let spellings = [Some(as_s3_clients_spell(key)), as_browsers_spell(key)];
+    for spelling in spellings.into_iter().flatten() {
+        let requested = InvalidationPath(spelling);
+        assert!(
+            sent.iter().any(|path| path.covers(&requested)),
+            "{key:?}: {requested} is not among {sent:?}"
+        );
+    }
+    for path in &sent {
+        assert!(path.as_str().len() <= MAX_PATH_CHARACTERS);
+        assert!(
+            path.as_str().bytes().all(|byte| byte.is_ascii_graphic()),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn covers_every_spelling_of_a_hundred_odd_keys() {
+    let mut keys: Vec<String> = (' '..='\u{7f}')
+        .map(|c| format!("dir/a{c}b.html"))
+        .collect();
+    keys.extend((' '..='\u{7f}').map(|c| format!("{c}")));
+    keys.extend(
+        [
+            "index.html",
+            "a b+c.html",
+            "photo (1).jpg",
+            "photo (2) [draft].jpg",
+            "C++ & C#.html",
+            "100% sure?.html",
+            "50%off.html",
+            "%41.html",
+            "%2e%2e/x",
+            "wp-content/uploads/résumé.pdf",
+            "e\u{301}.html",
+            "日本/語 版.html",
+            "emoji/🦀.svg",
+            "rtl/\u{5e9}\u{5dc}.html",
+            "zero\u{200b}width",
+            "nbsp\u{a0}x",
+            "\u{feff}bom",
+            "a//b",
+            "//a",
+            "/",
+            "a/",
+            "a/.",
+            "a/..",
+            "./a",
+            "../a",
+            "a/../b",
+            "...",
+            ".well-known/x",
+            " leading",
+            "trailing ",
+            "trailing.",
+            "tab\tx",
+            "line\nx",
+            "cr\rx",
+            "nul\0x",
+            "del\u{7f}x",
+            "node_modules/@scope/pkg/a.js",
+            "runtime~main.3f2a.js",
+            "a=b&c=d;e:f,g",
+            "it's.html",
+            "$RECYCLE.BIN/x",
+            "Foo$Bar.html",
+            "q?x=1",
+            "frag#ment",
+            "star*",
+            "back\\slash",
+            "pipe|d",
+            "caret^",
+            "{{template}}",
+            "<tag>",
+            "\"quoted\"",
+            "`tick`",
+        ]
+        .map(String::from),
+    );
+    assert!(keys.len() > 200);
+    for key in keys {
+        assert_covers_every_spelling(&key);
+    }
+}
+
+proptest! {
+    #[test]
+    fn decoding_the_path_of_a_key_gives_the_key_or_a_wildcard_over_it(key in "\\PC{1,40}|[ -~é/]{1,40}") {
+        let sent = InvalidationPath::from_object_key(&key);
+        let first = percent_decode_str(sent[0].as_str()).decode_utf8().unwrap().into_owned();
+        let expected = format!("/{key}");
+        match first.strip_suffix('*') {
+            Some(prefix) => prop_assert!(expected.starts_with(prefix)),
+            None => prop_assert_eq!(first, expected),
+        }
+        assert_covers_every_spelling(&key);
+    }
+
+    #[test]
+    fn parsing_is_idempotent(text in "\\PC{0,40}|[ -~é]{0,40}|/[a-z%0-9A-F~ ]{0,20}") {
+        if let Ok(parsed) = InvalidationPath::parse(&text) {
+            prop_assert_eq!(InvalidationPath::parse(parsed.as_str()), Ok(parsed));
+        }
+    }
+
+    #[test]
+    fn covering_is_transitive(
+        a in "/[ab/?]{0,4}\\*?", b in "/[ab/?]{0,4}\\*?", c in "/[ab/?]{0,4}\\*?"
+    ) {
+        let [a, b, c] = [a, b, c].map(InvalidationPath);
+        prop_assert!(a.covers(&a));
+        if a.covers(&b) && b.covers(&c) {
+            // The one exception is the contested bare directory, which is refused and so errs on the safe side.
+            let bare = a.0.strip_suffix('*').is_some_and(|prefix| c.0.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('?')));
+            prop_assert!(a.covers(&c) || bare);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `Batch`: the paths of one invalidation, and the reference by which CloudFront knows it again.
+//!
+//! A retry must find the invalidation that exists and a later change must make a new one, so a [`CallerReference`] is
+//! derived from the event's identity, the distribution and the sorted paths, and from nothing else: no clock (two
+//! batches of one second would collide) and no chance (a retry would pay twice).
+
+use std::fmt;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::distribution::DistributionId;
+use crate::path::InvalidationPath;
+
+/// What one CreateInvalidation call asks of one distribution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    /// The distribution that is asked.
+    pub distribution: DistributionId,
+    /// Sorted, without a path that another one covers.
+    pub paths: Vec<InvalidationPath>,
+    /// The same for the same event, distribution and paths.
+    pub reference: CallerReference,
+}
+
+impl Batch {
+    /// Plans the invalidation of `paths` on one distribution for the event with this identity.
+    pub fn new(event: &str, distribution: DistributionId, paths: &[InvalidationPath]) -> Self {
+        let paths = without_covered(paths);
+        let reference = CallerReference::new(event, &distribution, &paths);
+        Self {
+            distribution,
+            paths,
+            reference,
+        }
+    }
+}
+
+/// Returns the paths sorted, without those that another one covers and that would be billed for nothing.
+fn without_covered(paths: &[InvalidationPath]) -> Vec<InvalidationPath> {
+    let mut kept: Vec<InvalidationPath> = Vec::with_capacity(paths.len());
+    for path in paths {
+        if !kept.iter().any(|other| other.covers(path)) {
+            kept.retain(|other| !path.covers(other));
+            kept.push(path.clone());
+        }
+    }
+    kept.sort();
+    kept
+}
+
+/// The name of a request in CloudFront's memory: asked again, it answers with the invalidation that exists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct CallerReference(String);
+
+/// The most characters of a reference; [Terraform documents it](https://registry.terraform.io/providers/hashicorp/aws/latest/docs/actions/cloudfront_create_invalidation),
+/// AWS does not.
+pub const MAX_CALLER_REFERENCE_CHARACTERS: usize = 128;
+
+impl CallerReference {
+    /// Derives the reference from the event's identity, the distribution and the sorted paths.
+    fn new(event: &str, distribution: &DistributionId, paths: &[InvalidationPath]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [event, distribution.as_str()]
+            .into_iter()
+            .chain(paths.iter().map(InvalidationPath::as_str))
+        {
+            // The length keeps two parts from passing for one: an object's key may hold any separator.
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let hex: String = hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self(format!("cloudfront-invalidator-{hex}"))
+    }
+
+    /// Returns the text as CloudFront gets it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallerReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> DistributionId {
+        DistributionId::parse(text).expect("a distribution id")
+    }
+
+    fn batch(event: &str, distribution: &str, paths: &[&str]) -> Batch {
+        let paths: Vec<_> = paths
+            .iter()
+            .map(|path| InvalidationPath::parse(path).expect("a path"))
+            .collect();
+        Batch::new(event, id(distribution), &paths)
+    }
+
+    #[test]
+    fn sends_each_path_once_and_none_that_another_covers() {
+        for (asked, sent) in [
+            (vec!["/b", "/a", "/b"], vec!["/a", "/b"]),
+            (vec!["/a/b", "/a/*", "/a/c"], vec!["/a/*"]),
+            (vec!["/a/*", "/a/"], vec!["/a/", "/a/*"]),
+            (vec!["#Blog", "#blog", "/x"], vec!["#Blog", "/x"]),
+            (vec!["#blog", "/x", "/*"], vec!["/*"]),
+        ] {
+            let paths = batch("job 1", "E2EXAMPLE1ABC", &asked).paths;
+            assert_eq!(
+                paths
+                    .iter()
+                    .map(InvalidationPath::as_str)
+                    .collect::<Vec<_>>(),
+                sent
+            );
+        }
+    }
+
+    #[test]
+    fn gives_a_retry_the_same_reference_and_anything_else_another() {
+        let reference =
+            |event, distribution, paths: &[&str]| batch(event, distribution, paths).reference;
+        let first = reference("job 1", "E2EXAMPLE1ABC", &["/a", "/b"]);
+        assert_eq!(
+            first.as_str(),
+            "cloudfront-invalidator-8074305cfe9eec4a64326a16d9a44909a3c2eee6be4b0d748cff893645bf8198"
+        );
+        assert!(first.as_str().len() <= MAX_CALLER_REFERENCE_CHARACTERS);
+        assert_eq!(
+            reference("job 1", "E2EXAMPLE1ABC", &["/b", "/a", "/a"]),
+            first
+        );
+        assert_ne!(reference("job 2", "E2EXAMPLE1ABC", &["/a", "/b"]), first);
+        assert_ne!(reference("job 1", "E3EXAMPLE1ABC", &["/a", "/b"]), first);
+        assert_ne!(reference("job 1", "E2EXAMPLE1ABC", &["/a"]), first);
+        assert_ne!(
+            reference("job 1E2EXAMPLE1", "ABCEFGHIJ", &["/a"]),
+            reference("job 1", "E2EXAMPLE1ABCEFGHIJ", &["/a"])
+        );
+    }
+}

@@ -1,0 +1,373 @@
+//! Who called, over recorded events and over those that sank others.
+
+use serde_json::{Value, json};
+
+use super::codepipeline::JobRequest;
+use super::s3::{IgnoredEvent, ObjectChange};
+use super::*;
+use crate::distribution::DistributionId;
+use crate::path::InvalidationPath;
+
+fn recorded(text: &str) -> Trigger {
+    Trigger::parse(&serde_json::from_str(text).expect("recorded JSON")).expect("a known event")
+}
+
+fn changes(trigger: Trigger) -> Vec<ObjectChange> {
+    match trigger {
+        Trigger::Objects(notification) => {
+            assert_eq!(
+                (notification.ignored, notification.unreadable),
+                (vec![], vec![])
+            );
+            notification.changes
+        }
+        other => panic!("no notification: {other:?}"),
+    }
+}
+
+macro_rules! recorded {
+    ($name:literal) => {
+        recorded(include_str!(concat!("../../tests/events/", $name, ".json")))
+    };
+}
+
+#[test]
+fn reads_every_recorded_s3_notification() {
+    for (trigger, key, version) in [
+        (
+            recorded!("s3-direct-index"),
+            "index.html",
+            "ObjectCreated:Put 1795187872782 00000660B6BAB26863",
+        ),
+        (
+            recorded!("s3-direct-nested-index"),
+            "blog/index.html",
+            "ObjectCreated:Put 1795187885417 00000660B6BAB2686D",
+        ),
+        (
+            recorded!("s3-direct-copy"),
+            "copy.html",
+            "ObjectCreated:Copy 1795187899899 00000660B6BAB2687C",
+        ),
+        (
+            recorded!("s3-direct-index-delete"),
+            "index.html",
+            "ObjectRemoved:Delete 1795187897939 00000660B6BAB2687A",
+        ),
+        (
+            recorded!("s3-direct-spaces"),
+            "sub dir/page one.html",
+            "ObjectCreated:Put 1795187875387 00000660B6BAB26864",
+        ),
+        (
+            recorded!("s3-direct-plus"),
+            "a+b.html",
+            "ObjectCreated:Put 1795187879527 00000660B6BAB26867",
+        ),
+        (
+            recorded!("s3-direct-unicode"),
+            "ünï/日本 語.html",
+            "ObjectCreated:Put 1795187888259 00000660B6BAB26870",
+        ),
+    ] {
+        let bucket = "tiny-direct-cfn".to_owned();
+        let change = ObjectChange {
+            bucket,
+            key: key.into(),
+            version: version.into(),
+        };
+        assert_eq!(changes(trigger), [change]);
+    }
+}
+
+fn record(event_name: &str, key: &str) -> Value {
+    json!({
+        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
+        "eventTime": "2026-11-20T15:17:52.782Z", "eventName": event_name,
+        "userIdentity": {"principalId": "EXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "s3": {"bucket": {"name": "site"}, "object": {"key": key, "sequencer": "0A"}},
+    })
+}
+
+fn notification(records: Value) -> s3::Notification {
+    match Trigger::parse(&json!({ "Records": records })) {
+        Ok(Trigger::Objects(notification)) => notification,
+        other => panic!("no notification: {other:?}"),
+    }
+}
+
+fn keys(notification: &s3::Notification) -> Vec<&str> {
+    notification
+        .changes
+        .iter()
+        .map(|change| change.key.as_str())
+        .collect()
+}
+
+#[test]
+fn counts_every_record() {
+    let records = json!([
+        record("ObjectCreated:Post", "a"),
+        record("ObjectCreated:CompleteMultipartUpload", "b"),
+        record("ObjectRemoved:DeleteMarkerCreated", "c"),
+        record("LifecycleExpiration:Delete", "d"),
+        record("LifecycleExpiration:DeleteMarkerCreated", "e"),
+    ]);
+    assert_eq!(keys(&notification(records)), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn ignores_what_leaves_the_bytes_as_they_are() {
+    for name in [
+        "ObjectTagging:Put",
+        "ObjectAcl:Put",
+        "ObjectRestore:Completed",
+        "ObjectAnnotation:Put",
+    ] {
+        let notification = notification(json!([record(name, "a+b")]));
+        assert_eq!(
+            notification.ignored,
+            [IgnoredEvent {
+                name: name.into(),
+                key: "a+b".into()
+            }]
+        );
+        assert_eq!(
+            (notification.changes, notification.unreadable),
+            (vec![], vec![])
+        );
+    }
+}
+
+#[test]
+fn decodes_a_key_once() {
+    for (encoded, key) in [
+        ("100%25.html", "100%.html"),
+        ("100%2525.html", "100%25.html"),
+        ("a+b%2Bc.html", "a b+c.html"),
+        ("caf%C3%A9.html", "café.html"),
+        ("plain.html", "plain.html"),
+    ] {
+        assert_eq!(
+            keys(&notification(json!([record("ObjectCreated:Put", encoded)]))),
+            [key]
+        );
+    }
+}
+
+#[test]
+fn loses_no_other_record_to_an_unreadable_one() {
+    let mut without_bucket = record("ObjectCreated:Put", "b");
+    without_bucket["s3"]["bucket"] = json!({});
+    let mut from_elsewhere = record("ObjectCreated:Put", "c");
+    from_elsewhere["eventSource"] = json!("aws:sqs");
+    let notification = notification(json!([
+        record("ObjectCreated:Put", "a"),
+        without_bucket,
+        from_elsewhere,
+        {"eventSource": "aws:s3"},
+        record("ObjectCreated:Put", "%FF"),
+        record("ObjectCreated:Put", "z"),
+    ]));
+    assert_eq!(keys(&notification), ["a", "z"]);
+    let reasons: Vec<_> = notification
+        .unreadable
+        .iter()
+        .map(|failure| failure.message.as_str())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "Records[1]: s3.bucket.name is missing",
+            "Records[2]: eventSource is not \"aws:s3\" as the first record's is",
+            "Records[3]: missing field `eventTime`",
+            "Records[4]: s3.object.key \"%FF\" is not UTF-8 once decoded",
+        ]
+    );
+}
+
+#[test]
+fn acknowledges_the_test_event_of_a_new_notification() {
+    let event = json!({
+        "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2026-11-20T15:17:25.000Z",
+        "Bucket": "site", "RequestId": "1", "HostId": "2",
+    });
+    match Trigger::parse(&event) {
+        Ok(Trigger::TestEvent { bucket }) => assert_eq!(bucket.as_deref(), Some("site")),
+        other => panic!("no test event: {other:?}"),
+    }
+}
+
+#[test]
+fn names_what_was_expected_and_the_keys_that_came() {
+    let sqs = serde_json::from_str(include_str!("../../tests/events/s3-sqs-plus.json"))
+        .expect("recorded JSON");
+    for (event, came) in [
+        (json!({}), "an empty object came"),
+        (
+            json!({"source": "aws.events", "detail": {"secret": 1}}),
+            "an object with \"detail\", \"source\" came",
+        ),
+        (json!({"Records": []}), "an object with \"Records\" came"),
+        (json!({"Records": "x"}), "an object with \"Records\" came"),
+        (
+            sqs,
+            "an object with \"Records\" came from eventSource \"aws:sqs\"",
+        ),
+        (json!(["secret"]), "a list came"),
+        (json!("secret"), "a bare value came"),
+        (json!(null), "a bare value came"),
+    ] {
+        let failure = Trigger::parse(&event).expect_err("an unknown event");
+        assert_eq!(
+            failure.message,
+            format!(
+                "unknown event: expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification \
+                 (\"Records\" with eventSource \"aws:s3\"), but {came}"
+            )
+        );
+    }
+}
+
+fn job(parameters: Option<Value>) -> codepipeline::Job {
+    let mut event = json!({"CodePipeline.job": {
+        "id": "11111111-abcd", "accountId": "111122223333",
+        "data": {"actionConfiguration": {"configuration": {"FunctionName": "f"}}},
+    }});
+    if let Some(parameters) = parameters {
+        event["CodePipeline.job"]["data"]["actionConfiguration"]["configuration"]["UserParameters"] =
+            parameters;
+    }
+    match Trigger::parse(&event) {
+        Ok(Trigger::Job(job)) => job,
+        other => panic!("no job: {other:?}"),
+    }
+}
+
+fn request(distributions: &[&str], paths: &[&str]) -> JobRequest {
+    JobRequest {
+        distributions: distributions
+            .iter()
+            .map(|id| DistributionId::parse(id).expect("an id"))
+            .collect(),
+        paths: paths
+            .iter()
+            .map(|path| InvalidationPath::parse(path).expect("a path"))
+            .collect(),
+    }
+}
+
+#[test]
+fn reads_the_parameters_of_a_pipeline_action() {
+    for (parameters, expected) in [
+        (None, request(&[], &["/*"])),
+        (Some(json!(null)), request(&[], &["/*"])),
+        (Some(json!("")), request(&[], &["/*"])),
+        (Some(json!(" \n")), request(&[], &["/*"])),
+        (Some(json!("null")), request(&[], &["/*"])),
+        (Some(json!("{}")), request(&[], &["/*"])),
+        (Some(json!(r#"{"paths": null}"#)), request(&[], &["/*"])),
+        (
+            Some(json!("E2EXAMPLE1ABC")),
+            request(&["E2EXAMPLE1ABC"], &["/*"]),
+        ),
+        (
+            Some(json!(r#"{"distribution": "E2EXAMPLE1ABC"}"#)),
+            request(&["E2EXAMPLE1ABC"], &["/*"]),
+        ),
+        (
+            Some(json!(
+                r##"{"distribution": ["E2EXAMPLE1ABC", "E3EXAMPLE1ABC"], "paths": ["a", "/b/*", "#t"]}"##
+            )),
+            request(&["E2EXAMPLE1ABC", "E3EXAMPLE1ABC"], &["/a", "/b/*", "#t"]),
+        ),
+        (
+            Some(json!(r#"{"paths": "/index.html"}"#)),
+            request(&[], &["/index.html"]),
+        ),
+    ] {
+        assert_eq!(
+            job(parameters.clone()).request(),
+            Ok(expected),
+            "{parameters:?}"
+        );
+    }
+}
+
+#[test]
+fn names_the_offending_field_of_the_parameters() {
+    const EXPECTED: &str = "expected nothing, a distribution id such as E2EXAMPLE1ABC, or a JSON object such as \
+                            {\"paths\": [\"/*\"]}";
+    for (parameters, message) in [
+        (json!(7), "UserParameters: expected a text".to_owned()),
+        (json!("[]"), format!("UserParameters: {EXPECTED}")),
+        (json!("\"E2EXAMPLE1ABC\""), format!("UserParameters: {EXPECTED}")),
+        (
+            json!("/index.html"),
+            format!("UserParameters: {EXPECTED}; as JSON it is broken: expected value at line 1 column 1"),
+        ),
+        (
+            json!(r#"{"pathes": ["/x"]}"#),
+            r#"UserParameters: unknown field "pathes": the fields are "distribution" and "paths""#.to_owned(),
+        ),
+        (
+            json!(r#"{"paths": []}"#),
+            "UserParameters: paths: the list is empty: leave the field out for the default".to_owned(),
+        ),
+        (json!(r#"{"paths": {"a": 1}}"#), "UserParameters: paths: expected a text or a list of texts".to_owned()),
+        (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths: expected a list of texts".to_owned()),
+        (
+            json!(r#"{"paths": ["/a", "/b*/c"]}"#),
+            "UserParameters: paths[1]: \"/b*/c\" has a * before its end: CloudFront takes it as the last character only"
+                .to_owned(),
+        ),
+        (
+            json!(r#"{"distribution": "www.example.com"}"#),
+            "UserParameters: distribution[0]: \"www.example.com\" is no distribution id: write one such as \
+             E2EXAMPLE1ABC"
+                .to_owned(),
+        ),
+    ] {
+        let failure = job(Some(parameters)).request().expect_err("broken parameters");
+        assert_eq!(failure, Failure::mistake(message));
+    }
+}
+
+#[test]
+fn reads_the_id_of_a_job_whatever_else_is_missing_or_null() {
+    for data in [
+        json!({"id": "1"}),
+        json!({"id": "1", "data": null}),
+        json!({"id": "1", "data": {"actionConfiguration": null}}),
+        json!({"id": "1", "data": {"actionConfiguration": {"configuration": null}, "inputArtifacts": null}}),
+        json!({"id": "1", "accountId": 7, "data": {"artifactCredentials": null, "outputArtifacts": null}}),
+    ] {
+        match Trigger::parse(&json!({ "CodePipeline.job": data })) {
+            Ok(Trigger::Job(job)) => {
+                assert_eq!(job.id.as_str(), "1");
+                assert_eq!(job.request(), Ok(request(&[], &["/*"])));
+            }
+            other => panic!("no job: {other:?}"),
+        }
+    }
+    for data in [json!({}), json!(null), json!({"id": ""}), json!({"id": 7})] {
+        let failure =
+            Trigger::parse(&json!({ "CodePipeline.job": data })).expect_err("a job without an id");
+        assert_eq!(
+            failure.message,
+            "the CodePipeline job has no id, so it cannot be answered: send the event as it came"
+        );
+    }
+}
+
+#[test]
+fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
+    let event = json!({"CodePipeline.job": {"id": "1", "data": {
+        "artifactCredentials": {"accessKeyId": "AKIA-SECRET", "secretAccessKey": "SECRET", "sessionToken": "SECRET"},
+    }}});
+    let trigger = Trigger::parse(&event).expect("a job");
+    assert_eq!(
+        format!("{trigger:?}"),
+        r#"Job(Job { id: JobId("1"), parameters: None })"#
+    );
+}
