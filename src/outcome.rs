@@ -100,7 +100,8 @@ impl fmt::Display for Report {
             reference,
         } = &self.batch;
         match &self.result {
-            Err(failure) => return write!(f, "{distribution}: {failure}"),
+            // It names the distribution itself.
+            Err(failure) => return write!(f, "{failure}"),
             Ok(Submitted { id: Some(id) }) => write!(f, "{distribution}: submitted as {id}")?,
             Ok(Submitted { id: None }) => {
                 write!(f, "{distribution}: submitted before as {reference}")?

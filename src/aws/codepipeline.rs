@@ -9,6 +9,7 @@ use aws_sdk_codepipeline::config::http::HttpResponse;
 use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::chain;
@@ -70,11 +71,7 @@ impl CodePipeline {
                 request.output_variables(name, value)
             });
         let answer = timeout_at(deadline, request.send()).await;
-        delivered(
-            "PutJobSuccessResult",
-            job,
-            answer.map(|answer| answer.map(drop)),
-        )
+        delivered("PutJobSuccessResult", job, answer)
     }
 
     /// Tells the pipeline that the job failed, and why.
@@ -97,11 +94,7 @@ impl CodePipeline {
             .job_id(job.as_str())
             .failure_details(details);
         let answer = timeout_at(deadline, request.send()).await;
-        delivered(
-            "PutJobFailureResult",
-            job,
-            answer.map(|answer| answer.map(drop)),
-        )
+        delivered("PutJobFailureResult", job, answer)
     }
 }
 
@@ -156,16 +149,16 @@ fn cut(text: &str, limit: usize) -> String {
 }
 
 /// Tells whether the job has an answer now.
-fn delivered<E, T>(
+fn delivered<O, E>(
     operation: &str,
     job: &JobId,
-    answer: Result<Result<(), SdkError<E, HttpResponse>>, T>,
+    answer: Result<Result<O, SdkError<E, HttpResponse>>, Elapsed>,
 ) -> Result<Answered, Failure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let error = match answer {
-        Ok(Ok(())) => return Ok(Answered::Now),
+        Ok(Ok(_)) => return Ok(Answered::Now),
         Ok(Err(error)) => error,
         Err(_) => {
             return Err(undelivered(

@@ -1,0 +1,98 @@
+//! The stand-ins as a process, for the demo and the benchmarks.
+//!
+//! `standin [--port N] [--upstream URL] [--distribution ID]... [--no-throttle]
+//! [--completes-after SECONDS]` prints `listening on http://127.0.0.1:PORT` when it
+//! is ready, and runs until SIGTERM, SIGINT or the end of its standard input: a
+//! parent that dies, however it dies, takes the stand-in with it. Whoever starts it
+//! keeps its standard input open, therefore.
+
+#[path = "mod.rs"]
+mod standin;
+
+use std::io::{Write, stdin, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{io, thread};
+
+use standin::{Options, Standin};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+const USAGE: &str = "usage: standin [--port N] [--upstream URL] [--distribution ID]... \
+     [--no-throttle] [--completes-after SECONDS]";
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("standin: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
+        match argument.as_str() {
+            "--port" => options.port = number(&value()?)?,
+            "--upstream" => options.upstream = Some(value()?),
+            "--distribution" => options = options.with_distribution(&value()?),
+            "--no-throttle" => options.throttle = false,
+            "--completes-after" => {
+                options.completes_after = Duration::from_secs(number(&value()?)?);
+            }
+            _ => return Err(format!("unknown argument {argument}")),
+        }
+    }
+    Ok(options)
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is not a number that fits"))
+}
+
+fn run(options: Options) -> io::Result<()> {
+    let standin = Standin::bind(options)?;
+    let mut stdout = stdout();
+    writeln!(stdout, "listening on {}", standin.url())?;
+    stdout.flush()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(end_is_asked_for())
+}
+
+async fn end_is_asked_for() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = standard_input_ends() => {}
+    }
+    Ok(())
+}
+
+/// Reads on a thread of its own, which cannot be cancelled but ends with the process.
+fn standard_input_ends() -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    thread::spawn(move || {
+        let _ = io::copy(&mut stdin().lock(), &mut io::sink());
+        drop(ended);
+    });
+    end
+}
