@@ -58,11 +58,9 @@ impl Failure {
     ///
     /// `action` is an IAM action such as `cloudfront:CreateInvalidation`, `resource` an ARN or `*`.
     pub fn missing_permission(action: &str, resource: &str) -> Self {
-        let statement =
-            serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resource});
         let message = format!(
             "not allowed to call {action} on {resource}: add this statement to the policy of the function's role: \
-             {statement}"
+             {{\"Effect\":\"Allow\",\"Action\":\"{action}\",\"Resource\":\"{resource}\"}}"
         );
         Self {
             cause: Cause::Permission,

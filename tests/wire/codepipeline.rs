@@ -294,7 +294,7 @@ async fn names_why_an_answer_was_not_delivered() {
             Cause::Permission,
             "the answer to job JOB was not delivered: not allowed to call codepipeline:PutJobSuccessResult on *: add \
              this statement to the policy of the function's role: \
-             {\"Action\":\"codepipeline:PutJobSuccessResult\",\"Effect\":\"Allow\",\"Resource\":\"*\"}",
+             {\"Effect\":\"Allow\",\"Action\":\"codepipeline:PutJobSuccessResult\",\"Resource\":\"*\"}",
         ),
         (
             Fault::JobNotFoundException,

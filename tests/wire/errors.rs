@@ -26,7 +26,7 @@ async fn tells_the_pipeline_what_each_error_means() {
     };
     let denied = "not allowed to call cloudfront:CreateInvalidation on \
                   arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC: add this statement to the policy of the \
-                  function's role: {\"Action\":\"cloudfront:CreateInvalidation\",\"Effect\":\"Allow\",\"Resource\":\
+                  function's role: {\"Effect\":\"Allow\",\"Action\":\"cloudfront:CreateInvalidation\",\"Resource\":\
                   \"arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC\"}"
         .to_owned();
     let asked = "The request was refused because a test asked for it.";

@@ -1,0 +1,76 @@
+# `make` lists what there is. Only Rust, Python 3, make and a C compiler must be there before; the rest comes
+# from Cargo.lock and tests/local/requirements-*.txt, and stays in target/.
+
+PYTHON ?= python3
+VENVS ?= target/venvs
+
+CLOUD := $(VENVS)/cloud/.installed
+TOOLS := $(VENVS)/tools/.installed
+NAME := cloudfront-invalidator
+
+# sam must neither read a person's AWS settings nor reach AWS: nothing listens on the discard port.
+SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
+	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 \
+	AWS_ENDPOINT_URL=http://127.0.0.1:9 AWS_EC2_METADATA_DISABLED=true \
+	SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR="$(abspath $(VENVS))/sam" \
+	PATH="$(abspath $(VENVS))/tools/bin:$$PATH" sam
+
+# $(call step,what,command) runs the command and says how long it took.
+step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
+	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
+
+.PHONY: help demo test lint unit local binaries build clean rust python
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ': .*## ' '/^[a-z]+:.*## /{sub(/:.*/, "", $$1); printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: binaries $(CLOUD) $(TOOLS) ## Watch the deployed stack work in a local AWS
+	@"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)"
+
+test: lint unit local ## Check everything, as CI does
+
+lint: rust $(TOOLS) ## Check the format, clippy and the template
+	$(call step,cargo fmt,cargo fmt --check)
+	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
+	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml)
+	$(call step,sam validate,$(SAM) validate --lint)
+
+unit: rust ## Run the tests of the crate
+	$(call step,cargo test,cargo test --locked)
+
+local: binaries $(CLOUD) $(TOOLS) ## Run the demo's checks without its story
+	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)
+
+build: rust $(TOOLS) ## Build what `sam deploy` deploys (release profile: takes minutes)
+	$(call step,sam build,$(SAM) build)
+
+clean: ## Delete everything that was built or installed
+	rm -rf target .aws-sam
+
+# One command for both: apart, the function would be built twice, with other features of its dependencies.
+binaries: rust
+	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
+
+$(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt | python
+	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
+		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
+		&& "$(@D)/bin/pip" check && touch "$@")
+
+rust:
+	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }
+	@command -v cargo >/dev/null && command -v rustc >/dev/null \
+		|| { echo "cargo or rustc is missing: install Rust from https://rustup.rs"; exit 1; }
+	@need=$$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml); have=$$(rustc --version | cut -d ' ' -f 2); \
+		[ "$$(printf '%s\n' "$$need" "$${have%%-*}" | sort -V | head -n 1)" = "$$need" ] \
+		|| { echo "rustc $$have is older than $$need: run \`rustup update stable\`"; exit 1; }
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
+		|| { echo "rustfmt or clippy is missing: run \`rustup component add rustfmt clippy\`"; exit 1; }
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is $$($(PYTHON) --version): install 3.11 or newer, then \`make PYTHON=python3.11\`"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot create environments: install venv (Debian: apt-get install python3-venv)"; exit 1; }
