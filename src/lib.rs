@@ -24,6 +24,8 @@
 //! | [`flow`] | the one way |
 //! | [`log`] | the log lines |
 
+#![forbid(unsafe_code)]
+
 pub mod aws;
 pub mod distribution;
 pub mod failure;

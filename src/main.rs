@@ -1,5 +1,7 @@
 //! Lambda's entrance: wiring only.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 
 use cloudfront_invalidator::flow::Function;

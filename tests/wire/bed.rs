@@ -93,6 +93,13 @@ impl Bed {
         told
     }
 
+    /// Runs such a job where the pipeline is told less than the function returns.
+    pub async fn run_job_told(&self, user_parameters: Option<&str>) -> Told {
+        let job = self.standin.start_job(user_parameters);
+        self.handle(&job.event).await.expect("an answer");
+        self.only_answer()
+    }
+
     /// Returns the one answer that was taken; there must be no second one.
     pub fn only_answer(&self) -> Told {
         let answers = self.standin.answers();

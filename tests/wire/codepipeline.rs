@@ -17,7 +17,7 @@ use serde_json::json;
 use tracing::level_filters::LevelFilter;
 
 use crate::bed::{Bed, FIRST, SECOND, invocation};
-use crate::standin::{Fault, JobState, Operation};
+use crate::standin::{Fault, JobState, Operation, Options};
 
 #[tokio::test]
 async fn clears_everything_and_tells_the_pipeline_what_was_done() {
@@ -225,11 +225,7 @@ async fn answers_a_job_when_the_sdk_cannot_be_built() {
 
 #[tokio::test]
 async fn delivers_an_answer_that_fails_twice() {
-    for fault in [
-        Fault::ThrottlingException,
-        Fault::InternalFailure,
-        Fault::Reset,
-    ] {
+    for fault in [Fault::ThrottlingException, Fault::InternalFailure] {
         let bed = Bed::start();
         bed.standin.fail(Operation::PutJobSuccessResult, fault, 2);
         let told = bed.run_job(None).await;
@@ -341,6 +337,31 @@ async fn reports_each_of_several_distributions() {
             .as_str()
         )
     );
+}
+
+#[tokio::test]
+async fn cuts_what_the_pipeline_would_refuse_for_its_length() {
+    let ids: Vec<_> = (0..60).map(|at| format!("E{at:02}EXAMPLE1ABC")).collect();
+    let bed = Bed::start().set("DISTRIBUTION_ID", &ids.join(","));
+    let told = bed.run_job_told(None).await;
+    let (kind, message) = told.failure();
+    assert_eq!(kind, "ConfigurationError");
+    assert_eq!((message.len(), message.ends_with('…')), (5_000, true));
+
+    let options = ids.iter().fold(Options::default(), |options, id| {
+        options.with_distribution(id)
+    });
+    let bed = Bed::with(Options {
+        throttle: false,
+        ..options
+    })
+    .set("DISTRIBUTION_ID", &ids.join(","));
+    let told = bed.run_job_told(None).await;
+    assert_eq!(told.variable("PathCount"), "60");
+    let summary = told.answer.body["executionDetails"]["summary"]
+        .as_str()
+        .expect("a summary");
+    assert_eq!((summary.len(), summary.ends_with('…')), (2_048, true));
 }
 
 #[tokio::test]

@@ -30,39 +30,41 @@ async fn tells_the_pipeline_what_each_error_means() {
                   \"arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC\"}"
         .to_owned();
     let asked = "The request was refused because a test asked for it.";
+    let (once, retried) = (1..=1, 4..=4);
     for (fault, kind, message, calls) in [
-        (Fault::AccessDenied, PERMISSION, denied.clone(), 1),
-        (Fault::AccessDeniedBare, PERMISSION, denied, 1),
+        (Fault::AccessDenied, PERMISSION, denied.clone(), once.clone()),
+        (Fault::AccessDeniedBare, PERMISSION, denied, once.clone()),
         (
             Fault::NoSuchDistribution,
             MISTAKE,
             "distribution E1EXAMPLE1ABC does not exist in this account: correct DISTRIBUTION_ID or the \
              action's UserParameters"
                 .to_owned(),
-            1,
+            once.clone(),
         ),
-        (Fault::EntityNotFound, MISTAKE, refused("EntityNotFound: The entity was not found."), 1),
+        (Fault::EntityNotFound, MISTAKE, refused("EntityNotFound: The entity was not found."), once.clone()),
         (
             Fault::InvalidArgument,
             MISTAKE,
             refused("InvalidArgument: Your request contains one or more invalid invalidation paths."),
-            1,
+            once.clone(),
         ),
-        (Fault::MissingBody, MISTAKE, refused(&format!("MissingBody: {asked}")), 1),
-        (Fault::InconsistentQuantities, MISTAKE, refused(&format!("InconsistentQuantities: {asked}")), 1),
-        (Fault::BatchTooLarge, MISTAKE, refused("BatchTooLarge: Your request contains too many invalidation paths."), 1),
+        (Fault::MissingBody, MISTAKE, refused(&format!("MissingBody: {asked}")), once.clone()),
+        (Fault::InconsistentQuantities, MISTAKE, refused(&format!("InconsistentQuantities: {asked}")), once.clone()),
+        (Fault::BatchTooLarge, MISTAKE, refused("BatchTooLarge: Your request contains too many invalidation paths."), once.clone()),
         // The SDK does not retry this one: the quota frees in seconds at best.
-        (Fault::TooManyInvalidationsInProgress, UNAVAILABLE, busy("TooManyInvalidationsInProgress: Processing your request will cause you to exceed the maximum number of in-progress invalidations."), 1),
-        (Fault::Throttling, UNAVAILABLE, busy("Throttling: Rate exceeded"), 4),
+        (Fault::TooManyInvalidationsInProgress, UNAVAILABLE, busy("TooManyInvalidationsInProgress: Processing your request will cause you to exceed the maximum number of in-progress invalidations."), once.clone()),
+        (Fault::Throttling, UNAVAILABLE, busy("Throttling: Rate exceeded"), retried.clone()),
         (
             Fault::ServiceUnavailable,
             UNAVAILABLE,
             busy("ServiceUnavailable: CloudFront encountered an internal error. Please try again."),
-            4,
+            retried.clone(),
         ),
-        (Fault::InternalError, UNAVAILABLE, unconfirmed("InternalError: An internal error occurred."), 4),
-        (Fault::Reset, UNAVAILABLE, unconfirmed("dispatch failure: other: client error (SendRequest): connection closed before message completed"), 4),
-        (Fault::Garbage, UNAVAILABLE, unconfirmed("HTTP status 200: service error: unhandled error: error parsing XML: no root element"), 1),
+        (Fault::InternalError, UNAVAILABLE, unconfirmed("InternalError: An internal error occurred."), retried.clone()),
+        (Fault::Reset, UNAVAILABLE, unconfirmed("dispatch failure: other: client error (SendRequest): connection closed before message completed"), // A connection closed under the SDK may cost it a try that never arrives.
+ 2..=4),
+        (Fault::Garbage, UNAVAILABLE, unconfirmed("HTTP status 200: service error: unhandled error: error parsing XML: no root element"), once.clone()),
     ] {
         let bed = Bed::start();
         bed.standin.fail(Operation::CreateInvalidation, fault, ALWAYS);
@@ -70,7 +72,8 @@ async fn tells_the_pipeline_what_each_error_means() {
         let (told_kind, told_message) = told.failure();
         assert_eq!(told_kind, kind, "{fault:?}: {told_message}");
         assert_eq!(told_message, message, "{fault:?}");
-        assert_eq!(bed.calls(Operation::CreateInvalidation), calls, "{fault:?}");
+        let made = bed.calls(Operation::CreateInvalidation);
+        assert!(calls.contains(&made), "{fault:?}: {made} calls");
     }
 }
 
