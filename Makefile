@@ -19,7 +19,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint unit local binaries build clean rust python
+.PHONY: help demo test lint unit local binaries bench build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -42,6 +42,11 @@ unit: rust ## Run the tests of the crate
 
 local: binaries $(CLOUD) $(TOOLS) ## Run the demo's checks without its story
 	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)
+
+bench: rust ## Time the planner, and score it on recorded deploys (release profile: takes minutes)
+	$(call step,criterion,cargo bench --locked --bench plan)
+	$(call step,building the planner,cargo build --locked --release --example plan)
+	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
 
 build: rust $(TOOLS) ## Build what `sam deploy` deploys (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)

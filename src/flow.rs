@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::invocation::Invocation;
 use crate::outcome::{Outcome, Report};
 use crate::path::InvalidationPath;
-use crate::plan::Batch;
+use crate::plan::{Batch, Limits};
 use crate::settings::Settings;
 use crate::trigger::Trigger;
 use crate::trigger::codepipeline::Job;
@@ -159,9 +159,14 @@ impl Function {
                 .distributions()?,
             named => named,
         };
-        let batches = distributions
-            .iter()
-            .map(|distribution| Batch::new(event, distribution.clone(), paths));
+        let batches = distributions.iter().map(|distribution| {
+            Batch::new(
+                event,
+                distribution.clone(),
+                paths.to_vec(),
+                Limits::OF_CLOUDFRONT,
+            )
+        });
         let reports = join_all(batches.map(|batch| self.send(batch, invocation))).await;
         Ok(Outcome { reports })
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::path::InvalidationPath;
-use crate::plan::Batch;
+use crate::plan::{Batch, Collapsed};
 
 /// What came of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +51,7 @@ impl Outcome {
         let mut paths: Vec<_> = self
             .reports
             .iter()
-            .flat_map(|report| &report.batch.paths)
+            .flat_map(|report| &report.batch.plan.paths)
             .collect();
         paths.sort();
         paths.dedup();
@@ -62,7 +62,7 @@ impl Outcome {
     pub fn path_count(&self) -> usize {
         self.reports
             .iter()
-            .map(|report| report.batch.paths.len())
+            .map(|report| report.batch.plan.paths.len())
             .sum()
     }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Batch {
             distribution,
-            paths,
+            plan: Collapsed { paths, .. },
             reference,
         } = &self.batch;
         match &self.result {

@@ -187,7 +187,11 @@ impl InvalidationPath {
             return 1;
         }
         let both = [self.stem(), other.stem()];
-        let mut end = same_start(both.map(str::as_bytes));
+        let mut end = both[0]
+            .bytes()
+            .zip(both[1].bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
         while !both.iter().all(|text| between_characters(text, end)) {
             end -= 1;
         }
@@ -204,14 +208,6 @@ impl InvalidationPath {
         }
         Self(format!("{}*", &self.0[..end]))
     }
-}
-
-/// Counts the bytes that both start with, a word at a time where they are long.
-fn same_start([a, b]: [&[u8]; 2]) -> usize {
-    let words = a.chunks_exact(16).zip(b.chunks_exact(16));
-    let skip = 16 * words.take_while(|(a, b)| a == b).count();
-    let rest = a[skip..].iter().zip(&b[skip..]);
-    skip + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// Tells whether an encoded text can be cut there: not inside a percent triple, not before a continuation byte.

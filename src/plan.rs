@@ -3,50 +3,63 @@
 //! A retry must find the invalidation that exists and a later change must make a new one, so a [`CallerReference`] is
 //! derived from the event's identity, the distribution and the sorted paths, and from nothing else: no clock (two
 //! batches of one second would collide) and no chance (a retry would pay twice).
+//!
+//! Which paths these are is [`collapse`]'s to find, within [`Limits`].
+
+pub mod collapse;
 
 use std::fmt;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::collapse::{Collapsed, Inventory, Limits, Merged};
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
+
+/// The most paths, files and wildcards together, that one request may hold: as many files as may be
+/// [in progress](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/InvalidationLimits.html).
+pub const MAX_FILES_IN_FLIGHT: usize = 3_000;
+
+/// The most wildcards that may be in progress; whether for a distribution or for the account is not documented.
+pub const MAX_WILDCARDS_IN_FLIGHT: usize = 15;
+
+impl Limits {
+    /// What CloudFront itself allows, for paths that somebody asked for by name.
+    pub const OF_CLOUDFRONT: Self = Self {
+        paths: MAX_FILES_IN_FLIGHT,
+        wildcards: MAX_WILDCARDS_IN_FLIGHT,
+    };
+}
 
 /// What one CreateInvalidation call asks of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// The distribution that is asked.
     pub distribution: DistributionId,
-    /// Sorted, without a path that another one covers.
-    pub paths: Vec<InvalidationPath>,
+    /// The paths that are sent, and what they stand for.
+    #[serde(flatten)]
+    pub plan: Collapsed,
     /// The same for the same event, distribution and paths.
     pub reference: CallerReference,
 }
 
 impl Batch {
     /// Plans the invalidation of `paths` on one distribution for the event with this identity.
-    pub fn new(event: &str, distribution: DistributionId, paths: &[InvalidationPath]) -> Self {
-        let paths = without_covered(paths);
-        let reference = CallerReference::new(event, &distribution, &paths);
+    pub fn new(
+        event: &str,
+        distribution: DistributionId,
+        paths: Vec<InvalidationPath>,
+        limits: Limits,
+    ) -> Self {
+        let plan = collapse::collapse(paths, None, limits);
+        let reference = CallerReference::new(event, &distribution, &plan.paths);
         Self {
             distribution,
-            paths,
+            plan,
             reference,
         }
     }
-}
-
-/// Returns the paths sorted, without those that another one covers and that would be billed for nothing.
-fn without_covered(paths: &[InvalidationPath]) -> Vec<InvalidationPath> {
-    let mut kept: Vec<InvalidationPath> = Vec::with_capacity(paths.len());
-    for path in paths {
-        if !kept.iter().any(|other| other.covers(path)) {
-            kept.retain(|other| !path.covers(other));
-            kept.push(path.clone());
-        }
-    }
-    kept.sort();
-    kept
 }
 
 /// The name of a request in CloudFront's memory: asked again, it answers with the invalidation that exists.
@@ -103,7 +116,7 @@ mod tests {
             .iter()
             .map(|path| InvalidationPath::parse(path).expect("a path"))
             .collect();
-        Batch::new(event, id(distribution), &paths)
+        Batch::new(event, id(distribution), paths, Limits::OF_CLOUDFRONT)
     }
 
     #[test]
@@ -115,7 +128,7 @@ mod tests {
             (vec!["#Blog", "#blog", "/x"], vec!["#Blog", "/x"]),
             (vec!["#blog", "/x", "/*"], vec!["/*"]),
         ] {
-            let paths = batch("job 1", "E2EXAMPLE1ABC", &asked).paths;
+            let paths = batch("job 1", "E2EXAMPLE1ABC", &asked).plan.paths;
             assert_eq!(
                 paths
                     .iter()

@@ -74,13 +74,10 @@ impl CloudFront {
 }
 
 fn on_the_wire(batch: &Batch) -> Result<InvalidationBatch, BuildError> {
-    let items = batch
-        .paths
-        .iter()
-        .map(|path| path.as_str().to_owned())
-        .collect();
+    let paths = &batch.plan.paths;
+    let items = paths.iter().map(|path| path.as_str().to_owned()).collect();
     // A batch of more than i32::MAX paths is refused long before by its size.
-    let quantity = i32::try_from(batch.paths.len()).unwrap_or(i32::MAX);
+    let quantity = i32::try_from(paths.len()).unwrap_or(i32::MAX);
     let paths = Paths::builder()
         .quantity(quantity)
         .set_items(Some(items))

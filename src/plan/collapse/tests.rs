@@ -1,0 +1,422 @@
+//! Collapsing as tables: what changed, what is known of the site, what is sent.
+
+use percent_encoding::percent_decode_str;
+use proptest::prelude::*;
+
+use super::*;
+
+fn path(text: &str) -> InvalidationPath {
+    InvalidationPath::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn paths(texts: &[&str]) -> Vec<InvalidationPath> {
+    texts.iter().map(|text| path(text)).collect()
+}
+
+fn limits(paths: usize, wildcards: usize) -> Limits {
+    Limits { paths, wildcards }
+}
+
+fn blindly(asked: &[&str], limits: Limits) -> Vec<String> {
+    texts(&collapse(paths(asked), None, limits).paths)
+}
+
+fn texts(paths: &[InvalidationPath]) -> Vec<String> {
+    paths.iter().map(|path| path.as_str().to_owned()).collect()
+}
+
+fn merged(path_text: &str, from: usize) -> Merged {
+    Merged {
+        path: path(path_text),
+        from,
+    }
+}
+
+#[test]
+fn sends_what_fits_as_it_is_without_what_another_path_covers() {
+    for (asked, sent) in [
+        (vec![], vec![]),
+        (vec!["/a"], vec!["/a"]),
+        (vec!["/b", "/a", "/b"], vec!["/a", "/b"]),
+        // Neighbours, but nothing forces them together.
+        (
+            vec!["/blog/1", "/blog/2", "/blog/3"],
+            vec!["/blog/1", "/blog/2", "/blog/3"],
+        ),
+        // Billed for nothing.
+        (vec!["/a/*", "/a/b"], vec!["/a/*"]),
+        (vec!["/a%20b", "/a!", "/a*", "/ab", "/b"], vec!["/a*", "/b"]),
+        (vec!["/a/*", "/a/b/*", "/a*"], vec!["/a*"]),
+        (vec!["/x", "/*", "/y/*", "#tag"], vec!["/*"]),
+        // Not covered for sure.
+        (vec!["/a/*", "/a/", "/a", "/a/b"], vec!["/a", "/a/", "/a/*"]),
+        (
+            vec!["/a/*", "/a/?q*", "/a/?q=1", "/a/b"],
+            vec!["/a/*", "/a/?q*"],
+        ),
+        // The case of a tag says nothing to CloudFront.
+        (vec!["#Blog", "#news", "#blog"], vec!["#Blog", "#news"]),
+    ] {
+        assert_eq!(blindly(&asked, limits(20, 10)), sent, "{asked:?}");
+    }
+}
+
+#[test]
+fn merges_what_lies_deepest_when_the_site_is_unknown() {
+    for (asked, budgets, sent) in [
+        // No directory higher than needed, nor a name shorter.
+        (
+            vec!["/index.html", "/blog/2026/01.html", "/blog/2026/02.html"],
+            limits(2, 1),
+            vec!["/blog/2026/0*", "/index.html"],
+        ),
+        (
+            vec!["/a/x/1", "/a/x/2", "/b/y/1", "/b/y/2"],
+            limits(2, 2),
+            vec!["/a/x/*", "/b/y/*"],
+        ),
+        (
+            vec!["/a/x/1", "/a/x/2", "/b/1", "/b/2"],
+            limits(3, 1),
+            vec!["/a/x/*", "/b/1", "/b/2"],
+        ),
+        // One wildcard: what is left needs files, and there is room for one only.
+        (
+            vec!["/a/1", "/a/2", "/b/1", "/b/2", "/c"],
+            limits(2, 1),
+            vec!["/*"],
+        ),
+        (
+            vec!["/docs/a/1", "/docs/a/2", "/docs/b/1", "/docs/b/2", "/c"],
+            limits(2, 1),
+            vec!["/c", "/docs/*"],
+        ),
+        (vec!["/a", "/b"], limits(1, 1), vec!["/*"]),
+        // Budgets that leave no room are taken for the least that does.
+        (vec!["/a", "/b"], limits(0, 0), vec!["/*"]),
+    ] {
+        assert_eq!(blindly(&asked, budgets), sent, "{asked:?} {budgets:?}");
+    }
+}
+
+#[test]
+fn keeps_files_and_wildcards_to_their_own_budgets() {
+    let numbered = |count: usize, name: &dyn Fn(usize) -> String| -> Vec<InvalidationPath> {
+        (0..count).map(|n| path(&name(n))).collect()
+    };
+    let count = |asked: Vec<InvalidationPath>, limits| {
+        let sent = collapse(asked, None, limits).paths;
+        let wildcards = sent.iter().filter(|path| path.is_wildcard()).count();
+        (sent.len() - wildcards, wildcards)
+    };
+    // 16 wildcards and 5 files: two wildcards must become one.
+    let mut asked = numbered(16, &|n| format!("/section-{}-{}/*", n / 2, n % 2));
+    asked.extend(numbered(5, &|n| format!("/{n}.html")));
+    assert_eq!(count(asked, limits(3_000, 15)), (5, 15));
+    // 3,001 files: one too many, so that the least group of them shares a wildcard.
+    let asked = numbered(3_001, &|n| format!("/page/{}-{}.html", n / 2, n % 2));
+    assert_eq!(count(asked.clone(), limits(3_001, 1)), (3_001, 0));
+    assert_eq!(count(asked, limits(3_000, 1)), (2_999, 1));
+}
+
+#[test]
+fn merges_wildcards_and_tags_like_other_paths() {
+    for (asked, budgets, sent) in [
+        (
+            vec!["/a/x/*", "/a/y/*", "/b*"],
+            limits(20, 2),
+            vec!["/a/*", "/b*"],
+        ),
+        (
+            vec!["/a/x/*", "/a/y/*", "/a/z"],
+            limits(20, 1),
+            vec!["/a/*"],
+        ),
+        // A tag is no wildcard, takes a path, and shares one with nothing but everything.
+        (
+            vec!["#blog", "/a/1", "/a/2"],
+            limits(2, 1),
+            vec!["#blog", "/a/*"],
+        ),
+        (vec!["#blog", "#news", "/a"], limits(2, 1), vec!["/*"]),
+        (vec!["#blog", "#news"], limits(1, 1), vec!["/*"]),
+    ] {
+        assert_eq!(blindly(&asked, budgets), sent, "{asked:?} {budgets:?}");
+    }
+}
+
+#[test]
+fn cuts_where_the_wildcard_still_covers_all_it_stands_for() {
+    for (asked, sent) in [
+        (vec!["/dir/a", "/dir/b"], "/dir/*"),
+        // `/dir/*` was seen to miss `/dir/`.
+        (vec!["/dir/", "/dir/a"], "/dir*"),
+        (vec!["/dir/?page=1", "/dir/a"], "/dir*"),
+        (vec!["/dir/", "/dir/*"], "/dir*"),
+        (vec!["/dir/?page=1", "/dir/?page=2"], "/dir/?page=*"),
+        (vec!["/", "/a"], "/*"),
+        (vec!["/a", "/a/b"], "/a*"),
+        // Never inside a percent triple, nor between those of one character.
+        (vec!["/a%20b", "/a%22b"], "/a*"),
+        (vec!["/caf%C3%A9", "/caf%C3%A8"], "/caf*"),
+        (vec!["/caf%c3%a9", "/caf%C3%A9"], "/caf*"),
+        (vec!["/日本", "/日曜"], "/%E6%97%A5*"),
+        (vec!["/é/1", "/é/2"], "/%C3%A9/*"),
+        (vec!["/🦀", "/🦞"], "/*"),
+        // Bytes that are no character.
+        (vec!["/%80a", "/%80b"], "/%80*"),
+        (vec!["/%80", "/%81"], "/*"),
+    ] {
+        let one = collapse(paths(&asked), None, limits(1, 1)).paths;
+        assert_eq!(texts(&one), [sent], "{asked:?}");
+        assert!(paths(&asked).iter().all(|path| one[0].covers(path)));
+    }
+}
+
+#[test]
+fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
+    let site = [
+        "index.html",
+        "tokio/a.html",
+        "tokio/b.html",
+        "tokio-utils/c.html",
+        "docs/x/1.html",
+        "docs/x/2.html",
+        "docs/x/3.html",
+        "docs/x/4.html",
+    ];
+    let inventory = Inventory::from_keys(site);
+    for (asked, budgets, expected) in [
+        // Free, and a path less, though both would fit; `/tokio*` would take `tokio-utils` along.
+        (
+            vec!["/tokio/a.html", "/tokio/b.html"],
+            limits(20, 10),
+            Collapsed {
+                paths: paths(&["/tokio/*"]),
+                from: 2,
+                merged: vec![merged("/tokio/*", 2)],
+                unchanged: Some(0),
+            },
+        ),
+        // Not free, and they fit.
+        (
+            vec!["/docs/x/1.html", "/docs/x/2.html"],
+            limits(20, 10),
+            Collapsed {
+                paths: paths(&["/docs/x/1.html", "/docs/x/2.html"]),
+                from: 2,
+                merged: vec![],
+                unchanged: Some(0),
+            },
+        ),
+        // They do not fit: the shallow prefix holds less than the deep one.
+        (
+            vec![
+                "/docs/x/1.html",
+                "/docs/x/2.html",
+                "/index.html",
+                "/tokio/a.html",
+            ],
+            limits(3, 1),
+            Collapsed {
+                paths: paths(&["/docs/x/*", "/index.html", "/tokio/a.html"]),
+                from: 4,
+                merged: vec![merged("/docs/x/*", 2)],
+                unchanged: Some(2),
+            },
+        ),
+        // What a person's wildcard takes along was asked for, and a deleted object is nobody's loss.
+        (
+            vec!["/docs/*", "/tokio/a.html", "/tokio/deleted.html"],
+            limits(2, 2),
+            Collapsed {
+                paths: paths(&["/docs/*", "/tokio/*"]),
+                from: 3,
+                merged: vec![merged("/tokio/*", 2)],
+                unchanged: Some(1),
+            },
+        ),
+        (
+            vec!["/docs/x/1.html", "/index.html"],
+            limits(1, 1),
+            Collapsed {
+                paths: paths(&["/*"]),
+                from: 2,
+                merged: vec![merged("/*", 2)],
+                unchanged: Some(6),
+            },
+        ),
+    ] {
+        let sent = collapse(paths(&asked), Some(&inventory), budgets);
+        assert_eq!(sent, expected, "{asked:?} {budgets:?}");
+    }
+}
+
+#[test]
+fn counts_each_object_once_by_its_key_even_if_its_spelling_is_contested() {
+    let inventory = Inventory::from_keys(["icon@1x.png", "icon@2x.png", "icon@~old.png", "ico n"]);
+    let asked = paths(&["/icon@1x.png", "/icon@2x.png"]);
+    assert_eq!(
+        collapse(asked, Some(&inventory), limits(1, 1)),
+        Collapsed {
+            paths: paths(&["/icon@*"]),
+            from: 2,
+            merged: vec![merged("/icon@*", 2)],
+            unchanged: Some(1),
+        }
+    );
+    // Two spellings of one object, which itself is no loss.
+    let asked = InvalidationPath::from_object_key("icon@2x.png");
+    assert_eq!(
+        collapse(asked, Some(&inventory), limits(1, 1)),
+        Collapsed {
+            paths: paths(&["/icon*"]),
+            from: 2,
+            merged: vec![merged("/icon*", 2)],
+            unchanged: Some(2),
+        }
+    );
+}
+
+#[test]
+fn says_which_wildcard_stands_for_how_many() {
+    let mut asked: Vec<_> = (0..400)
+        .map(|n| path(&format!("/blog/2026/{n}.html")))
+        .collect();
+    asked.extend(paths(&["/index.html", "/feed/*", "/feed/a", "/feed/b"]));
+    assert_eq!(
+        collapse(asked, None, limits(3, 2)),
+        Collapsed {
+            paths: paths(&["/blog/2026/*", "/feed/*", "/index.html"]),
+            from: 404,
+            merged: vec![merged("/blog/2026/*", 400), merged("/feed/*", 3)],
+            unchanged: None,
+        }
+    );
+}
+
+#[test]
+fn plans_keys_that_are_prefixes_of_one_another_on_a_small_stack() {
+    let chain: Vec<_> = (1..4_000)
+        .map(|length| path(&format!("/{}", "a".repeat(length))))
+        .collect();
+    let planned = std::thread::Builder::new()
+        .stack_size(64 * 1024)
+        .spawn(move || texts(&collapse(chain, None, limits(20, 10)).paths))
+        .expect("a thread")
+        .join()
+        .expect("no overflow");
+    assert_eq!(planned.len(), 20);
+}
+
+#[test]
+fn remembers_no_more_than_fits_a_function_however_large_the_budgets() {
+    let asked: Vec<_> = (0..30_000)
+        .map(|n| path(&format!("/{}/{n}", n % 100)))
+        .collect();
+    let asked = distinct(asked);
+    let kept = uncovered(&asked);
+    let knapsack = Knapsack::new(&kept, limits(20, 10));
+    assert_eq!((knapsack.width, knapsack.states), (21, 231));
+    let knapsack = Knapsack::new(&kept, limits(3_000, 15));
+    assert!(knapsack.width < 3_000);
+    assert!(knapsack.states * knapsack.nodes.len() <= MAX_TABLE_BITS);
+}
+
+/// Tries every set of prefixes; returns the least (harm, paths, wildcards).
+fn exhaustive(
+    left: &[InvalidationPath],
+    sent: &mut Vec<InvalidationPath>,
+    harm: &dyn Fn(&[InvalidationPath]) -> usize,
+    limits: Limits,
+) -> Option<(usize, usize, usize)> {
+    let wildcards = sent.iter().filter(|path| path.is_wildcard()).count();
+    if sent.len() > limits.paths || wildcards > limits.wildcards {
+        return None;
+    }
+    let Some(first) = left.first() else {
+        return Some((harm(sent), sent.len(), wildcards));
+    };
+    let prefixes = (1..=first.stem().len()).map(|end| first.cut(end));
+    let candidates = prefixes.chain([first.clone()]);
+    candidates
+        .filter(|candidate| candidate.covers(first))
+        .filter_map(|candidate| {
+            let rest: Vec<_> = left
+                .iter()
+                .filter(|path| !candidate.covers(path))
+                .cloned()
+                .collect();
+            sent.push(candidate);
+            let best = exhaustive(&rest, sent, harm, limits);
+            sent.pop();
+            best
+        })
+        .min()
+}
+
+/// Tells whether a cache loses an object by a path: here `/dir/*` may well drop `/dir/`.
+fn drops(path: &InvalidationPath, object: &str) -> bool {
+    let under = path.is_wildcard() && object.starts_with(path.stem());
+    under || path.as_str() == object
+}
+
+fn any_limits(most: usize) -> impl Strategy<Value = Limits> {
+    (1..=most, 1..=most).prop_map(|(paths, wildcards)| limits(paths, wildcards))
+}
+
+fn any_paths() -> impl Strategy<Value = Vec<InvalidationPath>> {
+    let text = "/[ab/]{0,5}\\*?|/(a|b|%C3%A9|é|è|日|本|%20|%22){0,5}|/[ab/?]{0,4}\\*?|#[ab]";
+    prop::collection::vec(text.prop_map(|text| path(&text)), 0..30)
+}
+
+proptest! {
+    #[test]
+    fn covers_all_within_the_limits_and_repeats_itself_in_any_order(
+        asked in any_paths(),
+        limits in any_limits(12),
+        site in prop::option::of(prop::collection::vec("[abé/]{0,4}", 0..20)),
+    ) {
+        let inventory = site.map(Inventory::from_keys);
+        let collapsed = collapse(asked.clone(), inventory.as_ref(), limits);
+        let sent = &collapsed.paths;
+        for path in &asked {
+            prop_assert!(sent.iter().any(|wide| wide.covers(path)), "{path} is not covered by {sent:?}");
+        }
+        prop_assert!(sent.len() <= limits.paths);
+        prop_assert!(sent.iter().filter(|path| path.is_wildcard()).count() <= limits.wildcards);
+        prop_assert!(sent.is_sorted());
+        for wide in sent {
+            prop_assert!(sent.iter().all(|path| path == wide || !wide.covers(path)), "{wide} in {sent:?}");
+            prop_assert!(percent_decode_str(wide.stem()).decode_utf8().is_ok(), "{wide}");
+        }
+        let reversed = asked.into_iter().rev().collect();
+        prop_assert_eq!(&collapse(reversed, inventory.as_ref(), limits), &collapsed);
+        // What was planned fits, so that it is its own plan.
+        prop_assert_eq!(&collapse(sent.clone(), None, limits).paths, sent);
+    }
+
+    #[test]
+    fn is_the_optimum_when_the_site_is_known(
+        asked in prop::collection::vec("/[ab/]{0,4}\\*?|#[ab]", 0..7),
+        site in prop::collection::vec("[ab/]{0,4}", 0..12),
+        limits in any_limits(5),
+    ) {
+        let asked: Vec<_> = asked.iter().map(|text| path(text)).collect();
+        let inventory = Inventory::from_keys(&site);
+        let unasked: Vec<_> = inventory
+            .paths
+            .iter()
+            .filter(|object| !asked.iter().any(|path| drops(path, object)))
+            .collect();
+        let harm = |sent: &[InvalidationPath]| {
+            let lost = unasked.iter().filter(|object| sent.iter().any(|path| drops(path, object)));
+            lost.count()
+        };
+        let best = exhaustive(&uncovered(&distinct(asked.clone())).into_iter().cloned().collect::<Vec<_>>(), &mut vec![], &harm, limits);
+        let collapsed = collapse(asked, Some(&inventory), limits);
+        let wildcards = collapsed.paths.iter().filter(|path| path.is_wildcard()).count();
+        prop_assert_eq!(collapsed.unchanged, Some(harm(&collapsed.paths)));
+        prop_assert_eq!(Some((harm(&collapsed.paths), collapsed.paths.len(), wildcards)), best, "{:?}", collapsed.paths);
+    }
+}

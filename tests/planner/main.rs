@@ -1,0 +1,45 @@
+//! The planner as a command, for `score.py`: changed keys on standard input, one a line; `{"paths": [...]}` comes out.
+//!
+//! `plan --max-paths N --max-wildcards N [--inventory FILE]`, where the file holds the site's keys, one a line.
+//!
+//! Each key counts with its first spelling only, the one that the scorer knows.
+
+use std::error::Error;
+use std::io::{Read, stdin};
+
+use cloudfront_invalidator::path::InvalidationPath;
+use cloudfront_invalidator::plan::collapse::{Inventory, Limits, collapse};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut limits = Limits {
+        paths: 20,
+        wildcards: 10,
+    };
+    let mut inventory = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        let value = arguments
+            .next()
+            .ok_or_else(|| format!("{option} wants a value"))?;
+        match option.as_str() {
+            "--max-paths" => limits.paths = value.parse()?,
+            "--max-wildcards" => limits.wildcards = value.parse()?,
+            "--inventory" => {
+                inventory = Some(Inventory::from_keys(
+                    std::fs::read_to_string(value)?.lines(),
+                ));
+            }
+            _ => return Err(format!("unknown option {option}").into()),
+        }
+    }
+    let mut keys = String::new();
+    stdin().read_to_string(&mut keys)?;
+    let paths = keys
+        .lines()
+        .filter_map(|key| InvalidationPath::from_object_key(key).into_iter().next())
+        .collect();
+    let collapsed = collapse(paths, inventory.as_ref(), limits);
+    println!("{}", json!({ "paths": collapsed.paths }));
+    Ok(())
+}
