@@ -7,6 +7,8 @@
 
 pub mod cloudfront;
 pub mod codepipeline;
+pub mod distributions;
+pub mod sites;
 
 use std::error::Error;
 use std::time::Duration;

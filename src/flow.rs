@@ -4,6 +4,7 @@
 //! deadline into failures; the answer is given outside of it. An S3 notification is answered by the function's own
 //! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
@@ -17,16 +18,17 @@ use tracing::{error, info, warn};
 use crate::aws::Account;
 use crate::aws::cloudfront::CloudFront;
 use crate::aws::codepipeline::{Answered, CodePipeline};
+use crate::aws::distributions::Distributions;
 use crate::distribution::DistributionId;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::outcome::{Outcome, Report};
-use crate::path::InvalidationPath;
+use crate::outcome::{Outcome, Report, Untouched};
 use crate::plan::{Batch, Limits};
 use crate::settings::Settings;
+use crate::site::{Share, Shares};
 use crate::trigger::Trigger;
 use crate::trigger::codepipeline::Job;
-use crate::trigger::s3::Notification;
+use crate::trigger::s3::{self, Notification, ObjectChange};
 
 /// The function with its world: the settings as they were found, and clients that are made when first needed.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Function {
     sdk: SdkConfig,
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
+    distributions: Distributions,
 }
 
 impl Function {
@@ -45,6 +48,7 @@ impl Function {
             sdk,
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
+            distributions: Distributions::default(),
         }
     }
 
@@ -72,9 +76,31 @@ impl Function {
     async fn handle_job(&self, job: &Job, invocation: &Invocation) -> Result<String, Failure> {
         let work = async {
             let request = job.request()?;
+            let named = match &request.distributions[..] {
+                [] => self
+                    .settings
+                    .as_ref()
+                    .map_err(Clone::clone)?
+                    .distributions()?,
+                named => named,
+            };
             let event = format!("codepipeline {}", job.id);
-            self.invalidate(&event, &request.distributions, &request.paths, invocation)
-                .await
+            let request = |distribution: &DistributionId| {
+                let paths = request.paths.clone();
+                let batch = Batch::new(&event, distribution.clone(), paths, Limits::OF_CLOUDFRONT);
+                Request {
+                    batch,
+                    objects: None,
+                    notes: Vec::new(),
+                }
+            };
+            let reports = self
+                .send_all(named.iter().map(request).collect(), invocation)
+                .await;
+            Ok(Outcome {
+                reports,
+                ..Outcome::default()
+            })
         };
         let outcome = guarded(work, invocation).await;
         let failure = match &outcome {
@@ -118,66 +144,106 @@ impl Function {
                 "this event changes nothing for viewers"
             );
         }
-        let changes = &notification.changes;
-        let paths: Vec<_> = changes
-            .iter()
-            .flat_map(|change| InvalidationPath::from_object_key(&change.key))
-            .collect();
-        let outcome = if paths.is_empty() {
-            Outcome::default()
-        } else {
-            guarded(
-                self.invalidate(&notification.identity(), &[], &paths, invocation),
-                invocation,
-            )
-            .await?
-        };
-        match Failure::together(
-            outcome
-                .failure()
-                .into_iter()
-                .chain(notification.unreadable.iter().cloned()),
-        ) {
+        let freshened =
+            guarded(self.freshen(&notification.changes, invocation), invocation).await?;
+        let failures = freshened
+            .failures
+            .into_iter()
+            .chain(notification.unreadable.iter().cloned());
+        match Failure::together(failures) {
             Some(failure) => Err(failure),
-            None => Ok(outcome.to_string()),
+            None => Ok(freshened.outcome.to_string()),
         }
     }
 
-    /// Invalidates the paths on the distributions named, or on those of the settings.
-    async fn invalidate(
+    /// Invalidates what viewers can have cached of changed objects, wherever they are served.
+    async fn freshen(
         &self,
-        event: &str,
-        named: &[DistributionId],
-        paths: &[InvalidationPath],
+        changes: &[ObjectChange],
         invocation: &Invocation,
-    ) -> Result<Outcome, Failure> {
-        let distributions = match named {
-            [] => self
-                .settings
-                .as_ref()
-                .map_err(Clone::clone)?
-                .distributions()?,
-            named => named,
-        };
-        let batches = distributions.iter().map(|distribution| {
-            Batch::new(
-                event,
-                distribution.clone(),
-                paths.to_vec(),
-                Limits::OF_CLOUDFRONT,
-            )
-        });
-        let reports = join_all(batches.map(|batch| self.send(batch, invocation))).await;
-        Ok(Outcome { reports })
+    ) -> Result<Freshened, Failure> {
+        let settings = self.settings.as_ref().map_err(Clone::clone)?;
+        let account = Account::of_arn(&invocation.function_arn);
+        let mut shares = Shares::default();
+        let mut failures = Vec::new();
+        for (bucket, changes) in by_bucket(changes) {
+            let named = &settings.distributions;
+            match self
+                .distributions
+                .serving(bucket, named, self.cloudfront(), &account)
+                .await
+            {
+                Ok(distributions) => distributions.iter().for_each(|distribution| {
+                    for (place, change) in &changes {
+                        shares.add(
+                            distribution,
+                            (*place, bucket, &change.key),
+                            settings.index_documents,
+                        );
+                    }
+                }),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let mut outcome = Outcome::default();
+        let mut requests = Vec::new();
+        for share in shares {
+            let notes = share.notes();
+            let Share {
+                distribution,
+                paths,
+                objects,
+                ..
+            } = share;
+            if paths.is_empty() {
+                let untouched = Untouched {
+                    distribution,
+                    notes,
+                };
+                info!("{untouched}");
+                outcome.untouched.push(untouched);
+            } else {
+                let event = s3::identity(objects.iter().map(|place| &changes[*place]));
+                let keys = distinct_keys(objects.iter().map(|place| &changes[*place]));
+                let batch = Batch::new(&event, distribution, paths, settings.limits);
+                requests.push(Request {
+                    batch,
+                    objects: Some(keys),
+                    notes,
+                });
+            }
+        }
+        outcome.reports = self.send_all(requests, invocation).await;
+        failures.extend(outcome.failure());
+        Ok(Freshened { outcome, failures })
     }
 
-    async fn send(&self, batch: Batch, invocation: &Invocation) -> Report {
-        let cloudfront = self.cloudfront.get_or_init(|| CloudFront::new(&self.sdk));
+    async fn send_all(&self, requests: Vec<Request>, invocation: &Invocation) -> Vec<Report> {
+        join_all(
+            requests
+                .into_iter()
+                .map(|request| self.send(request, invocation)),
+        )
+        .await
+    }
+
+    async fn send(&self, request: Request, invocation: &Invocation) -> Report {
+        let Request {
+            batch,
+            objects,
+            notes,
+        } = request;
         let account = Account::of_arn(&invocation.function_arn);
-        let result = cloudfront
+        let result = self
+            .cloudfront()
             .create(&batch, &account, invocation.end_of_work())
             .await;
-        let report = Report { batch, result };
+        let report = Report {
+            batch,
+            objects,
+            notes,
+            result,
+        };
         if let Ok(submitted) = &report.result {
             let Batch {
                 distribution,
@@ -188,6 +254,43 @@ impl Function {
         }
         report
     }
+
+    fn cloudfront(&self) -> &CloudFront {
+        self.cloudfront.get_or_init(|| CloudFront::new(&self.sdk))
+    }
+}
+
+/// What to ask of CloudFront, and what to say of it.
+struct Request {
+    batch: Batch,
+    objects: Option<usize>,
+    notes: Vec<String>,
+}
+
+/// What became of changed objects.
+struct Freshened {
+    outcome: Outcome,
+    failures: Vec<Failure>,
+}
+
+/// Groups the changes by bucket, each with its place.
+fn by_bucket(changes: &[ObjectChange]) -> BTreeMap<&str, Vec<(usize, &ObjectChange)>> {
+    let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (place, change) in changes.iter().enumerate() {
+        buckets
+            .entry(change.bucket.as_str())
+            .or_default()
+            .push((place, change));
+    }
+    buckets
+}
+
+/// Counts the objects: one that changed twice is one.
+fn distinct_keys<'a>(changes: impl Iterator<Item = &'a ObjectChange>) -> usize {
+    changes
+        .map(|change| (&change.bucket, &change.key))
+        .collect::<BTreeSet<_>>()
+        .len()
 }
 
 /// Runs the work to its end, to a panic or to its deadline, whichever comes first.

@@ -36,4 +36,5 @@ pub mod outcome;
 pub mod path;
 pub mod plan;
 pub mod settings;
+pub mod site;
 pub mod trigger;

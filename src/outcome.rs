@@ -7,15 +7,18 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::distribution::DistributionId;
 use crate::failure::Failure;
 use crate::path::InvalidationPath;
-use crate::plan::{Batch, Collapsed};
+use crate::plan::{Batch, Merged};
 
 /// What came of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// One a distribution, in the order in which they were asked.
     pub reports: Vec<Report>,
+    /// The distributions that had nothing to drop.
+    pub untouched: Vec<Untouched>,
 }
 
 /// What came of one batch.
@@ -23,8 +26,21 @@ pub struct Outcome {
 pub struct Report {
     /// What was asked.
     pub batch: Batch,
+    /// How many changed objects it is about; none where somebody asked for paths.
+    pub objects: Option<usize>,
+    /// What was left out, what was added, and why.
+    pub notes: Vec<String>,
     /// What CloudFront made of it.
     pub result: Result<Submitted, Failure>,
+}
+
+/// A distribution that was not asked for anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Untouched {
+    /// Its id.
+    pub distribution: DistributionId,
+    /// Why it has nothing to drop.
+    pub notes: Vec<String>,
 }
 
 /// An invalidation that CloudFront has taken.
@@ -81,14 +97,20 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reports.is_empty() {
-            return f.write_str("nothing to invalidate");
+        let reports = self
+            .reports
+            .iter()
+            .map(|report| report as &dyn fmt::Display);
+        let untouched = self
+            .untouched
+            .iter()
+            .map(|untouched| untouched as &dyn fmt::Display);
+        let mut lines = reports.chain(untouched);
+        match lines.next() {
+            None => return f.write_str("nothing to invalidate"),
+            Some(first) => write!(f, "{first}")?,
         }
-        for (at, report) in self.reports.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "; " };
-            write!(f, "{separator}{report}")?;
-        }
-        Ok(())
+        lines.try_for_each(|line| write!(f, "; {line}"))
     }
 }
 
@@ -96,7 +118,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Batch {
             distribution,
-            plan: Collapsed { paths, .. },
+            plan,
             reference,
         } = &self.batch;
         match &self.result {
@@ -107,9 +129,29 @@ impl fmt::Display for Report {
                 write!(f, "{distribution}: submitted before as {reference}")?
             }
         }
-        let s = if paths.len() == 1 { "" } else { "s" };
-        write!(f, " ({} path{s}:", paths.len())?;
-        paths.iter().try_for_each(|path| write!(f, " {path}"))?;
-        f.write_str(")")
+        f.write_str(" (")?;
+        if let Some(objects) = self.objects {
+            write!(f, "{} became ", counted(objects, "object"))?;
+        }
+        write!(f, "{}:", counted(plan.paths.len(), "path"))?;
+        plan.paths
+            .iter()
+            .try_for_each(|path| write!(f, " {path}"))?;
+        f.write_str(")")?;
+        for Merged { path, from } in &plan.merged {
+            write!(f, "; {path} stands for {from}")?;
+        }
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
     }
+}
+
+impl fmt::Display for Untouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: nothing to invalidate", self.distribution)?;
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

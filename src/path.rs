@@ -208,6 +208,27 @@ impl InvalidationPath {
         }
         Self(format!("{}*", &self.0[..end]))
     }
+
+    /// Returns `/`: the root of the site, and nothing below it.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// Returns the paths that cover this one with every query string, too.
+    ///
+    /// `/a.html*` alone does. Where more than query strings can follow, as in `/dir/` or `/about`, it takes two paths,
+    /// `/about` and `/about?*`, to leave the rest of the site alone.
+    pub fn with_query_strings(self) -> Vec<Self> {
+        if self.is_wildcard() || self.is_tag() {
+            return vec![self];
+        }
+        let name = self.0.rsplit('/').next().unwrap_or_default();
+        if name.contains('.') {
+            return vec![Self(self.0 + "*")];
+        }
+        let queried = Self(format!("{}?*", self.0));
+        vec![self, queried]
+    }
 }
 
 /// Tells whether an encoded text can be cut there: not inside a percent triple, not before a continuation byte.

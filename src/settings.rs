@@ -3,14 +3,29 @@
 //! Each is read by name from a lookup, so that tests need no process environment. A wrong setting is a [`Failure`] and
 //! never a panic: a function that dies at start answers no pipeline job.
 
+use std::ops::RangeInclusive;
+
 use crate::distribution::DistributionId;
 use crate::failure::Failure;
+use crate::plan::{Limits, MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
+use crate::site::IndexDocuments;
+
+/// How many paths the changes of a bucket may become, where `MAX_PATHS` says nothing.
+const DEFAULT_MAX_PATHS: usize = 20;
+
+/// How many of them may be wildcards, where `MAX_WILDCARDS` says nothing. A third is left for pipelines and people.
+const DEFAULT_MAX_WILDCARDS: usize = 10;
 
 /// Settings from the environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `DISTRIBUTION_ID`: the distributions to invalidate, comma-separated; none by default.
-    distributions: Vec<DistributionId>,
+    /// `DISTRIBUTION_ID`: the distributions to invalidate, comma-separated. None by default: pipeline jobs name
+    /// theirs, and those of a bucket are found.
+    pub distributions: Vec<DistributionId>,
+    /// `MAX_PATHS` and `MAX_WILDCARDS`: the most paths, and wildcards among them, that the changes of a bucket become.
+    pub limits: Limits,
+    /// `INDEX_DOCUMENTS`: `auto`, `always` or `never`.
+    pub index_documents: IndexDocuments,
 }
 
 impl Settings {
@@ -20,20 +35,32 @@ impl Settings {
     ///
     /// A [`Failure`] that names the variable.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
-        let ids = variable("DISTRIBUTION_ID").unwrap_or_default();
-        let mut distributions = Vec::new();
-        for id in ids.split(',').map(str::trim).filter(|id| !id.is_empty()) {
-            let id = DistributionId::parse(id).map_err(|error| {
-                Failure::mistake(error.to_string()).within("setting DISTRIBUTION_ID")
-            })?;
-            if !distributions.contains(&id) {
-                distributions.push(id);
-            }
-        }
-        Ok(Self { distributions })
+        let read = |name| {
+            variable(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let number = |name, default, range| match read(name) {
+            None => Ok(default),
+            Some(text) => number(&text, range).map_err(|failure| in_setting(name, failure)),
+        };
+        Ok(Self {
+            distributions: distributions(&read("DISTRIBUTION_ID").unwrap_or_default())
+                .map_err(|failure| in_setting("DISTRIBUTION_ID", failure))?,
+            limits: Limits {
+                paths: number("MAX_PATHS", DEFAULT_MAX_PATHS, 1..=MAX_FILES_IN_FLIGHT)?,
+                wildcards: number(
+                    "MAX_WILDCARDS",
+                    DEFAULT_MAX_WILDCARDS,
+                    1..=MAX_WILDCARDS_IN_FLIGHT,
+                )?,
+            },
+            index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
+                .map_err(|failure| in_setting("INDEX_DOCUMENTS", failure))?,
+        })
     }
 
-    /// Returns the distributions.
+    /// Returns the distributions for a caller who names none.
     ///
     /// # Errors
     ///
@@ -41,10 +68,49 @@ impl Settings {
     pub fn distributions(&self) -> Result<&[DistributionId], Failure> {
         if self.distributions.is_empty() {
             return Err(Failure::mistake(
-                "setting DISTRIBUTION_ID is missing: set it to the ids of the distributions to invalidate",
+                "no distribution is named: give one in the action's UserParameters, or set DISTRIBUTION_ID",
             ));
         }
         Ok(&self.distributions)
+    }
+}
+
+fn in_setting(name: &str, failure: Failure) -> Failure {
+    failure.within(format_args!("setting {name}"))
+}
+
+fn distributions(text: &str) -> Result<Vec<DistributionId>, Failure> {
+    let mut distributions = Vec::new();
+    for id in text.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+        let id = DistributionId::parse(id).map_err(|error| Failure::mistake(error.to_string()))?;
+        if !distributions.contains(&id) {
+            distributions.push(id);
+        }
+    }
+    Ok(distributions)
+}
+
+fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, Failure> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            Failure::mistake(format!(
+                "{text:?} is no number from {} to {}",
+                range.start(),
+                range.end()
+            ))
+        })
+}
+
+fn index_documents(text: &str) -> Result<IndexDocuments, Failure> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "auto" => Ok(IndexDocuments::Auto),
+        "always" => Ok(IndexDocuments::Always),
+        "never" => Ok(IndexDocuments::Never),
+        _ => Err(Failure::mistake(format!(
+            "{text:?} is none of auto, always and never"
+        ))),
     }
 }
 
@@ -52,45 +118,103 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn distributions(value: Option<&str>) -> Result<Vec<String>, String> {
-        let settings = Settings::from_environment(|name| {
-            assert_eq!(name, "DISTRIBUTION_ID");
-            value.map(str::to_owned)
-        });
-        let ids = |settings: Settings| {
-            settings
-                .distributions
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+    fn settings(set: &[(&str, &str)]) -> Result<Settings, String> {
+        let value = |name: &str| {
+            set.iter()
+                .find(|(set, _)| *set == name)
+                .map(|(_, value)| (*value).to_owned())
         };
-        settings.map(ids).map_err(|failure| failure.message)
+        Settings::from_environment(value).map_err(|failure| failure.message)
     }
 
     #[test]
-    fn reads_none_one_or_several_distributions() {
+    fn has_a_default_for_each() {
+        let defaults = Settings {
+            distributions: vec![],
+            limits: Limits {
+                paths: 20,
+                wildcards: 10,
+            },
+            index_documents: IndexDocuments::Auto,
+        };
+        assert_eq!(settings(&[]), Ok(defaults.clone()));
+        let empty = [
+            "DISTRIBUTION_ID",
+            "MAX_PATHS",
+            "MAX_WILDCARDS",
+            "INDEX_DOCUMENTS",
+        ]
+        .map(|name| (name, " "));
+        assert_eq!(settings(&empty), Ok(defaults));
+    }
+
+    #[test]
+    fn reads_one_or_several_distributions() {
         for (value, ids) in [
-            (None, vec![]),
-            (Some(""), vec![]),
-            (Some("E2EXAMPLE1ABC"), vec!["E2EXAMPLE1ABC"]),
+            ("E2EXAMPLE1ABC", vec!["E2EXAMPLE1ABC"]),
             (
-                Some(" E2EXAMPLE1ABC, E3EXAMPLE1ABC,,E2EXAMPLE1ABC\n"),
+                " E2EXAMPLE1ABC, E3EXAMPLE1ABC,,E2EXAMPLE1ABC\n",
                 vec!["E2EXAMPLE1ABC", "E3EXAMPLE1ABC"],
             ),
         ] {
-            assert_eq!(
-                distributions(value),
-                Ok(ids.into_iter().map(String::from).collect())
-            );
+            let read =
+                settings(&[("DISTRIBUTION_ID", value)]).map(|settings| settings.distributions);
+            let ids = ids
+                .into_iter()
+                .map(|id| DistributionId::parse(id).expect("an id"))
+                .collect();
+            assert_eq!(read, Ok(ids));
         }
     }
 
     #[test]
-    fn names_the_setting_that_is_wrong() {
+    fn reads_limits_and_index_documents() {
+        let set = [
+            ("MAX_PATHS", "3000"),
+            ("MAX_WILDCARDS", " 15"),
+            ("INDEX_DOCUMENTS", "Never"),
+        ];
+        let read = settings(&set).expect("settings");
         assert_eq!(
-            distributions(Some("E2EXAMPLE1ABC,www.example.com")),
-            Err("setting DISTRIBUTION_ID: \"www.example.com\" is no distribution id: write one such as E2EXAMPLE1ABC"
-                .into())
+            read.limits,
+            Limits {
+                paths: 3_000,
+                wildcards: 15
+            }
         );
+        assert_eq!(read.index_documents, IndexDocuments::Never);
+    }
+
+    #[test]
+    fn names_the_setting_that_is_wrong() {
+        for (name, value, message) in [
+            (
+                "DISTRIBUTION_ID",
+                "E2EXAMPLE1ABC,www.example.com",
+                "setting DISTRIBUTION_ID: \"www.example.com\" is no distribution id: write one such as E2EXAMPLE1ABC",
+            ),
+            (
+                "MAX_PATHS",
+                "0",
+                "setting MAX_PATHS: \"0\" is no number from 1 to 3000",
+            ),
+            (
+                "MAX_PATHS",
+                "many",
+                "setting MAX_PATHS: \"many\" is no number from 1 to 3000",
+            ),
+            (
+                "MAX_WILDCARDS",
+                "16",
+                "setting MAX_WILDCARDS: \"16\" is no number from 1 to 15",
+            ),
+            (
+                "INDEX_DOCUMENTS",
+                "yes",
+                "setting INDEX_DOCUMENTS: \"yes\" is none of auto, always and never",
+            ),
+        ] {
+            assert_eq!(settings(&[(name, value)]), Err(message.to_owned()));
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::plan::Batch;
 /// A client of CloudFront.
 #[derive(Clone, Debug)]
 pub struct CloudFront {
-    client: aws_sdk_cloudfront::Client,
+    pub(super) client: aws_sdk_cloudfront::Client,
 }
 
 impl CloudFront {
@@ -65,10 +65,8 @@ impl CloudFront {
                     "the answer holds no invalidation",
                 )),
             },
-            Err(error) => match meaning(&error) {
-                Meaning::SubmittedBefore => Ok(Submitted { id: None }),
-                Meaning::Failed(cause) => Err(explain(cause, &error, distribution, account)),
-            },
+            Err(error) if was_submitted_before(&error) => Ok(Submitted { id: None }),
+            Err(error) => Err(explain(&error, distribution, account)),
         }
     }
 }
@@ -88,26 +86,28 @@ fn on_the_wire(batch: &Batch) -> Result<InvalidationBatch, BuildError> {
         .build()
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    SubmittedBefore,
-    Failed(Cause),
+/// Tells whether a batch was refused because CloudFront has it already.
+///
+/// `InvalidationBatchAlreadyExists` is documented; `InvalidArgument` with this message is what the live service was
+/// seen to answer.
+fn was_submitted_before<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let message = error.message().unwrap_or_default().to_lowercase();
+    match error.code() {
+        Some("InvalidationBatchAlreadyExists") => true,
+        Some("InvalidArgument") => message.contains("caller reference that was used"),
+        _ => false,
+    }
 }
 
-/// Tells what an error of CreateInvalidation means.
+/// Tells whose turn it is after an error of CloudFront.
 ///
-/// Codes: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html>; the caller
-/// reference's message and the codes beyond that page were seen on the live service.
-fn meaning<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Meaning {
+/// Codes: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html>; those beyond that
+/// page were seen on the live service.
+pub(super) fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
-    let message = error.message().unwrap_or_default().to_lowercase();
-    Meaning::Failed(match (error.code().unwrap_or_default(), status) {
-        ("InvalidationBatchAlreadyExists", _) => return Meaning::SubmittedBefore,
-        ("InvalidArgument", _) if message.contains("caller reference that was used") => {
-            return Meaning::SubmittedBefore;
-        }
+    match (error.code().unwrap_or_default(), status) {
         (
             "TooManyInvalidationsInProgress"
             | "Throttling"
@@ -122,11 +122,10 @@ fn meaning<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Meanin
         (_, Some(400..=499)) => Cause::Mistake,
         _ if matches!(error, SdkError::ConstructionFailure(_)) => Cause::Mistake,
         _ => Cause::Unavailable,
-    })
+    }
 }
 
 fn explain<E>(
-    cause: Cause,
     error: &SdkError<E, HttpResponse>,
     distribution: &DistributionId,
     account: &Account,
@@ -134,6 +133,7 @@ fn explain<E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    let cause = cause(error);
     let said = said(error);
     match (cause, error.code()) {
         (Cause::Permission, _) => Failure::missing_permission(

@@ -65,17 +65,17 @@ impl Notification {
         }
         notification
     }
+}
 
-    /// Returns what tells these changes from all others: the same for a repeated delivery, in any order.
-    pub fn identity(&self) -> String {
-        let mut changes: Vec<_> = self.changes.iter().collect();
-        changes.sort();
-        changes.dedup();
-        let line = |change: &ObjectChange| {
-            format!("s3 {} {:?} {}\n", change.bucket, change.key, change.version)
-        };
-        changes.into_iter().map(line).collect()
-    }
+/// Returns what tells these changes from all others: the same for a repeated delivery, in any order.
+pub fn identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> String {
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort();
+    changes.dedup();
+    let line = |change: &ObjectChange| {
+        format!("s3 {} {:?} {}\n", change.bucket, change.key, change.version)
+    };
+    changes.into_iter().map(line).collect()
 }
 
 fn read(record: &Value) -> Result<Record, Failure> {

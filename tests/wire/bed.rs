@@ -1,6 +1,8 @@
 //! What the tests share: the function in its world, and what came of an event.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudfront::config::retry::RetryConfig;
@@ -8,13 +10,17 @@ use aws_types::SdkConfig;
 use cloudfront_invalidator::failure::Failure;
 use cloudfront_invalidator::flow::Function;
 use cloudfront_invalidator::invocation::Invocation;
-use cloudfront_invalidator::{aws, settings::Settings};
+use cloudfront_invalidator::{aws, log, settings::Settings};
 use serde_json::Value;
+use tracing::level_filters::LevelFilter;
 
 use crate::standin::{Answer, JobState, Operation, Options, Standin};
 
 pub const FIRST: &str = "E1EXAMPLE1ABC";
 pub const SECOND: &str = "E2EXAMPLE1ABC";
+
+/// The bucket of the recorded events.
+pub const BUCKET: &str = "tiny-direct-cfn";
 
 /// A function whose SDK talks to a stand-in.
 pub struct Bed {
@@ -29,7 +35,18 @@ impl Bed {
     }
 
     pub fn with(options: Options) -> Self {
-        let standin = Standin::start(options.with_distribution(FIRST).with_distribution(SECOND));
+        logged();
+        let options = [FIRST, SECOND].into_iter().fold(options, |options, id| {
+            let path = format!("distribution/{id}/config");
+            let known = options.documents.contains_key(&path);
+            let options = options.with_distribution(id);
+            if known {
+                options
+            } else {
+                options.with_document(&path, &configuration(BUCKET, "", ""))
+            }
+        });
+        let standin = Standin::start(options);
         let variables = [
             ("AWS_REGION", "eu-west-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
@@ -138,6 +155,24 @@ impl Bed {
     }
 }
 
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns what was logged in this test, at every level, since it last asked.
+///
+/// One subscriber serves all tests, each of which has a thread of its own: with one a test, `tracing` remembers of a
+/// place in the code that nobody listens when another test comes by there first.
+pub fn logged() -> Vec<String> {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let write = |line: &str| LINES.with_borrow_mut(|lines| lines.push(line.to_owned()));
+        let subscriber = log::subscriber(LevelFilter::TRACE, write);
+        tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
+    });
+    LINES.take()
+}
+
 /// What a pipeline was told of its job.
 #[derive(Debug)]
 pub struct Told {
@@ -172,6 +207,29 @@ impl Told {
             .as_str()
             .expect("a variable")
     }
+}
+
+/// Returns a distribution's configuration, whose one origin is the bucket.
+pub fn configuration(bucket: &str, origin_path: &str, default_root_object: &str) -> String {
+    format!(
+        r#"<?xml version="1.0"?>
+<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/">
+  <CallerReference>1</CallerReference>
+  <DefaultRootObject>{default_root_object}</DefaultRootObject>
+  <Origins><Quantity>1</Quantity><Items><Origin>
+    <Id>bucket</Id>
+    <DomainName>{bucket}.s3.us-east-1.amazonaws.com</DomainName>
+    <OriginPath>{origin_path}</OriginPath>
+  </Origin></Items></Origins>
+  <DefaultCacheBehavior>
+    <TargetOriginId>bucket</TargetOriginId>
+    <ViewerProtocolPolicy>redirect-to-https</ViewerProtocolPolicy>
+    <CachePolicyId>658327ea-f89d-4fab-a63d-7e88639e58f6</CachePolicyId>
+  </DefaultCacheBehavior>
+  <Comment></Comment>
+  <Enabled>true</Enabled>
+</DistributionConfig>"#
+    )
 }
 
 pub fn invocation(left: Duration) -> Invocation {

@@ -1,6 +1,5 @@
 //! A pipeline job gets exactly one answer, whatever happens.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -11,12 +10,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use cloudfront_invalidator::failure::Cause;
 use cloudfront_invalidator::flow::Function;
-use cloudfront_invalidator::log;
 use cloudfront_invalidator::settings::Settings;
 use serde_json::json;
-use tracing::level_filters::LevelFilter;
 
-use crate::bed::{Bed, FIRST, SECOND, invocation};
+use crate::bed::{Bed, FIRST, SECOND, invocation, logged};
 use crate::standin::{Fault, JobState, Operation, Options};
 
 #[tokio::test]
@@ -97,7 +94,7 @@ async fn answers_a_job_when_the_setting_is_missing_or_wrong() {
     for (setting, message) in [
         (
             None,
-            "setting DISTRIBUTION_ID is missing: set it to the ids of the distributions to invalidate",
+            "no distribution is named: give one in the action's UserParameters, or set DISTRIBUTION_ID",
         ),
         (
             Some("www.example.com"),
@@ -167,7 +164,8 @@ async fn answers_a_job_when_the_flow_panics() {
     let sdk = bed.sdk();
     let panicking = PanicsAtCloudFront(sdk.http_client().expect("an HTTP client"));
     let sdk = sdk.into_builder().http_client(panicking).build();
-    let settings = Settings::from_environment(|_| Some(FIRST.to_owned()));
+    let settings =
+        Settings::from_environment(|name| (name == "DISTRIBUTION_ID").then(|| FIRST.to_owned()));
     let job = bed.standin.start_job(None);
     let done = Function::new(settings, sdk)
         .handle(&job.event, &invocation(Duration::from_secs(60)))
@@ -366,12 +364,6 @@ async fn cuts_what_the_pipeline_would_refuse_for_its_length() {
 
 #[tokio::test]
 async fn logs_neither_credentials_nor_the_job() {
-    let lines = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&lines);
-    let subscriber = log::subscriber(LevelFilter::TRACE, move |line| {
-        sink.lock().expect("a lock").push_str(&format!("{line}\n"))
-    });
-    let guard = tracing::subscriber::set_default(subscriber);
     let bed = Bed::start();
     bed.run_job(None).await;
     bed.standin.reset();
@@ -383,9 +375,7 @@ async fn logs_neither_credentials_nor_the_job() {
     );
     let job = bed.standin.start_job(None);
     bed.handle(&job.event).await.expect_err("no answer");
-    drop(guard);
-
-    let lines = lines.lock().expect("a lock");
+    let lines = logged().join("\n");
     assert!(lines.lines().count() >= 5, "{lines}");
     let credentials = &job.event["CodePipeline.job"]["data"]["artifactCredentials"];
     let credentials = credentials

@@ -10,3 +10,4 @@ mod bed;
 mod codepipeline;
 mod errors;
 mod s3;
+mod sites;

@@ -1,10 +1,12 @@
 //! An S3 notification becomes an invalidation, or an error that makes Lambda keep it.
 
-use cloudfront_invalidator::failure::Cause;
+use std::time::Duration;
+
+use cloudfront_invalidator::failure::{Cause, Failure};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, FIRST, SECOND};
-use crate::standin::{Fault, Operation};
+use crate::bed::{BUCKET, Bed, FIRST, SECOND, configuration, invocation, logged};
+use crate::standin::{Fault, Operation, Options};
 
 fn event(name: &str) -> Value {
     let path = format!(
@@ -43,8 +45,8 @@ async fn invalidates_what_each_recorded_notification_says() {
 }
 
 #[tokio::test]
-async fn acknowledges_the_samples_of_the_events_folder() {
-    for (name, text, calls) in [
+async fn takes_the_samples_of_the_events_folder() {
+    for (name, text, taken) in [
         (
             "s3-object-created",
             include_str!("../../events/s3-object-created.json"),
@@ -56,11 +58,13 @@ async fn acknowledges_the_samples_of_the_events_folder() {
             0,
         ),
     ] {
-        let bed = Bed::start();
+        let path = format!("distribution/{FIRST}/config");
+        let site = configuration("example-site", "", "");
+        let bed = Bed::with(Options::default().with_document(&path, &site));
         bed.handle(&serde_json::from_str(text).expect("JSON"))
             .await
             .expect(name);
-        assert_eq!(bed.standin.calls().len(), calls, "{name}");
+        assert_eq!(bed.taken().len(), taken, "{name}");
     }
 }
 
@@ -126,17 +130,217 @@ async fn keeps_what_it_cannot_read_for_the_dead_letter_queue_and_does_the_rest()
     );
 }
 
+/// Returns the list of an account's distributions, each with the bucket of the recorded events behind its origin path.
+fn list(distributions: &[(&str, &str)]) -> String {
+    let summary = |(id, origin_path): &(&str, &str)| {
+        let config = configuration(BUCKET, origin_path, "");
+        let (_, config) = config.split_once("<Origins>").expect("origins");
+        let config = config
+            .strip_suffix("</DistributionConfig>")
+            .expect("an end");
+        format!("<DistributionSummary><Id>{id}</Id><Origins>{config}</DistributionSummary>")
+    };
+    let items: String = distributions.iter().map(summary).collect();
+    let quantity = distributions.len();
+    format!(
+        "<DistributionList xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Marker></Marker><MaxItems>100\
+         </MaxItems><IsTruncated>false</IsTruncated><Quantity>{quantity}</Quantity><Items>{items}</Items>\
+         </DistributionList>"
+    )
+}
+
 #[tokio::test]
-async fn loses_no_notification_to_a_missing_setting() {
-    let bed = Bed::start().unset("DISTRIBUTION_ID");
+async fn gives_each_distribution_of_a_bucket_its_own_paths() {
+    let config = |id: &str| format!("distribution/{id}/config");
+    let options = Options::default()
+        .with_document(
+            "distribution",
+            &list(&[(FIRST, "/blog"), (SECOND, "/shop")]),
+        )
+        .with_document(
+            &config(FIRST),
+            &configuration(BUCKET, "/blog", "index.html"),
+        )
+        .with_document(&config(SECOND), &configuration(BUCKET, "/shop", ""));
+    let bed = Bed::with(options).unset("DISTRIBUTION_ID");
+    let done = bed
+        .handle(&event("s3-direct-nested-index"))
+        .await
+        .expect("an invalidation");
+    let taken = bed.taken();
+    assert_eq!(
+        taken,
+        [(
+            FIRST.to_owned(),
+            vec!["/".to_owned(), "/index.html".to_owned()]
+        )]
+    );
+    let id = bed.standin.invalidations()[0]
+        .outcome
+        .clone()
+        .expect("taken");
+    assert_eq!(
+        done,
+        format!(
+            "{FIRST}: submitted as {id} (1 object became 2 paths: / /index.html); blog/index.html is also / (default \
+             root object); {SECOND}: nothing to invalidate; 1 outside origin path /shop: blog/index.html"
+        )
+    );
+}
+
+#[tokio::test]
+async fn keeps_the_event_of_a_bucket_that_no_distribution_serves() {
+    let options = Options::default().with_document("distribution", &list(&[]));
+    let bed = Bed::with(options).unset("DISTRIBUTION_ID");
     let failure = bed
         .handle(&event("s3-direct-index"))
         .await
-        .expect_err("nothing to invalidate");
+        .expect_err("nobody serves it");
     assert_eq!(
-        failure.message,
-        "setting DISTRIBUTION_ID is missing: set it to the ids of the distributions to invalidate"
+        failure,
+        Failure::mistake(
+            "no distribution of this account has bucket tiny-direct-cfn as an origin: remove the bucket's \
+             notification, or name the distribution in DISTRIBUTION_ID"
+        )
     );
+
+    let path = format!("distribution/{FIRST}/config");
+    let bed = Bed::with(Options::default().with_document(&path, &configuration("other", "", "")));
+    let failure = bed
+        .handle(&event("s3-direct-index"))
+        .await
+        .expect_err("nobody serves it");
+    assert_eq!(
+        failure,
+        Failure::mistake(
+            "bucket tiny-direct-cfn is no origin of E1EXAMPLE1ABC: correct DISTRIBUTION_ID, or remove the bucket's \
+             notification"
+        )
+    );
+    assert_eq!(bed.taken(), []);
+}
+
+#[tokio::test]
+async fn takes_the_key_for_the_path_where_the_configuration_may_not_be_read() {
+    for fault in [Fault::AccessDenied, Fault::AccessDeniedBare] {
+        let bed = Bed::start();
+        bed.standin.fail(Operation::GetDistributionConfig, fault, 1);
+        let function = bed.function();
+        for name in ["s3-direct-index", "s3-direct-nested-index"] {
+            function
+                .handle(&event(name), &invocation(Duration::from_secs(60)))
+                .await
+                .expect(name);
+        }
+        let paths = |path: &str| (FIRST.to_owned(), vec![path.to_owned()]);
+        assert_eq!(
+            bed.taken(),
+            [paths("/index.html"), paths("/blog/index.html")]
+        );
+        let mut warnings = logged();
+        warnings.retain(|line| line.contains("\"level\":\"WARN\""));
+        let [line] = &warnings[..] else {
+            panic!("the warning comes once: {warnings:#?}");
+        };
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(
+            line["message"],
+            "paths are told from keys alone: not allowed to call cloudfront:GetDistributionConfig on \
+             arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC: add this statement to the policy of the \
+             function's role: {\"Effect\":\"Allow\",\"Action\":\"cloudfront:GetDistributionConfig\",\"Resource\":\
+             \"arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC\"}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn keeps_the_event_where_distributions_must_be_found_and_may_not_be_listed() {
+    let bed = Bed::start().unset("DISTRIBUTION_ID");
+    bed.standin
+        .fail(Operation::ListDistributions, Fault::AccessDenied, 1);
+    let failure = bed
+        .handle(&event("s3-direct-index"))
+        .await
+        .expect_err("no distribution is known");
+    assert_eq!(
+        failure,
+        Failure::missing_permission("cloudfront:ListDistributions", "*")
+    );
+}
+
+#[tokio::test]
+async fn remembers_configurations_for_minutes_and_not_for_ever() {
+    let bed = Bed::start();
+    let function = bed.function();
+    let reads = || bed.calls(Operation::GetDistributionConfig);
+    for _ in 0..2 {
+        function
+            .handle(
+                &event("s3-direct-index"),
+                &invocation(Duration::from_secs(60)),
+            )
+            .await
+            .expect("done");
+    }
+    assert_eq!(reads(), 1);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5 * 60)).await;
+    tokio::time::resume();
+    function
+        .handle(
+            &event("s3-direct-index"),
+            &invocation(Duration::from_secs(60)),
+        )
+        .await
+        .expect("done");
+    assert_eq!(reads(), 2);
+}
+
+#[tokio::test]
+async fn fails_in_time_when_a_configuration_is_not_told() {
+    let bed = Bed::start();
+    bed.standin
+        .fail(Operation::GetDistributionConfig, Fault::Hang, 9);
+    let invocation = invocation(Duration::from_millis(2_600));
+    let failure = bed
+        .function()
+        .handle(&event("s3-direct-index"), &invocation)
+        .await
+        .expect_err("no answer");
+    assert_eq!(failure, Failure::out_of_time());
+    assert!(invocation.deadline - tokio::time::Instant::now() >= Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn sends_few_paths_for_many_objects() {
+    let bed = Bed::start();
+    let mut event = event("s3-direct-index");
+    let record = event["Records"][0].clone();
+    let records = (0..412).map(|at| {
+        let mut record = record.clone();
+        record["s3"]["object"]["key"] = json!(format!("blog/{}/{at}.html", at % 2));
+        record
+    });
+    event["Records"] = records.collect::<Vec<_>>().into();
+    let done = bed.handle(&event).await.expect("an invalidation");
+    let id = bed.standin.invalidations()[0]
+        .outcome
+        .clone()
+        .expect("taken");
+    let paths = bed.taken().remove(0).1;
+    assert_eq!(paths.len(), 20);
+    let (summary, reasons) = done.split_once("); ").expect("reasons");
+    assert_eq!(
+        summary,
+        format!(
+            "{FIRST}: submitted as {id} (412 objects became 20 paths: {}",
+            paths.join(" ")
+        )
+    );
+    let stands_for = |reason: &str| reason.rsplit_once(" stands for ")?.1.parse::<usize>().ok();
+    let merged: usize = reasons.split("; ").filter_map(stands_for).sum();
+    let files = paths.iter().filter(|path| !path.ends_with('*')).count();
+    assert_eq!(merged + files, 412, "{reasons}");
 }
 
 #[tokio::test]
@@ -144,10 +348,8 @@ async fn asks_for_nothing_where_nothing_changed() {
     let bed = Bed::start();
     let mut event = event("s3-direct-index");
     event["Records"][0]["eventName"] = json!("ObjectTagging:Put");
-    assert_eq!(
-        bed.handle(&event).await,
-        Ok("nothing to invalidate".to_owned())
-    );
+    let done = bed.handle(&event).await;
+    assert_eq!(done, Ok("nothing to invalidate".to_owned()));
     assert_eq!(bed.standin.calls(), []);
 }
 

@@ -1,0 +1,912 @@
+//! The rules of a site as tables: what a viewer can have cached of an object, and what is said of it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A distribution with one origin, the bucket `site`, and nothing special.
+fn site() -> Site {
+    Site {
+        id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
+        enabled: true,
+        aliases: vec!["www.example.com".into()],
+        origins: vec![origin("bucket", "site.s3.eu-west-1.amazonaws.com", "")],
+        origin_groups: vec![],
+        cache_behaviors: vec![behavior("*", "bucket")],
+        default_root_object: None,
+        custom_error_responses: vec![],
+    }
+}
+
+/// The same with the bucket's website endpoint.
+fn website() -> Site {
+    let domain_name = "site.s3-website-eu-west-1.amazonaws.com";
+    Site {
+        origins: vec![origin("bucket", domain_name, "")],
+        ..site()
+    }
+}
+
+/// The same with a function that sees every request.
+fn with_function() -> Site {
+    let mut site = site();
+    site.cache_behaviors[0].request_function = true;
+    site
+}
+
+fn with_origin_path(origin_path: &str) -> Site {
+    let mut site = site();
+    site.origins[0].origin_path = origin_path.into();
+    site
+}
+
+fn with_root(default_root_object: &str) -> Site {
+    Site {
+        default_root_object: Some(default_root_object.into()),
+        ..site()
+    }
+}
+
+/// A bucket beside an API: these path patterns, in this order, lead to the API, and the rest to the bucket.
+fn beside_api(path_patterns: &[&str]) -> Site {
+    let api = path_patterns.iter().map(|pattern| behavior(pattern, "api"));
+    let mut site = site();
+    // The bucket is not the first origin.
+    site.origins.insert(0, origin("api", "api.example.com", ""));
+    site.cache_behaviors.splice(0..0, api.collect::<Vec<_>>());
+    site
+}
+
+fn origin(id: &str, domain_name: &str, origin_path: &str) -> Origin {
+    Origin {
+        id: id.into(),
+        domain_name: domain_name.into(),
+        origin_path: origin_path.into(),
+    }
+}
+
+fn behavior(path_pattern: &str, target_origin_id: &str) -> CacheBehavior {
+    CacheBehavior {
+        path_pattern: path_pattern.into(),
+        target_origin_id: target_origin_id.into(),
+        request_function: false,
+        query_strings: QueryStrings::Ignored,
+    }
+}
+
+fn error_response(
+    page: &str,
+    error_code: i32,
+    code: &str,
+    kept: Option<u64>,
+) -> CustomErrorResponse {
+    CustomErrorResponse {
+        error_code,
+        response_page_path: Some(page.into()).filter(|_| !page.is_empty()),
+        response_code: Some(code.into()).filter(|_| !code.is_empty()),
+        error_caching_min_ttl: kept.map(Duration::from_secs),
+    }
+}
+
+fn serving(site: &Site, key: &str) -> Serving {
+    site.serving("site", key, IndexDocuments::Auto)
+}
+
+/// The paths, or in their place the reason why there are none.
+fn told(serving: &Serving) -> Vec<String> {
+    match serving {
+        Serving::Served { paths, .. } => paths.iter().map(ToString::to_string).collect(),
+        Serving::NotServed(reason) => vec![reason.to_string()],
+    }
+}
+
+fn paths(site: &Site, key: &str) -> Vec<String> {
+    told(&serving(site, key))
+}
+
+fn why(site: &Site, key: &str) -> Vec<String> {
+    match serving(site, key) {
+        Serving::Served { why, .. } => why.iter().map(ToString::to_string).collect(),
+        Serving::NotServed(reason) => panic!("{key}: {reason}"),
+    }
+}
+
+#[test]
+fn an_object_is_cached_under_its_key() {
+    for (key, sent) in [
+        ("about.html", vec!["/about.html"]),
+        ("css/site.css", vec!["/css/site.css"]),
+        ("my page.html", vec!["/my%20page.html", "/my+page.html"]),
+        ("runtime~main.js", vec!["/runtime*"]),
+        // A folder that the console made.
+        ("photos/", vec!["/photos/"]),
+        // No index document: nothing turns one path into another.
+        ("index.html", vec!["/index.html"]),
+        ("blog/index.html", vec!["/blog/index.html"]),
+    ] {
+        assert_eq!(paths(&site(), key), sent, "{key}");
+        assert_eq!(why(&site(), key), [""; 0], "{key}");
+    }
+}
+
+#[test]
+fn knows_a_bucket_by_every_form_of_its_domain_name() {
+    use Endpoint::{Rest, Website};
+    for (domain_name, bucket, endpoint) in [
+        ("site.s3.amazonaws.com", "site", Some(Rest)),
+        ("site.s3.eu-west-1.amazonaws.com", "site", Some(Rest)),
+        ("site.s3-eu-west-1.amazonaws.com", "site", Some(Rest)),
+        ("site.s3-external-1.amazonaws.com", "site", Some(Rest)),
+        ("site.s3.us-gov-west-1.amazonaws.com", "site", Some(Rest)),
+        (
+            "site.s3.dualstack.eu-west-1.amazonaws.com",
+            "site",
+            Some(Rest),
+        ),
+        ("site.s3-fips.us-east-1.amazonaws.com", "site", Some(Rest)),
+        (
+            "site.s3-fips.dualstack.us-east-1.amazonaws.com",
+            "site",
+            Some(Rest),
+        ),
+        ("site.s3-accelerate.amazonaws.com", "site", Some(Rest)),
+        (
+            "site.s3-accelerate.dualstack.amazonaws.com",
+            "site",
+            Some(Rest),
+        ),
+        ("site.s3.cn-north-1.amazonaws.com.cn", "site", Some(Rest)),
+        (
+            "site.s3-website-eu-west-1.amazonaws.com",
+            "site",
+            Some(Website),
+        ),
+        (
+            "site.s3-website.eu-central-1.amazonaws.com",
+            "site",
+            Some(Website),
+        ),
+        (
+            "site.s3-website.cn-north-1.amazonaws.com.cn",
+            "site",
+            Some(Website),
+        ),
+        (
+            "www.example.com.s3.amazonaws.com",
+            "www.example.com",
+            Some(Rest),
+        ),
+        ("Site.S3.EU-West-1.AmazonAWS.com", "site", Some(Rest)),
+        ("oldsite.s3.amazonaws.com", "OldSite", Some(Rest)),
+        // One bucket's name begins or ends as another's.
+        ("site.s3.s3.amazonaws.com", "site", None),
+        ("site.s3.s3.amazonaws.com", "site.s3", Some(Rest)),
+        ("site.s3.s3-eu-west-1.amazonaws.com", "site", None),
+        ("site.s3.s3-website-eu-west-1.amazonaws.com", "site", None),
+        (
+            "site.s3-website.s3-website-eu-west-1.amazonaws.com",
+            "site",
+            None,
+        ),
+        (
+            "site.s3-website.s3-website-eu-west-1.amazonaws.com",
+            "site.s3-website",
+            Some(Website),
+        ),
+        ("site.dualstack.s3.eu-west-1.amazonaws.com", "site", None),
+        ("site-2.s3.amazonaws.com", "site", None),
+        ("my-site.s3.amazonaws.com", "site", None),
+        ("my.site.s3.amazonaws.com", "site", None),
+        // No bucket.
+        ("site.example.com", "site", None),
+        ("site", "site", None),
+        ("sites3.amazonaws.com", "site", None),
+        ("site.amazonaws.com", "site", None),
+        ("site.s3.amazonaws.com.example.com", "site", None),
+        ("site.s3.eu-west-1.example.com", "site", None),
+        ("site.s3x.amazonaws.com", "site", None),
+        ("site.s3..amazonaws.com", "site", None),
+        ("site.s3-website.amazonaws.com", "site", None),
+        ("site.execute-api.eu-west-1.amazonaws.com", "site", None),
+        (
+            "site.s3-object-lambda.eu-west-1.amazonaws.com",
+            "site",
+            None,
+        ),
+        // An access point names itself and its account, not the bucket.
+        (
+            "site-111122223333.s3-accesspoint.eu-west-1.amazonaws.com",
+            "site-111122223333",
+            None,
+        ),
+    ] {
+        let origin = origin("bucket", domain_name, "");
+        assert_eq!(
+            origin.endpoint_of(bucket),
+            endpoint,
+            "{bucket} in {domain_name}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn takes_no_bucket_for_another(labels in prop::collection::vec(0..9_usize, 2..6), cut in 1..5_usize, form in 0..7_usize) {
+        const LABELS: [&str; 9] = [
+            "site", "s3", "s3-website", "s3-eu-west-1", "dualstack", "eu-west-1", "amazonaws", "com", "s3-fips",
+        ];
+        const FORMS: [&str; 7] = [
+            "s3", "s3.eu-west-1", "s3-eu-west-1", "s3.dualstack.eu-west-1", "s3-website-eu-west-1",
+            "s3-website.eu-west-1", "s3-accelerate",
+        ];
+        let labels: Vec<_> = labels.into_iter().map(|at| LABELS[at]).collect();
+        let bucket = labels.join(".");
+        let shorter = labels[..cut.min(labels.len() - 1)].join(".");
+        let origin = origin("bucket", &format!("{bucket}.{}.amazonaws.com", FORMS[form]), "");
+        prop_assert!(origin.endpoint_of(&bucket).is_some());
+        prop_assert_eq!(origin.endpoint_of(&shorter), None, "{} is not {}", origin.domain_name, shorter);
+    }
+}
+
+#[test]
+fn an_origin_that_is_no_bucket_may_hide_one() {
+    for (domain_name, bucket, may) in [
+        ("site.s3.eu-west-1.amazonaws.com", "site", true),
+        ("www.site.s3.eu-west-1.amazonaws.com", "www.site", true),
+        ("proxy.example.com", "site", true),
+        (
+            "site-111122223333.s3-accesspoint.eu-west-1.amazonaws.com",
+            "site",
+            true,
+        ),
+        ("s3.eu-west-1.amazonaws.com", "site", true),
+        ("other.s3.eu-west-1.amazonaws.com", "site", false),
+        ("other.s3-website-eu-west-1.amazonaws.com", "site", false),
+        ("www.other.S3.amazonaws.com", "site", false),
+    ] {
+        let mut site = site();
+        site.origins[0].domain_name = domain_name.into();
+        assert_eq!(
+            site.may_have_origin(bucket),
+            may,
+            "{bucket} in {domain_name}"
+        );
+    }
+}
+
+#[test]
+fn the_origin_path_is_no_part_of_the_path() {
+    for (origin_path, key, told) in [
+        ("", "a.html", "/a.html"),
+        ("/", "a.html", "/a.html"),
+        ("/prod", "prod/a.html", "/a.html"),
+        ("/prod/", "prod/a.html", "/a.html"),
+        ("/prod", "prod/prod/a.html", "/prod/a.html"),
+        ("/prod/v2", "prod/v2/a.html", "/a.html"),
+        ("/my%20site", "my site/a.html", "/a.html"),
+        // The folder itself, not everything.
+        ("/prod", "prod/", "/"),
+        ("/prod", "a.html", "outside origin path /prod"),
+        ("/prod", "production/a.html", "outside origin path /prod"),
+        ("/prod", "Prod/a.html", "outside origin path /prod"),
+        ("/prod", "prod", "outside origin path /prod"),
+        ("/prod", "old/prod/a.html", "outside origin path /prod"),
+    ] {
+        let site = with_origin_path(origin_path);
+        assert_eq!(paths(&site, key), [told], "{key} below {origin_path}");
+    }
+}
+
+#[test]
+fn every_origin_that_is_the_bucket_gives_its_paths() {
+    let mut site = beside_api(&["/api/*"]);
+    site.origins
+        .push(origin("drafts", "site.s3.amazonaws.com", "/drafts"));
+    site.origins
+        .push(origin("other", "other.s3.amazonaws.com", ""));
+    site.cache_behaviors
+        .insert(0, behavior("/preview/*", "drafts"));
+    for (key, told) in [
+        ("a.html", vec!["/a.html"]),
+        // Below the origin path, but routed to the bucket as a whole.
+        ("drafts/a.html", vec!["/drafts/a.html"]),
+        (
+            "drafts/preview/a.html",
+            vec!["/drafts/preview/a.html", "/preview/a.html"],
+        ),
+        (
+            "preview/a.html",
+            vec!["routed to origin drafts by path pattern /preview/*"],
+        ),
+    ] {
+        assert_eq!(paths(&site, key), told, "{key}");
+    }
+    assert_eq!(
+        told(&site.serving("other", "a.html", IndexDocuments::Auto)),
+        ["routed to origin bucket by path pattern *"],
+        "an origin that no behavior uses"
+    );
+}
+
+#[test]
+fn two_distributions_on_one_bucket_each_get_their_own_paths() {
+    let [blue, green, whole] = ["/blue", "/green", ""].map(with_origin_path);
+    for (key, on_blue, on_green, on_whole) in [
+        (
+            "blue/a.html",
+            "/a.html",
+            "outside origin path /green",
+            "/blue/a.html",
+        ),
+        (
+            "green/a.html",
+            "outside origin path /blue",
+            "/a.html",
+            "/green/a.html",
+        ),
+        (
+            "a.html",
+            "outside origin path /blue",
+            "outside origin path /green",
+            "/a.html",
+        ),
+    ] {
+        assert_eq!(paths(&blue, key), [on_blue]);
+        assert_eq!(paths(&green, key), [on_green]);
+        assert_eq!(paths(&whole, key), [on_whole]);
+    }
+    let mut both = blue.clone();
+    both.origins
+        .push(origin("green", "site.s3.amazonaws.com", "/green"));
+    assert_eq!(
+        paths(&both, "a.html"),
+        ["outside origin path /blue and /green"]
+    );
+}
+
+#[test]
+fn a_path_goes_where_the_first_matching_pattern_leads() {
+    for (patterns, key, told) in [
+        (vec!["/api/*"], "a.html", "/a.html"),
+        (
+            vec!["/api/*"],
+            "api/a.json",
+            "routed to origin api by path pattern /api/*",
+        ),
+        (
+            vec!["api/*"],
+            "api/a.json",
+            "routed to origin api by path pattern api/*",
+        ),
+        (vec!["/api/*"], "api", "/api"),
+        (
+            vec!["/api*"],
+            "api",
+            "routed to origin api by path pattern /api*",
+        ),
+        (vec!["/API/*"], "api/a.json", "/api/a.json"),
+        (
+            vec!["*.json"],
+            "deep/down/a.json",
+            "routed to origin api by path pattern *.json",
+        ),
+        (vec!["*.json"], "a.json.gz", "/a.json.gz"),
+        (
+            vec!["/v?/*"],
+            "v1/a.json",
+            "routed to origin api by path pattern /v?/*",
+        ),
+        (vec!["/v?/*"], "v10/a.json", "/v10/a.json"),
+        (vec!["/v?/*"], "v/a.json", "/v/a.json"),
+        (
+            vec!["/a*b*c"],
+            "axxbyybc",
+            "routed to origin api by path pattern /a*b*c",
+        ),
+        (vec!["/a*b*c"], "axxbyybd", "/axxbyybd"),
+        (
+            vec!["/x", "*"],
+            "a.html",
+            "routed to origin api by path pattern *",
+        ),
+        (
+            vec!["/a*b*c"],
+            "abc",
+            "routed to origin api by path pattern /a*b*c",
+        ),
+        (vec!["/v?"], "v", "/v"),
+        // What stands before the cut of a contested spelling decides, and what stands after it.
+        (
+            vec!["*.json"],
+            "a~b.json",
+            "routed to origin api by path pattern *.json",
+        ),
+        (vec!["/a*"], "b~.json", "/b*"),
+    ] {
+        assert_eq!(
+            paths(&beside_api(&patterns), key),
+            [told],
+            "{key} with {patterns:?}"
+        );
+    }
+    let mut site = beside_api(&["/api/*"]);
+    site.cache_behaviors
+        .insert(0, behavior("/api/docs/*", "bucket"));
+    assert_eq!(paths(&site, "api/docs/a.html"), ["/api/docs/a.html"]);
+    // Encoded, "é" is six characters: what CloudFront compares is not told, so either reading counts.
+    let mut site = beside_api(&["*"]);
+    for pattern in ["/caf?.html", "/the??????.html"] {
+        site.cache_behaviors.insert(0, behavior(pattern, "bucket"));
+    }
+    assert_eq!(paths(&site, "café.html"), ["/caf%C3%A9.html"]);
+    assert_eq!(paths(&site, "theé.html"), ["/the%C3%A9.html"]);
+}
+
+#[test]
+fn a_long_path_with_many_asterisks_is_matched_in_no_time() {
+    let pattern = "*a".repeat(100) + "b";
+    let key = "a".repeat(1_024);
+    assert_eq!(paths(&beside_api(&[&pattern]), &key), [format!("/{key}")]);
+}
+
+#[test]
+fn every_member_of_an_origin_group_counts() {
+    let mut site = site();
+    site.origins.push(origin(
+        "copy",
+        "site-copy.s3.eu-central-1.amazonaws.com",
+        "/live",
+    ));
+    site.origin_groups = vec![OriginGroup {
+        id: "both".into(),
+        members: vec!["bucket".into(), "copy".into()],
+    }];
+    site.cache_behaviors = vec![behavior("*", "both")];
+    assert_eq!(paths(&site, "a.html"), ["/a.html"]);
+    let copy = |key| told(&site.serving("site-copy", key, IndexDocuments::Auto));
+    assert_eq!(copy("live/a.html"), ["/a.html"]);
+    assert_eq!(copy("a.html"), ["outside origin path /live"]);
+}
+
+#[test]
+fn an_index_document_is_its_directory_too() {
+    let table = [
+        ("index.html", vec!["/index.html", "/"]),
+        (
+            "blog/index.html",
+            vec!["/blog/index.html", "/blog/", "/blog"],
+        ),
+        ("a/b/index.html", vec!["/a/b/index.html", "/a/b/", "/a/b"]),
+        (
+            "a b/index.html",
+            vec![
+                "/a%20b/index.html",
+                "/a+b/index.html",
+                "/a%20b/",
+                "/a+b/",
+                "/a%20b",
+                "/a+b",
+            ],
+        ),
+        ("c++/index.html", vec!["/c*"]),
+        // The end of a name is no name.
+        ("foo/myindex.html", vec!["/foo/myindex.html"]),
+        ("myindex.html", vec!["/myindex.html"]),
+        ("index.html.bak", vec!["/index.html.bak"]),
+        ("index.html/x", vec!["/index.html/x"]),
+        ("Index.html", vec!["/Index.html"]),
+        ("index.htm", vec!["/index.htm"]),
+        ("/index.html", vec!["//index.html", "//"]),
+        ("//index.html", vec!["///index.html", "///", "//"]),
+    ];
+    for (key, sent) in table {
+        assert_eq!(paths(&website(), key), sent, "{key}");
+    }
+    assert_eq!(
+        why(&website(), "blog/index.html"),
+        ["blog/index.html is also /blog/ and /blog (website endpoint)"]
+    );
+    assert_eq!(
+        why(&with_function(), "blog/index.html"),
+        ["blog/index.html is also /blog/ and /blog (function)"]
+    );
+    assert_eq!(paths(&website(), "about.html"), ["/about.html"]);
+}
+
+#[test]
+fn a_function_may_add_the_extension_too() {
+    for (key, sent) in [
+        (
+            "blog/index.html",
+            vec!["/blog/index.html", "/blog/", "/blog"],
+        ),
+        ("about.html", vec!["/about.html", "/about"]),
+        (
+            "foo/myindex.html",
+            vec!["/foo/myindex.html", "/foo/myindex"],
+        ),
+        ("a.b.html", vec!["/a.b.html", "/a.b"]),
+        (".html", vec!["/.html"]),
+        ("dir/.html", vec!["/dir/.html"]),
+        ("about.htm", vec!["/about.htm"]),
+        ("site.css", vec!["/site.css"]),
+    ] {
+        assert_eq!(paths(&with_function(), key), sent, "{key}");
+    }
+    assert_eq!(
+        why(&with_function(), "about.html"),
+        ["about.html is also /about (function)"]
+    );
+}
+
+#[test]
+fn a_default_root_object_is_the_root_and_no_other_directory() {
+    for (root, key, sent) in [
+        ("index.html", "index.html", vec!["/index.html", "/"]),
+        ("index.html", "blog/index.html", vec!["/blog/index.html"]),
+        ("home.html", "home.html", vec!["/home.html", "/"]),
+        ("home.html", "index.html", vec!["/index.html"]),
+        ("home.html", "blog/home.html", vec!["/blog/home.html"]),
+        ("pages/home.html", "home.html", vec!["/home.html"]),
+        (
+            "pages/home.html",
+            "pages/home.html",
+            vec!["/pages/home.html", "/"],
+        ),
+        ("/home.html", "home.html", vec!["/home.html", "/"]),
+        ("", "", vec!["/"]),
+    ] {
+        assert_eq!(paths(&with_root(root), key), sent, "{key} with root {root}");
+    }
+    assert_eq!(
+        why(&with_root("home.html"), "home.html"),
+        ["home.html is also / (default root object)"]
+    );
+    assert_eq!(why(&with_root(""), ""), [""; 0]);
+    let site = Site {
+        default_root_object: Some("index.html".into()),
+        ..with_origin_path("/prod")
+    };
+    assert_eq!(paths(&site, "prod/index.html"), ["/index.html", "/"]);
+    assert_eq!(
+        why(&site, "prod/index.html"),
+        ["prod/index.html is also / (default root object)"]
+    );
+    assert_eq!(paths(&site, "prod/prod/index.html"), ["/prod/index.html"]);
+    // The root twice over is one path with one reason.
+    let site = Site {
+        default_root_object: Some("index.html".into()),
+        ..website()
+    };
+    assert_eq!(paths(&site, "index.html"), ["/index.html", "/"]);
+    assert_eq!(
+        why(&site, "index.html"),
+        ["index.html is also / (default root object)"]
+    );
+}
+
+#[test]
+fn another_name_of_an_object_has_a_route_of_its_own() {
+    // The directory is an API's, its index document is the bucket's; and the other way round.
+    let mut site = website();
+    site.cache_behaviors = vec![
+        behavior("/docs/", "api"),
+        behavior("/news/index.html", "api"),
+        behavior("*", "bucket"),
+    ];
+    assert_eq!(
+        paths(&site, "docs/index.html"),
+        ["/docs/index.html", "/docs"]
+    );
+    assert_eq!(paths(&site, "news/index.html"), ["/news/", "/news"]);
+    // The function that counts is the one of the name's own behavior.
+    let mut site = self::site();
+    site.cache_behaviors.insert(0, behavior("*/", "bucket"));
+    site.cache_behaviors[0].request_function = true;
+    assert_eq!(
+        paths(&site, "docs/index.html"),
+        ["/docs/index.html", "/docs/"]
+    );
+    assert_eq!(paths(&site, "about.html"), ["/about.html"]);
+    // Whether the root is routed before or after it is replaced is not documented: either is enough.
+    for elsewhere in ["/", "/index.html"] {
+        let mut site = beside_api(&[elsewhere]);
+        site.default_root_object = Some("index.html".into());
+        assert!(
+            paths(&site, "index.html").contains(&"/".to_owned()),
+            "{elsewhere}"
+        );
+    }
+    let mut site = with_root("index.html");
+    site.cache_behaviors.insert(0, behavior("/", "bucket"));
+    site.cache_behaviors[0].query_strings = QueryStrings::InCacheKey;
+    assert_eq!(paths(&site, "index.html"), ["/index.html", "/", "/?*"]);
+    let mut site = beside_api(&["/", "/index.html"]);
+    site.default_root_object = Some("index.html".into());
+    assert_eq!(
+        paths(&site, "index.html"),
+        ["routed to origin api by path pattern /index.html"]
+    );
+}
+
+#[test]
+fn index_documents_can_be_forced_and_forbidden() {
+    let root = Site {
+        default_root_object: Some("index.html".into()),
+        ..with_function()
+    };
+    for (setting, site, key, sent) in [
+        (
+            IndexDocuments::Always,
+            site(),
+            "index.html",
+            vec!["/index.html", "/"],
+        ),
+        (
+            IndexDocuments::Always,
+            site(),
+            "blog/index.html",
+            vec!["/blog/index.html", "/blog/", "/blog"],
+        ),
+        (
+            IndexDocuments::Always,
+            site(),
+            "about.html",
+            vec!["/about.html", "/about"],
+        ),
+        (
+            IndexDocuments::Always,
+            site(),
+            "foo/myindex.html",
+            vec!["/foo/myindex.html", "/foo/myindex"],
+        ),
+        (
+            IndexDocuments::Always,
+            beside_api(&["/blog/"]),
+            "blog/index.html",
+            vec!["/blog/index.html", "/blog"],
+        ),
+        (
+            IndexDocuments::Never,
+            website(),
+            "blog/index.html",
+            vec!["/blog/index.html"],
+        ),
+        (
+            IndexDocuments::Never,
+            website(),
+            "index.html",
+            vec!["/index.html"],
+        ),
+        (
+            IndexDocuments::Never,
+            with_function(),
+            "blog/index.html",
+            vec!["/blog/index.html"],
+        ),
+        (
+            IndexDocuments::Never,
+            with_function(),
+            "about.html",
+            vec!["/about.html"],
+        ),
+        (
+            IndexDocuments::Never,
+            root,
+            "index.html",
+            vec!["/index.html", "/"],
+        ),
+    ] {
+        assert_eq!(
+            told(&site.serving("site", key, setting)),
+            sent,
+            "{setting:?} {key}"
+        );
+    }
+    assert_eq!(
+        site().serving("site", "about.html", IndexDocuments::Always),
+        Serving::Served {
+            paths: ["/about.html", "/about"]
+                .map(|path| InvalidationPath::parse(path).expect("a path"))
+                .into(),
+            why: vec![Why::AlsoAt {
+                key: "about.html".into(),
+                paths: vec!["/about".into()],
+                because: Because::Setting,
+            }],
+        }
+    );
+}
+
+#[test]
+fn an_error_page_is_cached_under_every_path() {
+    let kept = "404.html is an error page kept 300 s: widened to /*";
+    let fallback = "404.html is shown with status 200 for 403: widened to /*";
+    for (response, why) in [
+        (
+            error_response("/404.html", 404, "404", Some(300)),
+            Some(kept),
+        ),
+        (error_response("/404.html", 404, "", Some(300)), Some(kept)),
+        (
+            error_response("404.html", 404, "404", Some(300)),
+            Some(kept),
+        ),
+        (
+            error_response("/%34%304.html", 404, "404", Some(300)),
+            Some(kept),
+        ),
+        (
+            error_response("/404.html", 403, "200", Some(0)),
+            Some(fallback),
+        ),
+        (
+            error_response("/404.html", 403, "200", None),
+            Some(fallback),
+        ),
+        // Stale for a minute at most.
+        (error_response("/404.html", 404, "404", Some(60)), None),
+        (error_response("/404.html", 404, "404", Some(0)), None),
+        (error_response("/404.html", 404, "404", None), None),
+        // Another page, or none.
+        (
+            error_response("/errors/404.html", 404, "404", Some(300)),
+            None,
+        ),
+        (error_response("", 404, "", Some(300)), None),
+    ] {
+        let site = Site {
+            custom_error_responses: vec![
+                error_response("/500.html", 500, "500", Some(300)),
+                response.clone(),
+            ],
+            ..site()
+        };
+        let sent = if why.is_some() { "/*" } else { "/404.html" };
+        assert_eq!(paths(&site, "404.html"), [sent], "{response:?}");
+        assert_eq!(
+            self::why(&site, "404.html"),
+            Vec::from_iter(why),
+            "{response:?}"
+        );
+        assert_eq!(paths(&site, "a.html"), ["/a.html"]);
+    }
+}
+
+#[test]
+fn an_error_page_is_a_path_like_any_other() {
+    let responses = vec![error_response("/errors/404.html", 404, "404", Some(300))];
+    // The page of another bucket's folder is not the one of ours.
+    let mut site = beside_api(&["/errors/*"]);
+    site.custom_error_responses = responses.clone();
+    assert_eq!(
+        paths(&site, "errors/404.html"),
+        ["routed to origin api by path pattern /errors/*"]
+    );
+    // Below an origin path.
+    let mut site = with_origin_path("/prod");
+    site.custom_error_responses = responses.clone();
+    assert_eq!(paths(&site, "prod/errors/404.html"), ["/*"]);
+    assert_eq!(
+        paths(&site, "errors/404.html"),
+        ["outside origin path /prod"]
+    );
+    assert_eq!(
+        paths(&site, "prod/old/errors/404.html"),
+        ["/old/errors/404.html"]
+    );
+    // Named by its directory.
+    let mut site = website();
+    site.custom_error_responses = vec![error_response("/", 404, "200", None)];
+    assert_eq!(paths(&site, "index.html"), ["/*"]);
+}
+
+#[test]
+fn query_strings_in_the_cache_key_need_a_wildcard() {
+    let mut site = website();
+    site.cache_behaviors[0].query_strings = QueryStrings::InCacheKey;
+    for (key, sent) in [
+        ("a.html", vec!["/a.html*"]),
+        ("my page.html", vec!["/my%20page.html*", "/my+page.html*"]),
+        ("runtime~main.js", vec!["/runtime*"]),
+        // `/blog*` would drop all articles with the index.
+        (
+            "blog/index.html",
+            vec![
+                "/blog/index.html*",
+                "/blog/",
+                "/blog/?*",
+                "/blog",
+                "/blog?*",
+            ],
+        ),
+        ("index.html", vec!["/index.html*", "/", "/?*"]),
+        ("LICENSE", vec!["/LICENSE", "/LICENSE?*"]),
+    ] {
+        assert_eq!(paths(&site, key), sent, "{key}");
+    }
+    assert_eq!(why(&site, "a.html"), ["a.html is cached by query string"]);
+    assert_eq!(
+        why(&site, "blog/index.html"),
+        [
+            "blog/index.html is cached by query string",
+            "blog/index.html is also /blog/ and /blog (website endpoint)"
+        ]
+    );
+    site.cache_behaviors[0].query_strings = QueryStrings::Unknown;
+    assert_eq!(paths(&site, "a.html"), ["/a.html*"]);
+    assert_eq!(
+        why(&site, "a.html"),
+        ["a.html may be cached by query string (its cache policy cannot be read)"]
+    );
+    // Each name by its own behavior.
+    site.cache_behaviors.insert(0, behavior("*.html", "bucket"));
+    assert_eq!(
+        paths(&site, "blog/index.html"),
+        ["/blog/index.html", "/blog/", "/blog/?*", "/blog", "/blog?*"]
+    );
+}
+
+#[test]
+fn a_site_without_this_and_that_still_answers() {
+    let disabled = Site {
+        enabled: false,
+        ..site()
+    };
+    assert_eq!(
+        paths(&disabled, "a.html"),
+        ["not served: the distribution is disabled"]
+    );
+    let bare = Site {
+        aliases: vec![],
+        ..site()
+    };
+    assert_eq!(paths(&bare, "a.html"), ["/a.html"]);
+    let no_origins = Site {
+        origins: vec![],
+        ..site()
+    };
+    assert_eq!(
+        paths(&no_origins, "a.html"),
+        ["not served: bucket site is no origin"]
+    );
+    assert!(!no_origins.has_origin("site") && site().has_origin("site"));
+    let no_behaviors = Site {
+        cache_behaviors: vec![],
+        ..site()
+    };
+    assert_eq!(paths(&no_behaviors, "a.html"), ["routed to no origin"]);
+    let unknown_target = Site {
+        cache_behaviors: vec![behavior("*", "gone")],
+        ..site()
+    };
+    assert_eq!(
+        paths(&unknown_target, "a.html"),
+        ["routed to origin gone by path pattern *"]
+    );
+}
+
+proptest! {
+    /// More than is needed may be dropped, but never the object's own path.
+    #[test]
+    fn whatever_is_configured_the_objects_own_path_is_covered(
+        key in "[a-z~ é/.]{1,12}(index)?(\\.html)?",
+        root in "[a-z]{1,3}\\.html",
+        website in any::<bool>(),
+        function in any::<bool>(),
+        query_strings in prop::sample::select(vec![QueryStrings::Ignored, QueryStrings::InCacheKey, QueryStrings::Unknown]),
+        setting in prop::sample::select(vec![IndexDocuments::Auto, IndexDocuments::Always, IndexDocuments::Never]),
+    ) {
+        let mut site = if website { self::website() } else { with_root(&root) };
+        site.cache_behaviors[0].request_function = function;
+        site.cache_behaviors[0].query_strings = query_strings;
+        let Serving::Served { paths, .. } = site.serving("site", &key, setting) else {
+            panic!("{key} is served");
+        };
+        for own in InvalidationPath::from_object_key(&key) {
+            prop_assert!(paths.iter().any(|path| path.covers(&own)), "{own} of {key:?} in {paths:?}");
+        }
+        let distinct: std::collections::BTreeSet<_> = paths.iter().collect();
+        prop_assert_eq!(distinct.len(), paths.len());
+    }
+}
