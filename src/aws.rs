@@ -8,6 +8,7 @@
 pub mod cloudfront;
 pub mod codepipeline;
 pub mod distributions;
+mod recent;
 pub mod sites;
 
 use std::error::Error;

@@ -27,6 +27,8 @@ pub struct Failure {
 pub enum Cause {
     /// The caller must change a parameter, a setting or an event.
     Mistake,
+    /// CloudFront takes the request but for a path in it: the caller must change that one.
+    Path,
     /// The function's role must be allowed something.
     Permission,
     /// CloudFront has too much to do for this account or distribution: later will do.
@@ -118,6 +120,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Mistake => "mistake",
+            Self::Path => "path",
             Self::Permission => "permission",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",

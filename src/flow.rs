@@ -2,9 +2,14 @@
 //!
 //! Whoever called is answered whatever happens. A pipeline job's work runs under a guard that turns a panic and a
 //! deadline into failures; the answer is given outside of it. An S3 notification is answered by the function's own
-//! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end.
+//! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end. A queue is answered
+//! with the messages that must come again.
+//!
+//! `objects` holds the way of changed objects, `memory` what a warm function knows of its own invalidations.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod memory;
+mod objects;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
@@ -15,6 +20,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use tracing::{error, info, warn};
 
+use self::memory::Memory;
 use crate::aws::Account;
 use crate::aws::cloudfront::CloudFront;
 use crate::aws::codepipeline::{Answered, CodePipeline};
@@ -22,13 +28,11 @@ use crate::aws::distributions::Distributions;
 use crate::distribution::DistributionId;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::outcome::{Outcome, Report, Untouched};
+use crate::outcome::{Outcome, Report};
 use crate::plan::{Batch, Limits};
 use crate::settings::Settings;
-use crate::site::{Share, Shares};
 use crate::trigger::Trigger;
 use crate::trigger::codepipeline::Job;
-use crate::trigger::s3::{self, Notification, ObjectChange};
 
 /// The function with its world: the settings as they were found, and clients that are made when first needed.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub struct Function {
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
     distributions: Distributions,
+    memory: Memory,
 }
 
 impl Function {
@@ -49,25 +54,24 @@ impl Function {
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
             distributions: Distributions::default(),
+            memory: Memory::default(),
         }
     }
 
-    /// Handles one event and returns what was done, in words.
+    /// Handles one event; returns what was done, in words, or a queue's partial batch response.
     ///
     /// # Errors
     ///
     /// A [`Failure`], logged already, where Lambda shall try again or keep the event in the dead-letter queue. A job
     /// that failed and was answered is no error: Lambda would run it again.
-    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<String, Failure> {
+    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Failure> {
         let done = match Trigger::parse(event) {
-            Ok(Trigger::Job(job)) => self.handle_job(&job, invocation).await,
-            Ok(Trigger::Objects(notification)) => {
-                self.handle_objects(&notification, invocation).await
-            }
-            Ok(Trigger::TestEvent { bucket }) => {
-                info!(bucket, "a notification was set up");
-                Ok("nothing to invalidate: a notification was set up".to_owned())
-            }
+            Ok(Trigger::Job(job)) => self.handle_job(&job, invocation).await.map(Value::from),
+            Ok(Trigger::Objects(notification)) => self
+                .handle_objects(&notification, invocation)
+                .await
+                .map(Value::from),
+            Ok(Trigger::Queue(messages)) => self.handle_queue(&messages, invocation).await,
             Err(failure) => Err(failure),
         };
         done.inspect_err(|failure| error!(cause = %failure.cause, "{failure}"))
@@ -94,9 +98,10 @@ impl Function {
                     notes: Vec::new(),
                 }
             };
-            let reports = self
-                .send_all(named.iter().map(request).collect(), invocation)
-                .await;
+            let sent = named
+                .iter()
+                .map(|distribution| self.send(request(distribution), invocation));
+            let reports = join_all(sent).await;
             Ok(Outcome {
                 reports,
                 ..Outcome::default()
@@ -132,101 +137,7 @@ impl Function {
         Ok(failure.map_or_else(|| outcome.to_string(), |failure| failure.message))
     }
 
-    async fn handle_objects(
-        &self,
-        notification: &Notification,
-        invocation: &Invocation,
-    ) -> Result<String, Failure> {
-        for ignored in &notification.ignored {
-            info!(
-                event = ignored.name,
-                key = ignored.key,
-                "this event changes nothing for viewers"
-            );
-        }
-        let freshened =
-            guarded(self.freshen(&notification.changes, invocation), invocation).await?;
-        let failures = freshened
-            .failures
-            .into_iter()
-            .chain(notification.unreadable.iter().cloned());
-        match Failure::together(failures) {
-            Some(failure) => Err(failure),
-            None => Ok(freshened.outcome.to_string()),
-        }
-    }
-
-    /// Invalidates what viewers can have cached of changed objects, wherever they are served.
-    async fn freshen(
-        &self,
-        changes: &[ObjectChange],
-        invocation: &Invocation,
-    ) -> Result<Freshened, Failure> {
-        let settings = self.settings.as_ref().map_err(Clone::clone)?;
-        let account = Account::of_arn(&invocation.function_arn);
-        let mut shares = Shares::default();
-        let mut failures = Vec::new();
-        for (bucket, changes) in by_bucket(changes) {
-            let named = &settings.distributions;
-            match self
-                .distributions
-                .serving(bucket, named, self.cloudfront(), &account)
-                .await
-            {
-                Ok(distributions) => distributions.iter().for_each(|distribution| {
-                    for (place, change) in &changes {
-                        shares.add(
-                            distribution,
-                            (*place, bucket, &change.key),
-                            settings.index_documents,
-                        );
-                    }
-                }),
-                Err(failure) => failures.push(failure),
-            }
-        }
-        let mut outcome = Outcome::default();
-        let mut requests = Vec::new();
-        for share in shares {
-            let notes = share.notes();
-            let Share {
-                distribution,
-                paths,
-                objects,
-                ..
-            } = share;
-            if paths.is_empty() {
-                let untouched = Untouched {
-                    distribution,
-                    notes,
-                };
-                info!("{untouched}");
-                outcome.untouched.push(untouched);
-            } else {
-                let event = s3::identity(objects.iter().map(|place| &changes[*place]));
-                let keys = distinct_keys(objects.iter().map(|place| &changes[*place]));
-                let batch = Batch::new(&event, distribution, paths, settings.limits);
-                requests.push(Request {
-                    batch,
-                    objects: Some(keys),
-                    notes,
-                });
-            }
-        }
-        outcome.reports = self.send_all(requests, invocation).await;
-        failures.extend(outcome.failure());
-        Ok(Freshened { outcome, failures })
-    }
-
-    async fn send_all(&self, requests: Vec<Request>, invocation: &Invocation) -> Vec<Report> {
-        join_all(
-            requests
-                .into_iter()
-                .map(|request| self.send(request, invocation)),
-        )
-        .await
-    }
-
+    /// Sends a batch, and remembers what CloudFront took.
     async fn send(&self, request: Request, invocation: &Invocation) -> Report {
         let Request {
             batch,
@@ -247,12 +158,17 @@ impl Function {
         if let Ok(submitted) = &report.result {
             let Batch {
                 distribution,
+                plan,
                 reference,
-                ..
             } = &report.batch;
             info!(%distribution, invalidation = submitted.id, %reference, "{report}");
+            self.memory.remember(distribution, submitted, &plan.paths);
         }
         report
+    }
+
+    fn settings(&self) -> Result<&Settings, Failure> {
+        self.settings.as_ref().map_err(Clone::clone)
     }
 
     fn cloudfront(&self) -> &CloudFront {
@@ -265,32 +181,6 @@ struct Request {
     batch: Batch,
     objects: Option<usize>,
     notes: Vec<String>,
-}
-
-/// What became of changed objects.
-struct Freshened {
-    outcome: Outcome,
-    failures: Vec<Failure>,
-}
-
-/// Groups the changes by bucket, each with its place.
-fn by_bucket(changes: &[ObjectChange]) -> BTreeMap<&str, Vec<(usize, &ObjectChange)>> {
-    let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (place, change) in changes.iter().enumerate() {
-        buckets
-            .entry(change.bucket.as_str())
-            .or_default()
-            .push((place, change));
-    }
-    buckets
-}
-
-/// Counts the objects: one that changed twice is one.
-fn distinct_keys<'a>(changes: impl Iterator<Item = &'a ObjectChange>) -> usize {
-    changes
-        .map(|change| (&change.bucket, &change.key))
-        .collect::<BTreeSet<_>>()
-        .len()
 }
 
 /// Runs the work to its end, to a panic or to its deadline, whichever comes first.

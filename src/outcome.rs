@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::distribution::DistributionId;
@@ -44,10 +45,13 @@ pub struct Untouched {
 }
 
 /// An invalidation that CloudFront has taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Submitted {
     /// The invalidation's id; CloudFront does not tell it when it refuses a reference as used before.
     pub id: Option<String>,
+    /// When CloudFront created it, by its own clock.
+    #[serde(skip)]
+    pub created: Option<DateTime<Utc>>,
 }
 
 impl Outcome {
@@ -124,8 +128,8 @@ impl fmt::Display for Report {
         match &self.result {
             // It names the distribution itself.
             Err(failure) => return write!(f, "{failure}"),
-            Ok(Submitted { id: Some(id) }) => write!(f, "{distribution}: submitted as {id}")?,
-            Ok(Submitted { id: None }) => {
+            Ok(Submitted { id: Some(id), .. }) => write!(f, "{distribution}: submitted as {id}")?,
+            Ok(Submitted { id: None, .. }) => {
                 write!(f, "{distribution}: submitted before as {reference}")?
             }
         }

@@ -135,6 +135,11 @@ impl InvalidationPath {
         Ok(Self(path))
     }
 
+    /// Takes a path over as CloudFront tells it of an invalidation that it has.
+    pub fn from_cloudfront(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// Returns the text as CloudFront gets it.
     pub fn as_str(&self) -> &str {
         &self.0

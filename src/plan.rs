@@ -7,6 +7,7 @@
 //! Which paths these are is [`collapse`]'s to find, within [`Limits`].
 
 pub mod collapse;
+pub mod fresh;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::collapse::{Collapsed, Inventory, Limits, Merged};
+pub use self::fresh::Earlier;
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
@@ -59,6 +61,26 @@ impl Batch {
             plan,
             reference,
         }
+    }
+
+    /// Tells whether all that the path invalidates is invalidated by the batch.
+    pub fn covers(&self, path: &InvalidationPath) -> bool {
+        self.plan.paths.iter().any(|wide| wide.covers(path))
+    }
+
+    /// Divides the batch in two, each with a reference of its own; not where it is a single path.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let (left, right) = self.plan.paths.split_at(self.plan.paths.len() / 2);
+        let half = |paths: &[InvalidationPath]| {
+            let distribution = self.distribution.clone();
+            Self::new(
+                self.reference.as_str(),
+                distribution,
+                paths.to_vec(),
+                Limits::OF_CLOUDFRONT,
+            )
+        };
+        (!left.is_empty()).then(|| [left, right].map(half))
     }
 }
 

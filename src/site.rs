@@ -24,7 +24,7 @@ mod share;
 
 pub use origin::{Endpoint, Origin};
 pub use serving::{Because, NotServed, Serving, Why};
-pub use share::{Distribution, Share, Shares};
+pub use share::{Distribution, Served, Share, Shares};
 
 /// How long CloudFront keeps an error where no ErrorCachingMinTTL is set
 /// ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).

@@ -1,33 +1,32 @@
 //! `Trigger`: who called, told by the event's own markers.
 //!
 //! An S3 event deserializes without complaint as an SQS event, so nothing here tries one type after the other: a
-//! pipeline job has the key `CodePipeline.job`, a notification's records name their `eventSource`, and S3's test
-//! message has `Event`. What has none of these is refused, by the names of its keys and never by its values, which may
-//! be credentials.
+//! pipeline job has the key `CodePipeline.job`, records name their `eventSource`, EventBridge its `source`, and S3's
+//! test message has `Event`. What has none of these is refused, by the names of its keys and never by its values,
+//! which may be credentials.
 //!
 //! One file a caller reads the rest.
 
 pub mod codepipeline;
 pub mod s3;
+pub mod sqs;
 
 use serde_json::Value;
 
 use crate::failure::Failure;
 use codepipeline::Job;
 use s3::Notification;
+use sqs::Message;
 
 /// What the function was called for.
 #[derive(Debug)]
 pub enum Trigger {
     /// A CodePipeline action waits for the answer to this job.
     Job(Job),
-    /// Objects of a bucket were written or removed.
+    /// S3 says what happened to objects, by itself or through SNS or EventBridge.
     Objects(Notification),
-    /// S3 says that a notification was set up: nothing changed.
-    TestEvent {
-        /// The bucket, where the message names it.
-        bucket: Option<String>,
-    },
+    /// A queue hands out messages in which S3 says so; each is answered on its own.
+    Queue(Vec<Message>),
 }
 
 impl Trigger {
@@ -40,19 +39,15 @@ impl Trigger {
         if let Some(job) = event.get("CodePipeline.job") {
             return Job::from_event(job).map(Self::Job);
         }
-        if event.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
-            let bucket = event
-                .get("Bucket")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-            return Ok(Self::TestEvent { bucket });
-        }
         let records = event.get("Records").and_then(Value::as_array);
         match records.map(Vec::as_slice) {
-            Some(records @ [first, ..]) if source(first) == Some("aws:s3") => {
-                Ok(Self::Objects(Notification::from_records(records)))
+            Some(records @ [first, ..]) if source(first) == Some("aws:sqs") => {
+                let messages: Result<_, _> = records.iter().map(Message::from_record).collect();
+                messages.map(Self::Queue)
             }
-            _ => Err(unknown(event)),
+            _ => Notification::from_event(event)
+                .map(Self::Objects)
+                .ok_or_else(|| unknown(event)),
         }
     }
 }
@@ -66,8 +61,8 @@ fn source(record: &Value) -> Option<&str> {
 }
 
 fn unknown(event: &Value) -> Failure {
-    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification (\"Records\" with \
-                            eventSource \"aws:s3\")";
+    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\"), or an S3 notification, by itself or \
+                            through SQS, SNS or EventBridge";
     let came = match event {
         Value::Object(members) if members.is_empty() => "an empty object came".to_owned(),
         Value::Object(members) => {
@@ -82,7 +77,7 @@ fn unknown(event: &Value) -> Failure {
         Value::Array(_) => "a list came".to_owned(),
         _ => "a bare value came".to_owned(),
     };
-    Failure::mistake(format!("unknown event: {EXPECTED}, but {came}"))
+    Failure::mistake(format!("unknown event: {EXPECTED}; but {came}"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use aws_types::SdkConfig;
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Account, chain, said};
@@ -59,13 +60,14 @@ impl CloudFront {
             Ok(output) => match output.invalidation() {
                 Some(invalidation) => Ok(Submitted {
                     id: Some(invalidation.id().to_owned()),
+                    created: time(invalidation.create_time()),
                 }),
                 None => Err(unavailable(
                     distribution,
                     "the answer holds no invalidation",
                 )),
             },
-            Err(error) if was_submitted_before(&error) => Ok(Submitted { id: None }),
+            Err(error) if was_submitted_before(&error) => Ok(Submitted::default()),
             Err(error) => Err(explain(&error, distribution, account)),
         }
     }
@@ -84,6 +86,11 @@ fn on_the_wire(batch: &Batch) -> Result<InvalidationBatch, BuildError> {
         .paths(paths)
         .caller_reference(batch.reference.as_str())
         .build()
+}
+
+/// Converts the SDK's time; no time that CloudFront tells is out of range.
+pub(super) fn time(time: &aws_sdk_cloudfront::primitives::DateTime) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(time.secs(), time.subsec_nanos())
 }
 
 /// Tells whether a batch was refused because CloudFront has it already.
@@ -144,9 +151,15 @@ where
             "distribution {distribution} does not exist in this account: correct DISTRIBUTION_ID or the action's \
              UserParameters"
         )),
-        (Cause::Mistake, _) => Failure::mistake(format!(
-            "CloudFront refuses to invalidate {distribution}: {said}"
-        )),
+        (Cause::Mistake, code) => Failure {
+            // What we send is in shape but for a path, if we know less of paths than CloudFront does.
+            cause: if code == Some("InvalidArgument") {
+                Cause::Path
+            } else {
+                cause
+            },
+            message: format!("CloudFront refuses to invalidate {distribution}: {said}"),
+        },
         (Cause::Busy, _) => Failure {
             cause,
             message: format!(

@@ -100,7 +100,7 @@ impl CodePipeline {
 
 fn failure_details(failure: &Failure, outcome: &Outcome) -> Result<FailureDetails, BuildError> {
     let kind = match failure.cause {
-        Cause::Mistake => FailureType::ConfigurationError,
+        Cause::Mistake | Cause::Path => FailureType::ConfigurationError,
         Cause::Permission => FailureType::PermissionError,
         Cause::Busy | Cause::Unavailable => FailureType::SystemUnavailable,
         Cause::Bug => FailureType::JobFailed,

@@ -65,7 +65,7 @@ pub enum Because {
     WebsiteEndpoint,
     /// A function sees the requests.
     RequestFunction,
-    /// [`IndexDocuments::Always`].
+    /// [`IndexDocuments::Always`](super::IndexDocuments::Always).
     Setting,
 }
 

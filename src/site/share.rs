@@ -27,12 +27,19 @@ pub struct Shares(Vec<Share>);
 pub struct Share {
     /// The distribution.
     pub distribution: DistributionId,
-    /// The paths under which viewers can have cached the objects.
-    pub paths: Vec<InvalidationPath>,
-    /// Which of the objects are served, by their places in the caller's list.
-    pub objects: Vec<usize>,
+    /// The objects that it serves.
+    pub served: Vec<Served>,
     not_served: BTreeMap<NotServed, Vec<String>>,
     why: Vec<String>,
+}
+
+/// An object that a distribution serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Its place in the caller's list.
+    pub place: usize,
+    /// The paths under which viewers can have cached it.
+    pub paths: Vec<InvalidationPath>,
 }
 
 impl Shares {
@@ -46,8 +53,7 @@ impl Shares {
         let share = self.of(distribution.id());
         match distribution.serving(bucket, key, index_documents) {
             Serving::Served { paths, why } => {
-                share.paths.extend(paths);
-                share.objects.push(place);
+                share.served.push(Served { place, paths });
                 share.why.extend(why.iter().map(ToString::to_string));
             }
             Serving::NotServed(reason) => {
@@ -117,11 +123,10 @@ impl Distribution {
 
 impl Share {
     fn nothing(distribution: DistributionId) -> Self {
-        let (paths, objects, not_served, why) = Default::default();
+        let (served, not_served, why) = Default::default();
         Self {
             distribution,
-            paths,
-            objects,
+            served,
             not_served,
             why,
         }

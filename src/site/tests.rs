@@ -201,6 +201,7 @@ fn knows_a_bucket_by_every_form_of_its_domain_name() {
         ("site.example.com", "site", None),
         ("site", "site", None),
         ("sites3.amazonaws.com", "site", None),
+        ("site.s3.eu-.amazonaws.com", "site", None),
         ("site.amazonaws.com", "site", None),
         ("site.s3.amazonaws.com.example.com", "site", None),
         ("site.s3.eu-west-1.example.com", "site", None),

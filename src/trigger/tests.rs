@@ -1,5 +1,6 @@
 //! Who called, over recorded events and over those that sank others.
 
+use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::codepipeline::JobRequest;
@@ -12,16 +13,35 @@ fn recorded(text: &str) -> Trigger {
     Trigger::parse(&serde_json::from_str(text).expect("recorded JSON")).expect("a known event")
 }
 
+fn only_changes(notification: s3::Notification) -> Vec<ObjectChange> {
+    assert_eq!(
+        (notification.ignored, notification.unreadable),
+        (vec![], vec![])
+    );
+    notification.changes
+}
+
 fn changes(trigger: Trigger) -> Vec<ObjectChange> {
     match trigger {
-        Trigger::Objects(notification) => {
-            assert_eq!(
-                (notification.ignored, notification.unreadable),
-                (vec![], vec![])
-            );
-            notification.changes
-        }
+        Trigger::Objects(notification) => only_changes(notification),
         other => panic!("no notification: {other:?}"),
+    }
+}
+
+fn messages(trigger: Trigger) -> Vec<Message> {
+    match trigger {
+        Trigger::Queue(messages) => messages,
+        other => panic!("no queue: {other:?}"),
+    }
+}
+
+fn change(bucket: &str, key: &str, millis: i64, version: &str) -> ObjectChange {
+    let time = DateTime::from_timestamp_millis(millis).expect("a time");
+    ObjectChange {
+        bucket: bucket.into(),
+        key: key.into(),
+        time,
+        version: version.into(),
     }
 }
 
@@ -33,50 +53,247 @@ macro_rules! recorded {
 
 #[test]
 fn reads_every_recorded_s3_notification() {
-    for (trigger, key, version) in [
+    for (trigger, key, millis, version) in [
         (
             recorded!("s3-direct-index"),
             "index.html",
-            "ObjectCreated:Put 1795187872782 00000660B6BAB26863",
+            1795187872782,
+            "00000660B6BAB26863",
         ),
         (
             recorded!("s3-direct-nested-index"),
             "blog/index.html",
-            "ObjectCreated:Put 1795187885417 00000660B6BAB2686D",
+            1795187885417,
+            "00000660B6BAB2686D",
         ),
         (
             recorded!("s3-direct-copy"),
             "copy.html",
-            "ObjectCreated:Copy 1795187899899 00000660B6BAB2687C",
+            1795187899899,
+            "00000660B6BAB2687C",
         ),
         (
             recorded!("s3-direct-index-delete"),
             "index.html",
-            "ObjectRemoved:Delete 1795187897939 00000660B6BAB2687A",
+            1795187897939,
+            "00000660B6BAB2687A",
         ),
         (
             recorded!("s3-direct-spaces"),
             "sub dir/page one.html",
-            "ObjectCreated:Put 1795187875387 00000660B6BAB26864",
+            1795187875387,
+            "00000660B6BAB26864",
         ),
         (
             recorded!("s3-direct-plus"),
             "a+b.html",
-            "ObjectCreated:Put 1795187879527 00000660B6BAB26867",
+            1795187879527,
+            "00000660B6BAB26867",
         ),
         (
             recorded!("s3-direct-unicode"),
             "ünï/日本 語.html",
-            "ObjectCreated:Put 1795187888259 00000660B6BAB26870",
+            1795187888259,
+            "00000660B6BAB26870",
         ),
     ] {
-        let bucket = "tiny-direct-cfn".to_owned();
-        let change = ObjectChange {
-            bucket,
-            key: key.into(),
-            version: version.into(),
-        };
-        assert_eq!(changes(trigger), [change]);
+        assert_eq!(
+            changes(trigger),
+            [change("tiny-direct-cfn", key, millis, version)]
+        );
+    }
+}
+
+#[test]
+fn reads_every_recorded_event_of_eventbridge_without_decoding_keys() {
+    for (trigger, key, millis, version) in [
+        (
+            recorded!("s3-eb-nested-index"),
+            "blog/index.html",
+            1795187887317,
+            "00000660B6BAB2686F",
+        ),
+        (
+            recorded!("s3-eb-nested-index-delete"),
+            "blog/index.html",
+            1795187898875,
+            "00000660B6BAB2687B",
+        ),
+        (
+            recorded!("s3-eb-plus"),
+            "a+b.html",
+            1795187881695,
+            "00000660B6BAB26869",
+        ),
+        (
+            recorded!("s3-eb-spaces"),
+            "sub dir/page one.html",
+            1795187878067,
+            "00000660B6BAB26866",
+        ),
+        (
+            recorded!("s3-eb-unicode"),
+            "ünï/日本 語.html",
+            1795187890295,
+            "00000660B6BAB26872",
+        ),
+    ] {
+        assert_eq!(
+            changes(trigger),
+            [change("tiny-eb-cfn", key, millis, version)]
+        );
+    }
+}
+
+#[test]
+fn reads_every_recorded_message_of_a_queue() {
+    for (trigger, key) in [
+        (recorded!("s3-sqs-nested-index"), "blog/index.html"),
+        (recorded!("s3-sqs-plus"), "a+b.html"),
+        (recorded!("s3-sqs-spaces"), "sub dir/page one.html"),
+        (recorded!("s3-sqs-unicode"), "ünï/日本 語.html"),
+        (recorded!("s3-sqs-poison"), "poison.html"),
+    ] {
+        let [message] = <[Message; 1]>::try_from(messages(trigger)).expect("one message");
+        let changes = only_changes(message.notification);
+        assert_eq!(
+            (changes[0].bucket.as_str(), changes[0].key.as_str()),
+            ("tiny-sqs-cfn", key)
+        );
+        assert!(message.sent.expect("a time") >= changes[0].time);
+    }
+    let message = messages(recorded!("s3-sqs-plus")).remove(0);
+    assert_eq!(
+        message,
+        Message {
+            id: "38189d6b-09e4-40db-b324-3c3505d6ec12".into(),
+            sent: DateTime::from_timestamp_millis(1795187880732),
+            notification: s3::Notification {
+                changes: vec![change(
+                    "tiny-sqs-cfn",
+                    "a+b.html",
+                    1795187880731,
+                    "00000660B6BAB26868"
+                )],
+                ..s3::Notification::default()
+            },
+        }
+    );
+}
+
+#[test]
+fn acknowledges_the_test_events_that_come_first_on_a_queue() {
+    let test = IgnoredEvent {
+        name: "s3:TestEvent".into(),
+        about: "tiny-sqs-cfn".into(),
+    };
+    let expected = s3::Notification {
+        ignored: vec![test],
+        ..s3::Notification::default()
+    };
+    let messages = messages(recorded!("s3-sqs-s3-testevent"));
+    assert_eq!(messages.len(), 2);
+    messages
+        .into_iter()
+        .for_each(|message| assert_eq!(message.notification, expected));
+}
+
+fn in_queue(bodies: &[&str]) -> Vec<Message> {
+    let record =
+        |(at, body)| json!({"eventSource": "aws:sqs", "messageId": format!("m{at}"), "body": body});
+    let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
+    messages(Trigger::parse(&json!({ "Records": records })).expect("a queue"))
+}
+
+#[test]
+fn reads_what_sns_carries_raw_or_not_in_a_queue_or_by_itself() {
+    let expected = change("snsb", "dir x/é+.html", 1795193712452, "00000660B81B856A10");
+    let wrapped = include_str!("../../tests/events/sns-wrapped-body.json");
+    let raw = include_str!("../../tests/events/sns-raw-body.json");
+    for message in in_queue(&[wrapped, raw]) {
+        let changes = only_changes(message.notification);
+        assert_eq!(changes, std::slice::from_ref(&expected));
+    }
+    let envelope: Value = serde_json::from_str(wrapped).expect("recorded JSON");
+    let record = json!({"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": envelope});
+    let trigger = Trigger::parse(&json!({ "Records": [record, record] })).expect("an SNS event");
+    assert_eq!(changes(trigger), [expected.clone(), expected]);
+}
+
+#[test]
+fn fails_a_message_that_cannot_be_read_alone() {
+    let good = include_str!("../../tests/events/sns-raw-body.json");
+    let sns = json!({"Type": "Notification", "Message": "hello"}).to_string();
+    let bodies = [
+        "",
+        "{",
+        r#"{"hello": 1}"#,
+        &sns,
+        r#"{"source": "aws.s3", "detail-type": "Object Created"}"#,
+        good,
+    ];
+    let reasons: Vec<_> = in_queue(&bodies)
+        .into_iter()
+        .map(|message| {
+            message
+                .notification
+                .unreadable
+                .into_iter()
+                .map(|failure| failure.message)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            vec!["the message is no JSON: EOF while parsing a value at line 1 column 0"],
+            vec!["the message is no JSON: EOF while parsing an object at line 1 column 1"],
+            vec!["the message is no S3 event"],
+            vec!["the message is no JSON: expected value at line 1 column 1"],
+            vec!["detail: missing field `time`"],
+            vec![],
+        ]
+    );
+    let failure = Trigger::parse(&json!({"Records": [{"eventSource": "aws:sqs", "body": good}]}));
+    assert_eq!(
+        failure.map(|_| ()),
+        Err(Failure::mistake(
+            "a message of the SQS event has no messageId"
+        ))
+    );
+}
+
+#[test]
+fn takes_only_creations_and_deletions_of_eventbridge_for_changes() {
+    let event = |kind: &str| {
+        json!({
+            "source": "aws.s3", "detail-type": kind, "time": "2026-11-20T15:17:58Z",
+            "detail": {"bucket": {"name": "site"}, "object": {"key": "a%2Bb"}},
+        })
+    };
+    let created = changes(Trigger::parse(&event("Object Created")).expect("an event"));
+    assert_eq!(
+        created,
+        [change("site", "a%2Bb", 1795187878000, "Object Created")]
+    );
+    for kind in [
+        "Object Tags Added",
+        "Object Restore Completed",
+        "Object ACL Updated",
+    ] {
+        match Trigger::parse(&event(kind)) {
+            Ok(Trigger::Objects(notification)) => {
+                assert_eq!(
+                    notification.ignored,
+                    [IgnoredEvent {
+                        name: kind.into(),
+                        about: "a%2Bb".into()
+                    }]
+                );
+                assert_eq!(notification.changes, []);
+            }
+            other => panic!("no notification: {other:?}"),
+        }
     }
 }
 
@@ -129,7 +346,7 @@ fn ignores_what_leaves_the_bytes_as_they_are() {
             notification.ignored,
             [IgnoredEvent {
                 name: name.into(),
-                key: "a+b".into()
+                about: "a+b".into()
             }]
         );
         assert_eq!(
@@ -193,15 +410,25 @@ fn acknowledges_the_test_event_of_a_new_notification() {
         "Bucket": "site", "RequestId": "1", "HostId": "2",
     });
     match Trigger::parse(&event) {
-        Ok(Trigger::TestEvent { bucket }) => assert_eq!(bucket.as_deref(), Some("site")),
+        Ok(Trigger::Objects(notification)) => {
+            let test = IgnoredEvent {
+                name: "s3:TestEvent".into(),
+                about: "site".into(),
+            };
+            assert_eq!(
+                notification,
+                s3::Notification {
+                    ignored: vec![test],
+                    ..Default::default()
+                }
+            );
+        }
         other => panic!("no test event: {other:?}"),
     }
 }
 
 #[test]
 fn names_what_was_expected_and_the_keys_that_came() {
-    let sqs = serde_json::from_str(include_str!("../../tests/events/s3-sqs-plus.json"))
-        .expect("recorded JSON");
     for (event, came) in [
         (json!({}), "an empty object came"),
         (
@@ -211,8 +438,8 @@ fn names_what_was_expected_and_the_keys_that_came() {
         (json!({"Records": []}), "an object with \"Records\" came"),
         (json!({"Records": "x"}), "an object with \"Records\" came"),
         (
-            sqs,
-            "an object with \"Records\" came from eventSource \"aws:sqs\"",
+            json!({"Records": [{"eventSource": "aws:kinesis"}]}),
+            "an object with \"Records\" came from eventSource \"aws:kinesis\"",
         ),
         (json!(["secret"]), "a list came"),
         (json!("secret"), "a bare value came"),
@@ -222,8 +449,8 @@ fn names_what_was_expected_and_the_keys_that_came() {
         assert_eq!(
             failure.message,
             format!(
-                "unknown event: expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification \
-                 (\"Records\" with eventSource \"aws:s3\"), but {came}"
+                "unknown event: expected a CodePipeline job (\"CodePipeline.job\"), or an S3 notification, by itself or \
+                 through SQS, SNS or EventBridge; but {came}"
             )
         );
     }

@@ -91,7 +91,7 @@ impl Bed {
     }
 
     /// Hands the event to a new function with a minute of time.
-    pub async fn handle(&self, event: &Value) -> Result<String, Failure> {
+    pub async fn handle(&self, event: &Value) -> Result<Value, Failure> {
         self.function()
             .handle(event, &invocation(Duration::from_secs(60)))
             .await
@@ -104,7 +104,7 @@ impl Bed {
         let told = self.only_answer();
         assert_eq!(
             returned,
-            Ok(told.text()),
+            Ok(Value::from(told.text())),
             "the function repeats what the pipeline was told"
         );
         told

@@ -172,7 +172,7 @@ async fn answers_a_job_when_the_flow_panics() {
         .await;
     let message =
         "the invalidator panicked, which is a bug in it: see the function's log, and try again";
-    assert_eq!(done, Ok(message.to_owned()));
+    assert_eq!(done, Ok(message.into()));
     assert_eq!(bed.only_answer().failure(), ("JobFailed", message));
 }
 

@@ -187,6 +187,17 @@ async fn reads_a_configuration_whole() {
         custom_error_responses: vec![],
     };
     assert_eq!(read(BARE).await, bare);
+    // Where there is none, CloudFront sends empty elements.
+    let responses = read(LEGACY).await.custom_error_responses;
+    let response = |error_code, page: Option<&str>, code: Option<&str>, kept| CustomErrorResponse {
+        error_code,
+        response_page_path: page.map(Into::into),
+        response_code: code.map(Into::into),
+        error_caching_min_ttl: Some(Duration::from_secs(kept)),
+    };
+    let not_found = response(404, Some("/errors/404.html"), Some("404"), 300);
+    assert_eq!(responses, [not_found, response(500, None, None, 0)]);
+    assert_eq!(read(WEBSITE).await.default_root_object, None);
 }
 
 #[tokio::test]
@@ -369,6 +380,8 @@ async fn names_the_permission_to_read_a_distribution() {
         assert_eq!(found.sites, [read(SINGLE_PAGE).await]);
         let place = "E7EXAMPLE1ABC (its default root object is taken for index.html)";
         assert_eq!(found.warnings, [missing.clone().within(place)]);
+        let found = found_on(&bed, "site-replica").await.expect("sites");
+        assert_eq!(found.sites, [read(ORIGIN_GROUPS).await]);
     }
 }
 

@@ -1,0 +1,400 @@
+//! The way of changed objects: which distributions serve them, what is fresh already, what to send, what failed.
+//!
+//! Each change ends in one of four ways: no viewer can have a copy, a newer invalidation covers it, CloudFront took an
+//! invalidation that covers it, or it failed. Only the last must come again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, info, warn};
+
+use super::{Function, Request, guarded};
+use crate::aws::Account;
+use crate::distribution::DistributionId;
+use crate::failure::{Cause, Failure};
+use crate::invocation::Invocation;
+use crate::outcome::{Outcome, Report, Untouched};
+use crate::path::InvalidationPath;
+use crate::plan::fresh::{Earlier, fresh_since};
+use crate::plan::{Batch, Limits};
+use crate::site::{Served, Share, Shares};
+use crate::trigger::s3::{self, IgnoredEvent, Notification, ObjectChange};
+use crate::trigger::sqs::Message;
+
+/// How long a look at earlier invalidations may take: it only saves, so it is not worth much waiting.
+const MAX_LOOK: Duration = Duration::from_secs(3);
+
+/// How many calls may go into finding the paths of a batch that CloudFront refuses.
+const MAX_ISOLATING_CALLS: usize = 12;
+
+/// What became of changed objects.
+#[derive(Default)]
+struct Freshened {
+    outcome: Outcome,
+    /// By the change's place.
+    failed: BTreeMap<usize, Failure>,
+}
+
+impl Function {
+    /// Handles a notification that Lambda got by itself: what fails, fails the whole.
+    pub(super) async fn handle_objects(
+        &self,
+        notification: &Notification,
+        invocation: &Invocation,
+    ) -> Result<String, Failure> {
+        log_ignored(&notification.ignored);
+        let changes: Vec<_> = notification.changes.iter().collect();
+        let limits = self.settings()?.limits;
+        let freshened = guarded(self.freshen(&changes, limits, invocation), invocation).await?;
+        let mut failures: Vec<_> = freshened
+            .failed
+            .into_values()
+            .chain(notification.unreadable.clone())
+            .collect();
+        failures.dedup();
+        match Failure::together(failures) {
+            Some(failure) => Err(failure),
+            None => Ok(freshened.outcome.to_string()),
+        }
+    }
+
+    /// Handles a queue's batch: what fails, fails the messages that hold it.
+    ///
+    /// Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+    pub(super) async fn handle_queue(
+        &self,
+        messages: &[Message],
+        invocation: &Invocation,
+    ) -> Result<Value, Failure> {
+        let notifications = messages.iter().map(|message| &message.notification);
+        log_ignored(
+            notifications
+                .clone()
+                .flat_map(|notification| &notification.ignored),
+        );
+        let (holders, changes): (Vec<_>, Vec<_>) = notifications
+            .enumerate()
+            .flat_map(|(holder, notification)| {
+                notification
+                    .changes
+                    .iter()
+                    .map(move |change| (holder, change))
+            })
+            .unzip();
+        let oldest = messages.iter().filter_map(|message| message.sent).min();
+        let limits = self.settings()?.limits.after_waiting(oldest, now());
+        let freshened = guarded(self.freshen(&changes, limits, invocation), invocation).await?;
+
+        let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
+        for (place, failure) in freshened.failed {
+            failed.entry(holders[place]).or_insert(failure);
+        }
+        for (holder, message) in messages.iter().enumerate() {
+            if let Some(failure) = Failure::together(message.notification.unreadable.clone()) {
+                failed.insert(holder, failure);
+            }
+        }
+        log_failed(messages, &failed);
+        let failures: Vec<_> = failed
+            .keys()
+            .map(|holder| json!({"itemIdentifier": messages[*holder].id}))
+            .collect();
+        Ok(json!({ "batchItemFailures": failures }))
+    }
+
+    /// Invalidates what viewers can have cached of changed objects, wherever they are served.
+    async fn freshen(
+        &self,
+        changes: &[&ObjectChange],
+        limits: Limits,
+        invocation: &Invocation,
+    ) -> Result<Freshened, Failure> {
+        let mut freshened = Freshened::default();
+        let shares = self
+            .shares(changes, &mut freshened.failed, invocation)
+            .await?;
+        let freshen = |share| self.freshen_distribution(share, changes, limits, invocation);
+        for part in join_all(shares.into_iter().map(freshen)).await {
+            freshened.outcome.reports.extend(part.outcome.reports);
+            freshened.outcome.untouched.extend(part.outcome.untouched);
+            for (place, failure) in part.failed {
+                freshened.failed.entry(place).or_insert(failure);
+            }
+        }
+        Ok(freshened)
+    }
+
+    /// Finds what each distribution must drop; a bucket that none serves fails its changes.
+    async fn shares(
+        &self,
+        changes: &[&ObjectChange],
+        failed: &mut BTreeMap<usize, Failure>,
+        invocation: &Invocation,
+    ) -> Result<Shares, Failure> {
+        let settings = self.settings()?;
+        let account = Account::of_arn(&invocation.function_arn);
+        let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, change) in changes.iter().enumerate() {
+            buckets
+                .entry(change.bucket.as_str())
+                .or_default()
+                .push((place, change));
+        }
+        let mut shares = Shares::default();
+        for (bucket, changes) in buckets {
+            let named = &settings.distributions;
+            match self
+                .distributions
+                .serving(bucket, named, self.cloudfront(), &account)
+                .await
+            {
+                Ok(distributions) => distributions.iter().for_each(|distribution| {
+                    for (place, change) in &changes {
+                        shares.add(
+                            distribution,
+                            (*place, bucket, &change.key),
+                            settings.index_documents,
+                        );
+                    }
+                }),
+                Err(failure) => {
+                    failed.extend(changes.iter().map(|(place, _)| (*place, failure.clone())))
+                }
+            }
+        }
+        Ok(shares)
+    }
+
+    /// Invalidates one distribution's share, less what is fresh already.
+    async fn freshen_distribution(
+        &self,
+        share: Share,
+        changes: &[&ObjectChange],
+        limits: Limits,
+        invocation: &Invocation,
+    ) -> Freshened {
+        let mut notes = share.notes();
+        let Share {
+            distribution,
+            served: mut stale,
+            ..
+        } = share;
+        let limits = self
+            .spare(
+                &distribution,
+                &mut stale,
+                changes,
+                limits,
+                &mut notes,
+                invocation,
+            )
+            .await;
+        let mut freshened = Freshened::default();
+        if stale.is_empty() {
+            let untouched = Untouched {
+                distribution,
+                notes,
+            };
+            info!("{untouched}");
+            freshened.outcome.untouched.push(untouched);
+            return freshened;
+        }
+        let stale_changes = stale.iter().map(|one| changes[one.place]);
+        let event = s3::identity(stale_changes.clone());
+        let objects = stale_changes
+            .map(|change| (&change.bucket, &change.key))
+            .collect::<BTreeSet<_>>()
+            .len();
+        let paths = stale
+            .iter()
+            .flat_map(|one| one.paths.iter().cloned())
+            .collect();
+        let batch = Batch::new(&event, distribution, paths, limits);
+        let request = Request {
+            batch,
+            objects: Some(objects),
+            notes,
+        };
+        freshened.outcome.reports = self.send_without_refused(request, invocation).await;
+        freshened.failed = failed(&stale, &freshened.outcome.reports);
+        freshened
+    }
+
+    /// Drops what newer invalidations cover, and returns what the quotas leave of the limits.
+    ///
+    /// What this process has made itself is known without a call; CloudFront is asked for the rest.
+    async fn spare(
+        &self,
+        distribution: &DistributionId,
+        stale: &mut Vec<Served>,
+        changes: &[&ObjectChange],
+        limits: Limits,
+        notes: &mut Vec<String>,
+        invocation: &Invocation,
+    ) -> Limits {
+        let time = |one: &Served| changes[one.place].time;
+        let mut spared = Spared::default();
+        let known = self.memory.of(distribution);
+        stale.retain(|one| !spared.by(&known, time(one), &one.paths));
+        let mut left = limits;
+        if let Some(oldest) = stale.iter().map(time).min()
+            && let Some(earlier) = self.look(distribution, oldest, &known, invocation).await
+        {
+            stale.retain(|one| !spared.by(&earlier, time(one), &one.paths));
+            left = limits.left_by(&earlier);
+        }
+        notes.extend(spared.note());
+        left
+    }
+
+    /// Asks CloudFront for the invalidations newer than a time or in progress. No answer only means no saving.
+    async fn look(
+        &self,
+        distribution: &DistributionId,
+        oldest: DateTime<Utc>,
+        known: &[Earlier],
+        invocation: &Invocation,
+    ) -> Option<Vec<Earlier>> {
+        if !self.memory.may_look() {
+            return None;
+        }
+        let account = Account::of_arn(&invocation.function_arn);
+        let deadline = invocation.end_of_work().min(Instant::now() + MAX_LOOK);
+        let look = self
+            .cloudfront()
+            .recent(distribution, oldest, known, &account);
+        match timeout_at(deadline, look).await {
+            Ok(Ok(earlier)) => Some(earlier),
+            Ok(Err(failure)) if failure.cause == Cause::Permission => {
+                if self.memory.forbid_looking() {
+                    warn!("invalidations that exist already spare no others: {failure}");
+                }
+                None
+            }
+            Ok(Err(failure)) => {
+                info!("invalidations that exist already spare no others now: {failure}");
+                None
+            }
+            Err(_elapsed) => {
+                info!(
+                    "invalidations that exist already spare no others now: CloudFront takes long to tell them"
+                );
+                None
+            }
+        }
+    }
+
+    /// Sends a batch; where CloudFront refuses a path, halves it until the path stands alone and the rest is taken.
+    async fn send_without_refused(&self, request: Request, invocation: &Invocation) -> Vec<Report> {
+        let mut reports = Vec::new();
+        let mut pending = vec![request];
+        for calls in 1.. {
+            let Some(request) = pending.pop() else { break };
+            let report = self.send(request, invocation).await;
+            let refused = report
+                .result
+                .as_ref()
+                .is_err_and(|failure| failure.cause == Cause::Path);
+            match report.batch.halves() {
+                Some(halves) if refused && calls < MAX_ISOLATING_CALLS => {
+                    pending.extend(halves.map(|batch| Request {
+                        batch,
+                        objects: None,
+                        notes: Vec::new(),
+                    }));
+                }
+                _ => reports.push(report),
+            }
+        }
+        reports
+    }
+}
+
+/// What newer invalidations have spared.
+#[derive(Default)]
+struct Spared {
+    changes: usize,
+    since: Option<(DateTime<Utc>, String)>,
+}
+
+impl Spared {
+    fn by(&mut self, earlier: &[Earlier], time: DateTime<Utc>, paths: &[InvalidationPath]) -> bool {
+        let Some(newest) = fresh_since(earlier, time, paths) else {
+            return false;
+        };
+        self.changes += 1;
+        self.since = self
+            .since
+            .take()
+            .max(Some((newest.created, newest.id.clone())));
+        true
+    }
+
+    fn note(self) -> Option<String> {
+        let (_, id) = self.since?;
+        Some(format!("{} already fresh since {id}", self.changes))
+    }
+}
+
+/// Returns the changes with a path that no invalidation covers, each with the reason.
+fn failed(stale: &[Served], reports: &[Report]) -> BTreeMap<usize, Failure> {
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        reports.iter().partition(|report| report.result.is_ok());
+    let reason = |path: &InvalidationPath| {
+        let asked = refused
+            .iter()
+            .find(|report| report.batch.covers(path))
+            .or(refused.first())?;
+        asked.result.as_ref().err().cloned()
+    };
+    let failed = |one: &Served| {
+        let mut paths = one.paths.iter();
+        let path = paths.find(|path| !taken.iter().any(|report| report.batch.covers(path)))?;
+        Some((one.place, reason(path)?))
+    };
+    if refused.is_empty() {
+        BTreeMap::new()
+    } else {
+        stale.iter().filter_map(failed).collect()
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
+
+fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
+    let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for event in ignored {
+        by_name
+            .entry(event.name.as_str())
+            .or_default()
+            .push(event.about.as_str());
+    }
+    for (event, about) in by_name {
+        info!(
+            event,
+            count = about.len(),
+            first = about[0],
+            "this changes nothing for viewers"
+        );
+    }
+}
+
+/// Logs each reason once, with the messages that it keeps.
+fn log_failed(messages: &[Message], failed: &BTreeMap<usize, Failure>) {
+    let mut reasons: BTreeMap<&str, (Cause, Vec<&str>)> = BTreeMap::new();
+    for (holder, failure) in failed {
+        let (_, ids) = reasons
+            .entry(&failure.message)
+            .or_insert((failure.cause, Vec::new()));
+        ids.push(&messages[*holder].id);
+    }
+    for (reason, (cause, ids)) in reasons {
+        error!(%cause, messages = ids.len(), ids = ids.join(" "), "kept for another try: {reason}");
+    }
+}
