@@ -173,7 +173,7 @@ impl InvalidationPath {
         }
     }
 
-    /// Returns the path of a key in the one spelling that CloudFront documents, contested or not: for counting only.
+    /// Returns the path of a key in the one spelling that CloudFront documents, contested or not: for counting and routing only.
     pub(crate) fn spell_key(key: &str) -> String {
         format!("/{}", utf8_percent_encode(key, AGREED))
     }

@@ -234,6 +234,28 @@ fn covers_what_it_surely_invalidates() {
     }
 }
 
+#[test]
+fn takes_query_strings_along_and_little_else() {
+    for (text, expected) in [
+        ("/a.html", vec!["/a.html*"]),
+        ("/", vec!["/", "/?*"]),
+        ("/dir/", vec!["/dir/", "/dir/?*"]),
+        ("/about", vec!["/about", "/about?*"]),
+        ("/a*", vec!["/a*"]),
+        ("#t", vec!["#t"]),
+    ] {
+        let paths = path(text).with_query_strings();
+        assert_eq!(
+            paths
+                .iter()
+                .map(InvalidationPath::as_str)
+                .collect::<Vec<_>>(),
+            expected
+        );
+    }
+    assert_eq!(InvalidationPath::root(), path("/"));
+}
+
 /// What an S3 client makes of a key: all but letters, digits and `-_.~/` encoded.
 fn as_s3_clients_spell(key: &str) -> String {
     const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC

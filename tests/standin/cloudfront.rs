@@ -138,6 +138,8 @@ pub(super) struct CloudFront {
     calls_paid_at: SystemTime,
     created: u64,
     received: Vec<Received>,
+    /// Paths refused beyond the documented rules.
+    pub(super) refused_paths: Vec<String>,
 }
 
 impl CloudFront {
@@ -149,6 +151,7 @@ impl CloudFront {
             calls_paid_at: UNIX_EPOCH,
             created: 0,
             received: Vec::new(),
+            refused_paths: Vec::new(),
         }
     }
 
@@ -227,6 +230,13 @@ impl CloudFront {
         let history = self.history(distribution)?;
         let batch = parse_batch(body)?;
         check(&batch)?;
+        if batch
+            .paths
+            .iter()
+            .any(|path| self.refused_paths.contains(path))
+        {
+            return Err(Refusal::new(400, "InvalidArgument", INVALID_PATHS));
+        }
         let mut earlier = history.iter();
         if let Some(earlier) = earlier.find(|one| one.batch.reference == batch.reference) {
             self.check_reuse(earlier, &batch)?;

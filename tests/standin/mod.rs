@@ -236,6 +236,12 @@ impl Standin {
         self.world.state().fail(operation, fault, times);
     }
 
+    /// Makes CloudFront refuse these paths, as if it knew a rule that nobody else does.
+    pub fn refuse_paths(&self, paths: &[&str]) {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        self.world.state().cloudfront.refused_paths = paths;
+    }
+
     /// Returns every call so far in order, refused ones too.
     pub fn calls(&self) -> Vec<Operation> {
         self.world.state().calls.clone()

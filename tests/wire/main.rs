@@ -9,5 +9,6 @@ mod standin;
 mod bed;
 mod codepipeline;
 mod errors;
+mod queue;
 mod s3;
 mod sites;
