@@ -8,6 +8,7 @@
 pub mod cloudfront;
 pub mod codepipeline;
 pub mod distributions;
+pub mod names;
 mod recent;
 pub mod sites;
 

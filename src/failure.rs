@@ -7,6 +7,7 @@
 //! A failure is logged once, where it is handled; whoever passes it on says nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -85,6 +86,22 @@ impl Failure {
         Self::unavailable(
             "the function's time was up before the work was done: raise its timeout, or try again",
         )
+    }
+
+    /// Creates the failure of a job that CodePipeline does not know.
+    pub fn job_not_found(job: impl fmt::Display) -> Self {
+        Self::unavailable(format!(
+            "the answer to job {job} was not delivered: CodePipeline knows no such job in this region and account"
+        ))
+    }
+
+    /// Creates the failure of a wait that its caller does not want to end well.
+    pub fn not_fresh_in_time(limit: Duration, outcome: impl fmt::Display) -> Self {
+        Self::unavailable(format!(
+            "not fresh everywhere after {} s, though CloudFront goes on by itself: raise \"wait\", or set \"onTimeout\" \
+             to \"succeed\"; {outcome}",
+            limit.as_secs()
+        ))
     }
 
     /// Puts failures together as one, with the first one's cause; none of none.

@@ -5,8 +5,9 @@
 //! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end. A queue is answered
 //! with the messages that must come again.
 //!
-//! `objects` holds the way of changed objects, `memory` what a warm function knows of its own invalidations.
+//! `jobs` holds the way of a pipeline job, `objects` that of changed objects, `memory` what a warm function knows of its own invalidations.
 
+mod jobs;
 mod memory;
 mod objects;
 
@@ -15,24 +16,22 @@ use std::sync::OnceLock;
 
 use aws_types::SdkConfig;
 use futures_util::FutureExt;
-use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::timeout_at;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use self::memory::Memory;
 use crate::aws::Account;
 use crate::aws::cloudfront::CloudFront;
-use crate::aws::codepipeline::{Answered, CodePipeline};
+use crate::aws::codepipeline::CodePipeline;
 use crate::aws::distributions::Distributions;
-use crate::distribution::DistributionId;
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::outcome::{Outcome, Report};
-use crate::plan::{Batch, Limits};
+use crate::outcome::Report;
+use crate::plan::Batch;
 use crate::settings::Settings;
 use crate::trigger::Trigger;
-use crate::trigger::codepipeline::Job;
 
 /// The function with its world: the settings as they were found, and clients that are made when first needed.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ pub struct Function {
     codepipeline: OnceLock<CodePipeline>,
     distributions: Distributions,
     memory: Memory,
+    clock: Clock,
 }
 
 impl Function {
@@ -55,7 +55,13 @@ impl Function {
             codepipeline: OnceLock::new(),
             distributions: Distributions::default(),
             memory: Memory::default(),
+            clock: Clock::system(),
         }
+    }
+
+    /// Replaces the system's clock, by which jobs wait.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Handles one event; returns what was done, in words, or a queue's partial batch response.
@@ -65,76 +71,22 @@ impl Function {
     /// A [`Failure`], logged already, where Lambda shall try again or keep the event in the dead-letter queue. A job
     /// that failed and was answered is no error: Lambda would run it again.
     pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Failure> {
+        // Boxed, each: as one, they nest deeper than the compiler likes to follow.
         let done = match Trigger::parse(event) {
-            Ok(Trigger::Job(job)) => self.handle_job(&job, invocation).await.map(Value::from),
-            Ok(Trigger::Objects(notification)) => self
-                .handle_objects(&notification, invocation)
+            Ok(Trigger::Job(job)) => Box::pin(self.handle_job(&job, invocation))
                 .await
                 .map(Value::from),
-            Ok(Trigger::Queue(messages)) => self.handle_queue(&messages, invocation).await,
+            Ok(Trigger::Objects(notification)) => {
+                Box::pin(self.handle_objects(&notification, invocation))
+                    .await
+                    .map(Value::from)
+            }
+            Ok(Trigger::Queue(messages)) => {
+                Box::pin(self.handle_queue(&messages, invocation)).await
+            }
             Err(failure) => Err(failure),
         };
         done.inspect_err(|failure| error!(cause = %failure.cause, "{failure}"))
-    }
-
-    async fn handle_job(&self, job: &Job, invocation: &Invocation) -> Result<String, Failure> {
-        let work = async {
-            let request = job.request()?;
-            let named = match &request.distributions[..] {
-                [] => self
-                    .settings
-                    .as_ref()
-                    .map_err(Clone::clone)?
-                    .distributions()?,
-                named => named,
-            };
-            let event = format!("codepipeline {}", job.id);
-            let request = |distribution: &DistributionId| {
-                let paths = request.paths.clone();
-                let batch = Batch::new(&event, distribution.clone(), paths, Limits::OF_CLOUDFRONT);
-                Request {
-                    batch,
-                    objects: None,
-                    notes: Vec::new(),
-                }
-            };
-            let sent = named
-                .iter()
-                .map(|distribution| self.send(request(distribution), invocation));
-            let reports = join_all(sent).await;
-            Ok(Outcome {
-                reports,
-                ..Outcome::default()
-            })
-        };
-        let outcome = guarded(work, invocation).await;
-        let failure = match &outcome {
-            Ok(outcome) => outcome.failure(),
-            Err(failure) => Some(failure.clone()),
-        };
-        let outcome = outcome.unwrap_or_default();
-        let deadline = invocation.end_of_answer();
-        let codepipeline = self
-            .codepipeline
-            .get_or_init(|| CodePipeline::new(&self.sdk));
-        let answered = match &failure {
-            None => codepipeline.succeed(&job.id, &outcome, deadline).await,
-            Some(failure) => {
-                error!(job = %job.id, cause = %failure.cause, "the job failed: {failure}");
-                codepipeline
-                    .fail(&job.id, failure, &outcome, deadline)
-                    .await
-            }
-        };
-        match answered? {
-            Answered::Now => {
-                info!(job = %job.id, succeeded = failure.is_none(), "the job was answered")
-            }
-            Answered::Before => {
-                warn!(job = %job.id, "the job had been answered or given up before")
-            }
-        }
-        Ok(failure.map_or_else(|| outcome.to_string(), |failure| failure.message))
     }
 
     /// Sends a batch, and remembers what CloudFront took.
@@ -169,6 +121,11 @@ impl Function {
 
     fn settings(&self) -> Result<&Settings, Failure> {
         self.settings.as_ref().map_err(Clone::clone)
+    }
+
+    fn codepipeline(&self) -> &CodePipeline {
+        self.codepipeline
+            .get_or_init(|| CodePipeline::new(&self.sdk))
     }
 
     fn cloudfront(&self) -> &CloudFront {

@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aws;
+pub mod clock;
 pub mod distribution;
 pub mod failure;
 pub mod flow;
@@ -38,3 +39,4 @@ pub mod plan;
 pub mod settings;
 pub mod site;
 pub mod trigger;
+pub mod wait;

@@ -4,6 +4,7 @@
 //! learns of each. The same words reach the pipeline's console, the log and the terminal.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -20,6 +21,69 @@ pub struct Outcome {
     pub reports: Vec<Report>,
     /// The distributions that had nothing to drop.
     pub untouched: Vec<Untouched>,
+}
+
+/// What a pipeline is told of a job that went well so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobReport {
+    /// What was asked of CloudFront.
+    pub outcome: Outcome,
+    /// How long ago the first job of the action began.
+    pub waited: Duration,
+    /// Whether the edge is fresh.
+    pub freshness: Freshness,
+}
+
+/// Whether every edge has dropped what it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Freshness {
+    /// Nobody waits for it.
+    NotAwaited,
+    /// It is not yet: so many distributions are.
+    Awaited {
+        /// How many are fresh.
+        fresh: usize,
+    },
+    /// It is.
+    Fresh,
+    /// It was not in time.
+    TimedOut,
+}
+
+impl Freshness {
+    /// Returns CloudFront's word for it.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Fresh => "Completed",
+            Self::NotAwaited | Self::Awaited { .. } | Self::TimedOut => "InProgress",
+        }
+    }
+}
+
+impl fmt::Display for JobReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            outcome,
+            waited,
+            freshness,
+        } = self;
+        let waited = waited.as_secs();
+        match freshness {
+            Freshness::NotAwaited => {}
+            Freshness::Awaited { fresh } => {
+                let all = counted(outcome.reports.len(), "distribution");
+                write!(f, "{fresh} of {all} fresh after {waited} s; ")?;
+            }
+            Freshness::Fresh => write!(f, "fresh everywhere after {waited} s; ")?,
+            Freshness::TimedOut => {
+                write!(
+                    f,
+                    "not fresh everywhere after {waited} s, and CloudFront goes on by itself; "
+                )?;
+            }
+        }
+        write!(f, "{outcome}")
+    }
 }
 
 /// What came of one batch.

@@ -63,6 +63,13 @@ impl Batch {
         }
     }
 
+    /// Puts a name for humans before the reference, which stays as unique as it was.
+    pub fn named(mut self, name: &str) -> Self {
+        let hash = self.reference.0.rsplit('-').next().unwrap_or_default();
+        self.reference = CallerReference(format!("{name}-{hash}"));
+        self
+    }
+
     /// Tells whether all that the path invalidates is invalidated by the batch.
     pub fn covers(&self, path: &InvalidationPath) -> bool {
         self.plan.paths.iter().any(|wide| wide.covers(path))
@@ -171,6 +178,13 @@ mod tests {
             "cloudfront-invalidator-8074305cfe9eec4a64326a16d9a44909a3c2eee6be4b0d748cff893645bf8198"
         );
         assert!(first.as_str().len() <= MAX_CALLER_REFERENCE_CHARACTERS);
+        let named = batch("job 1", "E2EXAMPLE1ABC", &["/a", "/b"]).named(&"n".repeat(60));
+        let hash = first.as_str().trim_start_matches("cloudfront-invalidator-");
+        assert_eq!(
+            named.reference.as_str(),
+            format!("{}-{hash}", "n".repeat(60))
+        );
+        assert!(named.reference.as_str().len() <= MAX_CALLER_REFERENCE_CHARACTERS);
         assert_eq!(
             reference("job 1", "E2EXAMPLE1ABC", &["/b", "/a", "/a"]),
             first

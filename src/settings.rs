@@ -4,11 +4,13 @@
 //! never a panic: a function that dies at start answers no pipeline job.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::distribution::DistributionId;
 use crate::failure::Failure;
 use crate::plan::{Limits, MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
 use crate::site::IndexDocuments;
+use crate::wait::parse_limit;
 
 /// How many paths the changes of a bucket may become, where `MAX_PATHS` says nothing.
 const DEFAULT_MAX_PATHS: usize = 20;
@@ -26,6 +28,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `INDEX_DOCUMENTS`: `auto`, `always` or `never`.
     pub index_documents: IndexDocuments,
+    /// `WAIT`: how long a pipeline job waits for the edge where it does not say; zero, the default, for not at all.
+    pub wait: Duration,
 }
 
 impl Settings {
@@ -57,6 +61,8 @@ impl Settings {
             },
             index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
                 .map_err(|failure| in_setting("INDEX_DOCUMENTS", failure))?,
+            wait: parse_limit(&read("WAIT").unwrap_or_else(|| "false".to_owned()))
+                .map_err(|error| in_setting("WAIT", Failure::mistake(error)))?,
         })
     }
 
@@ -136,6 +142,7 @@ mod tests {
                 wildcards: 10,
             },
             index_documents: IndexDocuments::Auto,
+            wait: Duration::ZERO,
         };
         assert_eq!(settings(&[]), Ok(defaults.clone()));
         let empty = [

@@ -67,7 +67,11 @@ impl CloudFront {
                     "the answer holds no invalidation",
                 )),
             },
-            Err(error) if was_submitted_before(&error) => Ok(Submitted::default()),
+            Err(error) if was_submitted_before(&error) => {
+                // Its id is worth a look and no more: the invalidation exists, whatever comes of it.
+                let found = timeout_at(deadline, self.find(batch, account)).await;
+                Ok(found.ok().flatten().unwrap_or_default())
+            }
             Err(error) => Err(explain(&error, distribution, account)),
         }
     }

@@ -7,6 +7,7 @@
 
 use aws_sdk_codepipeline::config::http::HttpResponse;
 use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_codepipeline::operation::put_job_success_result::builders::PutJobSuccessResultFluentBuilder;
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
 use tokio::time::error::Elapsed;
@@ -14,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::chain;
 use crate::failure::{Cause, Failure};
-use crate::outcome::Outcome;
+use crate::outcome::{JobReport, Outcome};
+use crate::path::InvalidationPath;
 use crate::trigger::codepipeline::JobId;
 
 const MAX_MESSAGE_CHARACTERS: usize = 5_000;
@@ -34,6 +36,8 @@ pub enum Answered {
     Now,
     /// The job was no longer waiting: an earlier answer reached it, or it ran out of time.
     Before,
+    /// CodePipeline knows no such job, or no longer.
+    NotFound,
 }
 
 impl CodePipeline {
@@ -52,26 +56,58 @@ impl CodePipeline {
     pub async fn succeed(
         &self,
         job: &JobId,
-        outcome: &Outcome,
+        report: &JobReport,
         deadline: Instant,
     ) -> Result<Answered, Failure> {
-        let details = ExecutionDetails::builder()
-            .summary(cut(&outcome.to_string(), MAX_SUMMARY_CHARACTERS))
-            .set_external_execution_id(external_execution_id(outcome))
-            .percent_complete(100)
-            .build();
-        let request = self
-            .client
-            .put_job_success_result()
-            .job_id(job.as_str())
-            .execution_details(details);
-        let request = output_variables(outcome)
+        let request = self.success(job, report, 100);
+        let request = output_variables(report)
             .into_iter()
             .fold(request, |request, (name, value)| {
                 request.output_variables(name, value)
             });
-        let answer = timeout_at(deadline, request.send()).await;
-        delivered("PutJobSuccessResult", job, answer)
+        delivered(
+            "PutJobSuccessResult",
+            job,
+            timeout_at(deadline, request.send()).await,
+        )
+    }
+
+    /// Tells the pipeline to start another job for this action, which brings the token back.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where the answer was not taken until `deadline`.
+    pub async fn go_on(
+        &self,
+        job: &JobId,
+        report: &JobReport,
+        (token, percent): (&str, i32),
+        deadline: Instant,
+    ) -> Result<Answered, Failure> {
+        // Output variables are taken of the last job only.
+        let request = self.success(job, report, percent).continuation_token(token);
+        delivered(
+            "PutJobSuccessResult",
+            job,
+            timeout_at(deadline, request.send()).await,
+        )
+    }
+
+    fn success(
+        &self,
+        job: &JobId,
+        report: &JobReport,
+        percent: i32,
+    ) -> PutJobSuccessResultFluentBuilder {
+        let details = ExecutionDetails::builder()
+            .summary(cut(&report.to_string(), MAX_SUMMARY_CHARACTERS))
+            .set_external_execution_id(external_execution_id(&report.outcome))
+            .percent_complete(percent)
+            .build();
+        self.client
+            .put_job_success_result()
+            .job_id(job.as_str())
+            .execution_details(details)
     }
 
     /// Tells the pipeline that the job failed, and why.
@@ -112,21 +148,25 @@ fn failure_details(failure: &Failure, outcome: &Outcome) -> Result<FailureDetail
         .build()
 }
 
-fn output_variables(outcome: &Outcome) -> [(&'static str, String); 4] {
-    let join = |texts: Vec<&str>| texts.join(",");
-    let distributions = outcome
+fn output_variables(report: &JobReport) -> [(&'static str, String); 6] {
+    let outcome = &report.outcome;
+    let distributions: Vec<_> = outcome
         .reports
         .iter()
-        .map(|report| report.batch.distribution.as_str());
-    let paths = outcome.paths();
+        .map(|report| report.batch.distribution.as_str())
+        .collect();
+    let paths: Vec<_> = outcome
+        .paths()
+        .into_iter()
+        .map(InvalidationPath::as_str)
+        .collect();
     [
-        ("InvalidationIds", join(outcome.invalidation_ids())),
-        ("DistributionIds", join(distributions.collect())),
-        (
-            "Paths",
-            join(paths.iter().map(|path| path.as_str()).collect()),
-        ),
+        ("InvalidationIds", outcome.invalidation_ids().join(",")),
+        ("DistributionIds", distributions.join(",")),
+        ("Paths", paths.join(",")),
         ("PathCount", outcome.path_count().to_string()),
+        ("WaitedSeconds", report.waited.as_secs().to_string()),
+        ("Status", report.freshness.status().to_owned()),
     ]
 }
 
@@ -173,6 +213,7 @@ where
         .map(|response| response.status().as_u16());
     match (error.code().unwrap_or_default(), status) {
         ("InvalidJobStateException", _) => Ok(Answered::Before),
+        ("JobNotFoundException", _) => Ok(Answered::NotFound),
         ("AccessDeniedException" | "AccessDenied", _) | (_, Some(401 | 403)) => {
             let failure = Failure::missing_permission(&format!("codepipeline:{operation}"), "*");
             Err(failure.within(format_args!("the answer to job {job} was not delivered")))

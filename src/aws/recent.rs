@@ -1,10 +1,11 @@
-//! Looks at the invalidations that CloudFront has already: they may spare others, and take up quotas.
+//! Looks at the invalidations that CloudFront has already: they may spare others, take up quotas, and are waited for.
 //!
 //! The list tells neither paths nor references, so each that matters is asked for by its id. That their number is
 //! bounded costs precision and never correctness.
 
 use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudfront::types::{Invalidation, InvalidationSummary};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tracing::warn;
@@ -13,8 +14,9 @@ use super::cloudfront::{CloudFront, cause, time};
 use super::{Account, said};
 use crate::distribution::DistributionId;
 use crate::failure::{Cause, Failure};
+use crate::outcome::Submitted;
 use crate::path::InvalidationPath;
-use crate::plan::Earlier;
+use crate::plan::{Batch, Earlier};
 
 /// How many invalidations are looked at to spare others: about as many as can be in progress at the usual limits.
 const MAX_LOOKED_AT: usize = 20;
@@ -77,12 +79,58 @@ impl CloudFront {
             .collect()
     }
 
-    async fn paths(
+    /// Tells whether an invalidation is done.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`], with [`Cause::Permission`] where it may not be read.
+    pub async fn is_completed(
         &self,
         distribution: &DistributionId,
         id: &str,
         account: &Account,
-    ) -> Result<Vec<InvalidationPath>, Failure> {
+    ) -> Result<bool, Failure> {
+        let invalidation = self.invalidation(distribution, id, account).await?;
+        Ok(!is_in_progress(invalidation.status()))
+    }
+
+    /// Returns the id of the invalidation with the batch's reference, if it is among the newest.
+    pub(super) async fn find(&self, batch: &Batch, account: &Account) -> Option<Submitted> {
+        let Batch {
+            distribution,
+            reference,
+            ..
+        } = batch;
+        let list = self
+            .client
+            .list_invalidations()
+            .distribution_id(distribution.as_str())
+            .send()
+            .await
+            .ok()?;
+        let summaries = list.invalidation_list()?.items();
+        let read = |summary: &InvalidationSummary| {
+            let id = summary.id().to_owned();
+            async move { self.invalidation(distribution, &id, account).await }
+        };
+        let read = join_all(summaries.iter().take(MAX_LOOKED_AT).map(read)).await;
+        let same = |one: &Invalidation| {
+            one.invalidation_batch()
+                .is_some_and(|batch| batch.caller_reference() == reference.as_str())
+        };
+        let found = read.into_iter().flatten().find(same)?;
+        Some(Submitted {
+            id: Some(found.id().to_owned()),
+            created: time(found.create_time()),
+        })
+    }
+
+    async fn invalidation(
+        &self,
+        distribution: &DistributionId,
+        id: &str,
+        account: &Account,
+    ) -> Result<Invalidation, Failure> {
         let request = self
             .client
             .get_invalidation()
@@ -91,9 +139,19 @@ impl CloudFront {
         let answer = request.send().await;
         let answer =
             answer.map_err(|error| unread("GetInvalidation", &error, distribution, account))?;
-        let batch = answer
-            .invalidation()
-            .and_then(|invalidation| invalidation.invalidation_batch());
+        answer.invalidation.ok_or_else(|| {
+            Failure::unavailable(format!("CloudFront told nothing of invalidation {id}"))
+        })
+    }
+
+    async fn paths(
+        &self,
+        distribution: &DistributionId,
+        id: &str,
+        account: &Account,
+    ) -> Result<Vec<InvalidationPath>, Failure> {
+        let invalidation = self.invalidation(distribution, id, account).await?;
+        let batch = invalidation.invalidation_batch();
         let paths = batch
             .and_then(|batch| batch.paths())
             .map(|paths| paths.items())

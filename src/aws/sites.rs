@@ -112,14 +112,14 @@ pub async fn site(
 }
 
 /// Reads for the time of one call, each cache policy once.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     client: &'a Client,
     account: &'a Account,
     cache_policies: HashMap<String, QueryStrings>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(client: &'a Client, account: &'a Account) -> Self {
+    pub(super) fn new(client: &'a Client, account: &'a Account) -> Self {
         let without = MANAGED_WITHOUT_QUERY_STRINGS.map(|id| (id, QueryStrings::Ignored));
         let with = MANAGED_WITH_QUERY_STRINGS.map(|id| (id, QueryStrings::InCacheKey));
         let managed = without.into_iter().chain(with);
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    async fn summaries(&self) -> Result<Vec<DistributionSummary>, Failure> {
+    pub(super) async fn summaries(&self) -> Result<Vec<DistributionSummary>, Failure> {
         let mut summaries = Vec::new();
         let mut marker = None;
         loop {

@@ -2,7 +2,7 @@
 //!
 //! A burst of events meets few function environments, so most of what they ask for twice is found here, without a call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,8 +10,9 @@ use crate::distribution::DistributionId;
 use crate::outcome::Submitted;
 use crate::path::InvalidationPath;
 use crate::plan::Earlier;
+use crate::trigger::codepipeline::JobId;
 
-/// How many invalidations of a distribution are remembered: more than quotas let be in progress at the usual limits.
+/// How many invalidations of a distribution, and how many jobs, are remembered: more than quotas let be in progress at the usual limits.
 const MAX_REMEMBERED: usize = 50;
 
 /// What a warm function knows of its own invalidations.
@@ -19,6 +20,7 @@ const MAX_REMEMBERED: usize = 50;
 pub(super) struct Memory {
     earlier: Mutex<HashMap<DistributionId, Vec<Earlier>>>,
     may_not_look: AtomicBool,
+    answered: Mutex<VecDeque<JobId>>,
 }
 
 impl Memory {
@@ -64,6 +66,23 @@ impl Memory {
     /// Tells whether CloudFront's invalidations may be read, as far as is known.
     pub(super) fn may_look(&self) -> bool {
         !self.may_not_look.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a job that was answered.
+    pub(super) fn answered(&self, job: &JobId) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.len() == MAX_REMEMBERED {
+            answered.pop_front();
+        }
+        answered.push_back(job.clone());
+    }
+
+    /// Tells whether this process has answered the job.
+    pub(super) fn has_answered(&self, job: &JobId) -> bool {
+        self.answered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(job)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DistributionId, Vec<Earlier>>> {

@@ -1,12 +1,14 @@
 //! Who called, over recorded events and over those that sank others.
 
+use std::time::{Duration, SystemTime};
+
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::codepipeline::JobRequest;
+use super::codepipeline::{JobRequest, OnTimeout, Progress, Stage};
 use super::s3::{IgnoredEvent, ObjectChange};
 use super::*;
-use crate::distribution::DistributionId;
+use crate::distribution::{DistributionId, DistributionName};
 use crate::path::InvalidationPath;
 
 fn recorded(text: &str) -> Trigger {
@@ -472,15 +474,14 @@ fn job(parameters: Option<Value>) -> codepipeline::Job {
 }
 
 fn request(distributions: &[&str], paths: &[&str]) -> JobRequest {
+    let name = |text: &&str| DistributionName::parse(text).expect("a name");
     JobRequest {
-        distributions: distributions
-            .iter()
-            .map(|id| DistributionId::parse(id).expect("an id"))
-            .collect(),
+        distributions: distributions.iter().map(name).collect(),
         paths: paths
             .iter()
             .map(|path| InvalidationPath::parse(path).expect("a path"))
             .collect(),
+        ..JobRequest::default()
     }
 }
 
@@ -512,6 +513,46 @@ fn reads_the_parameters_of_a_pipeline_action() {
             Some(json!(r#"{"paths": "/index.html"}"#)),
             request(&[], &["/index.html"]),
         ),
+        (
+            Some(json!("WWW.example.com")),
+            request(&["www.example.com"], &["/*"]),
+        ),
+        (
+            Some(json!(
+                r#"{"distribution": ["d1.cloudfront.net", "E2EXAMPLE1ABC"], "wait": true}"#
+            )),
+            JobRequest {
+                wait: Some(Duration::from_secs(900)),
+                ..request(&["d1.cloudfront.net", "E2EXAMPLE1ABC"], &["/*"])
+            },
+        ),
+        (
+            Some(json!(
+                r#"{"wait": "5m", "onTimeout": "fail", "reference": "release-42"}"#
+            )),
+            JobRequest {
+                wait: Some(Duration::from_secs(300)),
+                on_timeout: OnTimeout::Fail,
+                reference: Some("release-42".into()),
+                ..request(&[], &["/*"])
+            },
+        ),
+        (
+            Some(json!(r#"{"wait": 90, "onTimeout": "succeed"}"#)),
+            JobRequest {
+                wait: Some(Duration::from_secs(90)),
+                ..request(&[], &["/*"])
+            },
+        ),
+        (
+            Some(json!(
+                r#"{"wait": false, "onTimeout": null, "reference": null}"#
+            )),
+            JobRequest {
+                wait: Some(Duration::ZERO),
+                ..request(&[], &["/*"])
+            },
+        ),
     ] {
         assert_eq!(
             job(parameters.clone()).request(),
@@ -523,7 +564,7 @@ fn reads_the_parameters_of_a_pipeline_action() {
 
 #[test]
 fn names_the_offending_field_of_the_parameters() {
-    const EXPECTED: &str = "expected nothing, a distribution id such as E2EXAMPLE1ABC, or a JSON object such as \
+    const EXPECTED: &str = "expected nothing, a distribution id or domain name, or a JSON object such as \
                             {\"paths\": [\"/*\"]}";
     for (parameters, message) in [
         (json!(7), "UserParameters: expected a text".to_owned()),
@@ -535,23 +576,52 @@ fn names_the_offending_field_of_the_parameters() {
         ),
         (
             json!(r#"{"pathes": ["/x"]}"#),
-            r#"UserParameters: unknown field "pathes": the fields are "distribution" and "paths""#.to_owned(),
+            r#"UserParameters: unknown field "pathes" (did you mean "paths"?)"#.to_owned(),
+        ),
+        (
+            json!(r#"{"ontimeout": "fail"}"#),
+            r#"UserParameters: unknown field "ontimeout" (did you mean "onTimeout"?)"#.to_owned(),
+        ),
+        (
+            json!(r#"{"invalidate": true}"#),
+            "UserParameters: unknown field \"invalidate\" (the fields are \"distribution\", \"paths\", \"wait\", \
+             \"onTimeout\", \"reference\")"
+                .to_owned(),
+        ),
+        (
+            json!(r#"{"wait": "soon"}"#),
+            "UserParameters: wait: \"soon\" is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+                .to_owned(),
+        ),
+        (
+            json!(r#"{"wait": [1]}"#),
+            "UserParameters: wait: \"[1]\" is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+                .to_owned(),
+        ),
+        (
+            json!(r#"{"onTimeout": "panic"}"#),
+            "UserParameters: onTimeout: expected \"succeed\" or \"fail\"".to_owned(),
+        ),
+        (
+            json!(r#"{"reference": "release 42"}"#),
+            "UserParameters: reference: expected a text of up to 60 printable ASCII characters without spaces"
+                .to_owned(),
         ),
         (
             json!(r#"{"paths": []}"#),
             "UserParameters: paths: the list is empty: leave the field out for the default".to_owned(),
         ),
         (json!(r#"{"paths": {"a": 1}}"#), "UserParameters: paths: expected a text or a list of texts".to_owned()),
-        (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths: expected a list of texts".to_owned()),
+        (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths[1]: expected a text".to_owned()),
         (
             json!(r#"{"paths": ["/a", "/b*/c"]}"#),
             "UserParameters: paths[1]: \"/b*/c\" has a * before its end: CloudFront takes it as the last character only"
                 .to_owned(),
         ),
         (
-            json!(r#"{"distribution": "www.example.com"}"#),
-            "UserParameters: distribution[0]: \"www.example.com\" is no distribution id: write one such as \
-             E2EXAMPLE1ABC"
+            json!(r#"{"distribution": "example"}"#),
+            "UserParameters: distribution[0]: \"example\" is neither a distribution id such as E2EXAMPLE1ABC nor a \
+             domain name such as www.example.com"
                 .to_owned(),
         ),
     ] {
@@ -587,6 +657,93 @@ fn reads_the_id_of_a_job_whatever_else_is_missing_or_null() {
     }
 }
 
+fn continued(token: &str) -> codepipeline::Job {
+    let event = json!({"CodePipeline.job": {"id": "2", "data": {"continuationToken": token}}});
+    match Trigger::parse(&event) {
+        Ok(Trigger::Job(job)) => job,
+        other => panic!("no job: {other:?}"),
+    }
+}
+
+#[test]
+fn carries_what_was_done_in_a_token() {
+    let id = |text| DistributionId::parse(text).expect("an id");
+    let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:+";
+    let progress = continued(token)
+        .progress()
+        .expect("a token")
+        .expect("progress");
+    assert_eq!(progress.first_job, job_named("11111111-abcd").id);
+    assert_eq!(
+        progress.age(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_090)),
+        Duration::from_secs(90)
+    );
+    assert_eq!(
+        progress.stages,
+        [
+            (id("E1EXAMPLE1ABC"), Stage::Completed(Some("I1".into()))),
+            (id("E2EXAMPLE1ABC"), Stage::InProgress("I2".into())),
+            (id("E3EXAMPLE1ABC"), Stage::Waiting),
+            (id("E4EXAMPLE1ABC"), Stage::Completed(None)),
+        ]
+    );
+    assert_eq!(progress.to_token().as_deref(), Some(token));
+    assert_eq!(progress.percent(), 62);
+    assert_eq!(job(None).progress(), Ok(None));
+}
+
+fn job_named(id: &str) -> codepipeline::Job {
+    codepipeline::Job::from_event(&json!({ "id": id })).expect("a job")
+}
+
+#[test]
+fn keeps_a_token_within_its_limit() {
+    let progress = |distributions: usize| {
+        let id = |at| DistributionId::parse(&format!("E{at:03}EXAMPLE1AB")).expect("an id");
+        let first = job_named("11111111-aaaa-bbbb-cccc-222222222222").id;
+        let mut progress = Progress::begin(first, SystemTime::now(), (0..distributions).map(id));
+        for (_, stage) in &mut progress.stages {
+            *stage = Stage::InProgress("I2J0I21PCUYOIK".into());
+        }
+        progress
+    };
+    // As many as 1,000 characters of UserParameters can name.
+    let token = progress(60).to_token().expect("a token that fits");
+    assert!(token.len() <= 2_048, "{}", token.len());
+    assert_eq!(progress(80).to_token(), None);
+}
+
+#[test]
+fn refuses_a_token_that_it_has_not_written() {
+    for token in ["2 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
+        let version = token.split(' ').next().expect("a word");
+        assert_eq!(
+            continued(token).progress(),
+            Err(Failure::mistake(format!(
+                "the continuation token has version {version:?} where this function writes \"1\": it was updated in the \
+                 middle of a wait, so run the action again"
+            )))
+        );
+    }
+    for token in [
+        "1",
+        "1 a",
+        "1 a x E1EXAMPLE1ABC:",
+        "1 a 1",
+        "1 a 1 E1EXAMPLE1ABC",
+        "1 a 1 e:I",
+        "1  1 E1EXAMPLE1ABC:",
+    ] {
+        assert_eq!(
+            continued(token).progress(),
+            Err(Failure::mistake(
+                "the continuation token is damaged, so what was done is unknown: run the action again"
+            )),
+            "{token}"
+        );
+    }
+}
+
 #[test]
 fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let event = json!({"CodePipeline.job": {"id": "1", "data": {
@@ -595,6 +752,6 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let trigger = Trigger::parse(&event).expect("a job");
     assert_eq!(
         format!("{trigger:?}"),
-        r#"Job(Job { id: JobId("1"), parameters: None })"#
+        r#"Job(Job { id: JobId("1"), parameters: None, continuation_token: None })"#
     );
 }

@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_types::SdkConfig;
+use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::failure::Failure;
 use cloudfront_invalidator::flow::Function;
 use cloudfront_invalidator::invocation::Invocation;
@@ -24,7 +25,7 @@ pub const BUCKET: &str = "tiny-direct-cfn";
 
 /// A function whose SDK talks to a stand-in.
 pub struct Bed {
-    pub standin: Standin,
+    pub standin: Arc<Standin>,
     variables: BTreeMap<String, String>,
 }
 
@@ -46,7 +47,7 @@ impl Bed {
                 options.with_document(&path, &configuration(BUCKET, "", ""))
             }
         });
-        let standin = Standin::start(options);
+        let standin = Arc::new(Standin::start(options));
         let variables = [
             ("AWS_REGION", "eu-west-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
@@ -88,6 +89,17 @@ impl Bed {
     pub fn function(&self) -> Function {
         let settings = Settings::from_environment(|name| self.variables.get(name).cloned());
         Function::new(settings, self.sdk())
+    }
+
+    /// Returns a function that waits by the stand-in's frozen clock, and so not at all.
+    pub fn patient_function(&self) -> Function {
+        let (now, pause) = (Arc::clone(&self.standin), Arc::clone(&self.standin));
+        let pause = move |duration| {
+            pause.advance(duration);
+            std::future::ready(())
+        };
+        self.function()
+            .with_clock(Clock::new(move || now.now(), pause))
     }
 
     /// Hands the event to a new function with a minute of time.
@@ -198,6 +210,14 @@ impl Told {
                 .expect("a text")
         };
         (detail("type"), detail("message"))
+    }
+
+    /// Returns the summary of a job that another one goes on with.
+    pub fn goes_on(&self) -> &str {
+        assert_eq!(self.state, Some(JobState::Continued), "{:#?}", self.answer);
+        self.answer.body["executionDetails"]["summary"]
+            .as_str()
+            .expect("a summary")
     }
 
     /// Returns an output variable of a job that succeeded.

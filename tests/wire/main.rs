@@ -12,3 +12,4 @@ mod errors;
 mod queue;
 mod s3;
 mod sites;
+mod waiting;
