@@ -48,8 +48,7 @@ impl Function {
     ) -> Result<String, Failure> {
         log_ignored(&notification.ignored);
         let changes: Vec<_> = notification.changes.iter().collect();
-        let limits = self.settings()?.limits;
-        let freshened = guarded(self.freshen(&changes, limits, invocation), invocation).await?;
+        let freshened = guarded(self.freshen(&changes, None, invocation), invocation).await?;
         let mut failures: Vec<_> = freshened
             .failed
             .into_values()
@@ -86,8 +85,7 @@ impl Function {
             })
             .unzip();
         let oldest = messages.iter().filter_map(|message| message.sent).min();
-        let limits = self.settings()?.limits.after_waiting(oldest, now());
-        let freshened = guarded(self.freshen(&changes, limits, invocation), invocation).await?;
+        let freshened = guarded(self.freshen(&changes, oldest, invocation), invocation).await?;
 
         let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
         for (place, failure) in freshened.failed {
@@ -110,10 +108,14 @@ impl Function {
     async fn freshen(
         &self,
         changes: &[&ObjectChange],
-        limits: Limits,
+        waiting_since: Option<DateTime<Utc>>,
         invocation: &Invocation,
     ) -> Result<Freshened, Failure> {
         let mut freshened = Freshened::default();
+        if changes.is_empty() {
+            return Ok(freshened);
+        }
+        let limits = self.settings()?.limits.after_waiting(waiting_since, now());
         let shares = self
             .shares(changes, &mut freshened.failed, invocation)
             .await?;

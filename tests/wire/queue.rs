@@ -302,3 +302,19 @@ async fn takes_the_most_messages_that_fit_in_one_call() {
     assert_eq!(bed.taken().len(), 1);
     assert!(bed.taken()[0].1.len() <= 20);
 }
+
+#[tokio::test]
+async fn acknowledges_a_test_event_whatever_the_settings_say() {
+    let bed = Bed::start().set("MAX_PATHS", "many");
+    let test =
+        json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}).to_string();
+    assert_eq!(bed.handle(&batch(&[test])).await, failures(&[]));
+    // A change is not lost to a wrong setting: Lambda keeps the whole batch.
+    let failure = bed.handle(&batch(&[notification("a", ago(60))])).await;
+    assert_eq!(
+        failure,
+        Err(Failure::mistake(
+            "setting MAX_PATHS: \"many\" is no number from 1 to 3000"
+        ))
+    );
+}
