@@ -4,24 +4,26 @@
 //!
 //! ```text
 //!  bytes ──▶ Trigger ──▶ objects or paths ──▶ Batch ──▶ CloudFront ──▶ Outcome ──▶ answer to the caller
-//!         who called?                        fewest     the only       what was     job result, or the
-//!                                            paths      effect         done, why    function's own
+//!         who called?   Site: what would a   fewest    the only       what was     job result, batch failures,
+//!                       viewer have cached?  paths     effect         done, why    or the function's own
 //! ```
 //!
-//! The first arrows are pure: bytes in, values out, no clock, no environment, no SDK. The last two touch the world.
+//! The first three arrows are pure: bytes in, values out, no clock, no environment, no SDK. The last two touch the
+//! world.
 //!
 //! | room | lives there |
 //! |---|---|
 //! | [`path`] | `InvalidationPath`: checked and encoded once, from an object's key or a person's words |
-//! | [`distribution`] | `DistributionId` |
-//! | [`plan`] | `Batch`, `CallerReference` |
+//! | [`distribution`] | `DistributionId`, and the names that people give distributions |
+//! | [`site`] | `Site`: a distribution seen from a bucket; an object's key → the paths a viewer can have cached |
+//! | [`plan`] | `Batch`, `CallerReference`, `Limits`; `collapse` to few paths, `fresh` to none |
 //! | [`failure`] | `Failure`: what went wrong, whose turn it is, the remedy |
 //! | [`outcome`] | `Outcome`: what was asked, what came of it |
 //! | [`trigger`] | `Trigger`: who called, one file a caller |
 //! | [`settings`] | `Settings` from the environment |
-//! | [`invocation`] | `Invocation`: how long the work may take |
+//! | [`wait`], [`clock`], [`invocation`] | how long to wait, by which clock, and how long the work may take |
 //! | [`aws`] | the only rooms that name an SDK |
-//! | [`flow`] | the one way |
+//! | [`flow`] | the one way: `jobs` of pipelines, changed `objects` |
 //! | [`log`] | the log lines |
 
 #![forbid(unsafe_code)]
