@@ -122,7 +122,7 @@ impl fmt::Display for Why {
             Self::QueryStrings { key, known: false } => {
                 write!(
                     f,
-                    "{key} may be cached by query string (its cache policy cannot be read)"
+                    "{key} may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
                 )
             }
         }

@@ -838,7 +838,9 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
     assert_eq!(paths(&site, "a.html"), ["/a.html*"]);
     assert_eq!(
         why(&site, "a.html"),
-        ["a.html may be cached by query string (its cache policy cannot be read)"]
+        [
+            "a.html may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
+        ]
     );
     // Each name by its own behavior.
     site.cache_behaviors.insert(0, behavior("*.html", "bucket"));

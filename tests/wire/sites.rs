@@ -396,7 +396,7 @@ async fn a_cache_policy_that_cannot_be_read_makes_wildcards() {
     let missing = Bed::with(options);
     for bed in [unreadable, missing] {
         let site = read_on(&bed, WEBSITE).await.expect("a site");
-        let why = "prod/a.css may be cached by query string (its cache policy cannot be read)";
+        let why = "prod/a.css may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)";
         assert_told(&site, "site", &[("prod/a.css", "/a.css*", why)]);
     }
 }
