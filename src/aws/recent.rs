@@ -197,3 +197,20 @@ where
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_an_unknown_status_as_done() {
+        for (status, in_progress) in [
+            ("InProgress", true),
+            ("Completed", false),
+            ("In progress", false),
+            ("", false),
+        ] {
+            assert_eq!(is_in_progress(status), in_progress, "{status}");
+        }
+    }
+}

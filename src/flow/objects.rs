@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use super::{Function, Request, guarded};
+use super::{Function, Request};
 use crate::aws::Account;
 use crate::distribution::DistributionId;
 use crate::failure::{Cause, Failure};
@@ -22,8 +21,7 @@ use crate::path::InvalidationPath;
 use crate::plan::fresh::{Earlier, fresh_since};
 use crate::plan::{Batch, Limits};
 use crate::site::{Served, Share, Shares};
-use crate::trigger::s3::{self, IgnoredEvent, Notification, ObjectChange};
-use crate::trigger::sqs::Message;
+use crate::trigger::s3::{self, ObjectChange};
 
 /// How long a look at earlier invalidations may take: it only saves, so it is not worth much waiting.
 const MAX_LOOK: Duration = Duration::from_secs(3);
@@ -33,79 +31,17 @@ const MAX_ISOLATING_CALLS: usize = 12;
 
 /// What became of changed objects.
 #[derive(Default)]
-struct Freshened {
-    outcome: Outcome,
+pub(super) struct Freshened {
+    pub(super) outcome: Outcome,
     /// By the change's place.
-    failed: BTreeMap<usize, Failure>,
+    pub(super) failed: BTreeMap<usize, Failure>,
 }
 
 impl Function {
-    /// Handles a notification that Lambda got by itself: what fails, fails the whole.
-    pub(super) async fn handle_objects(
-        &self,
-        notification: &Notification,
-        invocation: &Invocation,
-    ) -> Result<String, Failure> {
-        log_ignored(&notification.ignored);
-        let changes: Vec<_> = notification.changes.iter().collect();
-        let freshened = guarded(self.freshen(&changes, None, invocation), invocation).await?;
-        let mut failures: Vec<_> = freshened
-            .failed
-            .into_values()
-            .chain(notification.unreadable.clone())
-            .collect();
-        failures.dedup();
-        match Failure::together(failures) {
-            Some(failure) => Err(failure),
-            None => Ok(freshened.outcome.to_string()),
-        }
-    }
-
-    /// Handles a queue's batch: what fails, fails the messages that hold it.
-    ///
-    /// Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
-    pub(super) async fn handle_queue(
-        &self,
-        messages: &[Message],
-        invocation: &Invocation,
-    ) -> Result<Value, Failure> {
-        let notifications = messages.iter().map(|message| &message.notification);
-        log_ignored(
-            notifications
-                .clone()
-                .flat_map(|notification| &notification.ignored),
-        );
-        let (holders, changes): (Vec<_>, Vec<_>) = notifications
-            .enumerate()
-            .flat_map(|(holder, notification)| {
-                notification
-                    .changes
-                    .iter()
-                    .map(move |change| (holder, change))
-            })
-            .unzip();
-        let oldest = messages.iter().filter_map(|message| message.sent).min();
-        let freshened = guarded(self.freshen(&changes, oldest, invocation), invocation).await?;
-
-        let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
-        for (place, failure) in freshened.failed {
-            failed.entry(holders[place]).or_insert(failure);
-        }
-        for (holder, message) in messages.iter().enumerate() {
-            if let Some(failure) = Failure::together(message.notification.unreadable.clone()) {
-                failed.insert(holder, failure);
-            }
-        }
-        log_failed(messages, &failed);
-        let failures: Vec<_> = failed
-            .keys()
-            .map(|holder| json!({"itemIdentifier": messages[*holder].id}))
-            .collect();
-        Ok(json!({ "batchItemFailures": failures }))
-    }
-
     /// Invalidates what viewers can have cached of changed objects, wherever they are served.
-    async fn freshen(
+    ///
+    /// `waiting_since` is when the oldest was sent to a queue.
+    pub(super) async fn freshen(
         &self,
         changes: &[&ObjectChange],
         waiting_since: Option<DateTime<Utc>>,
@@ -367,36 +303,4 @@ fn failed(stale: &[Served], reports: &[Report]) -> BTreeMap<usize, Failure> {
 
 fn now() -> DateTime<Utc> {
     SystemTime::now().into()
-}
-
-fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
-    let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for event in ignored {
-        by_name
-            .entry(event.name.as_str())
-            .or_default()
-            .push(event.about.as_str());
-    }
-    for (event, about) in by_name {
-        info!(
-            event,
-            count = about.len(),
-            first = about[0],
-            "this changes nothing for viewers"
-        );
-    }
-}
-
-/// Logs each reason once, with the messages that it keeps.
-fn log_failed(messages: &[Message], failed: &BTreeMap<usize, Failure>) {
-    let mut reasons: BTreeMap<&str, (Cause, Vec<&str>)> = BTreeMap::new();
-    for (holder, failure) in failed {
-        let (_, ids) = reasons
-            .entry(&failure.message)
-            .or_insert((failure.cause, Vec::new()));
-        ids.push(&messages[*holder].id);
-    }
-    for (reason, (cause, ids)) in reasons {
-        error!(%cause, messages = ids.len(), ids = ids.join(" "), "kept for another try: {reason}");
-    }
 }
