@@ -5,7 +5,8 @@
 //! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end. A queue is answered
 //! with the messages that must come again.
 //!
-//! `jobs` holds the way of a pipeline job, `notifications` and `objects` that of changed objects, `memory` what a warm function knows of its own invalidations.
+//! `jobs` holds the way of a pipeline job, `notifications` and `objects` that of changed objects, `memory` what a warm
+//! function knows of its own invalidations.
 
 mod jobs;
 mod memory;
