@@ -90,3 +90,43 @@ impl Memory {
         self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembers_the_newest_each_once() {
+        let memory = Memory::default();
+        let distribution = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
+        let paths = [InvalidationPath::everything()];
+        let remember = |id: &str| {
+            let created = chrono::DateTime::from_timestamp(1_800_000_000, 0);
+            let submitted = Submitted {
+                id: Some(id.to_owned()),
+                created,
+            };
+            memory.remember(&distribution, &submitted, &paths);
+        };
+        remember("again");
+        (0..MAX_REMEMBERED).for_each(|at| remember(&format!("I{at}")));
+        remember("I7");
+        let ids: Vec<_> = memory
+            .of(&distribution)
+            .into_iter()
+            .map(|one| one.id)
+            .collect();
+        let expected: Vec<_> = (0..MAX_REMEMBERED)
+            .filter(|at| *at != 7)
+            .chain([7])
+            .map(|at| format!("I{at}"))
+            .collect();
+        assert_eq!(ids, expected);
+        memory.remember(&distribution, &Submitted::default(), &paths);
+        assert_eq!(
+            memory.of(&distribution).len(),
+            MAX_REMEMBERED,
+            "without a time it spares nothing"
+        );
+    }
+}

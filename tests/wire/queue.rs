@@ -179,11 +179,17 @@ async fn goes_without_saving_where_earlier_invalidations_may_not_be_read() {
             assert_eq!(done, failures(&[]), "{fault:?}");
         }
         assert_eq!(bed.calls(Operation::CreateInvalidation), 3, "{fault:?}");
+        let looks = bed.calls(Operation::ListInvalidations);
+        let denied = matches!(fault, Fault::AccessDenied | Fault::AccessDeniedBare);
+        assert_eq!(
+            looks == 1,
+            denied,
+            "{fault:?}: what is not permitted is not tried again"
+        );
         let warnings = logged()
             .iter()
             .filter(|line| line.contains("\"level\":\"WARN\""))
             .count();
-        let denied = matches!(fault, Fault::AccessDenied | Fault::AccessDeniedBare);
         assert_eq!(
             warnings,
             usize::from(denied),
