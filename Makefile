@@ -19,7 +19,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint unit local binaries bench build clean rust python
+.PHONY: help demo test lint unit local binaries bench soak build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -47,6 +47,10 @@ bench: rust ## Time the planner, and score it on recorded deploys (release profi
 	$(call step,criterion,cargo bench --locked --bench plan)
 	$(call step,building the planner,cargo build --locked --release --example plan)
 	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
+
+soak: rust ## Prove that nothing is lost: 100,000 changes with everything going wrong (seven minutes)
+	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
+	$(call step,soak,target/debug/examples/soak $(SOAK))
 
 build: rust $(TOOLS) ## Build what `sam deploy` deploys (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)

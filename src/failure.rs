@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::distribution::DistributionId;
 use crate::path::PathError;
 
 /// Why something did not happen.
@@ -86,6 +87,18 @@ impl Failure {
         Self::unavailable(
             "the function's time was up before the work was done: raise its timeout, or try again",
         )
+    }
+
+    /// Creates the failure of a distribution whose wildcards are all in progress: a call would be refused.
+    pub fn no_wildcard_left(distribution: &DistributionId) -> Self {
+        let message = format!(
+            "CloudFront has as many wildcards of {distribution} in progress as it takes, and another one is needed: try \
+             again in a minute"
+        );
+        Self {
+            cause: Cause::Busy,
+            message,
+        }
     }
 
     /// Creates the failure of a job that CodePipeline does not know.

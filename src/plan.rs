@@ -75,6 +75,16 @@ impl Batch {
         self.plan.paths.iter().any(|wide| wide.covers(path))
     }
 
+    /// Tells whether it needs no more wildcards than there are left.
+    pub fn fits(&self, left: Limits) -> bool {
+        self.plan
+            .paths
+            .iter()
+            .filter(|path| path.is_wildcard())
+            .count()
+            <= left.wildcards
+    }
+
     /// Divides the batch in two, each with a reference of its own; not where it is a single path.
     pub fn halves(&self) -> Option<[Self; 2]> {
         let (left, right) = self.plan.paths.split_at(self.plan.paths.len() / 2);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tracing::{error, info};
 
+use super::objects::Pending;
 use super::{Function, guarded};
 use crate::failure::{Cause, Failure};
 use crate::invocation::Invocation;
@@ -21,8 +22,9 @@ impl Function {
         invocation: &Invocation,
     ) -> Result<String, Failure> {
         log_ignored(&notification.ignored);
-        let changes: Vec<_> = notification.changes.iter().collect();
-        let freshened = guarded(self.freshen(&changes, None, invocation), invocation).await?;
+        let pending = |change| Pending { change, sent: None };
+        let changes: Vec<_> = notification.changes.iter().map(pending).collect();
+        let freshened = guarded(self.freshen(&changes, invocation), invocation).await?;
         let mut failures: Vec<_> = freshened
             .failed
             .into_values()
@@ -38,28 +40,27 @@ impl Function {
     /// Handles a queue's batch: what fails, fails the messages that hold it.
     ///
     /// Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
-    pub(super) async fn handle_queue(
+    pub(super) async fn handle_queue<'a>(
         &self,
-        messages: &[Message],
+        messages: &'a [Message],
         invocation: &Invocation,
     ) -> Result<Value, Failure> {
-        let notifications = messages.iter().map(|message| &message.notification);
         log_ignored(
-            notifications
-                .clone()
-                .flat_map(|notification| &notification.ignored),
+            messages
+                .iter()
+                .flat_map(|message| &message.notification.ignored),
         );
-        let (holders, changes): (Vec<_>, Vec<_>) = notifications
-            .enumerate()
-            .flat_map(|(holder, notification)| {
-                notification
-                    .changes
-                    .iter()
-                    .map(move |change| (holder, change))
-            })
-            .unzip();
-        let oldest = messages.iter().filter_map(|message| message.sent).min();
-        let freshened = guarded(self.freshen(&changes, oldest, invocation), invocation).await?;
+        let of_message = |(holder, message): (usize, &'a Message)| {
+            let sent = message.sent;
+            message
+                .notification
+                .changes
+                .iter()
+                .map(move |change| (holder, Pending { change, sent }))
+        };
+        let (holders, changes): (Vec<_>, Vec<_>) =
+            messages.iter().enumerate().flat_map(of_message).unzip();
+        let freshened = guarded(self.freshen(&changes, invocation), invocation).await?;
 
         let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
         for (place, failure) in freshened.failed {

@@ -29,6 +29,13 @@ const MAX_LOOK: Duration = Duration::from_secs(3);
 /// How many calls may go into finding the paths of a batch that CloudFront refuses.
 const MAX_ISOLATING_CALLS: usize = 12;
 
+/// A change to make fresh.
+pub(super) struct Pending<'a> {
+    pub(super) change: &'a ObjectChange,
+    /// When it was sent to a queue, if it was.
+    pub(super) sent: Option<DateTime<Utc>>,
+}
+
 /// What became of changed objects.
 #[derive(Default)]
 pub(super) struct Freshened {
@@ -39,19 +46,16 @@ pub(super) struct Freshened {
 
 impl Function {
     /// Invalidates what viewers can have cached of changed objects, wherever they are served.
-    ///
-    /// `waiting_since` is when the oldest was sent to a queue.
     pub(super) async fn freshen(
         &self,
-        changes: &[&ObjectChange],
-        waiting_since: Option<DateTime<Utc>>,
+        changes: &[Pending<'_>],
         invocation: &Invocation,
     ) -> Result<Freshened, Failure> {
         let mut freshened = Freshened::default();
         if changes.is_empty() {
             return Ok(freshened);
         }
-        let limits = self.settings()?.limits.after_waiting(waiting_since, now());
+        let limits = self.settings()?.limits;
         let shares = self
             .shares(changes, &mut freshened.failed, invocation)
             .await?;
@@ -69,14 +73,15 @@ impl Function {
     /// Finds what each distribution must drop; a bucket that none serves fails its changes.
     async fn shares(
         &self,
-        changes: &[&ObjectChange],
+        changes: &[Pending<'_>],
         failed: &mut BTreeMap<usize, Failure>,
         invocation: &Invocation,
     ) -> Result<Shares, Failure> {
         let settings = self.settings()?;
         let account = Account::of_arn(&invocation.function_arn);
         let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (place, change) in changes.iter().enumerate() {
+        for (place, pending) in changes.iter().enumerate() {
+            let change = pending.change;
             buckets
                 .entry(change.bucket.as_str())
                 .or_default()
@@ -111,7 +116,7 @@ impl Function {
     async fn freshen_distribution(
         &self,
         share: Share,
-        changes: &[&ObjectChange],
+        changes: &[Pending<'_>],
         limits: Limits,
         invocation: &Invocation,
     ) -> Freshened {
@@ -121,7 +126,7 @@ impl Function {
             served: mut stale,
             ..
         } = share;
-        let limits = self
+        let left = self
             .spare(
                 &distribution,
                 &mut stale,
@@ -141,7 +146,7 @@ impl Function {
             freshened.outcome.untouched.push(untouched);
             return freshened;
         }
-        let stale_changes = stale.iter().map(|one| changes[one.place]);
+        let stale_changes = stale.iter().map(|one| changes[one.place].change);
         let event = s3::identity(stale_changes.clone());
         let objects = stale_changes
             .map(|change| (&change.bucket, &change.key))
@@ -151,13 +156,30 @@ impl Function {
             .iter()
             .flat_map(|one| one.paths.iter().cloned())
             .collect();
-        let batch = Batch::new(&event, distribution, paths, limits);
-        let request = Request {
-            batch,
-            objects: Some(objects),
-            notes,
+        // What cannot be read or is fresh makes no backlog, however long it has waited.
+        let oldest = stale.iter().filter_map(|one| changes[one.place].sent).min();
+        let batch = Batch::new(
+            &event,
+            distribution,
+            paths,
+            left.after_waiting(oldest, now()),
+        );
+        freshened.outcome.reports = if batch.fits(left) {
+            let request = Request {
+                batch,
+                objects: Some(objects),
+                notes,
+            };
+            self.send_without_refused(request, invocation).await
+        } else {
+            let failure = Failure::no_wildcard_left(&batch.distribution);
+            vec![Report {
+                batch,
+                objects: Some(objects),
+                notes,
+                result: Err(failure),
+            }]
         };
-        freshened.outcome.reports = self.send_without_refused(request, invocation).await;
         freshened.failed = failed(&stale, &freshened.outcome.reports);
         freshened
     }
@@ -169,12 +191,12 @@ impl Function {
         &self,
         distribution: &DistributionId,
         stale: &mut Vec<Served>,
-        changes: &[&ObjectChange],
+        changes: &[Pending<'_>],
         limits: Limits,
         notes: &mut Vec<String>,
         invocation: &Invocation,
     ) -> Limits {
-        let time = |one: &Served| changes[one.place].time;
+        let time = |one: &Served| changes[one.place].change.time;
         let mut spared = Spared::default();
         let known = self.memory.of(distribution);
         stale.retain(|one| !spared.by(&known, time(one), &one.paths));

@@ -70,7 +70,7 @@ impl Limits {
         if waited { Self::ONE } else { self }
     }
 
-    /// Returns what of these limits the quotas leave, but never less than one path.
+    /// Returns what of these limits the quotas leave: maybe no wildcard, but never less than one path.
     pub fn left_by(self, earlier: &[Earlier]) -> Self {
         let in_progress = earlier
             .iter()
@@ -81,7 +81,7 @@ impl Limits {
         let files = MAX_FILES_IN_FLIGHT.saturating_sub(files.len());
         Self {
             paths: self.paths.min(files + wildcards).max(1),
-            wildcards: self.wildcards.min(wildcards).max(1),
+            wildcards: self.wildcards.min(wildcards),
         }
     }
 }

@@ -248,10 +248,10 @@ fn fails_a_message_that_cannot_be_read_alone() {
     assert_eq!(
         reasons,
         [
-            vec!["the message is no JSON: EOF while parsing a value at line 1 column 0"],
-            vec!["the message is no JSON: EOF while parsing an object at line 1 column 1"],
+            vec!["the message is no JSON"],
+            vec!["the message is no JSON"],
             vec!["the message is no S3 event"],
-            vec!["the message is no JSON: expected value at line 1 column 1"],
+            vec!["the message is no JSON"],
             vec!["detail: missing field `time`"],
             vec![],
         ]

@@ -116,6 +116,17 @@ pub struct Received {
     pub outcome: Result<String, String>,
 }
 
+/// Tells of an invalidation that was created; a repeated reference creates none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The distribution.
+    pub distribution: String,
+    /// The moment by which all that was cached before is gone for its paths.
+    pub created: SystemTime,
+    /// The items of the batch.
+    pub paths: Vec<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Batch {
     reference: String,
@@ -157,6 +168,19 @@ impl CloudFront {
 
     pub(super) fn received(&self) -> &[Received] {
         &self.received
+    }
+
+    pub(super) fn accepted(&self) -> Vec<Accepted> {
+        let histories = self.distributions.iter();
+        let invalidations =
+            histories.flat_map(|(id, history)| history.iter().map(move |it| (id, it)));
+        invalidations
+            .map(|(distribution, invalidation)| Accepted {
+                distribution: distribution.clone(),
+                created: invalidation.created,
+                paths: invalidation.batch.paths.clone(),
+            })
+            .collect()
     }
 
     /// Forgets what happened; ids go on, so that none comes twice within a run.

@@ -40,8 +40,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 
-pub use clock::Clock;
-pub use cloudfront::Received;
+pub use clock::{Clock, iso8601};
+pub use cloudfront::{Accepted, Received};
 pub use codepipeline::{Answer, Job, JobState};
 use fault::Refusal;
 pub use fault::{Fault, Operation};
@@ -109,12 +109,35 @@ impl Options {
     }
 }
 
+/// Makes calls of an operation fail by chance, the same ones for the same seed.
+struct BadTime {
+    operation: Operation,
+    fault: Fault,
+    percent: u64,
+    random: u64,
+}
+
+impl BadTime {
+    fn hits(&mut self, operation: Operation) -> bool {
+        if operation != self.operation {
+            return false;
+        }
+        // The constants are Knuth's; of such a sequence only the upper bits are random enough.
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % 100 < self.percent
+    }
+}
+
 /// Keeps everything that changes while the server runs.
 struct State {
     clock: Clock,
     cloudfront: cloudfront::CloudFront,
     codepipeline: codepipeline::CodePipeline,
     faults: Vec<(Operation, Fault, u64)>,
+    bad_time: Option<BadTime>,
     calls: Vec<Operation>,
 }
 
@@ -125,6 +148,7 @@ impl State {
             cloudfront: cloudfront::CloudFront::new(options),
             codepipeline: codepipeline::CodePipeline::default(),
             faults: Vec::new(),
+            bad_time: None,
             calls: Vec::new(),
         }
     }
@@ -135,10 +159,14 @@ impl State {
         }
     }
 
-    /// Notes a call and takes the fault that is planned for it.
+    /// Notes a call and takes the fault that is planned for it, or the one that chance has for it.
     fn begin(&mut self, operation: Operation) -> Option<Fault> {
         self.calls.push(operation);
-        let planned = self.faults.iter().position(|(one, ..)| *one == operation)?;
+        let planned = self.faults.iter().position(|(one, ..)| *one == operation);
+        let Some(planned) = planned else {
+            let bad_time = self.bad_time.as_mut()?;
+            return bad_time.hits(operation).then_some(bad_time.fault);
+        };
         let (_, fault, left) = &mut self.faults[planned];
         let fault = *fault;
         *left -= 1;
@@ -152,6 +180,7 @@ impl State {
         self.cloudfront.reset();
         self.codepipeline.reset();
         self.faults.clear();
+        self.bad_time = None;
         self.calls.clear();
     }
 }
@@ -242,6 +271,16 @@ impl Standin {
         self.world.state().cloudfront.refused_paths = paths;
     }
 
+    /// Makes so many of a hundred calls of an operation fail, until told otherwise; planned faults come first.
+    pub fn fail_at_random(&self, operation: Operation, fault: Fault, percent: u64, seed: u64) {
+        self.world.state().bad_time = Some(BadTime {
+            operation,
+            fault,
+            percent,
+            random: seed,
+        });
+    }
+
     /// Returns every call so far in order, refused ones too.
     pub fn calls(&self) -> Vec<Operation> {
         self.world.state().calls.clone()
@@ -250,6 +289,11 @@ impl Standin {
     /// Returns every CreateInvalidation received so far in order, refused ones too.
     pub fn invalidations(&self) -> Vec<Received> {
         self.world.state().cloudfront.received().to_vec()
+    }
+
+    /// Returns every invalidation that was created, a distribution's in order.
+    pub fn accepted(&self) -> Vec<Accepted> {
+        self.world.state().cloudfront.accepted()
     }
 
     /// Starts a job of a pipeline whose action has these UserParameters.
@@ -414,6 +458,23 @@ mod tests {
         let garbage = "neither XML nor JSON";
         assert_eq!(answers, ["", garbage, garbage, "WouldBlock", "", empty]);
         assert_eq!(standin.calls(), [Operation::ListInvalidations; 6]);
+    }
+
+    #[test]
+    fn a_bad_time_spoils_about_as_many_calls_as_it_says_and_ends() {
+        let standin = Standin::start(Options::default().with_distribution("E2EXAMPLE"));
+        let failed = || {
+            let answers = (0..100).map(|_| list(&standin, LONG));
+            answers.filter(|it| it == "neither XML nor JSON").count()
+        };
+        standin.fail_at_random(Operation::ListInvalidations, Fault::Garbage, 50, 1);
+        let failed_meanwhile = failed();
+        assert!(
+            (35..=65).contains(&failed_meanwhile),
+            "{failed_meanwhile} of 100"
+        );
+        standin.fail_at_random(Operation::ListInvalidations, Fault::Garbage, 0, 1);
+        assert_eq!(failed(), 0);
     }
 
     #[test]

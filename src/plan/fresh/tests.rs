@@ -90,7 +90,7 @@ fn leaves_what_those_in_progress_do_not_take() {
             ],
             Limits {
                 paths: 20,
-                wildcards: 1,
+                wildcards: 0,
             },
         ),
         (

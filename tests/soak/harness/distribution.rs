@@ -1,0 +1,57 @@
+//! The distribution in front of the bucket, as CloudFront describes it.
+//!
+//! The most ordinary one: the bucket is the only origin, everything is cached by AWS's own policy, and a viewer of `/`
+//! gets the default root object.
+
+use super::{BUCKET, DEFAULT_ROOT_OBJECT, DISTRIBUTION};
+
+/// Returns the answer to GetDistributionConfig.
+pub fn config() -> String {
+    let parts = parts();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <DistributionConfig xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\">\
+         <CallerReference>soak</CallerReference>\
+         <DefaultRootObject>{DEFAULT_ROOT_OBJECT}</DefaultRootObject>{parts}\
+         </DistributionConfig>"
+    )
+}
+
+/// Returns the answer to ListDistributions.
+pub fn list() -> String {
+    let parts = parts();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <DistributionList xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\">\
+         <Marker/><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>1</Quantity>\
+         <Items><DistributionSummary><Id>{DISTRIBUTION}</Id>\
+         <ARN>arn:aws:cloudfront::111122223333:distribution/{DISTRIBUTION}</ARN>\
+         <Status>Deployed</Status><LastModifiedTime>2026-01-01T00:00:00.000Z</LastModifiedTime>\
+         <DomainName>d111111abcdef8.cloudfront.net</DomainName>{parts}\
+         <Staging>false</Staging></DistributionSummary></Items></DistributionList>"
+    )
+}
+
+/// Returns what a configuration and a summary have in common.
+fn parts() -> String {
+    format!(
+        "<Aliases><Quantity>0</Quantity></Aliases>\
+         <Origins><Quantity>1</Quantity><Items><Origin><Id>site</Id>\
+         <DomainName>{BUCKET}.s3.us-east-1.amazonaws.com</DomainName><OriginPath/>\
+         <CustomHeaders><Quantity>0</Quantity></CustomHeaders>\
+         <S3OriginConfig><OriginAccessIdentity/></S3OriginConfig></Origin></Items></Origins>\
+         <OriginGroups><Quantity>0</Quantity></OriginGroups>\
+         <DefaultCacheBehavior><TargetOriginId>site</TargetOriginId>\
+         <ViewerProtocolPolicy>redirect-to-https</ViewerProtocolPolicy>\
+         <LambdaFunctionAssociations><Quantity>0</Quantity></LambdaFunctionAssociations>\
+         <FunctionAssociations><Quantity>0</Quantity></FunctionAssociations>\
+         <CachePolicyId>658327ea-f89d-4fab-a63d-7e88639e58f6</CachePolicyId></DefaultCacheBehavior>\
+         <CacheBehaviors><Quantity>0</Quantity></CacheBehaviors>\
+         <CustomErrorResponses><Quantity>0</Quantity></CustomErrorResponses>\
+         <Comment/><PriceClass>PriceClass_All</PriceClass><Enabled>true</Enabled>\
+         <ViewerCertificate><CloudFrontDefaultCertificate>true</CloudFrontDefaultCertificate>\
+         </ViewerCertificate><Restrictions><GeoRestriction><RestrictionType>none</RestrictionType>\
+         <Quantity>0</Quantity></GeoRestriction></Restrictions><WebACLId/>\
+         <HttpVersion>http2</HttpVersion><IsIPV6Enabled>true</IsIPV6Enabled>"
+    )
+}

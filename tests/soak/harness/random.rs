@@ -1,0 +1,58 @@
+//! Chance that can be repeated.
+//!
+//! SplitMix64: ten lines, and the same numbers from the same seed with every version of every library. What the soak
+//! draws is statistics and no secret, so a bias of one in 2^50 is of no account.
+
+use std::time::Duration;
+
+/// Draws the same numbers for the same seed.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Starts a sequence of its own for one purpose, so that more draws there change nothing elsewhere.
+    pub fn apart(&mut self) -> Self {
+        Self(self.seed())
+    }
+
+    /// Draws a number for a sequence that is drawn elsewhere.
+    pub fn seed(&mut self) -> u64 {
+        self.draw()
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Draws a number below the limit; below zero there is none, and zero comes.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.draw() % limit.max(1) as u64) as usize
+    }
+
+    /// Tells once in so many times.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// Draws a time up to the limit, in whole milliseconds.
+    pub fn up_to(&mut self, limit: Duration) -> Duration {
+        Duration::from_millis(self.below(limit.as_millis() as usize + 1) as u64)
+    }
+
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (1..items.len()).rev() {
+            items.swap(end, self.below(end + 1));
+        }
+    }
+}

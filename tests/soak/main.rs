@@ -1,0 +1,93 @@
+//! The soak as a command: a hundred thousand changes, and not one may be lost.
+//!
+//! `soak [--seed N] [--changes N] [--max-paths N] [--function PROGRAM] [--log FILE] [--sabotage NAME]` prints its
+//! figures and ends with 0 if nothing was lost, 1 if something was, 2 if it could not run. It takes the function that was built beside
+//! it. With `--sabotage` it must end with 1.
+
+#[path = "../standin/mod.rs"]
+mod standin;
+
+mod harness;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use harness::{Pace, Soak};
+
+const USAGE: &str = "usage: soak [--seed N] [--changes N] [--max-paths N] [--function PROGRAM] \
+     [--log FILE] [--sabotage drops|misspells|idles|forgets]";
+const CHANGES: usize = 100_000;
+
+fn main() -> ExitCode {
+    let soak = match parse(std::env::args().skip(1)) {
+        Ok(soak) => soak,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    println!("{} changes, seed {}", soak.changes, soak.seed);
+    match soak.run() {
+        Ok(report) => {
+            print!("{report}");
+            ExitCode::from(u8::from(!report.is_sound()))
+        }
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
+    let mut soak = Soak {
+        seed: 1,
+        changes: CHANGES,
+        pace: Pace::whole(),
+        program: PathBuf::new(),
+        names_distribution: false,
+        max_paths: 20,
+        log: None,
+        sabotage: None,
+    };
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
+        match argument.as_str() {
+            "--seed" => soak.seed = number(&value()?)?,
+            "--changes" => soak.changes = number(&value()?)?,
+            "--max-paths" => soak.max_paths = number(&value()?)?,
+            "--function" => soak.program = value()?.into(),
+            "--log" => soak.log = Some(value()?.into()),
+            "--sabotage" => soak.sabotage = Some(value()?.parse()?),
+            _ => return Err(format!("unknown argument {argument}")),
+        }
+    }
+    if soak.program.as_os_str().is_empty() {
+        soak.program = built_function().map_err(|error| error.to_string())?;
+    }
+    Ok(soak)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is not a number that fits"))
+}
+
+/// Finds the function that was built in the same profile: `target/debug` has it, `target/debug/examples` this.
+fn built_function() -> io::Result<PathBuf> {
+    let soak = std::env::current_exe()?;
+    let profile = soak.parent().and_then(|examples| examples.parent());
+    let program = profile.map(|profile| profile.join("cloudfront-invalidator"));
+    program.filter(|program| program.is_file()).ok_or_else(|| {
+        io::Error::other(format!(
+            "there is no cloudfront-invalidator above {}: run `cargo build` first",
+            soak.display()
+        ))
+    })
+}
