@@ -119,6 +119,28 @@ async fn takes_a_reference_used_before_for_submitted() {
 }
 
 #[tokio::test]
+async fn finds_the_invalidation_of_its_own_reference_among_others() {
+    let bed = Bed::with(Options {
+        reuse: ReferenceReuse::Observed,
+        ..Options::default()
+    });
+    let job = bed.standin.start_job(None);
+    bed.handle(&job.event).await.expect("an answer");
+    bed.handle(&bed.standin.start_job(None).event)
+        .await
+        .expect("another answer");
+    let id = bed.standin.invalidations()[0]
+        .outcome
+        .clone()
+        .expect("taken");
+    let again = bed.handle(&job.event).await;
+    assert_eq!(
+        again,
+        Ok(format!("{FIRST}: submitted as {id} (1 path: /*)").into())
+    );
+}
+
+#[tokio::test]
 async fn names_a_service_that_cannot_be_reached() {
     // A port that was free a moment ago, and where nobody listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
