@@ -101,6 +101,17 @@ impl Failure {
         }
     }
 
+    /// Creates the failure of a job whose answer CodePipeline refuses for its form.
+    pub fn answer_refused(reason: &str, answer: &str) -> Self {
+        let message = format!(
+            "CodePipeline refuses the answer to this job, which is a bug ({reason}); it was: {answer}"
+        );
+        Self {
+            cause: Cause::Bug,
+            message,
+        }
+    }
+
     /// Creates the failure of a job that CodePipeline does not know.
     pub fn job_not_found(job: impl fmt::Display) -> Self {
         Self::unavailable(format!(

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// How long before Lambda's deadline the work ends, so that a failure can still be told.
 pub const ANSWER_RESERVE: Duration = Duration::from_millis(2_500);
 
+/// How long before the end of the work polls end.
+const POLL_RESERVE: Duration = Duration::from_millis(300);
+
 /// How long before Lambda's deadline the function stops trying to answer, so that its error is its own.
 const ERROR_RESERVE: Duration = Duration::from_millis(200);
 
@@ -40,6 +43,11 @@ impl Invocation {
     /// Returns when the work must have ended, for the answer to be in time.
     pub fn end_of_work(&self) -> Instant {
         self.before_deadline(ANSWER_RESERVE)
+    }
+
+    /// Returns when polls end, so that what they told can still be worked on.
+    pub fn end_of_polls(&self) -> Instant {
+        self.before_deadline(ANSWER_RESERVE + POLL_RESERVE)
     }
 
     /// Returns when the answer must have been given.

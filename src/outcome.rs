@@ -70,6 +70,12 @@ impl fmt::Display for JobReport {
         let waited = waited.as_secs();
         match freshness {
             Freshness::NotAwaited => {}
+            Freshness::Awaited { .. } if outcome.reports.is_empty() => {
+                return write!(
+                    f,
+                    "CloudFront is busy and has not told the distributions after {waited} s"
+                );
+            }
             Freshness::Awaited { fresh } => {
                 let all = counted(outcome.reports.len(), "distribution");
                 write!(f, "{fresh} of {all} fresh after {waited} s; ")?;

@@ -6,7 +6,7 @@
 //! - [CloudFront's rule][rule]: encode non-ASCII and the characters that RFC 1738 calls unsafe, and no others,
 //!   "or CloudFront won't invalidate";
 //! - browsers ([WHATWG][url]) leave `[`, `]`, `|`, `^` and `~` as they are, which that rule wants encoded;
-//! - S3 clients encode everything but letters, digits and `-_.~/`; S3 reads a plus in a path as a space, so an object
+//! - S3 clients encode everything but letters, digits and `-_.~/`, other programs something in between; S3 reads a plus in a path as a space, so an object
 //!   whose key holds a plus can only be had as `%2B`, which that rule forbids.
 //!
 //! Where all three agree, a key becomes one path. Where two spellings can both be sent, both are. Where CloudFront
@@ -40,18 +40,38 @@ const AGREED: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// What S3 clients encode (and `encodeURIComponent`, in part), while browsers and CloudFront do not.
+/// What some viewers encode, while browsers and CloudFront do not.
 const RESERVED: &[u8] = b"!$&'(),:;=@";
 
-const AGREED_AND_RESERVED: &AsciiSet = &{
-    let mut set = AGREED.add(RESERVED[0]);
-    let mut at = 1;
+/// How viewers spell a key: what each of them leaves as it is of `RESERVED`.
+const ENCODERS: [&AsciiSet; 4] = [
+    // Browsers, and CloudFront's rule.
+    AGREED,
+    // S3 clients.
+    &encoding(b""),
+    // `encodeURIComponent` of ECMAScript.
+    &encoding(b"!'()"),
+    // `url.PathEscape` of Go, and what follows RFC 3986 as it does.
+    &encoding(b"$&:=@"),
+];
+
+const fn encoding(left: &[u8]) -> AsciiSet {
+    let mut set = AGREED.add(b' ');
+    let mut at = 0;
     while at < RESERVED.len() {
         set = set.add(RESERVED[at]);
         at += 1;
     }
+    at = 0;
+    while at < left.len() {
+        set = set.remove(left[at]);
+        at += 1;
+    }
     set
-};
+}
+
+/// How many spellings of a key are sent; where there are more, a wildcard is cut before them.
+const MAX_SPELLINGS: usize = 4;
 
 /// A path, a prefix (`/dir/*`) or a cache tag (`#tag`) to invalidate: checked and encoded once, when it is made.
 ///
@@ -71,14 +91,11 @@ impl InvalidationPath {
     /// The first is the spelling that CloudFront documents; the others are those of viewers who encode more (`%40` for
     /// `@`) or write a space as a plus. It is a single wildcard where a spelling is contested.
     pub fn from_object_key(key: &str) -> Vec<Self> {
-        let longest = 1 + utf8_percent_encode(key, AGREED_AND_RESERVED)
-            .map(str::len)
-            .sum::<usize>();
-        if key.is_empty() || contested(key).is_some() || longest > MAX_PATH_CHARACTERS {
+        if key.is_empty() || contested(key).is_some() {
             return vec![Self::over_object_keys(key)];
         }
         let mut paths = Vec::with_capacity(1);
-        for encoded in [AGREED, AGREED_AND_RESERVED] {
+        for encoded in ENCODERS {
             let path = format!("/{}", utf8_percent_encode(key, encoded));
             // "%" only ever starts a triple here, so "%20" is always a space.
             let with_plus = path.replace("%20", "+");
@@ -87,6 +104,10 @@ impl InvalidationPath {
                     paths.push(path);
                 }
             }
+        }
+        let fits = |path: &Self| path.0.len() <= MAX_PATH_CHARACTERS;
+        if paths.len() > MAX_SPELLINGS || !paths.iter().all(fits) {
+            return vec![Self::over_object_keys(key)];
         }
         paths
     }
@@ -281,6 +302,8 @@ pub enum PathError {
     DotSegment(String),
     /// A URL of another scheme than http and https.
     Scheme(String),
+    /// What looks like a URL that lacks its scheme.
+    Host(String),
     /// A tag with a character that CloudFront does not take, or too long.
     Tag(String),
     /// More than [`MAX_PATH_CHARACTERS`], once encoded.
@@ -323,6 +346,12 @@ impl fmt::Display for PathError {
                 f,
                 "{text:?} is no http or https URL: write the path alone, such as /a.html"
             ),
+            Self::Host(text) => {
+                write!(
+                    f,
+                    "{text:?} looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"
+                )
+            }
             Self::Tag(text) => write!(
                 f,
                 "{text:?} is no cache tag: a # and up to {MAX_TAG_CHARACTERS} printable ASCII characters, no comma and no *"
@@ -364,8 +393,25 @@ fn parse_tag(text: &str) -> Result<InvalidationPath, PathError> {
     Ok(InvalidationPath(text.to_owned()))
 }
 
+fn first_segment(text: &str) -> &str {
+    text.split(['/', '?']).next().unwrap_or_default()
+}
+
+/// Tells whether a path's first segment is surely meant for a domain name: a file is seldom called so.
+fn is_host(segment: &str) -> bool {
+    segment.starts_with("www.") || segment.ends_with(".cloudfront.net")
+}
+
 /// Reduces `https://host/path?query#fragment` to `/path?query`; leaves what is no URL as it is.
 fn without_origin(text: &str) -> Result<&str, PathError> {
+    let scheme_relative = text.strip_prefix("//").map(first_segment);
+    let hosts = [
+        scheme_relative.filter(|it| it.contains('.')),
+        Some(first_segment(text)).filter(|it| is_host(it)),
+    ];
+    if hosts.iter().any(Option::is_some) {
+        return Err(PathError::Host(text.to_owned()));
+    }
     let Some((scheme, rest)) = text
         .split_once("://")
         .filter(|(scheme, _)| !scheme.contains(['/', '?', '*']))

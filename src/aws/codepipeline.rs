@@ -30,7 +30,7 @@ pub struct CodePipeline {
 }
 
 /// What became of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// The pipeline has it.
     Now,
@@ -38,6 +38,8 @@ pub enum Answered {
     Before,
     /// CodePipeline knows no such job, or no longer.
     NotFound,
+    /// CodePipeline refuses the answer for its form, and will again; the job is waiting still.
+    Refused(String),
 }
 
 impl CodePipeline {
@@ -214,6 +216,9 @@ where
     match (error.code().unwrap_or_default(), status) {
         ("InvalidJobStateException", _) => Ok(Answered::Before),
         ("JobNotFoundException", _) => Ok(Answered::NotFound),
+        ("ValidationException" | "OutputVariablesSizeExceededException", _) => {
+            Ok(Answered::Refused(super::said(&error)))
+        }
         ("AccessDeniedException" | "AccessDenied", _) | (_, Some(401 | 403)) => {
             let failure = Failure::missing_permission(&format!("codepipeline:{operation}"), "*");
             Err(failure.within(format_args!("the answer to job {job} was not delivered")))

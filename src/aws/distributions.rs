@@ -33,34 +33,38 @@ enum Question {
 }
 
 impl Distributions {
-    /// Returns the distributions named, or else those that have the bucket as an origin.
+    /// Returns the distributions named, or else those that have the bucket as an origin; and why others are missing.
     ///
-    /// # Errors
-    ///
-    /// A [`Failure`] where none serves the bucket, where CloudFront does not answer, or where the distributions must be
-    /// found and may not be listed.
+    /// One that cannot be read does not keep the others from being served.
     pub async fn serving(
         &self,
         bucket: &str,
         named: &[DistributionId],
         cloudfront: &CloudFront,
         account: &Account,
-    ) -> Result<Vec<Distribution>, Failure> {
+    ) -> (Vec<Distribution>, Vec<Failure>) {
         let questions = match named {
             [] => vec![Question::OfBucket(bucket.to_owned())],
             ids => ids.iter().cloned().map(Question::Named).collect(),
         };
-        let mut distributions = Vec::new();
-        for question in questions {
-            distributions.extend(self.answer(question, cloudfront, account).await?);
+        let (mut distributions, mut failures) = (Vec::new(), Vec::new());
+        for question in &questions {
+            match self.answer(question.clone(), cloudfront, account).await {
+                Ok(found) => distributions.extend(found),
+                Err(failure) => failures.push(failure),
+            }
         }
-        if !distributions
-            .iter()
-            .any(|distribution| distribution.may_serve(bucket))
+        if failures.is_empty()
+            && !distributions
+                .iter()
+                .any(|distribution| distribution.may_serve(bucket))
         {
-            return Err(no_origin(bucket, named));
+            // Someone may be about to mend it: the next event shall see that.
+            self.remembered()
+                .retain(|question, _| !questions.contains(question));
+            failures.push(no_origin(bucket, named));
         }
-        Ok(distributions)
+        (distributions, failures)
     }
 
     async fn answer(

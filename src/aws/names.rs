@@ -73,19 +73,21 @@ impl CloudFront {
     }
 }
 
-/// Finds the distribution that answers to a domain name: by that very name, else by an alias such as `*.example.com`.
+/// Finds the distribution that answers to a domain name: by that very name, else by the alias such as `*.example.com`
+/// that says most of it.
 fn find(domain: &str, listed: &[Listed]) -> Result<DistributionId, Failure> {
-    let answers = |alias: &String| {
-        alias
-            .strip_prefix('*')
-            .is_some_and(|suffix| domain.ends_with(suffix))
+    let match_length = |alias: &String| match alias.strip_prefix('*') {
+        _ if alias == domain => Some(usize::MAX),
+        Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
+        _ => None,
     };
-    let exact = listed
+    let best = |one: &Listed| one.domains.iter().filter_map(match_length).max();
+    let found = listed
         .iter()
-        .find(|one| one.domains.iter().any(|known| known == domain));
-    let found = exact.or_else(|| listed.iter().find(|one| one.domains.iter().any(answers)));
+        .filter_map(|one| Some((best(one)?, one)))
+        .max_by_key(|(length, _)| *length);
     found
-        .map(|one| one.id.clone())
+        .map(|(_, one)| one.id.clone())
         .ok_or_else(|| unknown(domain, listed))
 }
 
@@ -119,6 +121,10 @@ mod tests {
         let account = [
             listed("E1EXAMPLE1ABC", &["d1.cloudfront.net", "*.example.com"]),
             listed(
+                "E3EXAMPLE1ABC",
+                &["d3.cloudfront.net", "*.shop.example.com"],
+            ),
+            listed(
                 "E2EXAMPLE1ABC",
                 &["d2.cloudfront.net", "www.example.com", "example.org"],
             ),
@@ -126,6 +132,7 @@ mod tests {
         for (domain, id) in [
             ("www.example.com", "E2EXAMPLE1ABC"),
             ("shop.example.com", "E1EXAMPLE1ABC"),
+            ("a.shop.example.com", "E3EXAMPLE1ABC"),
             ("*.example.com", "E1EXAMPLE1ABC"),
             ("d1.cloudfront.net", "E1EXAMPLE1ABC"),
         ] {
@@ -138,7 +145,7 @@ mod tests {
             find("exmaple.org", &account),
             Err(Failure::mistake(
                 "no distribution of this account answers to exmaple.org (the nearest are example.org, *.example.com, \
-                 www.example.com, d1.cloudfront.net, d2.cloudfront.net)"
+                 www.example.com, *.shop.example.com, d1.cloudfront.net)"
             ))
         );
         assert_eq!(

@@ -9,12 +9,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
 use super::{Function, Request, guarded};
 use crate::aws::Account;
 use crate::aws::codepipeline::Answered;
+use crate::distribution::DistributionId;
 use crate::failure::{Cause, Failure};
 use crate::invocation::Invocation;
 use crate::outcome::{Freshness, JobReport, Outcome, Report, Submitted};
@@ -67,7 +68,20 @@ impl Function {
                 )
             }
         };
-        match answered? {
+        let answered = match (answered?, &verdict) {
+            (
+                Answered::Refused(reason),
+                Verdict::Succeeded(report) | Verdict::GoesOn(report, ..),
+            ) => {
+                let failure = Failure::answer_refused(&reason, &said);
+                error!(job = %job.id, cause = %failure.cause, "the job failed: {failure}");
+                codepipeline
+                    .fail(&job.id, &failure, &report.outcome, deadline)
+                    .await?
+            }
+            (answered, _) => answered,
+        };
+        match answered {
             Answered::Now => {
                 info!(job = %job.id, "the job was answered: {said}");
                 self.memory.answered(&job.id);
@@ -79,16 +93,29 @@ impl Function {
                 warn!(job = %job.id, "the job had been answered before, and is gone");
             }
             Answered::NotFound => return Err(Failure::job_not_found(&job.id)),
+            Answered::Refused(reason) => return Err(Failure::answer_refused(&reason, &said)),
         }
         Ok(said)
     }
 
     async fn run(&self, job: &Job, invocation: &Invocation) -> Result<Verdict, Failure> {
         let request = job.request()?;
-        let mut progress = match job.progress()? {
-            Some(progress) => progress,
-            None => self.begin(job, &request, invocation).await?,
-        };
+        let begun = job.progress()?;
+        let mut progress =
+            begun.unwrap_or_else(|| Progress::begin(job.id.clone(), self.clock.now()));
+        let wait = request
+            .wait
+            .or(self.settings().ok().map(|settings| settings.wait))
+            .unwrap_or_default();
+        if progress.stages.is_empty() {
+            match self.distributions_of(&request, invocation).await {
+                Ok(distributions) => progress.wait_for(distributions),
+                Err(failure) if failure.cause == Cause::Busy => {
+                    return Ok(self.decide(progress, Err(failure), wait, request.on_timeout));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
         let outcome = self.submit(&mut progress, &request, invocation).await;
         let is_final = |failure: &Failure| failure.cause != Cause::Busy;
         if outcome
@@ -98,39 +125,29 @@ impl Function {
         {
             return Ok(failed(outcome));
         }
-        let wait = request
-            .wait
-            .or(self.settings().ok().map(|settings| settings.wait))
-            .unwrap_or_default();
         if !wait.is_zero()
             && !progress.is_waiting()
             && let Err(failure) = self.poll(&mut progress, invocation).await
         {
             return Ok(Verdict::Failed(failure, outcome));
         }
-        Ok(self.decide(progress, outcome, wait, request.on_timeout))
+        Ok(self.decide(progress, Ok(outcome), wait, request.on_timeout))
     }
 
-    /// Begins with the distributions named, or with those of the settings.
-    async fn begin(
+    /// Returns the distributions named, or those of the settings.
+    async fn distributions_of(
         &self,
-        job: &Job,
         request: &JobRequest,
         invocation: &Invocation,
-    ) -> Result<Progress, Failure> {
-        let distributions = match &request.distributions[..] {
-            [] => self.settings()?.distributions()?.to_vec(),
+    ) -> Result<Vec<DistributionId>, Failure> {
+        match &request.distributions[..] {
+            [] => Ok(self.settings()?.distributions()?.to_vec()),
             names => {
                 self.cloudfront()
                     .resolve(names, &Account::of_arn(&invocation.function_arn))
-                    .await?
+                    .await
             }
-        };
-        Ok(Progress::begin(
-            job.id.clone(),
-            self.clock.now(),
-            distributions,
-        ))
+        }
     }
 
     /// Asks for what CloudFront has not taken yet, and reports on all.
@@ -152,7 +169,7 @@ impl Function {
                 batch = batch.named(reference);
             }
             let id = match stage {
-                Stage::Waiting => {
+                Stage::Waiting | Stage::Taken => {
                     let request = Request {
                         batch,
                         objects: None,
@@ -160,8 +177,7 @@ impl Function {
                     };
                     return self.send(request, invocation).await;
                 }
-                Stage::InProgress(id) => Some(id.clone()),
-                Stage::Completed(id) => id.clone(),
+                Stage::InProgress(id) | Stage::Completed(id) => Some(id.clone()),
             };
             Report {
                 batch,
@@ -172,12 +188,8 @@ impl Function {
         };
         let reports = join_all(progress.stages.iter().map(report)).await;
         for ((_, stage), report) in progress.stages.iter_mut().zip(&reports) {
-            if let (Stage::Waiting, Ok(submitted)) = (&stage, &report.result) {
-                // Without an id nobody can tell when it is done.
-                *stage = submitted
-                    .id
-                    .clone()
-                    .map_or(Stage::Completed(None), Stage::InProgress);
+            if let (Stage::Waiting | Stage::Taken, Ok(submitted)) = (&stage, &report.result) {
+                *stage = submitted.id.clone().map_or(Stage::Taken, Stage::InProgress);
             }
         }
         Outcome {
@@ -190,6 +202,7 @@ impl Function {
     async fn poll(&self, progress: &mut Progress, invocation: &Invocation) -> Result<(), Failure> {
         let account = Account::of_arn(&invocation.function_arn);
         let end = self.clock.now() + POLL_FOR;
+        let end_of_polls = invocation.end_of_polls();
         loop {
             let completed = async |(distribution, stage): &(_, Stage)| match stage {
                 Stage::InProgress(id) => {
@@ -199,12 +212,14 @@ impl Function {
                 }
                 _ => Ok(false),
             };
-            let completed = join_all(progress.stages.iter().map(completed)).await;
+            let completed = join_all(progress.stages.iter().map(completed));
+            // What is known must still be handed on.
+            let Ok(completed) = timeout_at(end_of_polls, completed).await else {
+                return Ok(());
+            };
             for ((_, stage), completed) in progress.stages.iter_mut().zip(completed) {
                 match (&stage, completed) {
-                    (Stage::InProgress(id), Ok(true)) => {
-                        *stage = Stage::Completed(Some(id.clone()))
-                    }
+                    (Stage::InProgress(id), Ok(true)) => *stage = Stage::Completed(id.clone()),
                     (_, Err(failure))
                         if !matches!(failure.cause, Cause::Busy | Cause::Unavailable) =>
                     {
@@ -214,7 +229,7 @@ impl Function {
                     _ => {}
                 }
             }
-            let out_of_time = Instant::now() + POLL_INTERVAL >= invocation.end_of_work();
+            let out_of_time = Instant::now() + POLL_INTERVAL >= end_of_polls;
             if progress.is_completed() || out_of_time || self.clock.now() + POLL_INTERVAL > end {
                 return Ok(());
             }
@@ -222,31 +237,33 @@ impl Function {
         }
     }
 
+    /// Decides what to tell; `outcome` is a failure where CloudFront was too busy to tell the distributions.
     fn decide(
         &self,
         progress: Progress,
-        outcome: Outcome,
+        outcome: Result<Outcome, Failure>,
         wait: Duration,
         on_timeout: OnTimeout,
     ) -> Verdict {
         let waited = progress.age(self.clock.now());
         let limit = if wait.is_zero() { DEFAULT_LIMIT } else { wait };
         let is_over = waited >= limit;
-        let fresh = progress
-            .stages
-            .iter()
-            .filter(|(_, stage)| matches!(stage, Stage::Completed(_)))
-            .count();
-        let freshness = match (wait.is_zero(), progress.is_completed(), is_over) {
-            _ if progress.is_waiting() => Freshness::Awaited { fresh },
-            (true, ..) => Freshness::NotAwaited,
-            (false, true, _) => Freshness::Fresh,
-            (false, false, true) => Freshness::TimedOut,
-            (false, false, false) => Freshness::Awaited { fresh },
+        let is_busy = outcome.is_err() || progress.is_waiting();
+        let outcome = match outcome {
+            Err(failure) if is_over => return Verdict::Failed(failure, Outcome::default()),
+            Ok(outcome) if is_over && is_busy => return failed(outcome),
+            outcome => outcome.unwrap_or_default(),
         };
-        if is_over && progress.is_waiting() {
-            return failed(outcome);
-        }
+        let awaited = Freshness::Awaited {
+            fresh: progress.completed(),
+        };
+        let freshness = match (wait.is_zero(), progress.is_completed()) {
+            _ if is_busy => awaited,
+            (true, _) => Freshness::NotAwaited,
+            (false, true) => Freshness::Fresh,
+            (false, false) if is_over => Freshness::TimedOut,
+            (false, false) => awaited,
+        };
         if freshness == Freshness::TimedOut && on_timeout == OnTimeout::Fail {
             return Verdict::Failed(Failure::not_fresh_in_time(waited, &outcome), outcome);
         }
@@ -257,7 +274,7 @@ impl Function {
         };
         match (freshness, progress.to_token()) {
             (Freshness::Awaited { .. }, Some(token)) => Verdict::GoesOn(report, progress, token),
-            (Freshness::Awaited { .. }, None) if progress.is_waiting() => failed(report.outcome),
+            (Freshness::Awaited { .. }, None) if is_busy => failed(report.outcome),
             (Freshness::Awaited { .. }, None) => {
                 warn!(
                     "the distributions are too many to wait for: they do not fit a continuation token"

@@ -4,7 +4,7 @@
 //! invalidation that covers it, or it failed. Only the last must come again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
@@ -90,23 +90,21 @@ impl Function {
         let mut shares = Shares::default();
         for (bucket, changes) in buckets {
             let named = &settings.distributions;
-            match self
+            let serving = self
                 .distributions
-                .serving(bucket, named, self.cloudfront(), &account)
-                .await
-            {
-                Ok(distributions) => distributions.iter().for_each(|distribution| {
-                    for (place, change) in &changes {
-                        shares.add(
-                            distribution,
-                            (*place, bucket, &change.key),
-                            settings.index_documents,
-                        );
-                    }
-                }),
-                Err(failure) => {
-                    failed.extend(changes.iter().map(|(place, _)| (*place, failure.clone())))
+                .serving(bucket, named, self.cloudfront(), &account);
+            let (distributions, failures) = serving.await;
+            for distribution in &distributions {
+                for (place, change) in &changes {
+                    shares.add(
+                        distribution,
+                        (*place, bucket, &change.key),
+                        settings.index_documents,
+                    );
                 }
+            }
+            if let Some(failure) = Failure::together(failures) {
+                failed.extend(changes.iter().map(|(place, _)| (*place, failure.clone())));
             }
         }
         Ok(shares)
@@ -146,41 +144,49 @@ impl Function {
             freshened.outcome.untouched.push(untouched);
             return freshened;
         }
-        let stale_changes = stale.iter().map(|one| changes[one.place].change);
-        let event = s3::identity(stale_changes.clone());
-        let objects = stale_changes
-            .map(|change| (&change.bucket, &change.key))
-            .collect::<BTreeSet<_>>()
-            .len();
-        let paths = stale
-            .iter()
-            .flat_map(|one| one.paths.iter().cloned())
-            .collect();
         // What cannot be read or is fresh makes no backlog, however long it has waited.
         let oldest = stale.iter().filter_map(|one| changes[one.place].sent).min();
-        let batch = Batch::new(
-            &event,
-            distribution,
-            paths,
-            left.after_waiting(oldest, now()),
-        );
-        freshened.outcome.reports = if batch.fits(left) {
-            let request = Request {
-                batch,
+        let limits = left.after_waiting(oldest, self.clock.now().into());
+        let request = |stale: &[Served], limits, notes| {
+            let of = |one: &Served| changes[one.place].change;
+            let event = s3::identity(stale.iter().map(of));
+            let objects = stale
+                .iter()
+                .map(|one| (&of(one).bucket, &of(one).key))
+                .collect::<BTreeSet<_>>()
+                .len();
+            let paths = stale
+                .iter()
+                .flat_map(|one| one.paths.iter().cloned())
+                .collect();
+            Request {
+                batch: Batch::new(&event, distribution.clone(), paths, limits),
                 objects: Some(objects),
                 notes,
-            };
-            self.send_without_refused(request, invocation).await
-        } else {
-            let failure = Failure::no_wildcard_left(&batch.distribution);
-            vec![Report {
-                batch,
-                objects: Some(objects),
-                notes,
-                result: Err(failure),
-            }]
+            }
         };
-        freshened.failed = failed(&stale, &freshened.outcome.reports);
+        let whole = request(&stale, limits, notes.clone());
+        if whole.batch.fits(left) {
+            freshened.outcome.reports = self.send_without_refused(whole, invocation).await;
+            freshened.failed = failed(&stale, &freshened.outcome.reports);
+            return freshened;
+        }
+        // No wildcard is left: files can be sent still, if they need none.
+        let is_file = |one: &Served| !one.paths.iter().any(InvalidationPath::is_wildcard);
+        let (files, rest): (Vec<_>, Vec<_>) = stale.into_iter().partition(is_file);
+        let only_files = request(&files, limits, notes);
+        let (sent, kept) = if !files.is_empty() && only_files.batch.fits(left) {
+            let reports = self.send_without_refused(only_files, invocation).await;
+            freshened.failed = failed(&files, &reports);
+            (reports, rest)
+        } else {
+            (Vec::new(), files.into_iter().chain(rest).collect())
+        };
+        freshened.outcome.reports = sent;
+        let failure = Failure::no_wildcard_left(&distribution);
+        freshened
+            .failed
+            .extend(kept.iter().map(|one| (one.place, failure.clone())));
         freshened
     }
 
@@ -321,8 +327,4 @@ fn failed(stale: &[Served], reports: &[Report]) -> BTreeMap<usize, Failure> {
     } else {
         stale.iter().filter_map(failed).collect()
     }
-}
-
-fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
 }

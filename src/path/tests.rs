@@ -44,6 +44,24 @@ fn sends_a_key_as_the_path_that_viewers_request() {
                 "/photo+%281%29.jpg",
             ],
         ),
+        (
+            "a, b.html",
+            vec![
+                "/a,%20b.html",
+                "/a,+b.html",
+                "/a%2C%20b.html",
+                "/a%2C+b.html",
+            ],
+        ),
+        (
+            "x'y@2.png",
+            vec![
+                "/x'y@2.png",
+                "/x%27y%402.png",
+                "/x'y%402.png",
+                "/x%27y@2.png",
+            ],
+        ),
     ] {
         assert_eq!(sent_for(key), paths, "{key}");
     }
@@ -66,6 +84,8 @@ fn ends_in_a_wildcard_before_a_character_whose_spelling_is_contested() {
         // The wildcard itself must cover every spelling of what stands before the cut.
         ("my page~1.html", "/my*"),
         ("a@b~", "/a*"),
+        // Eight spellings are too many to send.
+        ("Q&A (2024).pdf", "/Q*"),
         ("~", "/*"),
         ("", "/*"),
     ] {
@@ -157,6 +177,14 @@ fn refuses_what_no_viewer_requests_and_says_what_to_write() {
         (
             "s3://bucket/key",
             r#""s3://bucket/key" is no http or https URL: write the path alone, such as /a.html"#,
+        ),
+        (
+            "www.example.com/a.html",
+            r#""www.example.com/a.html" looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"#,
+        ),
+        (
+            "//cdn.example.com/a.html",
+            r#""//cdn.example.com/a.html" looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"#,
         ),
         (
             "#a,b",
@@ -267,6 +295,38 @@ fn as_s3_clients_spell(key: &str) -> String {
     format!("/{}", utf8_percent_encode(key, UNRESERVED))
 }
 
+/// What `encodeURIComponent` makes of each segment of a key.
+fn as_encode_uri_component_spells(key: &str) -> String {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'!')
+        .remove(b'~')
+        .remove(b'*')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'/');
+    format!("/{}", utf8_percent_encode(key, ENCODED))
+}
+
+/// What `url.PathEscape` of Go makes of each segment of a key, but for a plus, which is a space to S3.
+fn as_go_spells(key: &str) -> String {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b':')
+        .remove(b'=')
+        .remove(b'@')
+        .remove(b'/');
+    format!("/{}", utf8_percent_encode(key, ENCODED))
+}
+
 /// What a browser sends for a link to the key, or nothing where no link leads to this object.
 fn as_browsers_spell(key: &str) -> Option<String> {
     let mut url = url::Url::parse("https://www.example.com/").ok()?;
@@ -289,7 +349,12 @@ fn as_browsers_spell(key: &str) -> Option<String> {
 
 fn assert_covers_every_spelling(key: &str) {
     let sent = InvalidationPath::from_object_key(key);
-    let spellings = [Some(as_s3_clients_spell(key)), as_browsers_spell(key)];
+    let spellings = [
+        Some(as_s3_clients_spell(key)),
+        Some(as_encode_uri_component_spells(key)),
+        Some(as_go_spells(key)),
+        as_browsers_spell(key),
+    ];
     for spelling in spellings.into_iter().flatten() {
         let requested = InvalidationPath(spelling);
         assert!(

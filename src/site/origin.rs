@@ -39,7 +39,11 @@ impl Origin {
     pub(super) fn may_be(&self, bucket: &str) -> bool {
         let domain_name = self.domain_name.to_ascii_lowercase();
         let mut dots = domain_name.match_indices('.');
-        let names_a_bucket = dots.any(|(at, _)| endpoint(&domain_name[at + 1..]).is_some());
+        // The alias of an access point stands where a bucket's name does.
+        let is_alias = |name: &str| name.ends_with("-s3alias") || name.ends_with("--ol-s3");
+        let names_a_bucket = dots.any(|(at, _)| {
+            endpoint(&domain_name[at + 1..]).is_some() && !is_alias(&domain_name[..at])
+        });
         !names_a_bucket || self.endpoint_of(bucket).is_some()
     }
 

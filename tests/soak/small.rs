@@ -17,9 +17,7 @@ fn soak(name: &str, changes: usize, pace: Pace) -> Soak {
         seed: 4,
         changes,
         pace,
-        program: std::env::var("SOAKP")
-            .unwrap_or(env!("CARGO_BIN_EXE_cloudfront-invalidator").into())
-            .into(),
+        program: env!("CARGO_BIN_EXE_cloudfront-invalidator").into(),
         names_distribution: false,
         max_paths: 20,
         log: Some(fresh_log(name)),

@@ -308,6 +308,28 @@ async fn names_why_an_answer_was_not_delivered() {
 }
 
 #[tokio::test]
+async fn fails_a_job_whose_success_codepipeline_refuses_for_its_form() {
+    for fault in [
+        Fault::ValidationException,
+        Fault::OutputVariablesSizeExceededException,
+    ] {
+        let bed = Bed::start();
+        bed.standin.fail(Operation::PutJobSuccessResult, fault, 1);
+        let told = bed.run_job_told(None).await;
+        let (kind, message) = told.failure();
+        assert_eq!(kind, "JobFailed");
+        assert!(
+            message.starts_with("CodePipeline refuses the answer to this job, which is a bug ("),
+            "{message}"
+        );
+        assert!(
+            message.contains(&format!("it was: {FIRST}: submitted as I")),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn reports_each_of_several_distributions() {
     let bed = Bed::start().set(
         "DISTRIBUTION_ID",
@@ -365,7 +387,7 @@ async fn logs_neither_credentials_nor_the_job() {
     bed.run_job(Some("{broken")).await;
     bed.standin.fail(
         Operation::PutJobSuccessResult,
-        Fault::ValidationException,
+        Fault::AccessDeniedException,
         1,
     );
     let job = bed.standin.start_job(None);

@@ -261,14 +261,21 @@ async fn asks_for_no_wildcard_that_the_quotas_would_refuse() {
         .await;
     // One object needs a wildcard, the other none.
     let bodies = [notification("a%2Bb", now()), notification("c", now())];
-    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&["m0", "m1"]));
+    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&["m0"]));
+    assert_eq!(bed.taken()[1].1, ["/c"]);
+    assert_eq!(bed.handle(&batch(&bodies[..1])).await, failures(&["m0"]));
     assert_eq!(
         bed.calls(Operation::CreateInvalidation),
-        1,
+        2,
         "no call is made in vain"
     );
-    assert_eq!(bed.handle(&batch(&bodies[1..])).await, failures(&[]));
-    assert_eq!(bed.taken()[1].1, ["/c"]);
+    // More files than the budget allows would need a wildcard too.
+    let many: Vec<_> = (0..21)
+        .map(|at| notification(&format!("{at}"), now()))
+        .collect();
+    let ids: Vec<_> = (0..21).map(|at| format!("m{at}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert_eq!(bed.handle(&batch(&many)).await, failures(&ids));
 }
 
 #[tokio::test]
@@ -310,6 +317,16 @@ async fn fails_the_changes_of_a_bucket_that_nobody_serves_and_no_others() {
         .await;
     assert_eq!(done, failures(&["m0"]));
     assert_eq!(bed.taken(), [(FIRST.to_owned(), vec!["/b".to_owned()])]);
+}
+
+#[tokio::test]
+async fn serves_the_other_distributions_where_one_cannot_be_read() {
+    let bed = Bed::start().set("DISTRIBUTION_ID", &format!("{FIRST},E9EXAMPLE1ABC"));
+    assert_eq!(
+        bed.handle(&batch(&[notification("a", ago(60))])).await,
+        failures(&["m0"])
+    );
+    assert_eq!(bed.taken(), [(FIRST.to_owned(), vec!["/a".to_owned()])]);
 }
 
 #[tokio::test]

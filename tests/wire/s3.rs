@@ -234,6 +234,16 @@ async fn keeps_the_event_of_a_bucket_that_no_distribution_serves() {
         )
     );
     assert_eq!(bed.taken(), []);
+    // Whoever mends it need not wait for the function to forget.
+    let function = bed.function();
+    for _ in 0..2 {
+        let minute = invocation(Duration::from_secs(60));
+        function
+            .handle(&event("s3-direct-index"), &minute)
+            .await
+            .expect_err("nobody serves it");
+    }
+    assert_eq!(bed.calls(Operation::GetDistributionConfig), 3);
 }
 
 #[tokio::test]

@@ -264,6 +264,12 @@ async fn names_which_of_several_distributions_failed() {
 
 #[tokio::test]
 async fn names_the_distribution_that_is_denied_beside_those_that_succeeded() {
+    for times in [1, 2] {
+        denied_one_of_three(times).await;
+    }
+}
+
+async fn denied_one_of_three(times: usize) {
     let bed = account(10);
     // The second of three calls is denied, whichever distribution it is for.
     bed.standin
@@ -271,7 +277,7 @@ async fn names_the_distribution_that_is_denied_beside_those_that_succeeded() {
     let (_, answer) = run(
         &bed,
         &json!({"distribution": [FIRST, SECOND, THIRD], "wait": true}),
-        1,
+        times,
     )
     .await;
     let (kind, message) = failure(&answer);
@@ -360,6 +366,75 @@ async fn finds_the_invalidation_that_a_reference_was_used_for_and_waits_for_it()
     let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
     assert!(jobs.len() > 1);
     assert_eq!(variables(&answer)[0], "Completed");
+}
+
+#[tokio::test]
+async fn tells_no_freshness_of_an_invalidation_whose_id_it_does_not_know() {
+    let options = Options {
+        clock: Clock::frozen(),
+        reuse: ReferenceReuse::Observed,
+        completes_after: Duration::from_secs(40),
+        throttle: false,
+        ..Options::default()
+    };
+    let bed = Bed::with(options);
+    bed.standin
+        .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+    bed.standin
+        .fail(Operation::ListInvalidations, Fault::AccessDenied, 1);
+    let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
+    assert!(jobs.len() > 1, "the next job asks again, and finds it");
+    let [status, waited, ..] = variables(&answer);
+    assert_eq!(status, "Completed");
+    assert!(waited.parse::<u64>().expect("seconds") >= 30, "{waited}");
+
+    bed.standin
+        .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+    bed.standin
+        .fail(Operation::ListInvalidations, Fault::AccessDenied, 1_000);
+    let (_, answer) = run(&bed, &json!({"wait": "2m"}), 1).await;
+    assert_eq!(variables(&answer)[0], "InProgress");
+}
+
+#[tokio::test]
+async fn hands_on_what_it_knows_when_a_status_is_not_told_in_time() {
+    let bed = account(30);
+    bed.standin.fail(Operation::GetInvalidation, Fault::Hang, 9);
+    let job = bed.standin.start_job(Some(r#"{"wait": true}"#));
+    let function = bed.patient_function();
+    function
+        .handle(&job.event, &invocation(Duration::from_secs(4)))
+        .await
+        .expect("an answer");
+    let told = bed.only_answer();
+    assert!(
+        told.goes_on()
+            .starts_with("0 of 1 distribution fresh after 0 s; "),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn goes_on_by_token_while_cloudfront_has_no_time_to_tell_its_distributions() {
+    let page = "distribution?Marker=E4EXAMPLE1ABC";
+    let options = Options {
+        clock: Clock::frozen(),
+        throttle: false,
+        ..Options::default()
+    }
+    .with_document("distribution", include_str!("../distributions/list.xml"))
+    .with_document(page, include_str!("../distributions/list-2.xml"));
+    let bed = Bed::with(options);
+    bed.standin
+        .fail(Operation::ListDistributions, Fault::ServiceUnavailable, 4);
+    let (jobs, answer) = run(&bed, &json!({"distribution": "www.example.com"}), 1).await;
+    assert_eq!(jobs.len(), 2);
+    assert_eq!(variables(&answer)[0], "InProgress");
+    let first = bed.standin.answers()[0].clone();
+    assert_eq!(
+        summary(&first),
+        "CloudFront is busy and has not told the distributions after 0 s"
+    );
 }
 
 #[tokio::test]

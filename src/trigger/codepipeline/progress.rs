@@ -5,7 +5,9 @@
 //! began, and for each distribution how far it is.
 //!
 //! The text is `1 JOB SECONDS ENTRY ENTRY …`: the version, the first job's id, when it began in seconds since 1970, and
-//! entries `E2EXAMPLE1ABC:` (not taken yet), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed).
+//! entries `E2EXAMPLE1ABC:` (not taken yet), `E2EXAMPLE1ABC:?` (taken under an id that is not known),
+//! `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). None at all stands for distributions whose names
+//! are not resolved yet.
 
 use std::time::{Duration, SystemTime};
 
@@ -36,28 +38,31 @@ pub struct Progress {
 pub enum Stage {
     /// CloudFront was busy and has not taken it.
     Waiting,
+    /// CloudFront has taken it and did not tell its id; asked again, it may.
+    Taken,
     /// CloudFront has taken it.
     InProgress(String),
-    /// Every edge is fresh; the id is unknown where CloudFront did not tell it.
-    Completed(Option<String>),
+    /// Every edge is fresh.
+    Completed(String),
 }
 
 impl Progress {
-    /// Begins at `now`, with nothing done.
-    pub fn begin(
-        job: JobId,
-        now: SystemTime,
-        distributions: impl IntoIterator<Item = DistributionId>,
-    ) -> Self {
-        let stages = distributions
-            .into_iter()
-            .map(|distribution| (distribution, Stage::Waiting))
-            .collect();
+    /// Begins at `now`, with no distribution known.
+    pub fn begin(job: JobId, now: SystemTime) -> Self {
         Self {
             first_job: job,
             began: to_the_second(now),
-            stages,
+            stages: Vec::new(),
         }
+    }
+
+    /// Adds distributions that CloudFront has still to be asked for.
+    pub fn wait_for(&mut self, distributions: impl IntoIterator<Item = DistributionId>) {
+        self.stages.extend(
+            distributions
+                .into_iter()
+                .map(|distribution| (distribution, Stage::Waiting)),
+        );
     }
 
     /// Returns how long ago it began.
@@ -69,18 +74,28 @@ impl Progress {
     pub fn percent(&self) -> i32 {
         let halves = self.stages.iter().map(|(_, stage)| match stage {
             Stage::Waiting => 0,
-            Stage::InProgress(_) => 1,
+            Stage::Taken | Stage::InProgress(_) => 1,
             Stage::Completed(_) => 2,
         });
         let (done, all) = (halves.sum::<usize>(), 2 * self.stages.len().max(1));
         i32::try_from(100 * done / all).unwrap_or(100)
     }
 
-    /// Tells whether all is completed.
-    pub fn is_completed(&self) -> bool {
+    /// Counts the distributions that are fresh.
+    pub fn completed(&self) -> usize {
         self.stages
             .iter()
-            .all(|(_, stage)| matches!(stage, Stage::Completed(_)))
+            .filter(|(_, stage)| matches!(stage, Stage::Completed(_)))
+            .count()
+    }
+
+    /// Tells whether all is completed.
+    pub fn is_completed(&self) -> bool {
+        !self.stages.is_empty()
+            && self
+                .stages
+                .iter()
+                .all(|(_, stage)| matches!(stage, Stage::Completed(_)))
     }
 
     /// Tells whether CloudFront has still to take something.
@@ -101,8 +116,9 @@ impl Progress {
         for (distribution, stage) in &self.stages {
             let (id, mark) = match stage {
                 Stage::Waiting => ("", ""),
+                Stage::Taken => ("?", ""),
                 Stage::InProgress(id) => (id.as_str(), ""),
-                Stage::Completed(id) => (id.as_deref().unwrap_or_default(), "+"),
+                Stage::Completed(id) => (id.as_str(), "+"),
             };
             token.push_str(&format!(" {distribution}:{id}{mark}"));
         }
@@ -134,7 +150,7 @@ fn read<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Progress> {
     let began =
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(parts.next()?.parse().ok()?))?;
     let stages: Vec<_> = parts.map(read_entry).collect::<Option<_>>()?;
-    (!stages.is_empty()).then_some(Progress {
+    Some(Progress {
         first_job,
         began,
         stages,
@@ -143,10 +159,12 @@ fn read<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Progress> {
 
 fn read_entry(entry: &str) -> Option<(DistributionId, Stage)> {
     let (distribution, stage) = entry.split_once(':')?;
-    let known = |id: &str| (!id.is_empty()).then(|| id.to_owned());
-    let stage = match stage.strip_suffix('+') {
-        Some(id) => Stage::Completed(known(id)),
-        None => known(stage).map_or(Stage::Waiting, Stage::InProgress),
+    let stage = match (stage, stage.strip_suffix('+')) {
+        (_, Some("")) => return None,
+        (_, Some(id)) => Stage::Completed(id.to_owned()),
+        ("", _) => Stage::Waiting,
+        ("?", _) => Stage::Taken,
+        (id, _) => Stage::InProgress(id.to_owned()),
     };
     Some((DistributionId::parse(distribution).ok()?, stage))
 }
