@@ -38,7 +38,7 @@ lint: rust $(TOOLS) ## Check the format, clippy and the template
 	$(call step,sam validate,$(SAM) validate --lint)
 
 unit: rust ## Run the tests of the crate
-	$(call step,cargo test,cargo test --locked)
+	$(call step,cargo test,cargo test --locked --all-features)
 
 local: binaries $(CLOUD) $(TOOLS) ## Run the demo's checks without its story
 	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)

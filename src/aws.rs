@@ -5,6 +5,10 @@
 //! Lambda puts into the environment. The full credential chain with its profiles, SSO and metadata services is for
 //! people, not for a function.
 
+#[cfg(feature = "cli")]
+pub mod account;
+#[cfg(feature = "cli")]
+pub mod chain;
 pub mod cloudfront;
 pub mod codepipeline;
 pub mod distributions;
@@ -125,6 +129,12 @@ impl Account {
             partition: partition.to_owned(),
             id: id.to_owned(),
         }
+    }
+
+    /// Returns an ARN that says no more than this.
+    #[cfg(feature = "cli")]
+    pub(crate) fn arn(&self) -> String {
+        format!("arn:{}:lambda::{}:", self.partition, self.id)
     }
 
     fn distribution_arn(&self, distribution: &DistributionId) -> String {

@@ -25,10 +25,13 @@
 //! | [`aws`] | the only rooms that name an SDK |
 //! | [`flow`] | the one way: `jobs` of pipelines, changed `objects` |
 //! | [`log`] | the log lines |
+//! | `cli` | the command line (feature `cli`) |
 
 #![forbid(unsafe_code)]
 
 pub mod aws;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 pub mod distribution;
 pub mod failure;

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 pub use self::collapse::{Collapsed, Inventory, Limits, Merged};
 pub use self::fresh::Earlier;
 use crate::distribution::DistributionId;
+use crate::failure::Failure;
 use crate::path::InvalidationPath;
 
 /// The most paths, files and wildcards together, that one request may hold: as many files as may be
@@ -54,7 +55,11 @@ impl Batch {
         paths: Vec<InvalidationPath>,
         limits: Limits,
     ) -> Self {
-        let plan = collapse::collapse(paths, None, limits);
+        Self::planned(event, distribution, collapse::collapse(paths, None, limits))
+    }
+
+    /// Asks for what is planned already, for the event with this identity.
+    pub fn planned(event: &str, distribution: DistributionId, plan: Collapsed) -> Self {
         let reference = CallerReference::new(event, &distribution, &plan.paths);
         Self {
             distribution,
@@ -128,6 +133,20 @@ impl CallerReference {
             .map(|byte| format!("{byte:02x}"))
             .collect();
         Self(format!("cloudfront-invalidator-{hex}"))
+    }
+
+    /// Takes over a reference that somebody gave.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where it is empty or too long.
+    pub fn given(text: &str) -> Result<Self, Failure> {
+        if !(1..=MAX_CALLER_REFERENCE_CHARACTERS).contains(&text.chars().count()) {
+            return Err(Failure::mistake(format!(
+                "a caller reference has 1 to {MAX_CALLER_REFERENCE_CHARACTERS} characters"
+            )));
+        }
+        Ok(Self(text.to_owned()))
     }
 
     /// Returns the text as CloudFront gets it.

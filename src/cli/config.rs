@@ -1,0 +1,237 @@
+//! `Config`: named sites, so that a person writes `cf-invalidate create -d blog`, or nothing at all.
+//!
+//! `cf-invalidate.toml` is looked for in the working directory and upwards, then `config.toml` in the user's own
+//! directory of configurations. A site of the project hides one of the user's with the same name. An unknown key is
+//! refused by name: a typing error must not be ignored.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use directories::ProjectDirs;
+use serde::Deserialize;
+
+use super::Stop;
+use crate::path::InvalidationPath;
+use crate::plan::{MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
+
+const PROJECT_FILE: &str = "cf-invalidate.toml";
+const USER_FILE: &str = "config.toml";
+
+/// What the configuration files say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    /// The site that is meant where none is named.
+    default: Option<String>,
+    #[serde(default)]
+    sites: BTreeMap<String, NamedSite>,
+}
+
+/// A site by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedSite {
+    /// Ids, domain names or aliases.
+    #[serde(deserialize_with = "one_or_more")]
+    pub distribution: Vec<String>,
+    /// What `create` invalidates where nothing is given.
+    #[serde(default)]
+    paths: Vec<String>,
+    pub bucket: Option<String>,
+    pub max_paths: Option<usize>,
+    pub max_wildcards: Option<usize>,
+}
+
+impl NamedSite {
+    /// Returns what `create` invalidates where nothing is given.
+    pub(super) fn paths(&self) -> Result<Vec<InvalidationPath>, Stop> {
+        let paths = self.paths.iter().map(|text| InvalidationPath::parse(text));
+        let paths: Result<_, _> = paths.collect();
+        paths.map_err(|error| Stop::usage(format!("the configuration's paths: {error}")))
+    }
+}
+
+impl Config {
+    /// Reads the project's file and the user's.
+    pub(super) fn find() -> Result<Self, Stop> {
+        let project = env::current_dir().ok().and_then(|directory| {
+            directory
+                .ancestors()
+                .map(|directory| directory.join(PROJECT_FILE))
+                .find(|file| file.is_file())
+        });
+        let user = ProjectDirs::from("", "", "cf-invalidate")
+            .map(|directories| directories.config_dir().join(USER_FILE));
+        let project = project.map_or(Ok(Self::default()), |file| Self::read(&file))?;
+        let user = user.map_or(Ok(Self::default()), |file| Self::read(&file))?;
+        project.over(user)
+    }
+
+    fn read(file: &PathBuf) -> Result<Self, Stop> {
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Stop::usage(format!("{}: {error}", file.display()))),
+        };
+        Self::parse(&text, file)
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self, Stop> {
+        let refused = |reason: String| Stop::usage(format!("{}: {reason}", file.display()));
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| {
+                let before = text.get(..span.start).unwrap_or_default();
+                format!("line {}: ", before.matches('\n').count() + 1)
+            });
+            refused(format!("{}{}", line.unwrap_or_default(), error.message()))
+        })?;
+        for (name, site) in &config.sites {
+            let limits = [
+                ("max_paths", site.max_paths, MAX_FILES_IN_FLIGHT),
+                ("max_wildcards", site.max_wildcards, MAX_WILDCARDS_IN_FLIGHT),
+            ];
+            for (key, value, most) in limits {
+                if value.is_some_and(|value| !(1..=most).contains(&value)) {
+                    return Err(refused(format!("sites.{name}: {key} must be 1 to {most}")));
+                }
+            }
+            if site.distribution.is_empty() {
+                return Err(refused(format!("sites.{name}: distribution is empty")));
+            }
+        }
+        Ok(config)
+    }
+
+    fn over(self, user: Self) -> Result<Self, Stop> {
+        let mut sites = user.sites;
+        sites.extend(self.sites);
+        let default = self.default.or(user.default);
+        if let Some(name) = default.as_ref().filter(|name| !sites.contains_key(*name)) {
+            return Err(Stop::usage(format!(
+                "the configuration's default is {name:?}, which is none of its sites: {}",
+                names(&sites)
+            )));
+        }
+        Ok(Self { default, sites })
+    }
+
+    /// Returns the site with this name.
+    pub(super) fn site(&self, name: &str) -> Option<&NamedSite> {
+        self.sites.get(name)
+    }
+
+    /// Returns the site that is meant where none is named: the default one, or the only one.
+    pub(super) fn default_site(&self) -> Option<(&str, &NamedSite)> {
+        let name = self.default.as_ref().or_else(|| {
+            let mut names = self.sites.keys();
+            names.next().filter(|_| names.next().is_none())
+        })?;
+        let (name, site) = self.sites.get_key_value(name)?;
+        Some((name, site))
+    }
+
+    /// Returns the names of all sites.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.sites.keys().map(String::as_str)
+    }
+}
+
+fn names(sites: &BTreeMap<String, NamedSite>) -> String {
+    match sites.len() {
+        0 => "it has none".to_owned(),
+        _ => sites.keys().cloned().collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of texts")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("cf-invalidate.toml")).map_err(|stop| stop.failure.message)
+    }
+
+    #[test]
+    fn reads_sites_and_refuses_what_it_does_not_know() {
+        let whole = "default = 'blog'\n[sites.blog]\ndistribution = 'blog.example.com'\npaths = ['/*']\n\
+                     bucket = 'blog'\nmax_paths = 8\nmax_wildcards = 2\n[sites.shop]\ndistribution = ['E2EXAMPLE1ABC']\n";
+        let config = parse(whole).expect("a configuration");
+        assert_eq!(config.names().collect::<Vec<_>>(), ["blog", "shop"]);
+        assert_eq!(config.default_site().map(|(name, _)| name), Some("blog"));
+        assert_eq!(
+            config.site("blog"),
+            Some(&NamedSite {
+                distribution: vec!["blog.example.com".into()],
+                paths: vec!["/*".into()],
+                bucket: Some("blog".into()),
+                max_paths: Some(8),
+                max_wildcards: Some(2),
+            })
+        );
+        for (text, refused) in [
+            (
+                "defualt = 'blog'",
+                "line 1: unknown field `defualt`, expected `default` or `sites`",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\npathes = ['/*']",
+                "line 3: unknown field `pathes`, expected one of `distribution`, `paths`, `bucket`, `max_paths`, \
+                 `max_wildcards`",
+            ),
+            (
+                "[sites.blog]\npaths = ['/*']",
+                "line 1: missing field `distribution`",
+            ),
+            (
+                "[sites.blog]\ndistribution = 3",
+                "line 2: expected a text or a list of texts",
+            ),
+            (
+                "[sites.blog]\ndistribution = []",
+                "sites.blog: distribution is empty",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\nmax_wildcards = 16",
+                "sites.blog: max_wildcards must be 1 to 15",
+            ),
+        ] {
+            assert_eq!(
+                parse(text),
+                Err(format!("cf-invalidate.toml: {refused}")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_project_goes_before_the_user() {
+        let project = parse("[sites.blog]\ndistribution = 'project'").expect("a project's");
+        let user = parse("default = 'shop'\n[sites.blog]\ndistribution = 'user'\n[sites.shop]\ndistribution = 'shop'")
+            .expect("a user's");
+        let both = project.clone().over(user).expect("both");
+        assert_eq!(both.site("blog"), project.site("blog"));
+        assert_eq!(both.default_site().map(|(name, _)| name), Some("shop"));
+        assert_eq!(project.default_site().map(|(name, _)| name), Some("blog"));
+        let dangling = parse("default = 'blog'").expect("a configuration");
+        let refused = dangling
+            .over(Config::default())
+            .map_err(|stop| stop.failure.message);
+        let text =
+            "the configuration's default is \"blog\", which is none of its sites: it has none";
+        assert_eq!(refused, Err(text.to_owned()));
+    }
+}
