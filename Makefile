@@ -58,9 +58,11 @@ build: rust $(TOOLS) ## Build what `sam deploy` deploys (release profile: takes 
 clean: ## Delete everything that was built or installed
 	rm -rf target .aws-sam
 
-# One command for both: apart, the function would be built twice, with other features of its dependencies.
+# The stand-in is in both commands for the features of its dependencies: apart, much would be built twice. The function
+# is built without the command line's.
 binaries: rust
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
+	$(call step,cargo build of the command line,cargo build --locked --all-features --bin cf-invalidate --example standin)
 
 $(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \

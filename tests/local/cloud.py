@@ -37,6 +37,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).absolute() / "debug"
 FUNCTION = BUILT / "cloudfront-invalidator"
 STANDIN = BUILT / "examples" / "standin"
+COMMAND_LINE = BUILT / "cf-invalidate"
 
 REGION = "us-east-1"
 START_DEADLINE = 30.0  # seconds; MiniStack takes less than one on an idle machine
@@ -113,7 +114,7 @@ class Cloud:
         self.standin = f"http://127.0.0.1:{standin_port}"
 
     def __enter__(self) -> Cloud:
-        for binary in (FUNCTION, STANDIN):
+        for binary in (FUNCTION, STANDIN, COMMAND_LINE):
             if not binary.exists():
                 raise CloudError(f"{binary} is not built: run `make demo`, or `cargo build --bins --examples` first")
         try:
@@ -170,6 +171,19 @@ class Cloud:
         if not described or described["StackStatus"] != "UPDATE_COMPLETE":
             raise CloudError(f"the change of stack {stack} did not succeed: {described or 'still in progress'}")
         return outputs(described)
+
+    def cf_invalidate(self, arguments: list[str], typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs the command line as somebody would whose account this is."""
+        return subprocess.run(
+            [str(COMMAND_LINE), *arguments],
+            env=os.environ | {"AWS_ENDPOINT_URL_CLOUDFRONT": self.standin, "HOME": str(self._directory)},
+            cwd=self._directory,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
     def ask_standin(self, path: str, body: Any = None) -> Any:
         """Calls the stand-in's control API: GET, or POST when there is a body."""

@@ -20,6 +20,7 @@ from story.logs import Logs
 from story.queue import Queue
 from story.relays import Relays
 from story.stage import Mismatch, Part, Stage, Step
+from story.terminal import Terminal
 from story.uploads import Uploads
 
 
@@ -33,6 +34,7 @@ def story(stage: Stage) -> list[Step]:
         Relays(stage, discovery),
         Queue(stage, inbox, uploads),
         Burst(stage, inbox, uploads),
+        Terminal(stage, uploads),
         Logs(stage),
     ]
     return [step for part in parts for step in part.steps()]
