@@ -1,5 +1,5 @@
-# `make` lists what there is. Only Rust, Python 3, make and a C compiler must be there before; the rest comes
-# from Cargo.lock and tests/local/requirements-*.txt, and stays in target/.
+# `make` lists the targets. They need Rust, Python 3, make and a C compiler. All other tools are pinned in Cargo.lock
+# and tests/local/requirements-*.txt, and stay in target/.
 
 PYTHON ?= python3
 VENVS ?= target/venvs
@@ -8,14 +8,14 @@ CLOUD := $(VENVS)/cloud/.installed
 TOOLS := $(VENVS)/tools/.installed
 NAME := cloudfront-invalidator
 
-# sam must neither read a person's AWS settings nor reach AWS: nothing listens on the discard port.
+# sam must neither read the developer's AWS settings nor reach AWS: nothing listens on the discard port.
 SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 \
 	AWS_ENDPOINT_URL=http://127.0.0.1:9 AWS_EC2_METADATA_DISABLED=true \
 	SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR="$(abspath $(VENVS))/sam" \
 	PATH="$(abspath $(VENVS))/tools/bin:$$PATH" sam
 
-# $(call step,what,command) runs the command and says how long it took.
+# $(call step,name,command) runs the command and prints how long it took.
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
@@ -26,10 +26,10 @@ step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## /{sub(/:.*/, "", $$1); printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: binaries $(CLOUD) $(TOOLS) ## Watch the deployed stack work in a local AWS
+demo: binaries $(CLOUD) $(TOOLS) ## Deploy the stack into a local AWS and show what it does
 	@"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)"
 
-test: lint unit local ## Check everything, as CI does
+test: lint unit local ## Check everything that CI checks
 
 lint: rust $(TOOLS) ## Check the format, clippy and the template
 	$(call step,cargo fmt,cargo fmt --check)
@@ -40,26 +40,26 @@ lint: rust $(TOOLS) ## Check the format, clippy and the template
 unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)
 
-local: binaries $(CLOUD) $(TOOLS) ## Run the demo's checks without its story
+local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo without printing its story
 	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)
 
-bench: rust ## Time the planner, and score it on recorded deploys (release profile: takes minutes)
+bench: rust ## Time the planner and score it on recorded deploys (release profile: takes minutes)
 	$(call step,criterion,cargo bench --locked --bench plan)
 	$(call step,building the planner,cargo build --locked --release --example plan)
 	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
 
-soak: rust ## Prove that nothing is lost: 100,000 changes with everything going wrong (seven minutes)
+soak: rust ## Send 100,000 changes with injected faults and check that none is lost (seven minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
 	$(call step,soak,target/debug/examples/soak $(SOAK))
 
-build: rust $(TOOLS) ## Build what `sam deploy` deploys (release profile: takes minutes)
+build: rust $(TOOLS) ## Build the function for `sam deploy` (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)
 
 clean: ## Delete everything that was built or installed
 	rm -rf target .aws-sam
 
-# The stand-in is in both commands for the features of its dependencies: apart, much would be built twice. The function
-# is built without the command line's.
+# Both commands build the stand-in, so that its dependencies have the same features in both. Otherwise cargo builds many
+# of them twice. The function is built without the feature of the command line.
 binaries: rust
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
 	$(call step,cargo build of the command line,cargo build --locked --all-features --bin cf-invalidate --example standin)

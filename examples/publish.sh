@@ -1,24 +1,24 @@
 #!/bin/sh
-# Publishes a local build of a site, and has CloudFront drop what changed.
+# Uploads a local build of a site and invalidates what changed.
 #
 #   publish.sh DIRECTORY BUCKET DISTRIBUTION
 set -eu
 
 site=$1 bucket=$2 distribution=$3
 
-# Not in a pipe: there the shell would not see that the upload failed.
+# A file instead of a pipe: in a pipe the shell does not see that the upload failed.
 changes=$(mktemp)
 trap 'rm -f "$changes"' EXIT
 aws s3 sync "$site" "s3://$bucket" --delete --no-progress >"$changes"
 
-# A second run of this script would find nothing to upload, so it stays with what this one found.
+# A second run of this script would find nothing to upload. So this run tries several times with the same changes.
 for attempt in 1 2 3 4 5; do
     status=0
     cf-invalidate create -d "$distribution" --from-s3-sync "$changes" --site "$site" --wait=5m --yes || status=$?
     case $status in
         0) exit 0 ;;
         3) echo "published; CloudFront is not done yet, but goes on by itself"; exit 0 ;;
-        4) sleep "${PAUSE:-60}" ;; # busy
+        4) sleep "${PAUSE:-60}" ;; # throttled or quota in use
         *) break ;;
     esac
 done
