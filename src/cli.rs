@@ -13,23 +13,24 @@
 //! | `selection` | from both to the paths of each distribution |
 //! | `answer` | the JSON object |
 //! | `wait` | until an invalidation is completed |
-//! | `caution` | what a person should know before paths are sent |
+//! | `preflight` | what a person should know before paths are sent |
 //! | `ledger` | finished invalidations, remembered on disk |
 //!
 //! A path, a plan, a failure read here as they do in the pipeline's console: the words are the library's.
 
-mod answer;
-mod caution;
 mod config;
+mod connection;
 mod create;
 mod distributions;
+mod error;
 mod exit;
 mod input;
+mod invalidation_cache;
 mod invoke;
-mod ledger;
 mod list;
-mod person;
+mod output;
 mod plan;
+mod preflight;
 mod selection;
 mod status;
 mod target;
@@ -43,11 +44,12 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::plan::{MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
-use crate::wait::parse_limit;
+use crate::duration::parse_wait_limit;
+use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use config::Config;
-pub use exit::{Exit, Stop};
-use person::Person;
+use connection::Connection;
+pub use error::CliError;
+pub use exit::Exit;
 use terminal::Terminal;
 
 /// Keeps what CloudFront serves as fresh as its origin.
@@ -56,7 +58,7 @@ use terminal::Terminal;
 pub struct Arguments {
     /// What applies to all commands.
     #[command(flatten)]
-    pub world: World,
+    pub global: GlobalOptions,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -64,7 +66,7 @@ pub struct Arguments {
 
 /// Which account is used, and how results are told.
 #[derive(Args, Clone, Debug)]
-pub struct World {
+pub struct GlobalOptions {
     /// The profile of ~/.aws/config and ~/.aws/credentials
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
@@ -161,10 +163,10 @@ pub struct Selection {
     #[arg(long, help_heading = "Planning")]
     pub no_index_aliases: bool,
     /// The most paths for each distribution [default: 20 for keys, 3000 for paths]
-    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = at_most(MAX_FILES_IN_FLIGHT))]
+    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = at_most(MAX_PATHS_IN_REQUEST))]
     pub max_paths: Option<u64>,
     /// The most wildcards among them [default: 10 for keys, 15 for paths]
-    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = at_most(MAX_WILDCARDS_IN_FLIGHT))]
+    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = at_most(MAX_WILDCARDS_IN_REQUEST))]
     pub max_wildcards: Option<u64>,
 }
 
@@ -176,7 +178,7 @@ pub struct Create {
     pub selection: Selection,
     /// Waits until it is fresh everywhere, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_limit)]
+        value_parser = parse_wait_limit)]
     pub wait: Option<Duration>,
     /// Tells what would be sent, and sends nothing
     #[arg(long)]
@@ -202,7 +204,7 @@ pub struct Status {
     pub distributions: Vec<String>,
     /// Waits until it is fresh everywhere, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = parse_limit)]
+        value_parser = parse_wait_limit)]
     pub wait: Option<Duration>,
 }
 
@@ -235,7 +237,7 @@ pub struct Invoke {
     #[arg(short, long = "distribution", value_name = "ID")]
     pub distributions: Vec<String>,
     /// How long the function may take
-    #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_limit)]
+    #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_wait_limit)]
     pub timeout: Duration,
 }
 
@@ -243,25 +245,25 @@ pub struct Invoke {
 struct Session {
     terminal: Terminal,
     config: Config,
-    person: Person,
+    connection: Connection,
 }
 
 /// Runs a command to its end, and tells how it ended.
 pub async fn run(arguments: Arguments) -> Exit {
-    let terminal = Terminal::new(&arguments.world);
-    if arguments.world.verbose > 1 {
+    let terminal = Terminal::new(&arguments.global);
+    if arguments.global.verbose > 1 {
         invoke::log_to_stderr();
     }
     match command(&arguments, &terminal).await {
         Ok(exit) => exit,
-        Err(stop) => {
-            terminal.stopped(&stop);
-            stop.exit
+        Err(error) => {
+            terminal.failed(&error);
+            error.exit()
         }
     }
 }
 
-async fn command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Stop> {
+async fn command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, CliError> {
     if let Command::Completions { shell } = arguments.command {
         let mut command = Arguments::command();
         clap_complete::generate(shell, &mut command, "cf-invalidate", &mut io::stdout());
@@ -270,7 +272,7 @@ async fn command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Sto
     let session = Session {
         terminal: terminal.clone(),
         config: Config::find()?,
-        person: Person::new(&arguments.world),
+        connection: Connection::new(&arguments.global),
     };
     match &arguments.command {
         Command::Create(create) => create::run(&session, create).await,

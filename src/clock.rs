@@ -1,4 +1,8 @@
-//! `Clock`: the time of day, and pauses that tests need not sit out.
+//! `Clock`: the wall-clock time and pauses, which tests replace.
+//!
+//! Code that needs the time or a pause uses a `Clock` and neither `SystemTime::now` nor `tokio::time::sleep`, so that tests
+//! decide how fast time passes. Deadlines within an invocation use tokio's `Instant`, which tokio can pause:
+//! <https://docs.rs/tokio/latest/tokio/time/fn.pause.html>
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What tells the time and lets it pass.
+/// A source of the wall-clock time and of pauses.
 #[derive(Clone)]
 pub struct Clock {
     now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
@@ -15,12 +19,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Creates the clock of the system.
+    /// Creates a clock that uses the system's time.
     pub fn system() -> Self {
         Self::new(SystemTime::now, tokio::time::sleep)
     }
 
-    /// Creates a clock from what tells the time and what lets it pass.
+    /// Creates a clock from a function that returns the time and one that pauses.
     pub fn new<P>(
         now: impl Fn() -> SystemTime + Send + Sync + 'static,
         pause: impl Fn(Duration) -> P + Send + Sync + 'static,
@@ -34,12 +38,12 @@ impl Clock {
         }
     }
 
-    /// Returns the time of day.
+    /// Returns the wall-clock time.
     pub fn now(&self) -> SystemTime {
         (self.now)()
     }
 
-    /// Lets time pass.
+    /// Waits for this long.
     pub async fn pause(&self, duration: Duration) {
         (self.pause)(duration).await;
     }

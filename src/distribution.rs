@@ -1,8 +1,10 @@
-//! `DistributionId`: which distribution is meant, checked where it is read.
+//! `DistributionId` and `DistributionName`: references to a distribution, validated when they are parsed.
 //!
-//! crates.io invalidated the wrong distribution for nine days because ids travelled as strings. An id is made from
-//! outside text only by [`DistributionId::parse`], which refuses what is surely none: a domain name, an ARN, an
-//! invalidation's path.
+//! crates.io invalidated the wrong distribution for nine days because its ids were plain strings. Here
+//! [`DistributionId::parse`] is the only way to create an id, and it rejects other text, such as a domain name, an ARN or
+//! the path of an invalidation.
+//!
+//! Ids in the API: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionSummary.html>
 
 use std::fmt;
 
@@ -14,21 +16,21 @@ use serde::Serialize;
 pub struct DistributionId(String);
 
 impl DistributionId {
-    /// Reads an id; white space around it is dropped.
+    /// Parses an id. Surrounding white space is ignored.
     ///
     /// # Errors
     ///
-    /// [`DistributionIdError`] for anything but 8 to 32 capital letters and digits.
+    /// Returns a [`DistributionIdError`] if the text is not 8 to 32 capital letters and digits.
     pub fn parse(text: &str) -> Result<Self, DistributionIdError> {
         let id = text.trim();
-        let taken = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-        if !(8..=32).contains(&id.len()) || !id.bytes().all(taken) {
+        let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        if !(8..=32).contains(&id.len()) || !id.bytes().all(is_allowed) {
             return Err(DistributionIdError(id.to_owned()));
         }
         Ok(Self(id.to_owned()))
     }
 
-    /// Returns the id as CloudFront gets it.
+    /// Returns the text that is sent to CloudFront.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -40,7 +42,7 @@ impl fmt::Display for DistributionId {
     }
 }
 
-/// A text that is no distribution's id.
+/// The text is not a distribution's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistributionIdError(String);
 
@@ -48,7 +50,7 @@ impl fmt::Display for DistributionIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no distribution id: write one such as E2EXAMPLE1ABC",
+            "{:?} is not a distribution id: write one such as E2EXAMPLE1ABC",
             self.0
         )
     }
@@ -56,33 +58,34 @@ impl fmt::Display for DistributionIdError {
 
 impl std::error::Error for DistributionIdError {}
 
-/// How people name a distribution: by its id, or by a domain name that leads to it.
+/// A distribution as users refer to it: by its id or by one of its domain names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DistributionName {
-    /// Its id.
+    /// The distribution's id.
     Id(DistributionId),
-    /// An alias such as `www.example.com` or its own domain name, `d111111abcdef8.cloudfront.net`; in lower case.
+    /// An alternate domain name such as `www.example.com`, or the distribution's own, such as
+    /// `d111111abcdef8.cloudfront.net`, in lower case.
     Domain(String),
 }
 
 impl DistributionName {
-    /// Reads a name; white space around it is dropped.
+    /// Parses a name. Surrounding white space is ignored.
     ///
     /// # Errors
     ///
-    /// [`DistributionNameError`] for what can be neither an id nor a domain name.
+    /// Returns a [`DistributionNameError`] if the text is neither an id nor a domain name.
     pub fn parse(text: &str) -> Result<Self, DistributionNameError> {
         let text = text.trim();
         if let Ok(id) = DistributionId::parse(text) {
             return Ok(Self::Id(id));
         }
-        let taken =
+        let is_allowed =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'*' | b'_');
         let labels = || text.split('.');
         if text.len() > 253
             || labels().count() < 2
             || labels().any(str::is_empty)
-            || !text.bytes().all(taken)
+            || !text.bytes().all(is_allowed)
         {
             return Err(DistributionNameError(text.to_owned()));
         }
@@ -99,7 +102,7 @@ impl fmt::Display for DistributionName {
     }
 }
 
-/// A text that is neither a distribution's id nor a domain name.
+/// The text is neither a distribution's id nor a domain name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistributionNameError(String);
 
@@ -120,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_a_name_as_people_give_it() {
+    fn parses_a_name_that_a_user_wrote() {
         let domain = |text: &str| Ok(DistributionName::Domain(text.to_owned()));
         for (text, name) in [
             (
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_an_id_and_refuses_what_is_none() {
+    fn parses_an_id_and_rejects_other_text() {
         assert_eq!(
             DistributionId::parse(" E2EXAMPLE1ABC\n").map(|id| id.0),
             Ok("E2EXAMPLE1ABC".into())
@@ -174,7 +177,7 @@ mod tests {
             let error = DistributionId::parse(text).expect_err(text);
             assert_eq!(
                 error.to_string(),
-                format!("{text:?} is no distribution id: write one such as E2EXAMPLE1ABC")
+                format!("{text:?} is not a distribution id: write one such as E2EXAMPLE1ABC")
             );
         }
     }

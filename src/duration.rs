@@ -1,30 +1,32 @@
-//! How long to wait for the edge: what people write, and what it may be.
+//! How long to wait until an invalidation is completed: the default, the maximum and the parser of the limit.
 //!
-//! Nineteen of twenty invalidations are done within 25 seconds and some take minutes, so the limit is there to end a wait
-//! in vain, not to hurry one.
+//! Nineteen of twenty invalidations are completed within 25 seconds, and some take minutes. So the limit only ends a wait
+//! that is in vain. It does not make CloudFront faster.
+//!
+//! Limits of CodePipeline: <https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html>
 
 use std::time::Duration;
 
-/// The limit of a wait without one: longer than CloudFront was ever seen to take in good order.
-pub const DEFAULT_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long to wait if no limit is given: longer than any invalidation that was observed while CloudFront worked normally.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The longest limit; CodePipeline gives a Lambda action 24 hours in all.
-pub const MAX_LIMIT: Duration = Duration::from_secs(23 * 60 * 60);
+/// The longest limit. CodePipeline ends a Lambda action after 24 hours.
+pub const MAX_WAIT: Duration = Duration::from_secs(23 * 60 * 60);
 
-/// Reads a limit: `90`, `90s`, `5m`, `1h`; `true` for [`DEFAULT_LIMIT`], `false` or `0` for no wait (zero).
+/// Parses a limit: `90`, `90s`, `5m`, `1h`, `true` for [`DEFAULT_WAIT`], `false` or `0` for no wait (zero).
 ///
 /// # Errors
 ///
-/// A sentence that says what was expected.
-pub fn parse_limit(text: &str) -> Result<Duration, String> {
+/// Returns a message with the accepted values if the text is not a limit or exceeds [`MAX_WAIT`].
+pub fn parse_wait_limit(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     match text {
-        "true" => return Ok(DEFAULT_LIMIT),
+        "true" => return Ok(DEFAULT_WAIT),
         "false" => return Ok(Duration::ZERO),
         _ => {}
     }
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = &text[..text.len() - unit.len()];
+    let number = text.strip_suffix(unit).unwrap_or_default();
     let seconds = match unit.trim() {
         "" | "s" => 1,
         "m" => 60,
@@ -38,10 +40,10 @@ pub fn parse_limit(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(seconds));
     limit
         .map(Duration::from_secs)
-        .filter(|limit| *limit <= MAX_LIMIT)
+        .filter(|limit| *limit <= MAX_WAIT)
         .ok_or_else(|| {
             format!(
-                "{text:?} is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+                "{text:?} is not a valid limit: write true, false, or a time up to 23h such as 90s or 5m"
             )
         })
 }
@@ -51,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn parses_a_limit_and_rejects_other_text() {
         for (text, seconds) in [
             ("true", 900),
             ("false", 0),
@@ -63,7 +65,7 @@ mod tests {
             ("23h", 82_800),
         ] {
             assert_eq!(
-                parse_limit(text),
+                parse_wait_limit(text),
                 Ok(Duration::from_secs(seconds)),
                 "{text}"
             );
@@ -80,9 +82,9 @@ mod tests {
             "18446744073709551615h",
         ] {
             let expected = format!(
-                "{text:?} is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+                "{text:?} is not a valid limit: write true, false, or a time up to 23h such as 90s or 5m"
             );
-            assert_eq!(parse_limit(text), Err(expected));
+            assert_eq!(parse_wait_limit(text), Err(expected));
         }
     }
 }

@@ -1,171 +1,539 @@
-//! `Failure`: what went wrong, in a sentence that names the thing and the remedy, and whose turn it is now.
+//! `Error`: what failed, why, and what to do about it.
 //!
-//! One type serves both audiences. People read its text, in the pipeline's console, the log and the dead-letter queue.
-//! The program reads its [`Cause`]: the caller of a pipeline action gets the failure type that fits, and an event is
-//! worth another try only where trying again can help.
+//! The kind holds the facts and AWS's own message. The text is written here, once for each [`Audience`], so no other
+//! code edits or searches it. Code that has to decide reads the [`Category`] or one of the `is_…` methods.
 //!
-//! A failure is logged once, where it is handled; whoever passes it on says nothing.
+//! An error is logged once, where it is handled; code that passes it on does not log it.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::distribution::DistributionId;
 use crate::path::PathError;
 
-/// Why something did not happen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// Whose turn it is.
-    pub cause: Cause,
-    /// A lowercase sentence: what failed and what to do about it.
-    pub message: String,
+/// An error of this program or of a service that it calls.
+///
+/// [`Display`](fmt::Display) writes the text for the operator of the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: Box<ErrorKind>,
+    /// Where it occurred, the outermost place first.
+    context: Vec<String>,
 }
 
-/// Who can do something about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// The caller must change a parameter, a setting or an event.
-    Mistake,
-    /// CloudFront takes the request but for a path in it: the caller must change that one.
-    Path,
-    /// The function's role must be allowed something.
+/// Who reads an error's text: each can do something else about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// The operator of the function, in the log, the pipeline's console and the dead-letter queue.
+    #[default]
+    Operator,
+    /// A user of the command line, with the profile that the user named.
+    CommandLine {
+        /// The value of `--profile`.
+        profile: Option<String>,
+    },
+}
+
+/// What kind of error it is: decides the failure type of a pipeline job, the exit code and whether a retry can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// An event, a parameter, a setting or an argument is invalid.
+    InvalidInput,
+    /// CloudFront rejects one of the paths and would accept the request without it.
+    RejectedPath,
+    /// A permission or valid credentials are missing.
     Permission,
-    /// CloudFront has too much to do for this account or distribution: later will do.
-    Busy,
-    /// A service or the network did not answer as it should: later may do.
+    /// CloudFront accepts no more requests now; it does later.
+    Throttled,
+    /// A service or the network failed; a retry may succeed.
     Unavailable,
-    /// This program is wrong.
-    Bug,
+    /// This program has a bug.
+    Internal,
 }
 
-impl Failure {
-    /// Creates a failure that the caller can mend.
-    pub fn mistake(message: impl Into<String>) -> Self {
-        Self {
-            cause: Cause::Mistake,
-            message: message.into(),
+impl Category {
+    /// Returns the stable name in the log field `cause`, the JSON field `failure.cause` and Lambda's `errorType`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "mistake",
+            Self::RejectedPath => "path",
+            Self::Permission => "permission",
+            Self::Throttled => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "bug",
         }
     }
+}
 
-    /// Creates a failure of a service or of the network.
-    pub fn unavailable(message: impl Into<String>) -> Self {
-        Self {
-            cause: Cause::Unavailable,
-            message: message.into(),
-        }
-    }
-
-    /// Creates the failure that names the missing permission and the policy statement to add.
-    ///
+/// The facts of an error. In each, `message` is AWS's own code and message, or what happened on the way to AWS, and
+/// `purpose` completes the sentence "could not …".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    InvalidInput(String),
     /// `action` is an IAM action such as `cloudfront:CreateInvalidation`, `resource` an ARN or `*`.
-    pub fn missing_permission(action: &str, resource: &str) -> Self {
-        let message = format!(
-            "not allowed to call {action} on {resource}: add this statement to the policy of the function's role: \
-             {{\"Effect\":\"Allow\",\"Action\":\"{action}\",\"Resource\":\"{resource}\"}}"
-        );
+    AccessDenied {
+        action: String,
+        resource: String,
+        message: String,
+    },
+    /// AWS rejected the credentials of the request.
+    InvalidCredentials {
+        expired: bool,
+        message: String,
+    },
+    /// The credential chain found none.
+    NoCredentials {
+        message: Option<String>,
+    },
+    NoSuchDistribution {
+        distribution: DistributionId,
+        message: String,
+    },
+    Rejected {
+        purpose: String,
+        message: String,
+    },
+    RejectedPath {
+        purpose: String,
+        message: String,
+    },
+    Throttled {
+        purpose: String,
+        message: String,
+    },
+    /// All wildcard invalidations that CloudFront allows are in progress, so that a call would be refused.
+    NoWildcardLeft(DistributionId),
+    Unavailable {
+        purpose: String,
+        message: String,
+    },
+    /// The function's deadline came before the end of the work.
+    DeadlineExceeded,
+    /// A pipeline job waited for completion as long as it was allowed to.
+    NotCompleted {
+        waited: Duration,
+    },
+    JobNotFound {
+        job: String,
+        message: String,
+    },
+    /// CodePipeline rejected the form of a job's result.
+    ResultRejected {
+        result: String,
+        message: String,
+    },
+    Panicked,
+    /// At least two errors.
+    Several(Vec<Error>),
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
         Self {
-            cause: Cause::Permission,
-            message,
+            kind: Box::new(kind),
+            context: Vec::new(),
+        }
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        Self::invalid_input(error.to_string())
+    }
+}
+
+impl Error {
+    /// Creates an error about input, from a lowercase sentence that names what is wrong and what to write instead.
+    pub fn invalid_input(message: impl Into<String>) -> Self {
+        ErrorKind::InvalidInput(message.into()).into()
+    }
+
+    /// Creates the error of a function that panicked; the panic itself is in the log.
+    pub(crate) fn panicked() -> Self {
+        ErrorKind::Panicked.into()
+    }
+
+    /// Creates the error of work that the function's deadline interrupted.
+    pub(crate) fn deadline_exceeded() -> Self {
+        ErrorKind::DeadlineExceeded.into()
+    }
+
+    /// Joins errors: the category is the first one's, the text is that of each. Returns `None` if there are none.
+    pub fn join(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut errors: Vec<_> = errors.into_iter().collect();
+        match errors.len() {
+            0 | 1 => errors.pop(),
+            _ => Some(ErrorKind::Several(errors).into()),
         }
     }
 
-    /// Creates the failure of a program that panicked; the panic itself is in the log.
-    pub fn panicked() -> Self {
-        let message =
-            "the invalidator panicked, which is a bug in it: see the function's log, and try again";
-        Self {
-            cause: Cause::Bug,
-            message: message.into(),
+    /// Puts the place where the error occurred before its text, such as `UserParameters` or `Records[0]`.
+    pub fn context(mut self, place: impl fmt::Display) -> Self {
+        self.context.insert(0, place.to_string());
+        self
+    }
+
+    /// Returns what kind of error it is.
+    pub fn category(&self) -> Category {
+        match &*self.kind {
+            ErrorKind::InvalidInput(_)
+            | ErrorKind::NoSuchDistribution { .. }
+            | ErrorKind::Rejected { .. } => Category::InvalidInput,
+            ErrorKind::RejectedPath { .. } => Category::RejectedPath,
+            ErrorKind::AccessDenied { .. }
+            | ErrorKind::InvalidCredentials { .. }
+            | ErrorKind::NoCredentials { .. } => Category::Permission,
+            ErrorKind::Throttled { .. } | ErrorKind::NoWildcardLeft(_) => Category::Throttled,
+            ErrorKind::Unavailable { .. }
+            | ErrorKind::DeadlineExceeded
+            | ErrorKind::NotCompleted { .. }
+            | ErrorKind::JobNotFound { .. } => Category::Unavailable,
+            ErrorKind::ResultRejected { .. } | ErrorKind::Panicked => Category::Internal,
+            ErrorKind::Several(errors) => {
+                (errors.first()).map_or(Category::Internal, Self::category)
+            }
         }
     }
 
-    /// Creates the failure of work that took longer than the function may.
-    pub fn out_of_time() -> Self {
-        Self::unavailable(
-            "the function's time was up before the work was done: raise its timeout, or try again",
+    /// Returns whether the same call can succeed soon without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        // Lambda replaces expired credentials of a function.
+        matches!(&*self.kind, ErrorKind::InvalidCredentials { expired, .. } if *expired)
+            || matches!(self.category(), Category::Throttled | Category::Unavailable)
+    }
+
+    /// Returns whether IAM denied the call: it can be done without where it is optional.
+    pub(crate) fn is_access_denied(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::AccessDenied { .. })
+    }
+
+    /// Returns whether credentials are missing or AWS rejected them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_credentials(&self) -> bool {
+        matches!(
+            &*self.kind,
+            ErrorKind::InvalidCredentials { .. } | ErrorKind::NoCredentials { .. }
         )
     }
 
-    /// Creates the failure of a distribution whose wildcards are all in progress: a call would be refused.
-    pub fn no_wildcard_left(distribution: &DistributionId) -> Self {
-        let message = format!(
-            "CloudFront has as many wildcards of {distribution} in progress as it takes, and another one is needed: try \
-             again in a minute"
-        );
-        Self {
-            cause: Cause::Busy,
-            message,
+    /// Returns whether the distribution does not exist in this account.
+    pub(crate) fn is_no_such_distribution(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::NoSuchDistribution { .. })
+    }
+
+    /// Returns the text for an audience: a lowercase sentence without a final period.
+    pub fn message(&self, audience: &Audience) -> String {
+        let places = self.context.iter().map(|place| format!("{place}: "));
+        places.chain([self.kind.message(audience)]).collect()
+    }
+}
+
+impl ErrorKind {
+    fn message(&self, audience: &Audience) -> String {
+        match self {
+            Self::InvalidInput(message) => message.clone(),
+            Self::AccessDenied {
+                action,
+                resource,
+                message,
+            } => {
+                let advice = access_advice(action, resource, message, audience);
+                format!("not allowed to call {action} on {resource}: {message}; {advice}")
+            }
+            Self::InvalidCredentials { expired, message } => {
+                let advice = credentials_advice(*expired, audience);
+                format!("AWS rejected the credentials: {message}; {advice}")
+            }
+            Self::NoCredentials { message } => no_credentials(message.as_deref(), audience),
+            Self::NoSuchDistribution {
+                distribution,
+                message,
+            } => {
+                let text = format!(
+                    "distribution {distribution} does not exist in this account ({message})"
+                );
+                match audience {
+                    Audience::Operator => {
+                        text + ": correct DISTRIBUTION_ID or the action's UserParameters"
+                    }
+                    Audience::CommandLine { .. } => text,
+                }
+            }
+            Self::Rejected { purpose, message } | Self::RejectedPath { purpose, message } => {
+                format!("CloudFront rejected the request to {purpose}: {message}")
+            }
+            Self::Throttled { purpose, message } => {
+                format!("could not {purpose} now: {message}; try again in a minute")
+            }
+            Self::NoWildcardLeft(distribution) => format!(
+                "could not invalidate {distribution} now: it needs another wildcard, and as many as CloudFront allows \
+                 are in progress; try again in a minute"
+            ),
+            Self::Unavailable { purpose, message } => {
+                format!("could not {purpose}: {message}; try again")
+            }
+            Self::DeadlineExceeded => {
+                "the function's time ended before its work: raise its timeout, or try again"
+                    .to_owned()
+            }
+            Self::NotCompleted { waited } => format!(
+                "not completed after {} s; CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \
+                 \"succeed\"",
+                waited.as_secs()
+            ),
+            Self::JobNotFound { job, message } => format!(
+                "could not report the result of job {job}: {message}; check that the function is in the region and \
+                 account of the pipeline"
+            ),
+            Self::ResultRejected { result, message } => format!(
+                "CodePipeline rejected the result of this job, which is a bug in this program: {message}; the result \
+                 was: {result}"
+            ),
+            Self::Panicked => {
+                "the function panicked, which is a bug in it: see its log, and try again".to_owned()
+            }
+            Self::Several(errors) => {
+                let texts: Vec<_> = errors.iter().map(|error| error.message(audience)).collect();
+                texts.join("; ")
+            }
+        }
+    }
+}
+
+/// Returns what to do about a denied call, by the policy that AWS's message names
+/// ([messages](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html)).
+fn access_advice(action: &str, resource: &str, message: &str, audience: &Audience) -> String {
+    let principal = match audience {
+        Audience::Operator => "the function's role",
+        Audience::CommandLine { .. } => "the user or role that runs this command",
+    };
+    if message.contains("no identity-based policy allows") {
+        format!(
+            "add this statement to a policy of {principal}: \
+             {{\"Effect\":\"Allow\",\"Action\":\"{action}\",\"Resource\":\"{resource}\"}}"
+        )
+    } else if message.contains("explicit deny") {
+        "no Allow statement overrides an explicit deny: change the policy that the message names"
+            .to_owned()
+    } else if message.contains("because no ") {
+        "the policy or boundary that the message names must allow the action, too".to_owned()
+    } else {
+        format!(
+            "check that a policy of {principal} allows this action, and that no policy denies it"
+        )
+    }
+}
+
+fn credentials_advice(expired: bool, audience: &Audience) -> String {
+    match audience {
+        Audience::Operator if expired => "Lambda renews the credentials of its role: try again".to_owned(),
+        Audience::Operator => {
+            "check that the function's role still exists, and deploy the function again to get new credentials"
+                .to_owned()
+        }
+        Audience::CommandLine { profile } => format!(
+            "they came from {}: renew them with {}, or correct them",
+            searched(profile.as_deref()),
+            login(profile.as_deref())
+        ),
+    }
+}
+
+fn no_credentials(message: Option<&str>, audience: &Audience) -> String {
+    let profile = match audience {
+        Audience::Operator => None,
+        Audience::CommandLine { profile } => profile.as_deref(),
+    };
+    let message = message.map(|message| format!(" ({message})"));
+    format!(
+        "found no credentials{} in {}: configure them, or run {}",
+        message.unwrap_or_default(),
+        searched(profile),
+        login(profile)
+    )
+}
+
+/// Returns where the credential chain looks.
+fn searched(profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!(
+            "profile {profile:?} of ~/.aws/config and ~/.aws/credentials, with its SSO session, process or role"
+        ),
+        None => "the environment (AWS_ACCESS_KEY_ID), the profile (AWS_PROFILE or default, with its SSO session, \
+                 process or role), web identity (AWS_WEB_IDENTITY_TOKEN_FILE), or the role of the container or machine"
+            .to_owned(),
+    }
+}
+
+fn login(profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!("`aws sso login --profile {profile}`"),
+        None => "`aws sso login`".to_owned(),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(&Audience::Operator))
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(message: &str) -> Error {
+        ErrorKind::AccessDenied {
+            action: "cloudfront:GetInvalidation".into(),
+            resource: "arn:aws-cn:cloudfront::111122223333:distribution/E2EXAMPLE1ABC".into(),
+            message: format!("AccessDenied: User: arn:aws-cn:iam::111122223333:user/dev is not authorized to perform: cloudfront:GetInvalidation{message}"),
+        }
+        .into()
+    }
+
+    fn command_line(profile: Option<&str>) -> Audience {
+        Audience::CommandLine {
+            profile: profile.map(str::to_owned),
         }
     }
 
-    /// Creates the failure of a job whose answer CodePipeline refuses for its form.
-    pub fn answer_refused(reason: &str, answer: &str) -> Self {
-        let message = format!(
-            "CodePipeline refuses the answer to this job, which is a bug ({reason}); it was: {answer}"
+    #[test]
+    fn advises_to_add_a_statement_only_if_no_identity_based_policy_allows_the_action() {
+        let statement = "{\"Effect\":\"Allow\",\"Action\":\"cloudfront:GetInvalidation\",\
+                         \"Resource\":\"arn:aws-cn:cloudfront::111122223333:distribution/E2EXAMPLE1ABC\"}";
+        let add =
+            |principal: &str| format!("add this statement to a policy of {principal}: {statement}");
+        let check = |principal: &str| {
+            format!(
+                "check that a policy of {principal} allows this action, and that no policy denies it"
+            )
+        };
+        let deny = "no Allow statement overrides an explicit deny: change the policy that the message names";
+        let boundary = "the policy or boundary that the message names must allow the action, too";
+        let (role, user) = (
+            "the function's role",
+            "the user or role that runs this command",
         );
-        Self {
-            cause: Cause::Bug,
-            message,
+        for (reason, operator, command) in [
+            (
+                " because no identity-based policy allows the cloudfront:GetInvalidation action",
+                add(role),
+                add(user),
+            ),
+            (
+                " with an explicit deny in a service control policy",
+                deny.into(),
+                deny.into(),
+            ),
+            (
+                " with an explicit deny in an identity-based policy",
+                deny.into(),
+                deny.into(),
+            ),
+            (
+                " because no permissions boundary allows the cloudfront:GetInvalidation action",
+                boundary.into(),
+                boundary.into(),
+            ),
+            (
+                " because no service control policy allows the cloudfront:GetInvalidation action",
+                boundary.into(),
+                boundary.into(),
+            ),
+            ("", check(role), check(user)),
+        ] {
+            let error = denied(reason);
+            let text = |advice: &str| {
+                format!(
+                    "not allowed to call cloudfront:GetInvalidation on \
+                     arn:aws-cn:cloudfront::111122223333:distribution/E2EXAMPLE1ABC: AccessDenied: User: \
+                     arn:aws-cn:iam::111122223333:user/dev is not authorized to perform: \
+                     cloudfront:GetInvalidation{reason}; {advice}"
+                )
+            };
+            assert_eq!(error.to_string(), text(&operator));
+            assert_eq!(error.message(&command_line(None)), text(&command));
+            assert_eq!(error.category(), Category::Permission);
         }
     }
 
-    /// Creates the failure of a job that CodePipeline does not know.
-    pub fn job_not_found(job: impl fmt::Display) -> Self {
-        Self::unavailable(format!(
-            "the answer to job {job} was not delivered: CodePipeline knows no such job in this region and account"
-        ))
+    #[test]
+    fn advises_each_audience_on_its_own_credentials() {
+        let rejected = |expired| {
+            Error::from(ErrorKind::InvalidCredentials {
+                expired,
+                message: "ExpiredToken: The security token included in the request is expired"
+                    .into(),
+            })
+        };
+        let start = "AWS rejected the credentials: ExpiredToken: The security token included in the request is expired; ";
+        assert_eq!(
+            rejected(true).to_string(),
+            format!("{start}Lambda renews the credentials of its role: try again")
+        );
+        assert_eq!(
+            rejected(false).to_string(),
+            format!(
+                "{start}check that the function's role still exists, and deploy the function again to get new \
+                 credentials"
+            )
+        );
+        for expired in [true, false] {
+            assert_eq!(
+                rejected(expired).message(&command_line(Some("dev"))),
+                format!(
+                    "{start}they came from profile \"dev\" of ~/.aws/config and ~/.aws/credentials, with its SSO \
+                     session, process or role: renew them with `aws sso login --profile dev`, or correct them"
+                )
+            );
+        }
+        assert_eq!(
+            (
+                rejected(true).is_transient(),
+                rejected(false).is_transient()
+            ),
+            (true, false)
+        );
     }
 
-    /// Creates the failure of a wait that its caller does not want to end well.
-    pub fn not_fresh_in_time(limit: Duration, outcome: impl fmt::Display) -> Self {
-        Self::unavailable(format!(
-            "not fresh everywhere after {} s, though CloudFront goes on by itself: raise \"wait\", or set \"onTimeout\" \
-             to \"succeed\"; {outcome}",
-            limit.as_secs()
-        ))
+    #[test]
+    fn names_the_settings_to_correct_to_the_operator_only() {
+        let error = Error::from(ErrorKind::NoSuchDistribution {
+            distribution: DistributionId::parse("E2EXAMPLE1ABC").expect("an id"),
+            message: "NoSuchDistribution: The specified distribution does not exist.".into(),
+        });
+        let text = "distribution E2EXAMPLE1ABC does not exist in this account (NoSuchDistribution: The specified \
+                    distribution does not exist.)";
+        assert_eq!(
+            error.to_string(),
+            format!("{text}: correct DISTRIBUTION_ID or the action's UserParameters")
+        );
+        assert_eq!(error.message(&command_line(None)), text);
     }
 
-    /// Puts failures together as one, with the first one's cause; none of none.
-    pub fn together(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
-        failures.into_iter().reduce(|all, next| Self {
-            cause: all.cause,
-            message: format!("{}; {}", all.message, next.message),
-        })
-    }
-
-    /// Returns the failure with its place before it, such as `UserParameters: "paths"[0]`.
-    pub fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
-        self
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<PathError> for Failure {
-    fn from(error: PathError) -> Self {
-        Self::mistake(error.to_string())
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mistake => "mistake",
-            Self::Path => "path",
-            Self::Permission => "permission",
-            Self::Busy => "busy",
-            Self::Unavailable => "unavailable",
-            Self::Bug => "bug",
-        })
+    #[test]
+    fn joins_errors_and_puts_the_place_before_each() {
+        let wrong = |text: &str| Error::invalid_input(text);
+        assert_eq!(Error::join([]), None);
+        assert_eq!(Error::join([wrong("a")]), Some(wrong("a")));
+        let unavailable = Error::from(ErrorKind::Unavailable {
+            purpose: "list the distributions".into(),
+            message: "dispatch failure".into(),
+        });
+        let both = Error::join([unavailable, wrong("b is missing").context("Records[0]")]);
+        let both = both.expect("an error").context("outer");
+        assert_eq!(
+            both.to_string(),
+            "outer: could not list the distributions: dispatch failure; try again; Records[0]: b is missing"
+        );
+        assert_eq!(both.category(), Category::Unavailable);
     }
 }

@@ -1,17 +1,19 @@
-//! The one way through the program: parse, find the distributions, plan, send, answer.
+//! The handler: parses the event, finds the distributions, plans, sends, responds.
 //!
-//! Whoever called is answered whatever happens. A pipeline job's work runs under a guard that turns a panic and a
-//! deadline into failures; the answer is given outside of it. An S3 notification is answered by the function's own
-//! result: an error makes Lambda try again, and hand the event to the dead-letter queue in the end. A queue is answered
-//! with the messages that must come again.
+//! The caller gets a response whatever fails. A panic or the deadline ends the work with an error; the response is sent
+//! outside of that guard:
 //!
-//! `jobs` holds the way of a pipeline job, `notifications` and `objects` that of changed objects, `memory` what a warm
-//! function knows of its own invalidations.
+//! - a pipeline job (`pipeline_job`) gets a result from CodePipeline's API;
+//! - a notification that invoked the function directly (`object_changes`) fails the invocation, so that Lambda retries
+//!   it and puts it into the dead-letter queue at last;
+//! - an SQS batch (`sqs_batch`) gets a partial batch response with the messages to retry.
+//!
+//! `recent` remembers what this process created.
 
-mod jobs;
-mod memory;
-mod notifications;
-mod objects;
+mod object_changes;
+mod pipeline_job;
+mod recent;
+mod sqs_batch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -22,106 +24,111 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use tracing::{error, info};
 
-use self::memory::Memory;
-use crate::aws::Account;
-use crate::aws::cloudfront::CloudFront;
+use self::recent::RecentInvalidations;
+use crate::aws::cloudfront::{CloudFront, Submission};
 use crate::aws::codepipeline::CodePipeline;
-use crate::aws::distributions::Distributions;
+use crate::aws::site_cache::SiteCache;
 use crate::clock::Clock;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::invocation::Invocation;
-use crate::outcome::Report;
+use crate::outcome::BatchReport;
 use crate::plan::Batch;
 use crate::settings::Settings;
 use crate::trigger::Trigger;
 
-/// The function with its world: the settings as they were found, and clients that are made when first needed.
+/// The Lambda function: its settings, its clients and what it remembers between invocations.
 #[derive(Debug)]
-pub struct Function {
-    settings: Result<Settings, Failure>,
+pub struct Invalidator {
+    settings: Result<Settings, Error>,
     sdk: SdkConfig,
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
-    distributions: Distributions,
-    memory: Memory,
+    site_cache: SiteCache,
+    recent: RecentInvalidations,
     clock: Clock,
 }
 
-impl Function {
-    /// Creates the function; nothing is sent, and wrong settings wait for a caller who can be told.
-    pub fn new(settings: Result<Settings, Failure>, sdk: SdkConfig) -> Self {
+impl Invalidator {
+    /// Creates the function; sends nothing. An error in the settings is reported to the first caller.
+    pub fn new(settings: Result<Settings, Error>, sdk: SdkConfig) -> Self {
         Self {
             settings,
             sdk,
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
-            distributions: Distributions::default(),
-            memory: Memory::default(),
+            site_cache: SiteCache::default(),
+            recent: RecentInvalidations::default(),
             clock: Clock::system(),
         }
     }
 
-    /// Replaces the system's clock, by which jobs wait.
+    /// Replaces the system clock, which decides how long jobs wait.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
 
-    /// Handles one event; returns what was done, in words, or a queue's partial batch response.
+    /// Handles one event. Returns what was done as text, or the partial batch response of an SQS batch.
     ///
     /// # Errors
     ///
-    /// A [`Failure`], logged already, where Lambda shall try again or keep the event in the dead-letter queue. A job
-    /// that failed and was answered is no error: Lambda would run it again.
-    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Failure> {
-        // Boxed, each: as one, they nest deeper than the compiler likes to follow.
-        let done = match Trigger::parse(event) {
-            Ok(Trigger::Job(job)) => Box::pin(self.handle_job(&job, invocation))
+    /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the dead-letter queue. A job
+    /// that failed and got its result is not an error: Lambda would run it again.
+    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        // Boxed to keep the future's type small; unboxed, it exceeds the compiler's recursion limit.
+        let response = match Trigger::parse(event) {
+            Ok(Trigger::PipelineJob(job)) => Box::pin(self.handle_pipeline_job(&job, invocation))
                 .await
                 .map(Value::from),
-            Ok(Trigger::Objects(notification)) => {
-                Box::pin(self.handle_objects(&notification, invocation))
+            Ok(Trigger::Notification(content)) => {
+                Box::pin(self.handle_notification(&content, invocation))
                     .await
                     .map(Value::from)
             }
-            Ok(Trigger::Queue(messages)) => {
-                Box::pin(self.handle_queue(&messages, invocation)).await
+            Ok(Trigger::SqsBatch(messages)) => {
+                Box::pin(self.handle_sqs_batch(&messages, invocation)).await
             }
-            Err(failure) => Err(failure),
+            Err(error) => Err(error),
         };
-        done.inspect_err(|failure| error!(cause = %failure.cause, "{failure}"))
+        response.inspect_err(|error| error!(cause = %error.category(), "{error}"))
     }
 
-    /// Sends a batch, and remembers what CloudFront took.
-    async fn send(&self, request: Request, invocation: &Invocation) -> Report {
-        let Request {
+    /// Sends a batch to CloudFront, and remembers the invalidation.
+    async fn submit(&self, request: BatchRequest, invocation: &Invocation) -> BatchReport {
+        let BatchRequest {
             batch,
             objects,
             notes,
         } = request;
-        let account = Account::of_arn(&invocation.function_arn);
-        let result = self
-            .cloudfront()
-            .create(&batch, &account, invocation.end_of_work())
+        let submission = self
+            .cloudfront(invocation)
+            .create_invalidation(&batch, invocation.end_of_work())
             .await;
-        let report = Report {
+        let invalidation = submission.map(|submission| match submission {
+            Submission::Created(invalidation) => Some(invalidation),
+            Submission::AlreadyExists(invalidation) => invalidation,
+        });
+        let report = BatchReport {
+            result: match &invalidation {
+                Ok(invalidation) => Ok(invalidation.as_ref().map(|known| known.id.clone())),
+                Err(error) => Err(error.clone()),
+            },
             batch,
             objects,
             notes,
-            result,
         };
-        if let Ok(submitted) = &report.result {
-            let Batch {
-                distribution,
-                plan,
-                reference,
-            } = &report.batch;
-            info!(%distribution, invalidation = submitted.id, %reference, "{report}");
-            self.memory.remember(distribution, submitted, &plan.paths);
+        if let Ok(id) = &report.result {
+            let (distribution, reference) = (report.batch.distribution(), report.batch.reference());
+            let invalidation = id.as_ref().map(ToString::to_string);
+            info!(%distribution, invalidation, %reference, "{report}");
+        }
+        if let Ok(Some(invalidation)) = invalidation {
+            self.recent
+                .remember(report.batch.distribution(), invalidation);
         }
         report
     }
 
-    fn settings(&self) -> Result<&Settings, Failure> {
+    fn settings(&self) -> Result<&Settings, Error> {
         self.settings.as_ref().map_err(Clone::clone)
     }
 
@@ -130,27 +137,39 @@ impl Function {
             .get_or_init(|| CodePipeline::new(&self.sdk))
     }
 
-    fn cloudfront(&self) -> &CloudFront {
-        self.cloudfront.get_or_init(|| CloudFront::new(&self.sdk))
+    fn cloudfront(&self, invocation: &Invocation) -> &CloudFront {
+        // All invocations of a function are in the same account.
+        self.cloudfront
+            .get_or_init(|| CloudFront::new(&self.sdk, invocation.account.clone()))
     }
 }
 
-/// What to ask of CloudFront, and what to say of it.
-struct Request {
+/// A batch to send, and what its report says about it.
+struct BatchRequest {
     batch: Batch,
     objects: Option<usize>,
     notes: Vec<String>,
 }
 
-/// Runs the work to its end, to a panic or to its deadline, whichever comes first.
+impl From<Batch> for BatchRequest {
+    fn from(batch: Batch) -> Self {
+        Self {
+            batch,
+            objects: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// Runs the work until it ends, panics or reaches the end of its time.
 async fn guarded<T>(
-    work: impl Future<Output = Result<T, Failure>>,
+    work: impl Future<Output = Result<T, Error>>,
     invocation: &Invocation,
-) -> Result<T, Failure> {
+) -> Result<T, Error> {
     let work = AssertUnwindSafe(work).catch_unwind();
     match timeout_at(invocation.end_of_work(), work).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Failure::panicked()),
-        Err(_elapsed) => Err(Failure::out_of_time()),
+        Ok(Err(_panic)) => Err(Error::panicked()),
+        Err(_elapsed) => Err(Error::deadline_exceeded()),
     }
 }

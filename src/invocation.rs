@@ -1,57 +1,59 @@
-//! `Invocation`: what Lambda says of one call, above all how long it may take.
+//! `Invocation`: the deadline of one invocation of the function, and its account.
 //!
-//! Work stops while there is time to answer the caller. The reserve is what an answer needs when its first attempts
-//! fail, and leaves at least two seconds before Lambda's own deadline.
+//! The work ends early enough to respond to the caller. The reserve suffices for a response whose first attempts fail,
+//! and the function ends before Lambda stops it.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// How long before Lambda's deadline the work ends, so that a failure can still be told.
-pub const ANSWER_RESERVE: Duration = Duration::from_millis(2_500);
+use crate::account::Account;
 
-/// How long before the end of the work polls end.
+/// How long before Lambda's deadline the work ends, so that its result can still be reported.
+pub const RESPONSE_RESERVE: Duration = Duration::from_millis(2_500);
+
+/// How long before the end of the work the polls end.
 const POLL_RESERVE: Duration = Duration::from_millis(300);
 
-/// How long before Lambda's deadline the function stops trying to answer, so that its error is its own.
+/// How long before Lambda's deadline the function stops reporting, so that we return the error, not Lambda's time-out.
 const ERROR_RESERVE: Duration = Duration::from_millis(200);
 
-/// The time that is assumed where the deadline makes no sense (`cargo lambda watch` sends 1970).
+/// The time that is left if the deadline is in the past (`cargo lambda watch` sends 1970).
 const FALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One call of the function.
+/// One invocation of the function.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// When Lambda stops the function.
     pub deadline: Instant,
-    /// The ARN of the function, which tells the account and the partition.
-    pub function_arn: String,
+    /// The account of the function.
+    pub account: Account,
 }
 
 impl Invocation {
-    /// Creates an invocation from the deadline that Lambda gives as wall-clock time.
-    pub fn new(deadline: SystemTime, function_arn: impl Into<String>) -> Self {
+    /// Creates an invocation from the deadline, which Lambda gives as wall-clock time.
+    pub fn new(deadline: SystemTime, account: Account) -> Self {
         let left = deadline
             .duration_since(SystemTime::now())
             .unwrap_or(FALLBACK_TIMEOUT);
         Self {
             deadline: Instant::now() + left,
-            function_arn: function_arn.into(),
+            account,
         }
     }
 
-    /// Returns when the work must have ended, for the answer to be in time.
+    /// Returns when the work has to end, so that the response is in time.
     pub fn end_of_work(&self) -> Instant {
-        self.before_deadline(ANSWER_RESERVE)
+        self.before_deadline(RESPONSE_RESERVE)
     }
 
-    /// Returns when polls end, so that what they told can still be worked on.
+    /// Returns when polls have to end, so that their results can still be used.
     pub fn end_of_polls(&self) -> Instant {
-        self.before_deadline(ANSWER_RESERVE + POLL_RESERVE)
+        self.before_deadline(RESPONSE_RESERVE + POLL_RESERVE)
     }
 
-    /// Returns when the answer must have been given.
-    pub fn end_of_answer(&self) -> Instant {
+    /// Returns when the response has to be sent.
+    pub fn end_of_response(&self) -> Instant {
         self.before_deadline(ERROR_RESERVE)
     }
 

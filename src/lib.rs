@@ -1,41 +1,50 @@
-//! Keeps what CloudFront serves as fresh as its origin.
-//!
-//! One way runs through the program, and every caller takes it:
+//! Invalidates CloudFront when a site changes.
 //!
 //! ```text
-//!  bytes ──▶ Trigger ──▶ objects or paths ──▶ Batch ──▶ CloudFront ──▶ Outcome ──▶ answer to the caller
-//!         who called?   Site: what would a   fewest    the only       what was     job result, batch failures,
-//!                       viewer have cached?  paths     effect         done, why    or the function's own
+//!  bytes ──▶ Trigger ──▶ objects or paths ──▶ Batch ──▶ CloudFront ──▶ Outcome ──▶ response to the caller
+//!         who called?   Site: what can a     fewest    the only       what was     job result, batch item
+//!                       viewer have cached?  paths     effect         done, why    failures, text, JSON
 //! ```
 //!
-//! The first three arrows are pure: bytes in, values out, no clock, no environment, no SDK. The last two touch the
-//! world.
+//! [`trigger`], [`site`] and [`plan`] are pure: values in, values out, no clock, no environment, no SDK. They are tested
+//! with tables. [`aws`] makes the calls, [`handler`] connects all of them for the Lambda function, and `cli` for the
+//! command line (feature `cli`).
 //!
-//! | room | lives there |
+//! | module | contents |
 //! |---|---|
-//! | [`path`] | `InvalidationPath`: checked and encoded once, from an object's key or a person's words |
-//! | [`distribution`] | `DistributionId`, and the names that people give distributions |
-//! | [`site`] | `Site`: a distribution seen from a bucket; an object's key → the paths a viewer can have cached |
-//! | [`plan`] | `Batch`, `CallerReference`, `Limits`; `collapse` to few paths, `fresh` to none |
-//! | [`failure`] | `Failure`: what went wrong, whose turn it is, the remedy |
-//! | [`outcome`] | `Outcome`: what was asked, what came of it |
-//! | [`trigger`] | `Trigger`: who called, one file a caller |
+//! | [`handler`] | `Invalidator`: pipeline jobs, object changes, SQS batches |
+//! | [`aws`] | the only modules that name an SDK: the clients, the classification of their errors |
+//! | [`outcome`] | `Outcome`: what was requested, what happened |
 //! | [`settings`] | `Settings` from the environment |
-//! | [`wait`], [`clock`], [`invocation`] | how long to wait, by which clock, and how long the work may take |
-//! | [`aws`] | the only rooms that name an SDK |
-//! | [`flow`] | the one way: `jobs` of pipelines, changed `objects` |
-//! | [`log`] | the log lines |
-//! | `cli` | the command line (feature `cli`) |
+//! | [`trigger`] | `Trigger`: what invoked the function; one file for each caller and each kind of content |
+//! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
+//! | [`site`] | `Site`: a distribution's configuration as a bucket's objects see it; key → cached paths |
+//! | [`error`](mod@error) | `Error`: what failed, why, what to do |
+//! | [`path`] | `InvalidationPath`: checked and encoded when it is made |
+//! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
+//! | [`invocation`], [`duration`], [`clock`], [`log`] | the time that is left, limits of waits, the clock, log lines |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
 
+pub mod account;
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod distribution;
-pub mod failure;
-pub mod flow;
+pub mod duration;
+pub mod error;
+pub mod handler;
 pub mod invocation;
 pub mod log;
 pub mod outcome;
@@ -44,4 +53,3 @@ pub mod plan;
 pub mod settings;
 pub mod site;
 pub mod trigger;
-pub mod wait;

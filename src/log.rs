@@ -1,10 +1,9 @@
-//! Log lines as Lambda wants them: one JSON object each, with `timestamp`, `level`, `requestId`, `message` and the
-//! values as fields of their own.
+//! The log: one JSON object per line with `timestamp`, `level`, `requestId`, `message` and the values as fields.
 //!
-//! Lambda's log level filter takes a line without a valid RFC 3339 `timestamp` or `level` for INFO, so that a filter
-//! at WARN would drop our errors; the subscriber of `lambda_runtime` writes no timestamp and hides the request id in a
-//! span. Our own lines follow `AWS_LAMBDA_LOG_LEVEL`. Of the libraries only warnings are let through: at finer levels
-//! the SDK prints requests with their session token.
+//! Lambda treats a line without a valid RFC 3339 `timestamp` or `level` as INFO, so a log level filter at WARN would drop
+//! errors. The subscriber of `lambda_runtime` writes no timestamp and nests the request id in a span, so this module
+//! replaces it. The lines of this crate follow `AWS_LAMBDA_LOG_LEVEL`. Lines of libraries are written from WARN upwards
+//! only: at finer levels, the SDK logs requests with their session token.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
 
@@ -21,17 +20,17 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The field of an invocation's span that every line in it repeats.
+/// The field of an invocation's span that is added to each line within the span.
 const REQUEST_ID: &str = "requestId";
 
-/// Opens the span of an invocation; lines within carry the request id.
+/// Returns the span of an invocation. Lines within it contain the request id.
 ///
-/// It is of level ERROR so that no level setting removes the id.
+/// Its level is ERROR, so that the id is present at every log level.
 pub fn invocation_span(request_id: &str) -> tracing::Span {
     tracing::error_span!("invocation", requestId = request_id)
 }
 
-/// Reads a level as Lambda writes it; INFO where there is none or an unknown one.
+/// Parses a level as Lambda spells it. Returns INFO if there is no level or an unknown one.
 pub fn level(text: Option<&str>) -> LevelFilter {
     match text.unwrap_or_default().to_ascii_uppercase().as_str() {
         "TRACE" => LevelFilter::TRACE,
@@ -42,7 +41,7 @@ pub fn level(text: Option<&str>) -> LevelFilter {
     }
 }
 
-/// Creates a subscriber that hands each line, without its line break, to `write`.
+/// Returns a subscriber that passes each line, without its line break, to `write`.
 pub fn subscriber(
     level: LevelFilter,
     write: impl Fn(&str) + Send + Sync + 'static,
@@ -50,17 +49,16 @@ pub fn subscriber(
     let filter = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_default(level.min(LevelFilter::WARN))
-        // It repeats the handler's error, which is logged already.
+        // This target repeats the handler's error, which is already logged.
         .with_target("lambda_runtime::layers::panic", LevelFilter::OFF);
     tracing_subscriber::registry().with(JsonLines { write }.with_filter(filter))
 }
 
-/// Makes a panic one line of the log.
+/// Logs panics as a single line each.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
         tracing::error!(
-            place,
+            location = panic.location().map(ToString::to_string),
             "panicked: {}",
             panic.payload_as_str().unwrap_or("no message")
         );
@@ -120,34 +118,34 @@ struct RequestId(Value);
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.insert(field, format!("{value:?}"));
     }
 }
 
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_level_and_keeps_the_request_id_at_each() {
+    fn follows_the_level_and_keeps_the_request_id_at_each_level() {
         let lines = lines(level(Some("error")), || {
             invocation_span("8f5c").in_scope(|| {
                 tracing::warn!("dropped");
@@ -226,11 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn lets_only_warnings_of_libraries_through_at_every_level() {
+    fn writes_only_warnings_of_libraries_at_every_level() {
         let lines = lines(LevelFilter::TRACE, || {
             tracing::debug!(target: "aws_smithy_runtime", "request with a session token");
             tracing::trace!(target: "aws_sigv4", "signing");
-            tracing::error!(target: "lambda_runtime::layers::panic", "said before");
+            tracing::error!(target: "lambda_runtime::layers::panic", "already logged");
             tracing::warn!(target: "aws_smithy_runtime", "kept");
             tracing::trace!("ours");
         });

@@ -1,13 +1,15 @@
-//! Lambda's entrance: wiring only.
+//! The Lambda function's entry point: wiring only.
 
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
-use cloudfront_invalidator::flow::Function;
+use cloudfront_invalidator::account::Account;
+use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
+use cloudfront_invalidator::log;
 use cloudfront_invalidator::settings::Settings;
-use cloudfront_invalidator::{aws, log};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
@@ -18,34 +20,34 @@ fn main() -> Result<(), Error> {
     tracing::subscriber::set_global_default(log::subscriber(level, write_line))?;
     log::log_panics();
 
-    let function = Function::new(
-        Settings::from_environment(variable),
-        aws::sdk_config(variable),
-    );
+    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable));
     let handler = service_fn(|event: LambdaEvent<Value>| {
         let LambdaEvent { payload, context } = event;
         let span = log::invocation_span(&context.request_id);
-        let invocation = Invocation::new(context.deadline(), context.invoked_function_arn);
-        let function = &function;
+        let invocation = Invocation::new(
+            context.deadline(),
+            Account::from_arn(&context.invoked_function_arn),
+        );
+        let invalidator = &invalidator;
         async move {
-            function
+            invalidator
                 .handle(&payload, &invocation)
                 .await
-                .map_err(|failure| Diagnostic {
-                    error_type: failure.cause.to_string(),
-                    error_message: failure.message,
+                .map_err(|error| Diagnostic {
+                    error_type: error.category().to_string(),
+                    error_message: error.to_string(),
                 })
         }
         .instrument(span)
     });
-    // One invocation at a time: a second thread would only cost its start.
+    // Lambda sends one invocation at a time, so a second thread would only slow down the start.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(lambda_runtime::run(handler))
 }
 
-/// A log that cannot be written must not stop the work.
+/// Ignores errors: a log that cannot be written must not stop the work.
 fn write_line(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -1,61 +1,80 @@
-//! `Outcome`: what was asked of CloudFront and what came of it, as a value that can speak.
+//! `Outcome`: what was requested of CloudFront and what happened, as a value with a text.
 //!
-//! It is returned on failure too: with several distributions some may be done and one refused, and whoever called
-//! learns of each. The same words reach the pipeline's console, the log and the terminal.
+//! It is kept on failure too: of several distributions, some may have their invalidation while one failed, and the
+//! caller gets a report on each. The same text reaches the pipeline's console, the log and the terminal.
 
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::path::InvalidationPath;
-use crate::plan::{Batch, Merged};
+use crate::plan::{Batch, InvalidationId, Merged};
 
-/// What came of one event.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What happened for one event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// One a distribution, in the order in which they were asked.
-    pub reports: Vec<Report>,
-    /// The distributions that had nothing to drop.
-    pub untouched: Vec<Untouched>,
+    /// One for each batch, in the order of the requests.
+    pub reports: Vec<BatchReport>,
+    /// The distributions that needed no invalidation.
+    pub unaffected: Vec<UnaffectedDistribution>,
 }
 
-/// What a pipeline is told of a job that went well so far.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What happened to one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchReport {
+    /// What was requested.
+    pub batch: Batch,
+    /// How many changed objects it is about; `None` if paths were requested.
+    pub objects: Option<usize>,
+    /// What was left out, what was added, and why.
+    pub notes: Vec<String>,
+    /// The invalidation's id; `None` if CloudFront had the caller reference already and the id is not known.
+    pub result: Result<Option<InvalidationId>, Error>,
+}
+
+/// A distribution that needed no invalidation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnaffectedDistribution {
+    /// Its id.
+    pub distribution: DistributionId,
+    /// Why it needed none.
+    pub notes: Vec<String>,
+}
+
+/// What a pipeline job reports if nothing has failed so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobReport {
-    /// What was asked of CloudFront.
+    /// What was requested of CloudFront.
     pub outcome: Outcome,
     /// How long ago the first job of the action began.
     pub waited: Duration,
-    /// Whether the edge is fresh.
-    pub freshness: Freshness,
+    /// Whether the invalidations are completed.
+    pub completion: Completion,
 }
 
-/// Whether every edge has dropped what it had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Freshness {
-    /// Nobody waits for it.
+/// Whether the invalidations of a job are completed: every edge has dropped its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// The job does not wait for it.
     NotAwaited,
-    /// It is not yet: so many distributions are.
-    Awaited {
-        /// How many are fresh.
-        fresh: usize,
+    /// The job continues until all are.
+    Continues {
+        /// For how many distributions it is completed.
+        completed: usize,
     },
-    /// It is.
-    Fresh,
-    /// It was not in time.
+    /// All are.
+    Completed,
+    /// Not within the job's limit.
     TimedOut,
 }
 
-impl Freshness {
-    /// Returns CloudFront's word for it.
+impl Completion {
+    /// Returns CloudFront's name for the status of all invalidations together.
     pub fn status(self) -> &'static str {
         match self {
-            Self::Fresh => "Completed",
-            Self::NotAwaited | Self::Awaited { .. } | Self::TimedOut => "InProgress",
+            Self::Completed => "Completed",
+            Self::NotAwaited | Self::Continues { .. } | Self::TimedOut => "InProgress",
         }
     }
 }
@@ -65,161 +84,104 @@ impl fmt::Display for JobReport {
         let Self {
             outcome,
             waited,
-            freshness,
+            completion,
         } = self;
         let waited = waited.as_secs();
-        match freshness {
-            Freshness::NotAwaited => {}
-            Freshness::Awaited { .. } if outcome.reports.is_empty() => {
+        match completion {
+            Completion::NotAwaited => {}
+            Completion::Continues { .. } if outcome.reports.is_empty() => {
                 return write!(
                     f,
-                    "CloudFront is busy and has not told the distributions after {waited} s"
+                    "the distributions could not be listed within {waited} s, because CloudFront is busy"
                 );
             }
-            Freshness::Awaited { fresh } => {
+            Completion::Continues { completed } => {
                 let all = counted(outcome.reports.len(), "distribution");
-                write!(f, "{fresh} of {all} fresh after {waited} s; ")?;
+                write!(f, "{completed} of {all} completed after {waited} s; ")?;
             }
-            Freshness::Fresh => write!(f, "fresh everywhere after {waited} s; ")?,
-            Freshness::TimedOut => {
-                write!(
-                    f,
-                    "not fresh everywhere after {waited} s, and CloudFront goes on by itself; "
-                )?;
-            }
+            Completion::Completed => write!(f, "completed after {waited} s; ")?,
+            Completion::TimedOut => write!(
+                f,
+                "not completed after {waited} s, but CloudFront still completes it; "
+            )?,
         }
         write!(f, "{outcome}")
     }
 }
 
-/// What came of one batch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// What was asked.
-    pub batch: Batch,
-    /// How many changed objects it is about; none where somebody asked for paths.
-    pub objects: Option<usize>,
-    /// What was left out, what was added, and why.
-    pub notes: Vec<String>,
-    /// What CloudFront made of it.
-    pub result: Result<Submitted, Failure>,
-}
-
-/// A distribution that was not asked for anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Untouched {
-    /// Its id.
-    pub distribution: DistributionId,
-    /// Why it has nothing to drop.
-    pub notes: Vec<String>,
-}
-
-/// An invalidation that CloudFront has taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Submitted {
-    /// The invalidation's id; CloudFront does not tell it when it refuses a reference as used before.
-    pub id: Option<String>,
-    /// When CloudFront created it, by its own clock.
-    #[serde(skip)]
-    pub created: Option<DateTime<Utc>>,
-}
-
 impl Outcome {
-    /// Returns the ids of the invalidations, where they are known.
+    /// Returns the ids of the invalidations that are known.
     pub fn invalidation_ids(&self) -> Vec<&str> {
-        let submitted = self
+        let ids = self
             .reports
             .iter()
-            .filter_map(|report| report.result.as_ref().ok());
-        submitted
-            .filter_map(|submitted| submitted.id.as_deref())
-            .collect()
+            .filter_map(|report| report.result.as_ref().ok()?.as_ref());
+        ids.map(InvalidationId::as_str).collect()
     }
 
-    /// Returns the paths that were asked for, each once, sorted.
+    /// Returns the paths of all batches, sorted, without duplicates.
     pub fn paths(&self) -> Vec<&InvalidationPath> {
-        let mut paths: Vec<_> = self
-            .reports
-            .iter()
-            .flat_map(|report| &report.batch.plan.paths)
-            .collect();
+        let paths = self.reports.iter().flat_map(|report| report.batch.paths());
+        let mut paths: Vec<_> = paths.collect();
         paths.sort();
         paths.dedup();
         paths
     }
 
-    /// Returns the number of paths that are billed: those of each distribution.
+    /// Returns the number of paths that are billed: the sum over the distributions.
     pub fn path_count(&self) -> usize {
-        self.reports
-            .iter()
-            .map(|report| report.batch.plan.paths.len())
-            .sum()
+        let counts = self.reports.iter().map(|report| report.batch.paths().len());
+        counts.sum()
     }
 
-    /// Returns the failure of the whole, if any distribution failed; its text tells what became of each.
-    pub fn failure(&self) -> Option<Failure> {
-        let first = self
-            .reports
-            .iter()
-            .find_map(|report| report.result.as_ref().err())?;
-        Some(Failure {
-            cause: first.cause,
-            message: self.to_string(),
-        })
+    /// Returns the errors of the batches that failed.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        let results = self.reports.iter();
+        results.filter_map(|report| report.result.as_ref().err())
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reports = self
-            .reports
-            .iter()
-            .map(|report| report as &dyn fmt::Display);
-        let untouched = self
-            .untouched
-            .iter()
-            .map(|untouched| untouched as &dyn fmt::Display);
-        let mut lines = reports.chain(untouched);
-        match lines.next() {
-            None => return f.write_str("nothing to invalidate"),
-            Some(first) => write!(f, "{first}")?,
+        let reports = self.reports.iter().map(ToString::to_string);
+        let unaffected = self.unaffected.iter().map(ToString::to_string);
+        let lines: Vec<_> = reports.chain(unaffected).collect();
+        match lines.as_slice() {
+            [] => f.write_str("nothing to invalidate"),
+            lines => f.write_str(&lines.join("; ")),
         }
-        lines.try_for_each(|line| write!(f, "; {line}"))
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for BatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Batch {
-            distribution,
-            plan,
-            reference,
-        } = &self.batch;
+        let distribution = self.batch.distribution();
+        let paths = self.batch.paths();
         match &self.result {
-            // It names the distribution itself.
-            Err(failure) => return write!(f, "{failure}"),
-            Ok(Submitted { id: Some(id), .. }) => write!(f, "{distribution}: submitted as {id}")?,
-            Ok(Submitted { id: None, .. }) => {
-                write!(f, "{distribution}: submitted before as {reference}")?
-            }
+            // Its text names the distribution.
+            Err(error) => return write!(f, "{error}"),
+            Ok(Some(id)) => write!(f, "{distribution}: submitted as {id}")?,
+            Ok(None) => write!(
+                f,
+                "{distribution}: submitted before as {}",
+                self.batch.reference()
+            )?,
         }
         f.write_str(" (")?;
         if let Some(objects) = self.objects {
             write!(f, "{} became ", counted(objects, "object"))?;
         }
-        write!(f, "{}:", counted(plan.paths.len(), "path"))?;
-        plan.paths
-            .iter()
-            .try_for_each(|path| write!(f, " {path}"))?;
+        write!(f, "{}:", counted(paths.len(), "path"))?;
+        paths.iter().try_for_each(|path| write!(f, " {path}"))?;
         f.write_str(")")?;
-        for Merged { path, from } in &plan.merged {
-            write!(f, "; {path} stands for {from}")?;
+        for Merged { path, from } in &self.batch.plan().merged {
+            write!(f, "; {path} replaces {from} paths")?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
     }
 }
 
-impl fmt::Display for Untouched {
+impl fmt::Display for UnaffectedDistribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: nothing to invalidate", self.distribution)?;
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))

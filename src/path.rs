@@ -1,17 +1,13 @@
-//! `InvalidationPath`: what CloudFront is asked to drop, in the one spelling that it acts on.
+//! `InvalidationPath`: a path, a prefix or a cache tag to invalidate, in a spelling that CloudFront acts on.
 //!
-//! CloudFront answers "done" to a path that nobody cached, so a wrong spelling is a silent failure. Three parties
-//! spell a URL, and they disagree:
+//! CloudFront reports success for a path that is not cached, so a wrong spelling is a silent error. Its [rule][rule]
+//! is to encode non-ASCII characters and those that RFC 1738 calls unsafe, and no others, "or CloudFront won't
+//! invalidate". Viewers differ: [browsers][url] leave `[`, `]`, `|`, `^` and `~` as they are; S3 clients encode
+//! everything but letters, digits and `-_.~/`; S3 decodes a `+` in a path to a space, so an object whose key contains a
+//! plus is only reachable as `%2B`, which CloudFront's rule forbids.
 //!
-//! - [CloudFront's rule][rule]: encode non-ASCII and the characters that RFC 1738 calls unsafe, and no others,
-//!   "or CloudFront won't invalidate";
-//! - browsers ([WHATWG][url]) leave `[`, `]`, `|`, `^` and `~` as they are, which that rule wants encoded;
-//! - S3 clients encode everything but letters, digits and `-_.~/`, other programs something in between; S3 reads a plus in a path as a space, so an object
-//!   whose key holds a plus can only be had as `%2B`, which that rule forbids.
-//!
-//! Where all three agree, a key becomes one path. Where two spellings can both be sent, both are. Where CloudFront
-//! may not act on a spelling that viewers use, the path becomes a wildcard cut before it: more is invalidated, never
-//! less.
+//! A key becomes one path for each spelling that viewers use. Where CloudFront may not act on such a spelling (an
+//! ambiguous encoding), the path becomes a wildcard that ends before it: more is invalidated, never less.
 //!
 //! [rule]: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html
 //! [url]: https://url.spec.whatwg.org/#path-percent-encode-set
@@ -19,16 +15,17 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// The most characters that CloudFront takes in one path.
+/// The most characters that CloudFront accepts in one path.
 pub const MAX_PATH_CHARACTERS: usize = 4_000;
 
-/// The most characters that CloudFront takes in one cache tag.
+/// The most characters that CloudFront accepts in one cache tag.
 pub const MAX_TAG_CHARACTERS: usize = 256;
 
-/// What browsers, S3 clients and CloudFront all encode in a path (with every byte beyond ASCII).
-const AGREED: &AsciiSet = &CONTROLS
+/// The ASCII characters that browsers, S3 clients and CloudFront all encode in a path. All of them also encode every
+/// byte beyond ASCII.
+const ALWAYS_ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
@@ -40,64 +37,71 @@ const AGREED: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// What some viewers encode, while browsers and CloudFront do not.
+/// The characters that some viewers encode, while browsers and CloudFront do not.
 const RESERVED: &[u8] = b"!$&'(),:;=@";
 
-/// How viewers spell a key: what each of them leaves as it is of `RESERVED`.
+/// The ways in which viewers encode a key. They differ in the characters of `RESERVED` that they leave unencoded.
 const ENCODERS: [&AsciiSet; 4] = [
     // Browsers, and CloudFront's rule.
-    AGREED,
+    ALWAYS_ENCODED,
     // S3 clients.
-    &encoding(b""),
+    &encoding_reserved_except(b""),
     // `encodeURIComponent` of ECMAScript.
-    &encoding(b"!'()"),
-    // `url.PathEscape` of Go, and what follows RFC 3986 as it does.
-    &encoding(b"$&:=@"),
+    &encoding_reserved_except(b"!'()"),
+    // `url.PathEscape` of Go, and other encoders that follow RFC 3986 in the same way.
+    &encoding_reserved_except(b"$&:=@"),
 ];
 
-const fn encoding(left: &[u8]) -> AsciiSet {
-    let mut set = AGREED.add(b' ');
-    let mut at = 0;
-    while at < RESERVED.len() {
-        set = set.add(RESERVED[at]);
-        at += 1;
+const fn encoding_reserved_except(unencoded: &[u8]) -> AsciiSet {
+    let mut set = ALWAYS_ENCODED.add(b' ');
+    let mut reserved = RESERVED;
+    while let [byte, rest @ ..] = reserved {
+        set = set.add(*byte);
+        reserved = rest;
     }
-    at = 0;
-    while at < left.len() {
-        set = set.remove(left[at]);
-        at += 1;
+    let mut unencoded = unencoded;
+    while let [byte, rest @ ..] = unencoded {
+        set = set.remove(*byte);
+        unencoded = rest;
     }
     set
 }
 
-/// How many spellings of a key are sent; where there are more, a wildcard is cut before them.
+/// The most spellings of a key that are sent. A key with more of them becomes a wildcard.
 const MAX_SPELLINGS: usize = 4;
 
-/// A path, a prefix (`/dir/*`) or a cache tag (`#tag`) to invalidate: checked and encoded once, when it is made.
+/// A path, a prefix (`/dir/*`) or a cache tag (`#tag`) to invalidate, validated and encoded when it is created.
 ///
-/// Ordered and compared by its text.
+/// Paths are ordered and compared by their text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct InvalidationPath(String);
 
 impl InvalidationPath {
-    /// Returns `/*`: everything that the distribution has cached, what carries a tag included.
+    /// Returns `/*`: everything that the distribution has cached, including objects with a cache tag.
     pub fn everything() -> Self {
         Self("/*".into())
     }
 
+    /// Returns `/`: the root of the site, and nothing below it.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
     /// Returns the paths under which viewers can have cached the object with this (decoded) key.
     ///
-    /// The first is the spelling that CloudFront documents; the others are those of viewers who encode more (`%40` for
-    /// `@`) or write a space as a plus. It is a single wildcard where a spelling is contested.
+    /// The first is the spelling that CloudFront documents. The others are those of viewers that encode more (`%40` for
+    /// `@`) or that encode a space as a plus. If the key contains an ambiguous encoding, has more than four spellings or
+    /// is too long, the result is a single wildcard.
     pub fn from_object_key(key: &str) -> Vec<Self> {
-        if key.is_empty() || contested(key).is_some() {
-            return vec![Self::over_object_keys(key)];
+        // Wildcard rule: a key with an ambiguous encoding.
+        if key.is_empty() || ambiguous_encoding(key).is_some() {
+            return vec![Self::wildcard_for_key(key)];
         }
         let mut paths = Vec::with_capacity(1);
-        for encoded in ENCODERS {
-            let path = format!("/{}", utf8_percent_encode(key, encoded));
-            // "%" only ever starts a triple here, so "%20" is always a space.
+        for encoder in ENCODERS {
+            let path = format!("/{}", utf8_percent_encode(key, encoder));
+            // Every "%" here starts a percent triple, so "%20" is always a space.
             let with_plus = path.replace("%20", "+");
             for path in [path, with_plus].map(Self) {
                 if !paths.contains(&path) {
@@ -106,41 +110,42 @@ impl InvalidationPath {
             }
         }
         let fits = |path: &Self| path.0.len() <= MAX_PATH_CHARACTERS;
+        // Wildcard rule: a key with too many spellings, or one that is too long once it is encoded.
         if paths.len() > MAX_SPELLINGS || !paths.iter().all(fits) {
-            return vec![Self::over_object_keys(key)];
+            return vec![Self::wildcard_for_key(key)];
         }
         paths
     }
 
-    /// Returns the tightest wildcard that covers the key and all that start with it, in every spelling.
-    fn over_object_keys(key: &str) -> Self {
-        let fits = key.floor_char_boundary((MAX_PATH_CHARACTERS - "/*".len()) / "%20".len());
-        let spelled_twice =
+    /// Returns the longest wildcard that covers the key and all keys that start with it, in every spelling.
+    fn wildcard_for_key(key: &str) -> Self {
+        let longest = key.floor_char_boundary((MAX_PATH_CHARACTERS - "/*".len()) / "%20".len());
+        let several_spellings =
             key.find(|c| c == ' ' || u8::try_from(c).is_ok_and(|byte| RESERVED.contains(&byte)));
-        let end = [spelled_twice, contested(key), Some(fits)]
+        let end = [several_spellings, ambiguous_encoding(key)]
             .into_iter()
             .flatten()
-            .min()
-            .unwrap_or(fits);
-        Self(format!("/{}*", utf8_percent_encode(&key[..end], AGREED)))
+            .fold(longest, usize::min);
+        let prefix = key.get(..end).unwrap_or_default();
+        Self(format!("/{}*", utf8_percent_encode(prefix, ALWAYS_ENCODED)))
     }
 
-    /// Reads a path as a person writes it: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
+    /// Parses a path that a user wrote: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
     ///
-    /// White space around it is dropped, a leading slash is added, a full URL is reduced to its path and query, what
-    /// is encoded already stays as it is. A character whose spelling is contested (a space, `~`, `[`; `%7E`, `%2A`)
-    /// makes it a wildcard that ends before it.
+    /// Removes surrounding white space, adds a leading slash, reduces a URL to its path and query, and keeps percent
+    /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path into
+    /// a wildcard that ends before it.
     ///
     /// # Errors
     ///
-    /// [`PathError`] says what is wrong with the text and what to write in its place.
+    /// Returns a [`PathError`], whose text describes what is wrong and what to write instead.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(PathError::Empty);
         }
-        if text.starts_with('#') {
-            return parse_tag(text);
+        if let Some(tag) = text.strip_prefix('#') {
+            return parse_tag(tag);
         }
         let path = without_origin(text)?;
         let path = if path.starts_with('/') {
@@ -148,7 +153,7 @@ impl InvalidationPath {
         } else {
             format!("/{path}")
         };
-        refuse_what_no_viewer_requests(&path)?;
+        reject_unrequestable(&path)?;
         let path = encode_as_written(&path);
         if path.len() > MAX_PATH_CHARACTERS {
             return Err(PathError::TooLong(path.len()));
@@ -156,119 +161,91 @@ impl InvalidationPath {
         Ok(Self(path))
     }
 
-    /// Takes a path over as CloudFront tells it of an invalidation that it has.
-    pub fn from_cloudfront(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the text as CloudFront gets it.
+    /// Returns the text that is sent to CloudFront.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Tells whether it ends in `*`, and so counts among the few wildcards in flight.
+    /// Returns whether the path ends in `*`, and so counts towards CloudFront's quota of wildcards in progress.
     pub fn is_wildcard(&self) -> bool {
-        self.0.ends_with('*')
+        is_wildcard(&self.0)
     }
 
-    /// Tells whether it names a cache tag and no path.
+    /// Returns whether this is a cache tag and not a path.
     pub fn is_tag(&self) -> bool {
         self.0.starts_with('#')
     }
 
-    /// Tells whether all that `other` invalidates is surely invalidated by this path too.
+    /// Returns whether this path certainly invalidates everything that `other` invalidates.
     ///
-    /// `/dir/*` does not count as covering `/dir/`: it should by the documentation, and was seen not to.
+    /// `/dir/*` does not cover `/dir/`: the documentation implies that it does, but it was observed not to.
     pub fn covers(&self, other: &Self) -> bool {
-        if self.is_tag() {
-            return self.0.eq_ignore_ascii_case(&other.0);
-        }
-        match self.0.strip_suffix('*') {
-            None => self == other,
-            Some("/") => true,
-            Some(prefix) => other.0.strip_prefix(prefix).is_some_and(|rest| {
-                let bare_directory =
-                    prefix.ends_with('/') && (rest.is_empty() || rest.starts_with('?'));
-                !bare_directory
-            }),
-        }
+        covers(&self.0, &other.0)
     }
 
-    /// Returns the path of a key in the one spelling that CloudFront documents, contested or not: for counting and routing only.
-    pub(crate) fn spell_key(key: &str) -> String {
-        format!("/{}", utf8_percent_encode(key, AGREED))
+    /// Returns the path of a key in the spelling that CloudFront documents, even if its encoding is ambiguous.
+    ///
+    /// It is only for counting and for matching path patterns. Do not send it.
+    pub(crate) fn documented_spelling(key: &str) -> String {
+        format!("/{}", utf8_percent_encode(key, ALWAYS_ENCODED))
     }
 
-    /// Returns the text without the `*` that it may end in.
+    /// Returns the text without a final `*`.
     pub(crate) fn stem(&self) -> &str {
         self.0.strip_suffix('*').unwrap_or(&self.0)
     }
 
-    /// Returns how many characters a wildcard that covers both paths can keep at most.
+    /// Returns the length of the longest prefix whose wildcard covers both paths.
     ///
-    /// It never ends inside a percent triple, nor between the triples of one character, nor at the slash of a bare
-    /// directory that is one of the two. Nothing but `/*` covers a tag.
-    pub(crate) fn shared_with(&self, other: &Self) -> usize {
+    /// The prefix does not end inside a percent triple, between the triples of one character, or at the slash of a
+    /// bare directory that is one of the two. Only `/*` covers a tag.
+    pub(crate) fn shared_prefix_len(&self, other: &Self) -> usize {
         if self.is_tag() || other.is_tag() {
             return 1;
         }
-        let both = [self.stem(), other.stem()];
-        let mut end = shared_start(both.map(str::as_bytes));
-        while !both.iter().all(|text| between_characters(text, end)) {
-            end -= 1;
+        let stems = [self.stem(), other.stem()];
+        let end = (0..=shared_bytes(stems.map(str::as_bytes)))
+            .rev()
+            .find(|&end| stems.iter().all(|stem| is_between_characters(stem, end)))
+            .unwrap_or_default();
+        // A prefix that ends in a slash meets the exception in `covers`. A slash is one character, so that the prefix
+        // without it still ends between characters.
+        let ends_in_slash = self
+            .stem()
+            .get(..end)
+            .is_some_and(|prefix| prefix.ends_with('/'));
+        let misses_bare_directory = ends_in_slash && {
+            let wildcard = self.truncated_wildcard(end);
+            !wildcard.covers(self) || !wildcard.covers(other)
+        };
+        end.saturating_sub(usize::from(misses_bare_directory))
+            .max(1)
+    }
+
+    /// Returns the wildcard for the first `len` bytes of this path.
+    pub(crate) fn truncated_wildcard(&self, len: usize) -> Self {
+        match self.0.get(..len) {
+            Some(prefix) if len > 1 => Self(format!("{prefix}*")),
+            _ => Self::everything(),
         }
-        // What follows is the exception in `covers`. A slash is one character, so the cut stays between characters.
-        let bare_directory = both[0][..end].ends_with('/')
-            && [self, other].iter().any(|path| !self.cut(end).covers(path));
-        (end - usize::from(bare_directory)).max(1)
     }
 
-    /// Returns the wildcard over everything that starts as this path does up to there.
-    pub(crate) fn cut(&self, end: usize) -> Self {
-        if end <= 1 {
-            return Self::everything();
-        }
-        Self(format!("{}*", &self.0[..end]))
-    }
-
-    /// Returns `/`: the root of the site, and nothing below it.
-    pub fn root() -> Self {
-        Self("/".into())
-    }
-
-    /// Returns the paths that cover this one with every query string, too.
+    /// Returns the paths that cover this path with and without query strings.
     ///
-    /// `/a.html*` alone does. Where more than query strings can follow, as in `/dir/` or `/about`, it takes two paths,
-    /// `/about` and `/about?*`, to leave the rest of the site alone.
+    /// `/a.html*` covers both. In `/dir/` and `/about`, other paths can follow, so two paths (`/about` and `/about?*`)
+    /// are needed to avoid invalidating them.
     pub fn with_query_strings(self) -> Vec<Self> {
         if self.is_wildcard() || self.is_tag() {
             return vec![self];
         }
+        // Wildcard rule: a path that is cached by query string.
         let name = self.0.rsplit('/').next().unwrap_or_default();
         if name.contains('.') {
             return vec![Self(self.0 + "*")];
         }
-        let queried = Self(format!("{}?*", self.0));
-        vec![self, queried]
+        let with_query = Self(format!("{}?*", self.0));
+        vec![self, with_query]
     }
-}
-
-/// Counts the bytes that both start with, many at a time: keys can be long, and there can be many.
-fn shared_start([a, b]: [&[u8]; 2]) -> usize {
-    let (a_chunks, _) = a.as_chunks::<16>();
-    let (b_chunks, _) = b.as_chunks::<16>();
-    let chunks = a_chunks.iter().zip(b_chunks).take_while(|(a, b)| a == b);
-    let start = 16 * chunks.count();
-    let rest = a[start..].iter().zip(&b[start..]);
-    start + rest.take_while(|(a, b)| a == b).count()
-}
-
-/// Tells whether an encoded text can be cut there: not inside a percent triple, not before a continuation byte.
-fn between_characters(text: &str, at: usize) -> bool {
-    let (before, after) = text.as_bytes().split_at(at);
-    let inside_triple = before.iter().rev().take(2).any(|&byte| byte == b'%');
-    let continued = matches!(after, [b'%', b'8' | b'9' | b'A' | b'B' | b'a' | b'b', ..]);
-    !inside_triple && !continued
 }
 
 impl fmt::Display for InvalidationPath {
@@ -285,28 +262,123 @@ impl std::str::FromStr for InvalidationPath {
     }
 }
 
-/// Why a text is no invalidation path, and what to write in its place.
+/// A path of an existing invalidation, as CloudFront returns it. It is not validated.
+///
+/// It is a type of its own so that text from outside cannot become an [`InvalidationPath`] without
+/// [`InvalidationPath::parse`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubmittedPath(String);
+
+impl SubmittedPath {
+    /// Returns the text that CloudFront returned.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns whether the path ends in `*`.
+    pub fn is_wildcard(&self) -> bool {
+        is_wildcard(&self.0)
+    }
+
+    /// Returns whether this path certainly invalidates everything that `path` invalidates, by the same rules as
+    /// [`InvalidationPath::covers`].
+    pub fn covers(&self, path: &str) -> bool {
+        covers(&self.0, path)
+    }
+}
+
+impl From<String> for SubmittedPath {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<InvalidationPath> for SubmittedPath {
+    fn from(path: InvalidationPath) -> Self {
+        Self(path.0)
+    }
+}
+
+impl From<&InvalidationPath> for SubmittedPath {
+    fn from(path: &InvalidationPath) -> Self {
+        Self(path.0.clone())
+    }
+}
+
+impl fmt::Display for SubmittedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_wildcard(path: &str) -> bool {
+    path.ends_with('*')
+}
+
+/// Returns whether `path` certainly invalidates everything that `other` invalidates.
+fn covers(path: &str, other: &str) -> bool {
+    if path.starts_with('#') {
+        // CloudFront ignores the case of a tag.
+        return path.eq_ignore_ascii_case(other);
+    }
+    match path.strip_suffix('*') {
+        None => path == other,
+        Some("/") => true,
+        Some(prefix) => other.strip_prefix(prefix).is_some_and(|rest| {
+            let bare_directory =
+                prefix.ends_with('/') && (rest.is_empty() || rest.starts_with('?'));
+            !bare_directory
+        }),
+    }
+}
+
+/// Returns how many bytes the texts have in common at their start.
+///
+/// It compares 16 bytes at a time: a plan compares up to 100,000 keys of up to 1,024 bytes.
+fn shared_bytes([a, b]: [&[u8]; 2]) -> usize {
+    let (a_chunks, _) = a.as_chunks::<16>();
+    let (b_chunks, _) = b.as_chunks::<16>();
+    let equal_chunks = a_chunks.iter().zip(b_chunks).take_while(|(a, b)| a == b);
+    let start = 16 * equal_chunks.count();
+    let [a_rest, b_rest] = [a, b].map(|text| text.get(start..).unwrap_or_default());
+    let equal_bytes = a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b);
+    start + equal_bytes.count()
+}
+
+/// Returns whether `end` is between two characters of an encoded text: not inside a percent triple, and not before the
+/// triple of a UTF-8 continuation byte.
+fn is_between_characters(text: &str, end: usize) -> bool {
+    let Some((before, after)) = text.as_bytes().split_at_checked(end) else {
+        return false;
+    };
+    let inside_triple = before.iter().rev().take(2).any(|&byte| byte == b'%');
+    let before_continuation = matches!(after, [b'%', b'8' | b'9' | b'A' | b'B' | b'a' | b'b', ..]);
+    !inside_triple && !before_continuation
+}
+
+/// The reason why a text is not an invalidation path. The text of the error contains what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathError {
-    /// Nothing but white space.
+    /// The text is empty or white space.
     Empty,
-    /// An asterisk before the end.
+    /// There is an asterisk before the end.
     InnerWildcard(String),
-    /// A `#` behind the path: a fragment, or a character that must be encoded.
+    /// There is a `#` behind the path: a fragment, or a character that must be encoded.
     Fragment(String),
-    /// A backslash: browsers turn it into a slash.
+    /// There is a backslash, which browsers turn into a slash.
     Backslash(String),
-    /// A tab, a line break or another control character.
+    /// There is a tab, a line break or another control character.
     Control(String),
-    /// A `.` or `..` segment: browsers resolve it before they ask.
+    /// There is a `.` or `..` segment, which browsers resolve before they send a request.
     DotSegment(String),
-    /// A URL of another scheme than http and https.
+    /// The text is a URL whose scheme is not http or https.
     Scheme(String),
-    /// What looks like a URL that lacks its scheme.
+    /// The text looks like a URL without a scheme.
     Host(String),
-    /// A tag with a character that CloudFront does not take, or too long.
+    /// The tag is too long or contains a character that CloudFront does not accept.
     Tag(String),
-    /// More than [`MAX_PATH_CHARACTERS`], once encoded.
+    /// The encoded path has this many characters, more than [`MAX_PATH_CHARACTERS`].
     TooLong(usize),
 }
 
@@ -314,51 +386,43 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the path is empty: write /* for everything"),
-            Self::InnerWildcard(text) => {
-                write!(
-                    f,
-                    "{text:?} has a * before its end: CloudFront takes it as the last character only"
-                )
-            }
-            Self::Fragment(text) => {
-                write!(
-                    f,
-                    "{text:?} has a # in it: leave the fragment out, or write %23 for a # in a file's name"
-                )
-            }
-            Self::Backslash(text) => {
-                write!(
-                    f,
-                    "{text:?} has a \\ in it: write / between folders, or %5C for a \\ in a file's name"
-                )
-            }
+            Self::InnerWildcard(text) => write!(
+                f,
+                "{text:?} has a * before its end: CloudFront accepts a * only as the last character"
+            ),
+            Self::Fragment(text) => write!(
+                f,
+                "{text:?} contains a #: remove the fragment, or write %23 for a # in a file name"
+            ),
+            Self::Backslash(text) => write!(
+                f,
+                "{text:?} contains a \\: write / between folders, or %5C for a \\ in a file name"
+            ),
             Self::Control(text) => write!(
                 f,
-                "{text:?} has a control character in it: write one path a line"
+                "{text:?} contains a control character: write one path per line"
             ),
-            Self::DotSegment(text) => {
-                write!(
-                    f,
-                    "{text:?} has a . or .. segment, which browsers resolve: write the path that it leads to"
-                )
-            }
+            Self::DotSegment(text) => write!(
+                f,
+                "{text:?} contains a . or .. segment, which browsers resolve: write the resolved path"
+            ),
             Self::Scheme(text) => write!(
                 f,
-                "{text:?} is no http or https URL: write the path alone, such as /a.html"
+                "{text:?} is not an http or https URL: write only the path, such as /a.html"
             ),
-            Self::Host(text) => {
-                write!(
-                    f,
-                    "{text:?} looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"
-                )
-            }
+            Self::Host(text) => write!(
+                f,
+                "{text:?} looks like a URL without https://: write the full URL, or only the path, such as /a.html"
+            ),
             Self::Tag(text) => write!(
                 f,
-                "{text:?} is no cache tag: a # and up to {MAX_TAG_CHARACTERS} printable ASCII characters, no comma and no *"
+                "{text:?} is not a cache tag: write a # and 1 to {MAX_TAG_CHARACTERS} printable ASCII characters, without \
+                 spaces, commas and *"
             ),
             Self::TooLong(length) => write!(
                 f,
-                "the path has {length} characters once encoded, of at most {MAX_PATH_CHARACTERS}: end it earlier with a *"
+                "the encoded path has {length} characters, more than the maximum of {MAX_PATH_CHARACTERS}: end it earlier \
+                 with a *"
             ),
         }
     }
@@ -366,16 +430,16 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Returns where the first character stands whose spelling is contested, or the first segment that browsers resolve.
-fn contested(key: &str) -> Option<usize> {
+/// Returns where the first character with an ambiguous encoding is, or the first segment that browsers resolve.
+fn ambiguous_encoding(key: &str) -> Option<usize> {
     let character = key.find(|c: char| {
         c.is_ascii_control() || matches!(c, '*' | '~' | '+' | '?' | '[' | ']' | '|' | '^')
     });
-    let mut start = 0;
+    let mut next_start = 0;
     let dot_segment = key.split('/').find_map(|segment| {
-        let here = start;
-        start += segment.len() + 1;
-        is_dot_segment(segment).then_some(here)
+        let start = next_start;
+        next_start += segment.len() + 1;
+        is_dot_segment(segment).then_some(start)
     });
     character.into_iter().chain(dot_segment).min()
 }
@@ -384,32 +448,29 @@ fn is_dot_segment(segment: &str) -> bool {
     segment == "." || segment == ".."
 }
 
-fn parse_tag(text: &str) -> Result<InvalidationPath, PathError> {
-    let tag = &text[1..];
-    let taken = |c: char| c.is_ascii_graphic() && c != ',' && c != '*';
-    if tag.is_empty() || tag.len() > MAX_TAG_CHARACTERS || !tag.chars().all(taken) {
-        return Err(PathError::Tag(text.to_owned()));
+/// Parses what follows the `#` of a cache tag.
+fn parse_tag(tag: &str) -> Result<InvalidationPath, PathError> {
+    let text = format!("#{tag}");
+    let is_allowed = |c: char| c.is_ascii_graphic() && c != ',' && c != '*';
+    if tag.is_empty() || tag.len() > MAX_TAG_CHARACTERS || !tag.chars().all(is_allowed) {
+        return Err(PathError::Tag(text));
     }
-    Ok(InvalidationPath(text.to_owned()))
+    Ok(InvalidationPath(text))
 }
 
 fn first_segment(text: &str) -> &str {
     text.split(['/', '?']).next().unwrap_or_default()
 }
 
-/// Tells whether a path's first segment is surely meant for a domain name: a file is seldom called so.
+/// Returns whether a path's first segment is certainly a domain name: files rarely have such names.
 fn is_host(segment: &str) -> bool {
     segment.starts_with("www.") || segment.ends_with(".cloudfront.net")
 }
 
-/// Reduces `https://host/path?query#fragment` to `/path?query`; leaves what is no URL as it is.
+/// Reduces `https://host/path?query#fragment` to `/path?query`. Returns other text unchanged.
 fn without_origin(text: &str) -> Result<&str, PathError> {
     let scheme_relative = text.strip_prefix("//").map(first_segment);
-    let hosts = [
-        scheme_relative.filter(|it| it.contains('.')),
-        Some(first_segment(text)).filter(|it| is_host(it)),
-    ];
-    if hosts.iter().any(Option::is_some) {
+    if scheme_relative.is_some_and(|host| host.contains('.')) || is_host(first_segment(text)) {
         return Err(PathError::Host(text.to_owned()));
     }
     let Some((scheme, rest)) = text
@@ -425,12 +486,14 @@ fn without_origin(text: &str) -> Result<&str, PathError> {
         return Err(PathError::Scheme(text.to_owned()));
     }
     let rest = rest.split('#').next().unwrap_or_default();
-    Ok(rest
+    let path = rest
         .find(['/', '?'])
-        .map_or("/", |end_of_host| &rest[end_of_host..]))
+        .and_then(|end_of_host| rest.get(end_of_host..));
+    Ok(path.unwrap_or("/"))
 }
 
-fn refuse_what_no_viewer_requests(path: &str) -> Result<(), PathError> {
+/// Rejects a path that no viewer can request as it is written.
+fn reject_unrequestable(path: &str) -> Result<(), PathError> {
     let text = || path.to_owned();
     if path.strip_suffix('*').unwrap_or(path).contains('*') {
         return Err(PathError::InnerWildcard(text()));
@@ -451,26 +514,28 @@ fn refuse_what_no_viewer_requests(path: &str) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Encodes what CloudFront wants encoded and is not, and ends the path in `*` before the first contested character.
+/// Encodes the characters that CloudFront requires to be encoded, and keeps percent triples.
 fn encode_as_written(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     let mut in_query = false;
-    for (at, character) in path.char_indices() {
+    let mut characters = path.chars();
+    while let Some(character) = characters.next() {
         match character {
-            '%' => match triple(&path[at..]) {
-                Some(byte) if agreed_to_be_encoded(byte) => encoded.push('%'),
-                // "Do not encode any other characters, or CloudFront will not invalidate."
+            '%' => match percent_triple(characters.as_str()) {
+                Some(byte) if is_always_encoded(byte) => encoded.push('%'),
+                // Wildcard rule: an encoded character that CloudFront requires to be unencoded.
                 Some(_) => return encoded + "*",
                 None => encoded.push_str("%25"),
             },
+            // Wildcard rule: a character with an ambiguous encoding.
             ' ' | '~' | '[' | ']' | '|' | '^' => return encoded + "*",
-            // In a query, browsers leave these as they are, but for the apostrophe, which they encode only there.
+            // Wildcard rule: in a query, browsers encode the apostrophe, and leave the others unencoded.
             '`' | '{' | '}' | '\\' | '\'' if in_query => return encoded + "*",
             _ => {
                 in_query |= character == '?';
                 encoded.extend(utf8_percent_encode(
                     character.encode_utf8(&mut [0; 4]),
-                    AGREED,
+                    ALWAYS_ENCODED,
                 ));
             }
         }
@@ -478,16 +543,17 @@ fn encode_as_written(path: &str) -> String {
     encoded
 }
 
-/// Returns the byte that `text` starts with in percent encoding, if it does.
-fn triple(text: &str) -> Option<u8> {
-    let digits = text
-        .get(1..3)
+/// Returns the byte that a percent sign and the start of `following` encode, if they are a percent triple.
+fn percent_triple(following: &str) -> Option<u8> {
+    let digits = following
+        .get(..2)
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
     u8::from_str_radix(digits, 16).ok()
 }
 
-fn agreed_to_be_encoded(byte: u8) -> bool {
-    !byte.is_ascii_control() && percent_encode(&[byte], AGREED).any(|piece| piece.starts_with('%'))
+fn is_always_encoded(byte: u8) -> bool {
+    !byte.is_ascii_control()
+        && percent_encode(&[byte], ALWAYS_ENCODED).any(|piece| piece.starts_with('%'))
 }
 
 #[cfg(test)]

@@ -1,44 +1,50 @@
-//! `Settings`: what the operator sets in the function's environment.
+//! `Settings`: the function's settings, which its operator sets as environment variables.
 //!
-//! Each is read by name from a lookup, so that tests need no process environment. A wrong setting is a [`Failure`] and
-//! never a panic: a function that dies at start answers no pipeline job.
+//! An invalid setting is an [`Error`] and never a panic: a function that stops at start cannot report the result of a
+//! pipeline job. Settings are read through a lookup function, so that tests do not change the process's environment.
+//!
+//! Environment variables: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
-use crate::plan::{Limits, MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
+use crate::duration::parse_wait_limit;
+use crate::error::Error;
+use crate::plan::Limits;
+use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::IndexDocuments;
-use crate::wait::parse_limit;
 
-/// How many paths the changes of a bucket may become, where `MAX_PATHS` says nothing.
+/// The default of `MAX_PATHS`.
 const DEFAULT_MAX_PATHS: usize = 20;
 
-/// How many of them may be wildcards, where `MAX_WILDCARDS` says nothing. A third is left for pipelines and people.
+/// The default of `MAX_WILDCARDS`. It leaves a third of CloudFront's quota to pipelines and manual invalidations.
 const DEFAULT_MAX_WILDCARDS: usize = 10;
 
-/// Settings from the environment.
+/// The settings of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `DISTRIBUTION_ID`: the distributions to invalidate, comma-separated. None by default: pipeline jobs name
-    /// theirs, and those of a bucket are found.
+    /// `DISTRIBUTION_ID`: the ids of the distributions to invalidate, separated by commas. Default: none. Pipeline jobs
+    /// then name a distribution in their UserParameters, and the distributions of a bucket are found by their origins.
     pub distributions: Vec<DistributionId>,
-    /// `MAX_PATHS` and `MAX_WILDCARDS`: the most paths, and wildcards among them, that the changes of a bucket become.
+    /// `MAX_PATHS` and `MAX_WILDCARDS`: how many paths, and wildcards among them, one invalidation of changed objects can
+    /// contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
     pub limits: Limits,
-    /// `INDEX_DOCUMENTS`: `auto`, `always` or `never`.
+    /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
+    /// Default: `auto`.
     pub index_documents: IndexDocuments,
-    /// `WAIT`: how long a pipeline job waits for the edge where it does not say; zero, the default, for not at all.
+    /// `WAIT`: how long a pipeline job without its own limit waits until its invalidations are completed. Units: seconds
+    /// (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`, no wait.
     pub wait: Duration,
 }
 
 impl Settings {
-    /// Reads the settings through `variable`, which returns the value of an environment variable.
+    /// Reads the settings. `variable` returns the value of an environment variable. An empty value counts as unset.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that names the variable.
-    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+    /// Returns an [`Error`] that names the variable if a value is invalid.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let read = |name| {
             variable(name)
                 .map(|value| value.trim().to_owned())
@@ -46,34 +52,34 @@ impl Settings {
         };
         let number = |name, default, range| match read(name) {
             None => Ok(default),
-            Some(text) => number(&text, range).map_err(|failure| in_setting(name, failure)),
+            Some(text) => number(&text, range).map_err(|error| in_setting(name, error)),
         };
         Ok(Self {
             distributions: distributions(&read("DISTRIBUTION_ID").unwrap_or_default())
-                .map_err(|failure| in_setting("DISTRIBUTION_ID", failure))?,
+                .map_err(|error| in_setting("DISTRIBUTION_ID", error))?,
             limits: Limits {
-                paths: number("MAX_PATHS", DEFAULT_MAX_PATHS, 1..=MAX_FILES_IN_FLIGHT)?,
+                paths: number("MAX_PATHS", DEFAULT_MAX_PATHS, 1..=MAX_PATHS_IN_REQUEST)?,
                 wildcards: number(
                     "MAX_WILDCARDS",
                     DEFAULT_MAX_WILDCARDS,
-                    1..=MAX_WILDCARDS_IN_FLIGHT,
+                    1..=MAX_WILDCARDS_IN_REQUEST,
                 )?,
             },
             index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
-                .map_err(|failure| in_setting("INDEX_DOCUMENTS", failure))?,
-            wait: parse_limit(&read("WAIT").unwrap_or_else(|| "false".to_owned()))
-                .map_err(|error| in_setting("WAIT", Failure::mistake(error)))?,
+                .map_err(|error| in_setting("INDEX_DOCUMENTS", error))?,
+            wait: parse_wait_limit(&read("WAIT").unwrap_or_else(|| "false".to_owned()))
+                .map_err(|error| in_setting("WAIT", Error::invalid_input(error)))?,
         })
     }
 
-    /// Returns the distributions for a caller who names none.
+    /// Returns the distributions for a caller that names none.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that names the setting where there are none.
-    pub fn distributions(&self) -> Result<&[DistributionId], Failure> {
+    /// Returns an [`Error`] that names `DISTRIBUTION_ID` if it is not set.
+    pub fn distributions(&self) -> Result<&[DistributionId], Error> {
         if self.distributions.is_empty() {
-            return Err(Failure::mistake(
+            return Err(Error::invalid_input(
                 "no distribution is named: give one in the action's UserParameters, or set DISTRIBUTION_ID",
             ));
         }
@@ -81,14 +87,15 @@ impl Settings {
     }
 }
 
-fn in_setting(name: &str, failure: Failure) -> Failure {
-    failure.within(format_args!("setting {name}"))
+fn in_setting(name: &str, error: Error) -> Error {
+    error.context(format_args!("setting {name}"))
 }
 
-fn distributions(text: &str) -> Result<Vec<DistributionId>, Failure> {
+fn distributions(text: &str) -> Result<Vec<DistributionId>, Error> {
     let mut distributions = Vec::new();
     for id in text.split(',').map(str::trim).filter(|id| !id.is_empty()) {
-        let id = DistributionId::parse(id).map_err(|error| Failure::mistake(error.to_string()))?;
+        let id =
+            DistributionId::parse(id).map_err(|error| Error::invalid_input(error.to_string()))?;
         if !distributions.contains(&id) {
             distributions.push(id);
         }
@@ -96,26 +103,26 @@ fn distributions(text: &str) -> Result<Vec<DistributionId>, Failure> {
     Ok(distributions)
 }
 
-fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, Failure> {
+fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, Error> {
     text.parse()
         .ok()
         .filter(|number| range.contains(number))
         .ok_or_else(|| {
-            Failure::mistake(format!(
-                "{text:?} is no number from {} to {}",
+            Error::invalid_input(format!(
+                "{text:?} is not a number from {} to {}",
                 range.start(),
                 range.end()
             ))
         })
 }
 
-fn index_documents(text: &str) -> Result<IndexDocuments, Failure> {
+fn index_documents(text: &str) -> Result<IndexDocuments, Error> {
     match text.to_ascii_lowercase().as_str() {
         "" | "auto" => Ok(IndexDocuments::Auto),
         "always" => Ok(IndexDocuments::Always),
         "never" => Ok(IndexDocuments::Never),
-        _ => Err(Failure::mistake(format!(
-            "{text:?} is none of auto, always and never"
+        _ => Err(Error::invalid_input(format!(
+            "{text:?} is not auto, always or never"
         ))),
     }
 }
@@ -130,11 +137,11 @@ mod tests {
                 .find(|(set, _)| *set == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        Settings::from_environment(value).map_err(|failure| failure.message)
+        Settings::from_environment(value).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn has_a_default_for_each() {
+    fn has_a_default_for_each_setting() {
         let defaults = Settings {
             distributions: vec![],
             limits: Limits {
@@ -156,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_one_or_several_distributions() {
+    fn reads_one_or_more_distributions() {
         for (value, ids) in [
             ("E2EXAMPLE1ABC", vec!["E2EXAMPLE1ABC"]),
             (
@@ -193,32 +200,32 @@ mod tests {
     }
 
     #[test]
-    fn names_the_setting_that_is_wrong() {
+    fn names_the_invalid_setting() {
         for (name, value, message) in [
             (
                 "DISTRIBUTION_ID",
                 "E2EXAMPLE1ABC,www.example.com",
-                "setting DISTRIBUTION_ID: \"www.example.com\" is no distribution id: write one such as E2EXAMPLE1ABC",
+                "setting DISTRIBUTION_ID: \"www.example.com\" is not a distribution id: write one such as E2EXAMPLE1ABC",
             ),
             (
                 "MAX_PATHS",
                 "0",
-                "setting MAX_PATHS: \"0\" is no number from 1 to 3000",
+                "setting MAX_PATHS: \"0\" is not a number from 1 to 3000",
             ),
             (
                 "MAX_PATHS",
                 "many",
-                "setting MAX_PATHS: \"many\" is no number from 1 to 3000",
+                "setting MAX_PATHS: \"many\" is not a number from 1 to 3000",
             ),
             (
                 "MAX_WILDCARDS",
                 "16",
-                "setting MAX_WILDCARDS: \"16\" is no number from 1 to 15",
+                "setting MAX_WILDCARDS: \"16\" is not a number from 1 to 15",
             ),
             (
                 "INDEX_DOCUMENTS",
                 "yes",
-                "setting INDEX_DOCUMENTS: \"yes\" is none of auto, always and never",
+                "setting INDEX_DOCUMENTS: \"yes\" is not auto, always or never",
             ),
         ] {
             assert_eq!(settings(&[(name, value)]), Err(message.to_owned()));

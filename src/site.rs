@@ -1,15 +1,15 @@
-//! `Site`: a distribution as a bucket's objects see it, and the paths under which a viewer can have cached one.
+//! `Site`: a distribution's configuration as a bucket's objects see it.
 //!
-//! A viewer asks for a path; CloudFront picks a cache behavior by it, adds the origin path and asks the bucket for an
-//! object. [`Site::serving`] goes that way backwards. One object can be cached under several paths: an index document
-//! under its directory, an error page under every path. Another object is cached under none, and needs nothing.
+//! CloudFront chooses a cache behavior by the path of a request, adds the origin path and requests an object from the
+//! bucket. [`Site::cached_paths`] does this in reverse: it returns the paths that lead to an object. An object can have
+//! several (an index document is cached under its directory too) or none.
 //!
-//! Much that decides is not in the configuration: the code of a function, the website settings of a bucket, the
-//! `Cache-Control` of an object. There the safe side is taken, a path too many for a copy too few.
+//! The result must not miss a path. Where the configuration does not decide (the code of a function, the website
+//! settings of a bucket, the `Cache-Control` of an object), more paths are returned. Not covered: origins that reach the
+//! bucket by another name (see [`Site::may_have_origin`]), functions that do more than add index documents, and the
+//! error document of a website endpoint.
 //!
-//! Not seen: origins that reach the bucket by another name (an access point, `s3.amazonaws.com` with the bucket as
-//! origin path, a server in front of it), functions that rewrite beyond index documents, and the error document of a
-//! website endpoint. [`NotServed::OtherOrigins`] leaves it to the caller what to make of the first.
+//! Path patterns: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html>
 
 use std::time::Duration;
 
@@ -18,253 +18,287 @@ use percent_encoding::percent_decode_str;
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
+mod cached_paths;
+mod distribution_changes;
 mod origin;
-mod serving;
-mod share;
 
+pub use cached_paths::{AliasReason, CachedPaths, NotCached, PathReason};
+pub use distribution_changes::{
+    CachedObject, ChangedObject, ChangesByDistribution, DistributionChanges, MaybeSite,
+};
 pub use origin::{Endpoint, Origin};
-pub use serving::{Because, NotServed, Serving, Why};
-pub use share::{Distribution, Served, Share, Shares};
 
-/// How long CloudFront keeps an error where no ErrorCachingMinTTL is set
-/// ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).
+/// How long CloudFront caches an error if no ErrorCachingMinTTL is set
+/// ([documentation](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).
 const DEFAULT_ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
 
-/// How long an error page may stay stale under other paths; dropping all that is cached would do more harm.
+/// How long an error page can stay stale under other paths. Up to this time, invalidating everything does more harm.
 const MAX_STALE_ERROR_PAGE: Duration = Duration::from_secs(60);
 
 const INDEX_DOCUMENT: &str = "index.html";
 
-/// One distribution's configuration, as far as it decides what is cached where.
+/// The parts of a distribution's configuration that decide under which paths objects are cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// The distribution's id.
     pub id: DistributionId,
-    /// Whether it answers viewers at all.
+    /// Whether the distribution accepts requests of viewers.
     pub enabled: bool,
-    /// The domain names that it answers to besides its own.
+    /// The alternate domain names.
     pub aliases: Vec<String>,
-    /// Where it gets objects from.
+    /// Where the distribution gets objects from.
     pub origins: Vec<Origin>,
-    /// Origins that stand in for each other.
+    /// The origin groups.
     pub origin_groups: Vec<OriginGroup>,
-    /// In the order in which they are tried; the default one is last, with the path pattern `*`.
+    /// The cache behaviors in their order of precedence. The default one is last and has the path pattern `*`.
     pub cache_behaviors: Vec<CacheBehavior>,
-    /// What a viewer of `/` gets.
+    /// The object that a viewer of `/` gets.
     pub default_root_object: Option<String>,
-    /// What is made of errors.
+    /// The pages that viewers get in place of errors.
     pub custom_error_responses: Vec<CustomErrorResponse>,
 }
 
 /// Several origins that are one target of cache behaviors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginGroup {
-    /// The id, of the same kind as an origin's.
+    /// The id. Cache behaviors refer to it in the same way as to an origin's.
     pub id: String,
     /// The ids of its origins.
     pub members: Vec<String>,
 }
 
-/// Which requests go to which origin, and what tells their answers apart.
+/// Which requests go to which origin, and which of their properties are in the cache key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheBehavior {
-    /// Such as `images/*.jpg`; a leading slash makes no difference.
+    /// The path pattern, such as `images/*.jpg`. A leading slash makes no difference.
     pub path_pattern: String,
     /// The id of an origin or an origin group.
     pub target_origin_id: String,
-    /// Whether a function sees requests, and so may rewrite their paths: a CloudFront Function or Lambda@Edge at the
-    /// viewer request, or Lambda@Edge at the origin request.
+    /// Whether a function can rewrite the paths of requests: a CloudFront Function or Lambda@Edge at the viewer request,
+    /// or Lambda@Edge at the origin request.
     pub request_function: bool,
-    /// Whether a copy is kept for each query string.
+    /// Whether a copy is cached for each query string.
     pub query_strings: QueryStrings,
 }
 
 /// Whether query strings are in the cache key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryStrings {
-    /// No query string tells two copies apart.
+    /// No query string is in the cache key.
     Ignored,
-    /// All of them do, or those with some names.
+    /// All query strings are, or those with certain names.
     InCacheKey,
-    /// The cache policy, which says so, cannot be read.
+    /// The cache policy that decides it cannot be read.
     Unknown,
 }
 
-/// What is made of an error of the origin.
+/// What viewers get in place of an error of the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomErrorResponse {
     /// The origin's HTTP status.
     pub error_code: i32,
-    /// The path of the page that viewers get in its place.
+    /// The path of the page that viewers get.
     pub response_page_path: Option<String>,
-    /// The HTTP status that viewers get in its place.
+    /// The HTTP status that viewers get.
     pub response_code: Option<String>,
-    /// How long the error is kept.
+    /// How long CloudFront caches the error.
     pub error_caching_min_ttl: Option<Duration>,
 }
 
-/// Whether `/dir/index.html` is also `/dir/` and `/dir`, and `/about.html` is also `/about`.
+/// Whether `/dir/` and `/dir` lead to `/dir/index.html`, and `/about` to `/about.html`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexDocuments {
-    /// Where the origin is a website endpoint, or a function sees the requests.
+    /// If the origin is a website endpoint or a function can rewrite the requests.
     #[default]
     Auto,
-    /// Everywhere.
+    /// Always.
     Always,
-    /// Nowhere. The default root object stays `/`: there the configuration leaves no doubt.
+    /// Never, except for the default root object at `/`, which the configuration defines.
     Never,
 }
 
-/// A path that may lead to an object, decoded and without its leading slash, and what makes it do so.
-struct Name {
+/// A decoded path, without its leading slash, that may lead to an object.
+struct Candidate {
     path: String,
-    kind: Kind,
+    kind: CandidateKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Own,
+enum CandidateKind {
+    OwnPath,
     DefaultRootObject,
     IndexDocument,
     PageWithoutExtension,
 }
 
+/// How a path leads to an object.
+struct Route {
+    /// What makes the path lead to the object, if it is not the object's own.
+    alias_reason: Option<AliasReason>,
+    query_strings: QueryStrings,
+}
+
 impl Site {
-    /// Tells whether the bucket is an origin, used or not.
+    /// Returns whether the bucket is an origin, even if no cache behavior uses it.
     pub fn has_origin(&self, bucket: &str) -> bool {
         self.origins
             .iter()
             .any(|origin| origin.endpoint_of(bucket).is_some())
     }
 
-    /// Tells whether the bucket may be an origin: it is, or an origin is no bucket by its name and hides one.
+    /// Returns whether the bucket may be an origin: it is one, or an origin is not S3 and may forward to the bucket.
     pub fn may_have_origin(&self, bucket: &str) -> bool {
         self.origins.iter().any(|origin| origin.may_be(bucket))
     }
 
-    /// Returns the paths under which viewers can have cached the object with this (decoded) key, or why they cannot.
-    pub fn serving(&self, bucket: &str, key: &str, index_documents: IndexDocuments) -> Serving {
+    /// Returns the paths under which viewers can have cached the object with this (decoded) key, or why they cannot
+    /// have cached it.
+    pub fn cached_paths(
+        &self,
+        bucket: &str,
+        key: &str,
+        index_documents: IndexDocuments,
+    ) -> CachedPaths {
         if !self.enabled {
-            return Serving::NotServed(NotServed::Disabled);
+            return CachedPaths::NotCached(NotCached::Disabled);
         }
-        let mut found = Found::new(key);
-        let mut origin_paths = Vec::new();
-        let mut below = None;
+        let mut found = FoundPaths::new(key);
+        let mut other_origin_paths = Vec::new();
+        let mut key_in_origin = None;
         for origin in &self.origins {
             let Some(endpoint) = origin.endpoint_of(bucket) else {
                 continue;
             };
-            let Some(relative) = origin.relative_key(key) else {
-                origin_paths.push(origin.origin_path.clone());
+            let Some(relative_key) = origin.relative_key(key) else {
+                other_origin_paths.push(origin.origin_path.clone());
                 continue;
             };
-            below = Some(relative);
-            for name in self.names(relative) {
-                let lead = self.lead(&name, relative, (origin, endpoint), index_documents);
-                if let Some((because, query_strings)) = lead {
-                    found.add(&name.path, because, query_strings);
+            key_in_origin = Some(relative_key);
+            for candidate in self.candidates(relative_key) {
+                let route = self.route(&candidate, relative_key, origin, endpoint, index_documents);
+                if let Some(route) = route {
+                    found.add(&candidate.path, route);
                 }
             }
         }
         if found.paths.is_empty() {
-            let bucket = bucket.to_owned();
-            return Serving::NotServed(match below {
-                Some(relative) => self.routed_elsewhere(relative),
-                None if origin_paths.is_empty() => NotServed::OtherOrigins { bucket },
-                None => NotServed::OutsideOriginPath { origin_paths },
+            return CachedPaths::NotCached(match key_in_origin {
+                Some(relative_key) => self.routed_elsewhere(relative_key),
+                None if other_origin_paths.is_empty() => NotCached::OtherOrigins {
+                    bucket: bucket.to_owned(),
+                },
+                None => NotCached::OutsideOriginPath {
+                    origin_paths: other_origin_paths,
+                },
             });
         }
-        if let Some(why) = self.error_page(key, &found.names) {
-            let paths = vec![InvalidationPath::everything()];
-            return Serving::Served {
-                paths,
-                why: vec![why],
+        // Wildcard rule: an error page.
+        if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
+            return CachedPaths::Cached {
+                paths: vec![InvalidationPath::everything()],
+                reasons: vec![reason],
             };
         }
-        let Found { paths, why, .. } = found;
-        Serving::Served { paths, why }
+        let FoundPaths { paths, reasons, .. } = found;
+        CachedPaths::Cached { paths, reasons }
     }
 
-    /// Returns the paths that could lead to the object; whether they do is a matter of routes and functions.
-    fn names(&self, key: &str) -> Vec<Name> {
-        let name = |path: &str, kind| Name {
+    /// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
+    fn candidates(&self, key: &str) -> Vec<Candidate> {
+        let candidate = |path: &str, kind| Candidate {
             path: path.to_owned(),
             kind,
         };
-        let mut names = vec![name(key, Kind::Own)];
+        let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
         let root = self.default_root_object.as_deref().unwrap_or_default();
         if !key.is_empty() && root.trim_start_matches('/') == key {
-            names.push(name("", Kind::DefaultRootObject));
+            candidates.push(candidate("", CandidateKind::DefaultRootObject));
         }
-        let directory = key.strip_suffix(INDEX_DOCUMENT);
-        if let Some(directory) = directory.filter(|it| it.is_empty() || it.ends_with('/')) {
-            names.push(name(directory, Kind::IndexDocument));
-            if let Some(bare) = directory.strip_suffix('/').filter(|it| !it.is_empty()) {
-                names.push(name(bare, Kind::IndexDocument));
+        let directory = key
+            .strip_suffix(INDEX_DOCUMENT)
+            .filter(|directory| directory.is_empty() || directory.ends_with('/'));
+        if let Some(directory) = directory {
+            candidates.push(candidate(directory, CandidateKind::IndexDocument));
+            let without_slash = directory.strip_suffix('/');
+            if let Some(path) = without_slash.filter(|path| !path.is_empty()) {
+                candidates.push(candidate(path, CandidateKind::IndexDocument));
             }
-        } else if let Some(stem) = key.strip_suffix(".html")
-            && !stem.is_empty()
-            && !stem.ends_with('/')
+        } else if let Some(path) = key.strip_suffix(".html")
+            && !path.is_empty()
+            && !path.ends_with('/')
         {
-            names.push(name(stem, Kind::PageWithoutExtension));
+            candidates.push(candidate(path, CandidateKind::PageWithoutExtension));
         }
-        names
+        candidates
     }
 
-    /// Tells whether the name leads to the object: what makes it do so, and what becomes of query strings.
-    fn lead(
+    /// Returns how the candidate leads to the object with this key, or `None` if it does not.
+    fn route(
         &self,
-        name: &Name,
+        candidate: &Candidate,
         key: &str,
-        (origin, endpoint): (&Origin, Endpoint),
+        origin: &Origin,
+        endpoint: Endpoint,
         index_documents: IndexDocuments,
-    ) -> Option<(Option<Because>, QueryStrings)> {
-        let mut behaviors = self.behaviors_to(origin, &name.path);
-        if name.kind == Kind::DefaultRootObject {
-            // Whether `/` is routed before or after it is replaced is not documented.
-            behaviors.extend(self.behaviors_to(origin, key));
+    ) -> Option<Route> {
+        let mut behaviors = self.behaviors_routing(&candidate.path, origin);
+        if candidate.kind == CandidateKind::DefaultRootObject {
+            // Whether CloudFront routes `/` before or after it replaces it is not documented.
+            behaviors.extend(self.behaviors_routing(key, origin));
         }
-        let query_strings = QueryStrings::of_all(&behaviors)?;
-        let because = match (name.kind, index_documents) {
-            (Kind::Own, _) => return Some((None, query_strings)),
-            (Kind::DefaultRootObject, _) => Because::DefaultRootObject,
+        let query_strings = QueryStrings::strictest(&behaviors)?;
+        let has_function = behaviors.iter().any(|behavior| behavior.request_function);
+        let alias_reason = match (candidate.kind, index_documents) {
+            (CandidateKind::OwnPath, _) => None,
+            (CandidateKind::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
             (_, IndexDocuments::Never) => return None,
-            // It answers `/dir` with a redirect to `/dir/`, which is cached too.
-            (Kind::IndexDocument, _) if endpoint == Endpoint::Website => Because::WebsiteEndpoint,
-            _ if behaviors.iter().any(|it| it.request_function) => Because::RequestFunction,
-            (_, IndexDocuments::Always) => Because::Setting,
+            // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
+            (CandidateKind::IndexDocument, _) if endpoint == Endpoint::Website => {
+                Some(AliasReason::WebsiteEndpoint)
+            }
+            _ if has_function => Some(AliasReason::RequestFunction),
+            (_, IndexDocuments::Always) => Some(AliasReason::Setting),
             (_, IndexDocuments::Auto) => return None,
         };
-        Some((Some(because), query_strings))
+        Some(Route {
+            alias_reason,
+            query_strings,
+        })
     }
 
-    /// Returns the behaviors that send the path to the origin.
+    /// Returns the cache behaviors that route the path to the origin.
     ///
-    /// CloudFront compares a path pattern with the path "normalized", and does not say how far that is decoded. So
-    /// both readings count, and there can be two.
-    fn behaviors_to(&self, origin: &Origin, path: &str) -> Vec<&CacheBehavior> {
-        let readings = [format!("/{path}"), InvalidationPath::spell_key(path)];
-        let behaviors = readings.iter().filter_map(|path| self.behavior_of(path));
+    /// CloudFront compares a path pattern with the "normalized" path, and does not document how far that is decoded. So
+    /// both the decoded and the encoded path count, and there can be two behaviors.
+    fn behaviors_routing(&self, path: &str, origin: &Origin) -> Vec<&CacheBehavior> {
+        let spellings = [
+            format!("/{path}"),
+            InvalidationPath::documented_spelling(path),
+        ];
+        let behaviors = spellings
+            .iter()
+            .filter_map(|path| self.first_matching_behavior(path));
         behaviors
-            .filter(|behavior| self.leads_to(&behavior.target_origin_id, origin))
+            .filter(|behavior| self.is_target(&behavior.target_origin_id, origin))
             .collect()
     }
 
-    /// Returns the first behavior whose path pattern matches.
-    fn behavior_of(&self, path: &str) -> Option<&CacheBehavior> {
+    fn first_matching_behavior(&self, path: &str) -> Option<&CacheBehavior> {
         self.cache_behaviors
             .iter()
             .find(|behavior| behavior.matches(path))
     }
 
-    fn leads_to(&self, target: &str, origin: &Origin) -> bool {
+    /// Returns whether the id is the origin's or that of an origin group with the origin.
+    fn is_target(&self, target_origin_id: &str, origin: &Origin) -> bool {
         let mut groups = self.origin_groups.iter();
-        target == origin.id
-            || groups.any(|group| group.id == target && group.members.contains(&origin.id))
+        target_origin_id == origin.id
+            || groups
+                .any(|group| group.id == target_origin_id && group.members.contains(&origin.id))
     }
 
-    fn routed_elsewhere(&self, key: &str) -> NotServed {
-        let behavior = self.behavior_of(&format!("/{key}"));
+    fn routed_elsewhere(&self, key: &str) -> NotCached {
+        let behavior = self.first_matching_behavior(&format!("/{key}"));
         let (path_pattern, target_origin_id) = behavior
             .map(|behavior| {
                 (
@@ -273,63 +307,74 @@ impl Site {
                 )
             })
             .unwrap_or_default();
-        NotServed::RoutedElsewhere {
+        NotCached::RoutedElsewhere {
             path_pattern,
             target_origin_id,
         }
     }
 
-    /// Tells whether the object with these paths is shown in place of errors long enough to matter.
+    /// Returns the reason to invalidate everything if one of the object's paths is that of an error page that is cached
+    /// for long enough to matter.
     ///
-    /// The copy under the path that was in error is kept for the error's time, or longer if a `Cache-Control` says so;
-    /// whether the page's own counts is contested. A page shown with a status of success is no error page but a
-    /// single-page application, kept as long as its author lets it: there a short ErrorCachingMinTTL proves nothing.
-    fn error_page(&self, key: &str, names: &[String]) -> Option<Why> {
+    /// CloudFront caches the page under the path of the failed request for ErrorCachingMinTTL, or for longer if a
+    /// `Cache-Control` header allows it. Sources disagree on whether the page's own header counts. A page with a status
+    /// of success is the fallback of a single-page application: its `Cache-Control` decides, so a short
+    /// ErrorCachingMinTTL proves nothing.
+    fn error_page_reason(&self, key: &str, decoded_paths: &[String]) -> Option<PathReason> {
         self.custom_error_responses.iter().find_map(|response| {
             let page = percent_decode_str(response.response_page_path.as_deref()?);
             let page = page.decode_utf8_lossy();
             let page = page.strip_prefix('/').unwrap_or(&page);
-            let success = (response.response_code.as_deref()).is_some_and(|it| it.starts_with('2'));
-            let kept = (response.error_caching_min_ttl).unwrap_or(DEFAULT_ERROR_CACHING_MIN_TTL);
-            let matters = success || kept > MAX_STALE_ERROR_PAGE;
-            let shown = matters && names.iter().any(|name| name == page);
-            shown.then(|| Why::ErrorPage {
+            let response_code = response.response_code.as_deref();
+            let is_success = response_code.is_some_and(|code| code.starts_with('2'));
+            let caching_ttl = response
+                .error_caching_min_ttl
+                .unwrap_or(DEFAULT_ERROR_CACHING_MIN_TTL);
+            let matters = is_success || caching_ttl > MAX_STALE_ERROR_PAGE;
+            let is_shown = matters && decoded_paths.iter().any(|path| path == page);
+            is_shown.then(|| PathReason::ErrorPage {
                 key: key.to_owned(),
                 error_code: response.error_code,
                 response_code: response.response_code.clone(),
-                kept,
+                caching_ttl,
             })
         })
     }
 }
 
-/// What was found of an object so far.
-struct Found<'a> {
+/// The paths of an object that were found so far.
+struct FoundPaths<'a> {
     key: &'a str,
-    names: Vec<String>,
+    /// The paths without their leading slash.
+    decoded_paths: Vec<String>,
     paths: Vec<InvalidationPath>,
-    why: Vec<Why>,
+    reasons: Vec<PathReason>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> FoundPaths<'a> {
     fn new(key: &'a str) -> Self {
         Self {
             key,
-            names: Vec::new(),
+            decoded_paths: Vec::new(),
             paths: Vec::new(),
-            why: Vec::new(),
+            reasons: Vec::new(),
         }
     }
 
-    fn add(&mut self, name: &str, because: Option<Because>, query_strings: QueryStrings) {
-        let spelled = if name.is_empty() {
+    fn add(&mut self, decoded_path: &str, route: Route) {
+        let Route {
+            alias_reason,
+            query_strings,
+        } = route;
+        let spellings = if decoded_path.is_empty() {
             vec![InvalidationPath::root()]
         } else {
-            InvalidationPath::from_object_key(name)
+            InvalidationPath::from_object_key(decoded_path)
         };
-        for path in spelled {
+        for path in spellings {
             let paths = match query_strings {
                 QueryStrings::Ignored => vec![path],
+                // Wildcard rule: query strings are, or may be, in the cache key.
                 QueryStrings::InCacheKey | QueryStrings::Unknown => path.with_query_strings(),
             };
             for path in paths {
@@ -338,69 +383,66 @@ impl<'a> Found<'a> {
                 }
             }
         }
-        if let Some(because) = because {
-            self.explain_name(format!("/{name}"), because);
+        if let Some(reason) = alias_reason {
+            self.add_alias_reason(format!("/{decoded_path}"), reason);
         }
         if query_strings != QueryStrings::Ignored {
-            let known = query_strings == QueryStrings::InCacheKey;
-            let key = self.key.to_owned();
-            let why = Why::QueryStrings { key, known };
-            if !self.why.contains(&why) {
-                self.why.push(why);
+            let reason = PathReason::QueryStrings {
+                key: self.key.to_owned(),
+                certain: query_strings == QueryStrings::InCacheKey,
+            };
+            if !self.reasons.contains(&reason) {
+                self.reasons.push(reason);
             }
         }
-        self.names.push(name.to_owned());
+        self.decoded_paths.push(decoded_path.to_owned());
     }
 
-    fn explain_name(&mut self, path: String, because: Because) {
-        for why in &mut self.why {
-            if let Why::AlsoAt {
-                paths,
-                because: known,
-                ..
-            } = why
-            {
-                // Once is enough, and the first reason is the surer one.
+    /// Adds the path to the reason that it shares with others.
+    fn add_alias_reason(&mut self, path: String, alias_reason: AliasReason) {
+        for listed in &mut self.reasons {
+            if let PathReason::AlsoAt { paths, reason, .. } = listed {
+                // Each path has one reason: the first, which is the more certain one.
                 if paths.contains(&path) {
                     return;
                 }
-                if *known == because {
+                if *reason == alias_reason {
                     return paths.push(path);
                 }
             }
         }
-        self.why.push(Why::AlsoAt {
+        self.reasons.push(PathReason::AlsoAt {
             key: self.key.to_owned(),
             paths: vec![path],
-            because,
+            reason: alias_reason,
         });
     }
 }
 
 impl CacheBehavior {
-    /// Tells whether the pattern matches the whole path; upper and lower case differ.
+    /// Returns whether the path pattern matches the path from start to end. It is case-sensitive.
     fn matches(&self, path: &str) -> bool {
         let [mut pattern, mut path] =
             [&self.path_pattern, path].map(|text| text.strip_prefix('/').unwrap_or(text).chars());
-        // Where to go on when an asterisk has to take one character more.
+        // The positions from which to try again with one more character for the last asterisk.
         let mut retry = None;
         loop {
-            let here = path.clone();
+            let at_asterisk = path.clone();
             match (pattern.next(), path.next()) {
                 (None, None) => return true,
                 (Some('*'), _) => {
-                    path = here;
+                    path = at_asterisk;
                     retry = Some((pattern.clone(), path.clone()));
                 }
                 (Some('?'), Some(_)) => {}
-                (Some(wanted), Some(is)) if wanted == is => {}
+                (Some(expected), Some(actual)) if expected == actual => {}
                 _ => match &mut retry {
                     None => return false,
-                    Some((after, from)) => {
+                    Some((after_asterisk, from)) => {
                         if from.next().is_none() {
                             return false;
                         }
-                        (pattern, path) = (after.clone(), from.clone());
+                        (pattern, path) = (after_asterisk.clone(), from.clone());
                     }
                 },
             }
@@ -409,10 +451,16 @@ impl CacheBehavior {
 }
 
 impl QueryStrings {
-    /// Joins what behaviors say: what is sure before what is feared before nothing; none of none.
-    fn of_all(behaviors: &[&CacheBehavior]) -> Option<Self> {
-        let mut cases = [Self::InCacheKey, Self::Unknown, Self::Ignored].into_iter();
-        cases.find(|one| behaviors.iter().any(|it| it.query_strings == *one))
+    /// Returns the strictest of the behaviors' settings (`InCacheKey`, then `Unknown`, then `Ignored`), or `None` if
+    /// there are no behaviors.
+    fn strictest(behaviors: &[&CacheBehavior]) -> Option<Self> {
+        [Self::InCacheKey, Self::Unknown, Self::Ignored]
+            .into_iter()
+            .find(|setting| {
+                behaviors
+                    .iter()
+                    .any(|behavior| behavior.query_strings == *setting)
+            })
     }
 }
 

@@ -1,32 +1,37 @@
-//! `Trigger`: who called, told by the event's own markers.
+//! `Trigger`: what invoked the function, and what the event contains.
 //!
-//! An S3 event deserializes without complaint as an SQS event, so nothing here tries one type after the other: a
-//! pipeline job has the key `CodePipeline.job`, records name their `eventSource`, EventBridge its `source`, and S3's
-//! test message has `Event`. What has none of these is refused, by the names of its keys and never by its values,
-//! which may be credentials.
+//! An event is identified by the field that names its sender (`envelope::Marker`), never by trying type after type: an
+//! S3 event deserializes without an error as an SQS event. An unknown event is rejected. The error names the event's
+//! keys and never its values, which can be credentials.
 //!
-//! One file a caller reads the rest.
+//! [`codepipeline`] and [`sqs`] read events of callers that expect a response. `envelope` removes what SNS puts around
+//! its messages, and [`s3`] reads the S3 events inside. To add another kind of content, write its module, and add an
+//! arm to `Content::read` and a field to [`Content`]. To add another caller, write its module and add a variant to
+//! [`Trigger`].
 
 pub mod codepipeline;
+mod envelope;
 pub mod s3;
 pub mod sqs;
+pub mod user_parameters;
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::error::Error;
 use codepipeline::Job;
-use s3::Notification;
+use envelope::{Enclosed, Marker};
+use s3::{IgnoredEvent, ObjectChange};
 use sqs::Message;
 
-/// What the function was called for.
+/// What invoked the function.
 #[derive(Debug)]
 pub enum Trigger {
-    /// A CodePipeline action waits for the answer to this job.
-    Job(Job),
-    /// S3 says what happened to objects, by itself or through SNS or EventBridge.
-    Objects(Notification),
-    /// A queue hands out messages in which S3 says so; each is answered on its own.
-    Queue(Vec<Message>),
+    /// A CodePipeline action, which waits for the job's result.
+    PipelineJob(Job),
+    /// S3, SNS or EventBridge, which get no response. Lambda retries an event that fails.
+    Notification(Content),
+    /// An SQS queue. Each message succeeds or fails on its own.
+    SqsBatch(Vec<Message>),
 }
 
 impl Trigger {
@@ -34,50 +39,106 @@ impl Trigger {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that names what was expected and the keys that came.
-    pub fn parse(event: &Value) -> Result<Self, Failure> {
-        if let Some(job) = event.get("CodePipeline.job") {
-            return Job::from_event(job).map(Self::Job);
-        }
-        let records = event.get("Records").and_then(Value::as_array);
-        match records.map(Vec::as_slice) {
-            Some(records @ [first, ..]) if source(first) == Some("aws:sqs") => {
+    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an ID. Other errors
+    /// are found by [`Job::request`] or kept in [`Content::unreadable`], because they concern one job or one record.
+    pub fn parse(event: &Value) -> Result<Self, Error> {
+        match Marker::of(event) {
+            Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),
+            Some(Marker::Records {
+                source: "aws:sqs",
+                records,
+            }) => {
                 let messages: Result<_, _> = records.iter().map(Message::from_record).collect();
-                messages.map(Self::Queue)
+                messages.map(Self::SqsBatch)
             }
-            _ => Notification::from_event(event)
-                .map(Self::Objects)
-                .ok_or_else(|| unknown(event)),
+            _ => Content::from_event(event)
+                .map(Self::Notification)
+                .ok_or_else(|| unknown_event(event)),
         }
     }
 }
 
-fn source(record: &Value) -> Option<&str> {
-    // SNS alone writes it with a capital letter.
-    record
-        .get("eventSource")
-        .or_else(|| record.get("EventSource"))
-        .and_then(Value::as_str)
+/// What an event or a queue message contains inside its envelopes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The objects that changed, in the order of the records.
+    pub changes: Vec<ObjectChange>,
+    /// The events that need no invalidation.
+    pub ignored: Vec<IgnoredEvent>,
+    /// An error for each part that cannot be read, with the position of the part.
+    pub unreadable: Vec<Error>,
 }
 
-fn unknown(event: &Value) -> Failure {
-    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\"), or an S3 notification, by itself or \
+impl Content {
+    /// Reads the text of a message. If its kind is unknown, the content is an error in [`Self::unreadable`].
+    fn from_text(text: &str) -> Self {
+        Self::from_enclosed(envelope::open_text(text))
+    }
+
+    /// Reads an event; `None` if its kind is unknown.
+    fn from_event(event: &Value) -> Option<Self> {
+        match envelope::open(event) {
+            Some(enclosed) => Some(Self::from_enclosed(enclosed)),
+            None => Self::read(event),
+        }
+    }
+
+    fn from_enclosed(enclosed: Vec<Enclosed>) -> Self {
+        let mut content = Self::default();
+        for Enclosed { value, positions } in enclosed {
+            let read = value.and_then(|value| {
+                Self::read(&value)
+                    .ok_or_else(|| Error::invalid_input("the message is not an S3 event"))
+            });
+            let read = read.unwrap_or_else(|error| Self {
+                unreadable: vec![error],
+                ..Self::default()
+            });
+            content.changes.extend(read.changes);
+            content.ignored.extend(read.ignored);
+            for error in read.unreadable {
+                let error = positions.iter().fold(error, Error::context);
+                content.unreadable.push(error);
+            }
+        }
+        content
+    }
+
+    /// Determines the kind of a value that is not an envelope, and reads the value; `None` if its kind is unknown.
+    fn read(value: &Value) -> Option<Self> {
+        match Marker::of(value)? {
+            Marker::Records {
+                source: "aws:s3",
+                records,
+            } => Some(s3::read_records(records)),
+            Marker::EventBridge { source: "aws.s3" } => Some(s3::read_event_bridge(value)),
+            Marker::Event {
+                name: "s3:TestEvent",
+            } => Some(s3::read_test_event(value)),
+            _ => None,
+        }
+    }
+}
+
+fn unknown_event(event: &Value) -> Error {
+    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification, direct or \
                             through SQS, SNS or EventBridge";
-    let came = match event {
-        Value::Object(members) if members.is_empty() => "an empty object came".to_owned(),
+    let received = match event {
+        Value::Object(members) if members.is_empty() => "an empty object".to_owned(),
         Value::Object(members) => {
             let keys: Vec<_> = members.keys().map(|key| format!("{key:?}")).collect();
-            let records = members.get("Records").and_then(Value::as_array);
-            let source = records.and_then(|records| records.first()).and_then(source);
-            let from = source
-                .map(|source| format!(" from eventSource {source:?}"))
-                .unwrap_or_default();
-            format!("an object with {} came{from}", keys.join(", "))
+            let source = match Marker::of(event) {
+                Some(Marker::Records { source, .. }) => format!(" from eventSource {source:?}"),
+                _ => String::new(),
+            };
+            format!("an object with {}{source}", keys.join(", "))
         }
-        Value::Array(_) => "a list came".to_owned(),
-        _ => "a bare value came".to_owned(),
+        Value::Array(_) => "an array".to_owned(),
+        _ => "a value that is not an object".to_owned(),
     };
-    Failure::mistake(format!("unknown event: {EXPECTED}; but {came}"))
+    Error::invalid_input(format!(
+        "unknown event: {EXPECTED}, but received {received}"
+    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! CodePipeline: answers a job, once, within what the API takes.
+//! CodePipeline: reports the result of a job, within the limits of the API.
 //!
-//! An answer that the API refuses for its form would leave the pipeline hanging, so every text is cut to its limit
-//! here, at a character's boundary, and an empty one is replaced.
+//! A result that the API rejects for its form would leave the pipeline waiting, so every text is truncated to its limit
+//! at a character boundary, and an empty one is replaced. This module is also the only classifier of CodePipeline's
+//! errors.
 //!
 //! Limits: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobFailureResult.html>
 
@@ -13,8 +14,8 @@ use aws_types::SdkConfig;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::chain;
-use crate::failure::{Cause, Failure};
+use super::sdk::{aws_message, credentials_error, with_causes};
+use crate::error::{Category, Error, ErrorKind};
 use crate::outcome::{JobReport, Outcome};
 use crate::path::InvalidationPath;
 use crate::trigger::codepipeline::JobId;
@@ -29,80 +30,76 @@ pub struct CodePipeline {
     client: aws_sdk_codepipeline::Client,
 }
 
-/// What became of an answer.
+/// What CodePipeline did with a job's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// The pipeline has it.
-    Now,
-    /// The job was no longer waiting: an earlier answer reached it, or it ran out of time.
-    Before,
-    /// CodePipeline knows no such job, or no longer.
-    NotFound,
-    /// CodePipeline refuses the answer for its form, and will again; the job is waiting still.
-    Refused(String),
+pub enum Delivery {
+    /// It accepted the result.
+    Accepted,
+    /// The job was no longer in progress: it has a result already, or its time was over.
+    JobNotInProgress,
+    /// It does not have the job, or no longer; AWS's message.
+    JobNotFound(String),
+    /// It rejects the form of the result, and will again; AWS's message. The job is still in progress.
+    Rejected(String),
 }
 
 impl CodePipeline {
-    /// Creates a client; nothing is sent.
+    /// Creates a client; sends nothing.
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
             client: aws_sdk_codepipeline::Client::new(sdk),
         }
     }
 
-    /// Tells the pipeline that the job succeeded, with the invalidations as output variables.
+    /// Reports that the job succeeded, with the invalidations as output variables.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] where the answer was not taken until `deadline`.
-    pub async fn succeed(
+    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
+    pub async fn put_success(
         &self,
         job: &JobId,
         report: &JobReport,
         deadline: Instant,
-    ) -> Result<Answered, Failure> {
-        let request = self.success(job, report, 100);
-        let request = output_variables(report)
-            .into_iter()
-            .fold(request, |request, (name, value)| {
-                request.output_variables(name, value)
-            });
-        delivered(
-            "PutJobSuccessResult",
-            job,
-            timeout_at(deadline, request.send()).await,
-        )
+    ) -> Result<Delivery, Error> {
+        let mut request = self.success_request(job, report, 100);
+        for (name, value) in output_variables(report) {
+            request = request.output_variables(name, value);
+        }
+        let response = timeout_at(deadline, request.send()).await;
+        delivery("PutJobSuccessResult", job, response)
     }
 
-    /// Tells the pipeline to start another job for this action, which brings the token back.
+    /// Reports that the action continues: CodePipeline starts another job for it, which brings the token back.
+    ///
+    /// `percent` is how much of the work is done, 0 to 100.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] where the answer was not taken until `deadline`.
-    pub async fn go_on(
+    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
+    pub async fn put_continuation(
         &self,
         job: &JobId,
         report: &JobReport,
-        (token, percent): (&str, i32),
+        token: &str,
+        percent: i32,
         deadline: Instant,
-    ) -> Result<Answered, Failure> {
-        // Output variables are taken of the last job only.
-        let request = self.success(job, report, percent).continuation_token(token);
-        delivered(
-            "PutJobSuccessResult",
-            job,
-            timeout_at(deadline, request.send()).await,
-        )
+    ) -> Result<Delivery, Error> {
+        // CodePipeline takes output variables from the last job only.
+        let request = self.success_request(job, report, percent);
+        let request = request.continuation_token(token);
+        let response = timeout_at(deadline, request.send()).await;
+        delivery("PutJobSuccessResult", job, response)
     }
 
-    fn success(
+    fn success_request(
         &self,
         job: &JobId,
         report: &JobReport,
         percent: i32,
     ) -> PutJobSuccessResultFluentBuilder {
         let details = ExecutionDetails::builder()
-            .summary(cut(&report.to_string(), MAX_SUMMARY_CHARACTERS))
+            .summary(truncated(&report.to_string(), MAX_SUMMARY_CHARACTERS))
             .set_external_execution_id(external_execution_id(&report.outcome))
             .percent_complete(percent)
             .build();
@@ -112,40 +109,46 @@ impl CodePipeline {
             .execution_details(details)
     }
 
-    /// Tells the pipeline that the job failed, and why.
+    /// Reports that the job failed: the failure type by the category, the text of `message`, and the invalidations that
+    /// exist all the same.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] where the answer was not taken until `deadline`.
-    pub async fn fail(
+    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
+    pub async fn put_failure(
         &self,
         job: &JobId,
-        failure: &Failure,
+        category: Category,
+        message: &str,
         outcome: &Outcome,
         deadline: Instant,
-    ) -> Result<Answered, Failure> {
-        let details = failure_details(failure, outcome)
-            .map_err(|error| undelivered("PutJobFailureResult", job, &chain(&error)))?;
+    ) -> Result<Delivery, Error> {
+        let details = failure_details(category, message, outcome)
+            .map_err(|error| unavailable(job, with_causes(&error)))?;
         let request = self
             .client
             .put_job_failure_result()
             .job_id(job.as_str())
             .failure_details(details);
-        let answer = timeout_at(deadline, request.send()).await;
-        delivered("PutJobFailureResult", job, answer)
+        let response = timeout_at(deadline, request.send()).await;
+        delivery("PutJobFailureResult", job, response)
     }
 }
 
-fn failure_details(failure: &Failure, outcome: &Outcome) -> Result<FailureDetails, BuildError> {
-    let kind = match failure.cause {
-        Cause::Mistake | Cause::Path => FailureType::ConfigurationError,
-        Cause::Permission => FailureType::PermissionError,
-        Cause::Busy | Cause::Unavailable => FailureType::SystemUnavailable,
-        Cause::Bug => FailureType::JobFailed,
+fn failure_details(
+    category: Category,
+    message: &str,
+    outcome: &Outcome,
+) -> Result<FailureDetails, BuildError> {
+    let failure_type = match category {
+        Category::InvalidInput | Category::RejectedPath => FailureType::ConfigurationError,
+        Category::Permission => FailureType::PermissionError,
+        Category::Throttled | Category::Unavailable => FailureType::SystemUnavailable,
+        Category::Internal => FailureType::JobFailed,
     };
     FailureDetails::builder()
-        .r#type(kind)
-        .message(cut(&failure.message, MAX_MESSAGE_CHARACTERS))
+        .r#type(failure_type)
+        .message(truncated(message, MAX_MESSAGE_CHARACTERS))
         .set_external_execution_id(external_execution_id(outcome))
         .build()
 }
@@ -155,7 +158,7 @@ fn output_variables(report: &JobReport) -> [(&'static str, String); 6] {
     let distributions: Vec<_> = outcome
         .reports
         .iter()
-        .map(|report| report.batch.distribution.as_str())
+        .map(|report| report.batch.distribution().as_str())
         .collect();
     let paths: Vec<_> = outcome
         .paths()
@@ -168,69 +171,74 @@ fn output_variables(report: &JobReport) -> [(&'static str, String); 6] {
         ("Paths", paths.join(",")),
         ("PathCount", outcome.path_count().to_string()),
         ("WaitedSeconds", report.waited.as_secs().to_string()),
-        ("Status", report.freshness.status().to_owned()),
+        ("Status", report.completion.status().to_owned()),
     ]
 }
 
 fn external_execution_id(outcome: &Outcome) -> Option<String> {
     let ids = outcome.invalidation_ids().join(",");
-    (!ids.is_empty()).then(|| cut(&ids, MAX_EXTERNAL_EXECUTION_ID_CHARACTERS))
+    (!ids.is_empty()).then(|| truncated(&ids, MAX_EXTERNAL_EXECUTION_ID_CHARACTERS))
 }
 
-/// Returns a text that the API takes: not empty, and at most `limit` bytes long, which is never more than as many
-/// characters.
-fn cut(text: &str, limit: usize) -> String {
-    match text {
-        "" => "no details".to_owned(),
-        text if text.len() <= limit => text.to_owned(),
-        text => format!(
-            "{}…",
-            &text[..text.floor_char_boundary(limit - '…'.len_utf8())]
-        ),
+/// Returns a text that the API accepts: not empty, and at most `limit` bytes long, which is at most as many characters.
+fn truncated(text: &str, limit: usize) -> String {
+    if text.is_empty() {
+        return "no details".to_owned();
     }
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// Tells whether the job has an answer now.
-fn delivered<O, E>(
+/// Classifies CodePipeline's response.
+fn delivery<O, E>(
     operation: &str,
     job: &JobId,
-    answer: Result<Result<O, SdkError<E, HttpResponse>>, Elapsed>,
-) -> Result<Answered, Failure>
+    response: Result<Result<O, SdkError<E, HttpResponse>>, Elapsed>,
+) -> Result<Delivery, Error>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let error = match answer {
-        Ok(Ok(_)) => return Ok(Answered::Now),
+    let error = match response {
+        Ok(Ok(_)) => return Ok(Delivery::Accepted),
         Ok(Err(error)) => error,
-        Err(_) => {
-            return Err(undelivered(
-                operation,
-                job,
-                "no reply before the function's time was up",
-            ));
-        }
+        Err(_elapsed) => return Err(unavailable(job, "no response in time".to_owned())),
     };
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
-    match (error.code().unwrap_or_default(), status) {
-        ("InvalidJobStateException", _) => Ok(Answered::Before),
-        ("JobNotFoundException", _) => Ok(Answered::NotFound),
+    let code = error.code().unwrap_or_default();
+    let message = aws_message(&error);
+    let kind = match (code, status) {
+        ("InvalidJobStateException", _) => return Ok(Delivery::JobNotInProgress),
+        ("JobNotFoundException", _) => return Ok(Delivery::JobNotFound(message)),
         ("ValidationException" | "OutputVariablesSizeExceededException", _) => {
-            Ok(Answered::Refused(super::said(&error)))
+            return Ok(Delivery::Rejected(message));
         }
-        ("AccessDeniedException" | "AccessDenied", _) | (_, Some(401 | 403)) => {
-            let failure = Failure::missing_permission(&format!("codepipeline:{operation}"), "*");
-            Err(failure.within(format_args!("the answer to job {job} was not delivered")))
-        }
-        _ => Err(undelivered(operation, job, &super::said(&error))),
-    }
+        _ => match credentials_error(code, &message) {
+            Some(kind) => kind,
+            None if status == Some(401)
+                || status == Some(403)
+                || code.starts_with("AccessDenied") =>
+            {
+                ErrorKind::AccessDenied {
+                    action: format!("codepipeline:{operation}"),
+                    resource: "*".to_owned(),
+                    message,
+                }
+            }
+            None => return Err(unavailable(job, message)),
+        },
+    };
+    let context = format!("could not report the result of job {job}");
+    Err(Error::from(kind).context(context))
 }
 
-fn undelivered(operation: &str, job: &JobId, said: &str) -> Failure {
-    Failure::unavailable(format!(
-        "the answer to job {job} was not delivered by {operation}: {said}"
-    ))
+fn unavailable(job: &JobId, message: String) -> Error {
+    let purpose = format!("report the result of job {job}");
+    ErrorKind::Unavailable { purpose, message }.into()
 }
 
 #[cfg(test)]
@@ -238,11 +246,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_a_text_at_a_character_and_never_leaves_it_empty() {
-        assert_eq!(cut("", 10), "no details");
-        assert_eq!(cut("0123456789", 10), "0123456789");
-        assert_eq!(cut("0123456789a", 10), "0123456…");
-        assert_eq!(cut("éééééé", 10), "ééé…");
-        assert!(cut(&"é".repeat(6_000), MAX_MESSAGE_CHARACTERS).len() <= MAX_MESSAGE_CHARACTERS);
+    fn truncates_a_text_at_a_character_boundary_and_never_leaves_it_empty() {
+        assert_eq!(truncated("", 10), "no details");
+        assert_eq!(truncated("0123456789", 10), "0123456789");
+        assert_eq!(truncated("0123456789a", 10), "0123456…");
+        assert_eq!(truncated("éééééé", 10), "ééé…");
+        assert!(
+            truncated(&"é".repeat(6_000), MAX_MESSAGE_CHARACTERS).len() <= MAX_MESSAGE_CHARACTERS
+        );
     }
 }

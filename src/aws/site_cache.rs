@@ -1,128 +1,119 @@
-//! `Distributions`: the configurations that decide what is cached where, read when needed and remembered for minutes.
+//! `SiteCache`: the configurations of distributions, read when needed and reused for five minutes.
 //!
-//! Events come in bursts and configurations change by the month, so a warm function asks once for many events. A
-//! configuration that may not be read is no reason to stop: the object's key alone tells a path, and the log tells
-//! which permission is missing.
+//! Events come in bursts and configurations change rarely, so one read serves many events. If IAM denies to read a
+//! configuration, the paths are derived from the object's key alone, and the log names the missing permission.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::cloudfront::CloudFront;
-use super::{Account, sites};
 use crate::distribution::DistributionId;
-use crate::failure::{Cause, Failure};
-use crate::site::{Distribution, Site};
+use crate::error::Error;
+use crate::site::{MaybeSite, Site};
 
-/// How long a configuration is taken for current.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long a configuration that was read is used.
+const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 
-/// What was read of distributions lately.
+/// The configurations that were read in the last five minutes.
 #[derive(Debug, Default)]
-pub struct Distributions {
-    remembered: Mutex<HashMap<Question, (Instant, Vec<Distribution>)>>,
+pub struct SiteCache {
+    entries: Mutex<HashMap<Query, Entry>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Question {
+enum Query {
     OfBucket(String),
     Named(DistributionId),
 }
 
-impl Distributions {
-    /// Returns the distributions named, or else those that have the bucket as an origin; and why others are missing.
-    ///
-    /// One that cannot be read does not keep the others from being served.
-    pub async fn serving(
+#[derive(Clone, Debug)]
+struct Entry {
+    read_at: Instant,
+    sites: Vec<MaybeSite>,
+}
+
+impl SiteCache {
+    /// Returns the distributions that are named, or else those that have the bucket as an origin; and the errors of
+    /// those that could not be read.
+    pub async fn sites_of_bucket(
         &self,
         bucket: &str,
         named: &[DistributionId],
         cloudfront: &CloudFront,
-        account: &Account,
-    ) -> (Vec<Distribution>, Vec<Failure>) {
-        let questions = match named {
-            [] => vec![Question::OfBucket(bucket.to_owned())],
-            ids => ids.iter().cloned().map(Question::Named).collect(),
+    ) -> (Vec<MaybeSite>, Vec<Error>) {
+        let queries = match named {
+            [] => vec![Query::OfBucket(bucket.to_owned())],
+            ids => ids.iter().cloned().map(Query::Named).collect(),
         };
-        let (mut distributions, mut failures) = (Vec::new(), Vec::new());
-        for question in &questions {
-            match self.answer(question.clone(), cloudfront, account).await {
-                Ok(found) => distributions.extend(found),
-                Err(failure) => failures.push(failure),
+        let (mut sites, mut errors) = (Vec::new(), Vec::new());
+        for query in &queries {
+            match self.read(query.clone(), cloudfront).await {
+                Ok(found) => sites.extend(found),
+                Err(error) => errors.push(error),
             }
         }
-        if failures.is_empty()
-            && !distributions
-                .iter()
-                .any(|distribution| distribution.may_serve(bucket))
-        {
-            // Someone may be about to mend it: the next event shall see that.
-            self.remembered()
-                .retain(|question, _| !questions.contains(question));
-            failures.push(no_origin(bucket, named));
+        if errors.is_empty() && !sites.iter().any(|site| site.may_have_origin(bucket)) {
+            // The operator may be correcting it: the next event reads it again.
+            self.entries().retain(|query, _| !queries.contains(query));
+            errors.push(no_origin(bucket, named));
         }
-        (distributions, failures)
+        (sites, errors)
     }
 
-    async fn answer(
-        &self,
-        question: Question,
-        cloudfront: &CloudFront,
-        account: &Account,
-    ) -> Result<Vec<Distribution>, Failure> {
-        if let Some((read, known)) = self.remembered().get(&question)
-            && read.elapsed() < REMEMBERED_FOR
+    async fn read(&self, query: Query, cloudfront: &CloudFront) -> Result<Vec<MaybeSite>, Error> {
+        if let Some(entry) = self.entries().get(&query)
+            && entry.read_at.elapsed() < TIME_TO_LIVE
         {
-            return Ok(known.clone());
+            return Ok(entry.sites.clone());
         }
-        let read = Instant::now();
-        let distributions = match &question {
-            Question::OfBucket(bucket) => {
-                let found = sites::sites_of_bucket(&cloudfront.client, account, bucket).await?;
-                found.warnings.iter().for_each(|failure| warn!("{failure}"));
+        let read_at = Instant::now();
+        let sites = match &query {
+            Query::OfBucket(bucket) => {
+                let found = cloudfront.bucket_sites(bucket).await?;
+                found.denied.iter().for_each(|error| warn!("{error}"));
                 found.sites.into_iter().map(known).collect()
             }
-            Question::Named(id) => vec![match sites::site(&cloudfront.client, account, id).await {
+            Query::Named(id) => vec![match cloudfront.site(id).await {
                 Ok(site) => known(site),
-                Err(failure) if failure.cause == Cause::Permission => {
-                    warn!(distribution = %id, "paths are told from keys alone: {failure}");
-                    Distribution::Unknown(id.clone())
+                Err(error) if error.is_access_denied() => {
+                    warn!(distribution = %id, "paths are derived from the object keys alone: {error}");
+                    MaybeSite::Unknown(id.clone())
                 }
-                Err(failure) => return Err(failure),
+                Err(error) => return Err(error),
             }],
         };
-        self.remembered()
-            .insert(question, (read, distributions.clone()));
-        Ok(distributions)
+        let entry = Entry {
+            read_at,
+            sites: sites.clone(),
+        };
+        self.entries().insert(query, entry);
+        Ok(sites)
     }
 
-    fn remembered(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<Question, (Instant, Vec<Distribution>)>> {
-        // What a panic left behind is whole: an entry is inserted at once.
-        self.remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, HashMap<Query, Entry>> {
+        // A panic leaves no half-written entry: each is inserted at once.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn known(site: Site) -> Distribution {
-    Distribution::Known(Box::new(site))
+fn known(site: Site) -> MaybeSite {
+    MaybeSite::Known(Box::new(site))
 }
 
-fn no_origin(bucket: &str, named: &[DistributionId]) -> Failure {
-    Failure::mistake(match named {
+fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {
+    Error::invalid_input(match named {
         [] => format!(
             "no distribution of this account has bucket {bucket} as an origin: remove the bucket's notification, or \
-             name the distribution in DISTRIBUTION_ID"
+             set DISTRIBUTION_ID"
         ),
         ids => {
             let ids: Vec<_> = ids.iter().map(DistributionId::as_str).collect();
             format!(
-                "bucket {bucket} is no origin of {}: correct DISTRIBUTION_ID, or remove the bucket's notification",
+                "bucket {bucket} is not an origin of {}: correct DISTRIBUTION_ID, or remove the bucket's notification",
                 ids.join(" and ")
             )
         }

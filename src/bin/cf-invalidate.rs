@@ -1,4 +1,4 @@
-//! The command line's entrance: wiring only.
+//! The command line's entry point: wiring only.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let exit = match runtime {
         Ok(runtime) => runtime.block_on(cli::run(arguments)),
         Err(error) => {
-            anstream::eprintln!("error: this process can run nothing: {error}");
+            anstream::eprintln!("error: could not start the runtime: {error}");
             Exit::Failed
         }
     };

@@ -11,9 +11,9 @@ use std::{env, fs, io};
 use directories::ProjectDirs;
 use serde::Deserialize;
 
-use super::Stop;
+use super::CliError;
 use crate::path::InvalidationPath;
-use crate::plan::{MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
+use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 
 const PROJECT_FILE: &str = "cf-invalidate.toml";
 const USER_FILE: &str = "config.toml";
@@ -45,16 +45,16 @@ pub(super) struct NamedSite {
 
 impl NamedSite {
     /// Returns what `create` invalidates where nothing is given.
-    pub(super) fn paths(&self) -> Result<Vec<InvalidationPath>, Stop> {
+    pub(super) fn paths(&self) -> Result<Vec<InvalidationPath>, CliError> {
         let paths = self.paths.iter().map(|text| InvalidationPath::parse(text));
         let paths: Result<_, _> = paths.collect();
-        paths.map_err(|error| Stop::usage(format!("the configuration's paths: {error}")))
+        paths.map_err(|error| CliError::usage(format!("the configuration's paths: {error}")))
     }
 }
 
 impl Config {
     /// Reads the project's file and the user's.
-    pub(super) fn find() -> Result<Self, Stop> {
+    pub(super) fn find() -> Result<Self, CliError> {
         let project = env::current_dir().ok().and_then(|directory| {
             directory
                 .ancestors()
@@ -68,17 +68,17 @@ impl Config {
         project.over(user)
     }
 
-    fn read(file: &PathBuf) -> Result<Self, Stop> {
+    fn read(file: &PathBuf) -> Result<Self, CliError> {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Stop::usage(format!("{}: {error}", file.display()))),
+            Err(error) => return Err(CliError::usage(format!("{}: {error}", file.display()))),
         };
         Self::parse(&text, file)
     }
 
-    fn parse(text: &str, file: &Path) -> Result<Self, Stop> {
-        let refused = |reason: String| Stop::usage(format!("{}: {reason}", file.display()));
+    fn parse(text: &str, file: &Path) -> Result<Self, CliError> {
+        let refused = |reason: String| CliError::usage(format!("{}: {reason}", file.display()));
         let config: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
                 let before = text.get(..span.start).unwrap_or_default();
@@ -88,8 +88,12 @@ impl Config {
         })?;
         for (name, site) in &config.sites {
             let limits = [
-                ("max_paths", site.max_paths, MAX_FILES_IN_FLIGHT),
-                ("max_wildcards", site.max_wildcards, MAX_WILDCARDS_IN_FLIGHT),
+                ("max_paths", site.max_paths, MAX_PATHS_IN_REQUEST),
+                (
+                    "max_wildcards",
+                    site.max_wildcards,
+                    MAX_WILDCARDS_IN_REQUEST,
+                ),
             ];
             for (key, value, most) in limits {
                 if value.is_some_and(|value| !(1..=most).contains(&value)) {
@@ -103,12 +107,12 @@ impl Config {
         Ok(config)
     }
 
-    fn over(self, user: Self) -> Result<Self, Stop> {
+    fn over(self, user: Self) -> Result<Self, CliError> {
         let mut sites = user.sites;
         sites.extend(self.sites);
         let default = self.default.or(user.default);
         if let Some(name) = default.as_ref().filter(|name| !sites.contains_key(*name)) {
-            return Err(Stop::usage(format!(
+            return Err(CliError::usage(format!(
                 "the configuration's default is {name:?}, which is none of its sites: {}",
                 names(&sites)
             )));

@@ -1,56 +1,56 @@
-//! `Person`: the account as whoever runs this may use it, asked for no sooner than it is needed.
+//! `Connection`: the AWS clients, with the user's credentials. The credentials are searched when they are first needed.
 
 use std::sync::OnceLock;
 
 use aws_types::SdkConfig;
 
-use super::World;
-use crate::aws::Account;
-use crate::aws::chain::{self, Wanted};
+use super::GlobalOptions;
+use crate::account::Account;
 use crate::aws::cloudfront::CloudFront;
-use crate::failure::Failure;
+use crate::aws::credentials::{self, CredentialOptions};
+use crate::error::Error;
 
-/// Whoever runs this.
-pub(super) struct Person {
-    wanted: Wanted,
-    connected: OnceLock<Connected>,
+/// The connection to AWS.
+pub(super) struct Connection {
+    options: CredentialOptions,
+    clients: OnceLock<Clients>,
 }
 
-/// The clients of somebody with credentials.
-pub(super) struct Connected {
+/// The clients, with credentials.
+pub(super) struct Clients {
     pub sdk: SdkConfig,
     pub account: Account,
     pub cloudfront: CloudFront,
 }
 
-impl Person {
-    pub(super) fn new(world: &World) -> Self {
+impl Connection {
+    pub(super) fn new(global: &GlobalOptions) -> Self {
         Self {
-            wanted: Wanted {
-                profile: world.profile.clone(),
-                region: world.region.clone(),
-                endpoint_url: world.endpoint_url.clone(),
+            options: CredentialOptions {
+                profile: global.profile.clone(),
+                region: global.region.clone(),
+                endpoint_url: global.endpoint_url.clone(),
             },
-            connected: OnceLock::new(),
+            clients: OnceLock::new(),
         }
     }
 
+    /// Returns the client of CloudFront.
+    pub(super) async fn cloudfront(&self) -> Result<&CloudFront, Error> {
+        Ok(&self.clients().await?.cloudfront)
+    }
+
     /// Finds credentials, once.
-    pub(super) async fn connect(&self) -> Result<&Connected, Failure> {
-        if let Some(connected) = self.connected.get() {
-            return Ok(connected);
+    pub(super) async fn clients(&self) -> Result<&Clients, Error> {
+        if let Some(clients) = self.clients.get() {
+            return Ok(clients);
         }
-        let (sdk, account) = chain::sdk_config(&self.wanted).await?;
-        let cloudfront = CloudFront::new(&sdk);
-        Ok(self.connected.get_or_init(|| Connected {
+        let (sdk, account) = credentials::sdk_config(&self.options).await?;
+        let cloudfront = CloudFront::new(&sdk, account.clone());
+        Ok(self.clients.get_or_init(|| Clients {
             sdk,
             account,
             cloudfront,
         }))
-    }
-
-    /// Words a failure for a person, where the library words it for a function.
-    pub(super) fn explain(&self, failure: Failure) -> Failure {
-        self.wanted.explain(failure)
     }
 }

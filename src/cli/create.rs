@@ -1,81 +1,88 @@
-//! `create`: plans, warns, asks, sends, waits, tells.
+//! `create`: plans, checks, confirms, submits, waits and prints the result.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Entry};
 use super::config::NamedSite;
 use super::input::Input;
-use super::selection::{self, Planned};
+use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
+use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
-use super::wait::{self, Ended, Waited};
-use super::{Create, Exit, Session, Stop, caution, plan};
-use crate::failure::Failure;
-use crate::outcome::{Report, Untouched};
+use super::wait::{self, WaitEnd, WaitResult};
+use super::{CliError, Create, Exit, Session, plan, preflight};
+use crate::aws::cloudfront::Submission;
+use crate::error::Error;
+use crate::outcome::{BatchReport, UnaffectedDistribution};
 use crate::path::InvalidationPath;
 use crate::plan::{Batch, CallerReference};
 
-/// How long CloudFront may take to take an invalidation, all tries together.
-const MAX_SUBMISSION: Duration = Duration::from_secs(60);
+/// How long CloudFront may take to accept an invalidation, with all retries.
+const MAX_SUBMISSION_TIME: Duration = Duration::from_secs(60);
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, Stop> {
+pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
     let mut input = Input::read(selection)?;
     input.notes.iter().for_each(|note| terminal.warn(note));
     if input.dry_run && !create.dry_run {
-        return Err(Stop::usage(
-            "this is the output of a dry run, so nothing has changed: run `aws s3` without --dryrun, or see with \
-             `plan` what would be sent",
+        return Err(CliError::usage(
+            "this is the output of a dry run, so nothing has changed: run `aws s3` without --dryrun, or use `plan` to \
+             see what would be sent",
         ));
     }
-    if selection.says_what() && input.paths.is_empty() && input.objects.is_empty() {
-        terminal.result(
-            "nothing to invalidate",
-            Answer::new(vec![], vec![], create.dry_run, Exit::Done),
-        );
+    if selection.has_input() && input.paths.is_empty() && input.objects.is_empty() {
+        let output = CreateOutput::new(vec![], vec![], create.dry_run, Exit::Done);
+        terminal.result("nothing to invalidate", output);
         return Ok(Exit::Done);
     }
     let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
     let inventory = selection.inventory()?;
     let mut planned = Vec::new();
     for target in &targets {
-        if !selection.says_what() {
+        if !selection.has_input() {
             input.paths = default_paths(session, create, target)?;
         }
-        let plan = selection::plan(session, selection, target, &input, inventory.as_ref());
-        planned.push(plan.await?);
+        let batch = selection::plan(session, selection, target, &input, inventory.as_ref());
+        planned.push(batch.await?);
     }
+    let reference = input.reference;
     let warnings = if create.no_checks {
         Vec::new()
     } else {
-        let named = create.reference.is_some() || input.reference.is_some();
-        caution::look(session, selection, named, &mut planned, inventory.as_ref()).await
+        let has_reference = create.reference.is_some() || reference.is_some();
+        let inventory = inventory.as_ref();
+        preflight::check(session, selection, has_reference, &mut planned, inventory).await
     };
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
-        plan::tell(session, &planned, warnings);
+        plan::print(session, &planned, warnings);
         return Ok(Exit::Done);
     }
     if !warnings.is_empty() {
-        if create.yes || !terminal.can_ask() {
-            terminal.note("it is sent all the same");
-        } else if !terminal.confirm("Send it all the same?")? {
-            return Err(declined());
-        }
+        confirm_despite_warnings(session, create)?;
     }
-    send(session, create, planned, input.reference, warnings).await
+    submit_all(session, create, &planned, reference, warnings).await
 }
 
-/// Returns the paths for a distribution where none are given: the configured ones, or everything, if that is meant.
+fn confirm_despite_warnings(session: &Session, create: &Create) -> Result<(), CliError> {
+    let terminal = &session.terminal;
+    if create.yes || !terminal.can_ask() {
+        terminal.note("sending it despite the warnings");
+    } else if !terminal.confirm("Send it despite the warnings?")? {
+        return Err(declined());
+    }
+    Ok(())
+}
+
+/// Returns the paths for a distribution if the command names none: those of the configuration, or `/*` if confirmed.
 fn default_paths(
     session: &Session,
     create: &Create,
     target: &Target,
-) -> Result<Vec<InvalidationPath>, Stop> {
+) -> Result<Vec<InvalidationPath>, CliError> {
     let configured = target.site.as_ref().map(NamedSite::paths).transpose()?;
     if let Some(configured) = configured.filter(|paths| !paths.is_empty()) {
         return Ok(configured);
@@ -85,8 +92,8 @@ fn default_paths(
         return Ok(everything);
     }
     if !session.terminal.can_ask() {
-        return Err(Stop::usage(
-            "no paths are given: name some, or /* for everything (with --yes, /* is taken)",
+        return Err(CliError::usage(
+            "no paths are given: name some, or /* for everything (--yes implies /*)",
         ));
     }
     let question = format!(
@@ -100,158 +107,168 @@ fn default_paths(
     }
 }
 
-fn declined() -> Stop {
-    Stop::from(Failure::mistake("nothing was sent, as was answered"))
+fn declined() -> CliError {
+    CliError::Declined("nothing was sent, because you declined".to_owned())
 }
 
-/// Sends what is planned, tells what came of it, and waits where that is asked.
-async fn send(
+/// Submits the batches, prints the results, and waits for completion if requested.
+async fn submit_all(
     session: &Session,
     create: &Create,
-    planned: Vec<Planned>,
+    planned: &[PlannedBatch],
     reference: Option<String>,
     warnings: Vec<String>,
-) -> Result<Exit, Stop> {
-    let event = event(create);
-    let began = Instant::now();
+) -> Result<Exit, CliError> {
+    let event = event_identity(create);
+    let started = Instant::now();
     let progress = session.terminal.progress("sending");
-    let sent = planned
+    let submissions = planned
         .iter()
-        .map(|one| submit(session, &event, reference.as_deref(), one));
-    let mut reports = Vec::new();
-    for report in join_all(sent).await {
-        reports.push(report?);
-    }
+        .map(|planned| submit(session, &event, reference.as_deref(), planned));
+    let reports: Result<Vec<_>, _> = join_all(submissions).await.into_iter().collect();
+    let reports = reports?;
     drop(progress);
     let mut exit = Exit::Done;
     for (planned, report) in planned.iter().zip(&reports) {
-        exit = exit.and(tell(session, planned, report.as_ref()).await);
+        exit = exit.and(print_report(session, planned, report.as_ref()).await);
     }
-    let waited = match create.wait.filter(|limit| !limit.is_zero()) {
-        Some(limit) => wait(session, &reports, limit, began).await,
+    let waits = match create.wait.filter(|limit| !limit.is_zero()) {
+        Some(limit) => wait_for_completion(session, &reports, limit, started).await,
         None => Vec::new(),
     };
-    exit = exit.and(wait::exit(&waited));
-    let entries = planned.iter().zip(&reports);
-    let entries = entries.map(|(planned, report)| entry(planned, report.as_ref(), &waited));
-    let answer = Answer::new(entries.collect(), warnings, false, exit);
-    session.terminal.object(answer);
+    exit = exit.and(wait::exit(&waits));
+    let distributions = planned
+        .iter()
+        .zip(&reports)
+        .map(|(planned, report)| distribution_output(session, planned, report.as_ref(), &waits));
+    let output = CreateOutput::new(distributions.collect(), warnings, false, exit);
+    session.terminal.object(output);
     Ok(exit)
 }
 
-/// Returns the request's identity, from which the caller reference is made.
-fn event(create: &Create) -> String {
+/// Returns the identity of the request, from which the caller reference is derived.
+fn event_identity(create: &Create) -> String {
     match &create.reference {
         Some(name) => format!("cli {name}"),
         None => {
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            format!("cli {} {}", now.as_nanos(), std::process::id())
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let nanoseconds = now.unwrap_or_default().as_nanos();
+            format!("cli {nanoseconds} {}", std::process::id())
         }
     }
 }
 
-/// Asks CloudFront for one distribution's invalidation; for none where there is nothing to drop.
+/// Submits one distribution's batch. Returns `None` if there is nothing to invalidate.
 async fn submit(
     session: &Session,
     event: &str,
     reference: Option<&str>,
-    planned: &Planned,
-) -> Result<Option<Report>, Stop> {
+    planned: &PlannedBatch,
+) -> Result<Option<BatchReport>, CliError> {
     let Some(distribution) = planned.distribution.clone() else {
         return Ok(None);
     };
     if planned.plan.paths.is_empty() {
         return Ok(None);
     }
-    let mut batch = Batch::planned(event, distribution, planned.plan.clone());
+    let mut batch = Batch::from_plan(event, distribution, planned.plan.clone());
     if let Some(reference) = reference {
-        batch.reference = CallerReference::given(reference)?;
+        batch = batch.with_reference(CallerReference::parse(reference)?);
     }
-    let person = session.person.connect().await?;
-    let deadline = Instant::now() + MAX_SUBMISSION;
-    let result = person
-        .cloudfront
-        .create(&batch, &person.account, deadline)
-        .await;
-    Ok(Some(Report {
+    let cloudfront = session.connection.cloudfront().await?;
+    let deadline = Instant::now() + MAX_SUBMISSION_TIME;
+    let submission = cloudfront.create_invalidation(&batch, deadline).await;
+    let result = submission.map(|submission| match submission {
+        Submission::Created(invalidation) => Some(invalidation.id),
+        Submission::AlreadyExists(invalidation) => invalidation.map(|invalidation| invalidation.id),
+    });
+    Ok(Some(BatchReport {
         batch,
         objects: planned.objects,
         notes: planned.notes.clone(),
-        result: result.map_err(|failure| session.person.explain(failure)),
+        result,
     }))
 }
 
-/// Tells what came of one distribution, and returns what that makes of the whole.
-async fn tell(session: &Session, planned: &Planned, report: Option<&Report>) -> Exit {
-    match report {
-        None => {
-            if let Some(distribution) = planned.distribution.clone() {
-                let notes = planned.notes.clone();
-                session.terminal.tell(Untouched {
-                    distribution,
-                    notes,
-                });
-            }
-            Exit::Done
-        }
-        Some(Report {
-            result: Err(failure),
-            batch,
-            ..
-        }) => {
-            let near = if failure.message.ends_with("does not exist in this account") {
-                target::near_matches(session, &batch.distribution).await
-            } else {
-                None
-            };
-            let near = near.map(|near| format!(": {near}"));
-            session
-                .terminal
-                .error(format!("{failure}{}", near.unwrap_or_default()));
-            failure.cause.into()
-        }
-        Some(report) => {
-            session.terminal.tell(report);
-            Exit::Done
-        }
-    }
-}
-
-/// Waits for what CloudFront has taken.
-async fn wait(
+/// Prints what happened to one distribution, and returns its exit code.
+async fn print_report(
     session: &Session,
-    reports: &[Option<Report>],
-    limit: Duration,
-    began: Instant,
-) -> Vec<Waited> {
-    let taken = reports.iter().flatten().filter_map(|report| {
-        let submitted = report.result.as_ref().ok()?;
-        Some((report.batch.distribution.clone(), submitted.id.clone()))
-    });
-    wait::wait(session, taken.collect(), limit, began).await
+    planned: &PlannedBatch,
+    report: Option<&BatchReport>,
+) -> Exit {
+    let Some(report) = report else {
+        if let Some(distribution) = planned.distribution.clone() {
+            let notes = planned.notes.clone();
+            session.terminal.part(UnaffectedDistribution {
+                distribution,
+                notes,
+            });
+        }
+        return Exit::Done;
+    };
+    match &report.result {
+        Ok(_) => {
+            session.terminal.part(report);
+            Exit::Done
+        }
+        Err(error) => {
+            print_error(session, report, error).await;
+            error.category().into()
+        }
+    }
 }
 
-fn entry(planned: &Planned, report: Option<&Report>, waited: &[Waited]) -> Entry {
-    let mut entry = Entry::from(planned);
-    let Some(report) = report else {
-        return entry;
-    };
-    entry.reference = Some(report.batch.reference.to_string());
-    match &report.result {
-        Ok(submitted) => entry.invalidation = submitted.id.clone(),
-        Err(failure) => entry.failure = Some(failure.clone()),
+async fn print_error(session: &Session, report: &BatchReport, error: &Error) {
+    let mut message = error.message(session.terminal.audience());
+    if error.is_no_such_distribution() {
+        let similar = target::similar_ids(session, report.batch.distribution()).await;
+        if let Some(similar) = similar {
+            message = format!("{message}: {similar}");
+        }
     }
-    let mut waited = waited.iter();
-    if let Some(waited) = waited.find(|one| one.distribution == report.batch.distribution) {
-        let status = if waited.ended == Ended::Fresh {
+    session.terminal.error(message);
+}
+
+async fn wait_for_completion(
+    session: &Session,
+    reports: &[Option<BatchReport>],
+    limit: Duration,
+    started: Instant,
+) -> Vec<WaitResult> {
+    let submitted = reports.iter().flatten().filter_map(|report| {
+        let id = report.result.as_ref().ok()?;
+        Some((report.batch.distribution().clone(), id.clone()))
+    });
+    wait::wait(session, submitted.collect(), limit, started).await
+}
+
+fn distribution_output(
+    session: &Session,
+    planned: &PlannedBatch,
+    report: Option<&BatchReport>,
+    waits: &[WaitResult],
+) -> DistributionOutput {
+    let mut output = DistributionOutput::from(planned);
+    let Some(report) = report else {
+        return output;
+    };
+    output.reference = Some(report.batch.reference().to_string());
+    match &report.result {
+        Ok(id) => output.invalidation = id.as_ref().map(ToString::to_string),
+        Err(error) => output.failure = Some(ErrorOutput::of(error, session.terminal.audience())),
+    }
+    let wait = waits
+        .iter()
+        .find(|wait| wait.distribution == *report.batch.distribution());
+    if let Some(wait) = wait {
+        let is_completed = wait.end == WaitEnd::Completed;
+        let status = if is_completed {
             "Completed"
         } else {
             "InProgress"
         };
-        entry.status = Some(status.to_owned());
-        entry.seconds = (waited.ended == Ended::Fresh).then_some(waited.seconds);
+        output.status = Some(status.to_owned());
+        output.seconds = is_completed.then_some(wait.seconds);
     }
-    entry
+    output
 }

@@ -3,17 +3,16 @@
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{Exit, Session, Stop};
-use crate::aws::account::Described;
+use super::{CliError, Exit, Session};
+use crate::aws::cloudfront::DistributionSummary;
 
 /// Runs the command.
-pub(super) async fn run(session: &Session) -> Result<Exit, Stop> {
-    let person = session.person.connect().await?;
+pub(super) async fn run(session: &Session) -> Result<Exit, CliError> {
+    let cloudfront = session.connection.cloudfront().await?;
     let progress = session
         .terminal
         .progress("listing the account's distributions");
-    let listed = person.cloudfront.distributions(&person.account).await;
-    let listed = listed.map_err(|failure| session.person.explain(failure))?;
+    let listed = cloudfront.list_distributions().await?;
     drop(progress);
     session
         .terminal
@@ -21,7 +20,7 @@ pub(super) async fn run(session: &Session) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
-fn text(listed: &[Described]) -> String {
+fn text(listed: &[DistributionSummary]) -> String {
     if listed.is_empty() {
         return "the account has no distributions".to_owned();
     }

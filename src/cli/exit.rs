@@ -1,33 +1,33 @@
-//! `Exit`: how the program ended, for the script that called it.
+//! `Exit`: the exit codes.
 
 use std::process::ExitCode;
 
-use crate::failure::{Cause, Failure};
+use crate::error::Category;
 
-/// What `--help` says of the codes.
+/// What `--help` prints about the codes.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 refused or failed; 2 usage; 3 submitted, but not completed in time;
-            4 busy, try again later; 5 no permission or credentials";
+Exit codes: 0 done; 1 rejected or failed; 2 usage; 3 submitted, but not completed in time;
+            4 busy, try again later; 5 no permission or no valid credentials";
 
-/// How the program ended.
+/// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// What was asked is done.
+    /// The request is done.
     Done = 0,
-    /// It was refused, or it failed.
+    /// It was rejected or failed.
     Failed = 1,
-    /// The arguments, the configuration file or the input make no sense.
+    /// The arguments, the configuration file or the input are wrong.
     Usage = 2,
-    /// CloudFront has it, but was not seen to complete it in time.
+    /// The invalidation was submitted, and was not seen to be completed in time.
     NotCompleted = 3,
-    /// CloudFront has too much to do; later will do.
+    /// CloudFront accepts no more requests now.
     Busy = 4,
-    /// There are no credentials, or they do not suffice.
+    /// Valid credentials or a permission are missing.
     NotAllowed = 5,
 }
 
 impl Exit {
-    /// Returns how the whole ended, of which the first part that went wrong decides.
+    /// Returns the exit code of two parts together: the first that is not [`Exit::Done`].
     pub fn and(self, next: Self) -> Self {
         if self == Self::Done { next } else { self }
     }
@@ -39,40 +39,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-impl From<Cause> for Exit {
-    fn from(cause: Cause) -> Self {
-        match cause {
-            Cause::Permission => Self::NotAllowed,
-            Cause::Busy => Self::Busy,
-            Cause::Mistake | Cause::Path | Cause::Unavailable | Cause::Bug => Self::Failed,
-        }
-    }
-}
-
-/// Why a command came to no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// What the script gets.
-    pub exit: Exit,
-    /// What the person reads.
-    pub failure: Failure,
-}
-
-impl Stop {
-    /// Creates the stop of a command that makes no sense as it was written.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit: Exit::Usage,
-            failure: Failure::mistake(message),
-        }
-    }
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self {
-            exit: failure.cause.into(),
-            failure,
+impl From<Category> for Exit {
+    fn from(category: Category) -> Self {
+        match category {
+            Category::Permission => Self::NotAllowed,
+            Category::Throttled => Self::Busy,
+            Category::InvalidInput
+            | Category::RejectedPath
+            | Category::Unavailable
+            | Category::Internal => Self::Failed,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::{Selection, Stop};
+use super::{CliError, Selection};
 use crate::path::InvalidationPath;
 use crate::plan::Inventory;
 
@@ -44,14 +44,14 @@ pub(super) struct Object {
 
 impl Input {
     /// Reads all that a selection names.
-    pub(super) fn read(selection: &Selection) -> Result<Self, Stop> {
+    pub(super) fn read(selection: &Selection) -> Result<Self, CliError> {
         only_once(selection)?;
         let mut input = Self::default();
         for text in &selection.paths {
             let path = InvalidationPath::parse(text);
             input
                 .paths
-                .push(path.map_err(|error| Stop::usage(error.to_string()))?);
+                .push(path.map_err(|error| CliError::usage(error.to_string()))?);
         }
         if let Some(file) = &selection.paths_from {
             let paths = lines::paths(&read(file)?);
@@ -97,8 +97,8 @@ impl Input {
 }
 
 impl Selection {
-    /// Tells whether it names anything that could have changed.
-    pub(super) fn says_what(&self) -> bool {
+    /// Returns whether there is any input: paths, or a file.
+    pub(super) fn has_input(&self) -> bool {
         !self.paths.is_empty() || self.files().next().is_some()
     }
 
@@ -113,7 +113,7 @@ impl Selection {
     }
 
     /// Reads what the site holds, where that is told.
-    pub(super) fn inventory(&self) -> Result<Option<Inventory>, Stop> {
+    pub(super) fn inventory(&self) -> Result<Option<Inventory>, CliError> {
         let mut keys = Vec::new();
         if let Some(directory) = &self.site {
             keys = walk::keys(directory)?;
@@ -126,12 +126,12 @@ impl Selection {
     }
 }
 
-fn only_once(selection: &Selection) -> Result<(), Stop> {
+fn only_once(selection: &Selection) -> Result<(), CliError> {
     let inventory = selection.inventory.as_deref();
     let files = selection.files().chain(inventory);
     match files.filter(|file| is_stdin(file)).count() {
         0 | 1 => Ok(()),
-        _ => Err(Stop::usage(
+        _ => Err(CliError::usage(
             "- stands for standard input, which can be read once only",
         )),
     }
@@ -149,11 +149,11 @@ fn named(file: &Path) -> String {
     }
 }
 
-fn in_file(file: &Path, error: &str) -> Stop {
-    Stop::usage(format!("{}: {error}", named(file)))
+fn in_file(file: &Path, error: &str) -> CliError {
+    CliError::usage(format!("{}: {error}", named(file)))
 }
 
-fn read(file: &Path) -> Result<String, Stop> {
+fn read(file: &Path) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     let done = if is_stdin(file) {
         io::stdin().lock().read_to_end(&mut bytes).map(|_| ())

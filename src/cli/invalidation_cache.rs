@@ -1,7 +1,7 @@
-//! `Ledger`: finished invalidations, remembered on disk.
+//! `InvalidationCache`: completed invalidations, stored on disk.
 //!
-//! A finished invalidation never changes, so its paths are asked for once. There is a file for each distribution in the
-//! user's directory of caches. A ledger that cannot be read or written costs calls and nothing else.
+//! A completed invalidation never changes, so its paths are read from CloudFront once. There is one file for each
+//! distribution, in the user's cache directory. If it cannot be read or written, calls are repeated.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,89 +12,95 @@ use chrono::{DateTime, Utc};
 use directories::ProjectDirs;
 use futures_util::{StreamExt, stream};
 
-use super::person::Connected;
-use crate::aws::account::{Invalidation, Listing};
+use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
+use crate::error::Error;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 
-/// How many finished invalidations of a distribution are remembered; the oldest are forgotten first.
-const MAX_REMEMBERED: usize = 10_000;
+/// How many completed invalidations of a distribution are stored. The oldest are dropped first.
+const MAX_STORED: usize = 10_000;
 
-/// How many are asked for at a time.
-const AT_A_TIME: usize = 8;
+/// How many invalidations are read from CloudFront at a time.
+const CONCURRENT_READS: usize = 8;
 
-/// What is remembered of one distribution.
-pub(super) struct Ledger {
+/// The completed invalidations of one distribution.
+pub(super) struct InvalidationCache {
     file: Option<PathBuf>,
-    known: BTreeMap<String, Invalidation>,
+    completed: BTreeMap<InvalidationId, ExistingInvalidation>,
 }
 
-impl Ledger {
-    /// Opens what is remembered; nothing, where that cannot be read.
+impl InvalidationCache {
+    /// Opens the cache of a distribution; it is empty if the file cannot be read.
     pub(super) fn open(distribution: &DistributionId) -> Self {
         let file = ProjectDirs::from("", "", "cf-invalidate")
             .map(|directories| directories.cache_dir().join(format!("{distribution}.json")));
         let text = file.as_ref().and_then(|file| fs::read(file).ok());
-        let known = text.and_then(|text| serde_json::from_slice(&text).ok());
+        let completed = text.and_then(|text| serde_json::from_slice(&text).ok());
         Self {
             file,
-            known: known.unwrap_or_default(),
+            completed: completed.unwrap_or_default(),
         }
     }
 
-    /// Returns the invalidations whole, in their order; asks for those that are not remembered, and remembers them.
-    pub(super) async fn whole(
+    /// Returns the listed invalidations with their paths, in their order. Those that are not stored are read from
+    /// CloudFront, and stored if they are completed.
+    pub(super) async fn read(
         &mut self,
-        person: &Connected,
+        cloudfront: &CloudFront,
         distribution: &DistributionId,
-        listed: &[Listing],
-    ) -> Result<Vec<Invalidation>, Failure> {
-        let known = &self.known;
-        let read = listed.iter().map(|one| async move {
-            match known.get(&one.id) {
-                Some(known) => Ok(known.clone()),
-                None => {
-                    let account = &person.account;
-                    person
-                        .cloudfront
-                        .detail(distribution, &one.id, account)
-                        .await
-                }
+        listed: &[InvalidationSummary],
+    ) -> Result<Vec<ExistingInvalidation>, Error> {
+        let completed = &self.completed;
+        let reads = listed.iter().map(|summary| async move {
+            match completed.get(&summary.id) {
+                Some(stored) => Ok(stored.clone()),
+                None => cloudfront.invalidation(distribution, &summary.id).await,
             }
         });
-        let read: Vec<_> = stream::iter(read).buffered(AT_A_TIME).collect().await;
-        let before = self.known.len();
-        for one in read.iter().flatten().filter(|one| !one.is_in_progress()) {
-            self.known.insert(one.id.clone(), one.clone());
+        let results: Vec<_> = stream::iter(reads)
+            .buffered(CONCURRENT_READS)
+            .collect()
+            .await;
+        let stored_before = self.completed.len();
+        for invalidation in results.iter().flatten() {
+            if !invalidation.is_in_progress() {
+                let id = invalidation.id.clone();
+                self.completed.insert(id, invalidation.clone());
+            }
         }
-        if self.known.len() > before {
+        if self.completed.len() > stored_before {
             self.save();
         }
-        read.into_iter().collect()
+        results.into_iter().collect()
     }
 
     fn save(&mut self) {
-        let mut created: Vec<_> = self.known.values().map(|one| one.created).collect();
-        if created.len() > MAX_REMEMBERED {
-            created.sort_unstable();
-            let oldest = created[created.len() - MAX_REMEMBERED];
-            self.known.retain(|_, one| one.created >= oldest);
+        let mut created: Vec<_> = self
+            .completed
+            .values()
+            .map(|invalidation| invalidation.created)
+            .collect();
+        created.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(newest_dropped) = created.get(MAX_STORED) {
+            self.completed
+                .retain(|_, invalidation| invalidation.created > *newest_dropped);
         }
         let Some(file) = &self.file else { return };
-        let Ok(text) = serde_json::to_vec(&self.known) else {
+        let Ok(text) = serde_json::to_vec(&self.completed) else {
             return;
         };
-        // Another process may read it at any time, so it is replaced as a whole.
+        // Another process may read the file at any time, so it is replaced in one step.
         let part = file.with_extension(format!("{}.part", std::process::id()));
         let directory = file.parent().map(fs::create_dir_all);
-        let written = directory.is_some_and(|made| made.is_ok()) && fs::write(&part, text).is_ok();
-        if !written || fs::rename(&part, file).is_err() {
+        let is_written =
+            directory.is_some_and(|created| created.is_ok()) && fs::write(&part, text).is_ok();
+        if !is_written || fs::rename(&part, file).is_err() {
             let _ = fs::remove_file(&part);
         }
     }
 }
 
-/// Returns the time of day.
+/// Returns the current time.
 pub(super) fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }

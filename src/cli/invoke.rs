@@ -1,51 +1,48 @@
-//! `invoke`: a Lambda event through the function, here, with this person's credentials and this environment's settings.
+//! `invoke`: runs a Lambda event through the function in this process, with the user's credentials and environment.
 
 use std::fs;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{Exit, Invoke, Session, Stop};
-use crate::flow::Function;
+use super::{CliError, Exit, Invoke, Session};
+use crate::handler::Invalidator;
 use crate::invocation::Invocation;
 use crate::log;
 use crate::settings::Settings;
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, Stop> {
+pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliError> {
     let file = invoke.event.display();
-    let text = fs::read(&invoke.event).map_err(|error| Stop::usage(format!("{file}: {error}")))?;
+    let text =
+        fs::read(&invoke.event).map_err(|error| CliError::usage(format!("{file}: {error}")))?;
     let event: Value = serde_json::from_slice(&text)
-        .map_err(|error| Stop::usage(format!("{file} is no JSON: {error}")))?;
+        .map_err(|error| CliError::usage(format!("{file} is not JSON: {error}")))?;
     let named = (!invoke.distributions.is_empty()).then(|| invoke.distributions.join(","));
     let settings = Settings::from_environment(|name| match name {
         "DISTRIBUTION_ID" if named.is_some() => named.clone(),
         _ => std::env::var(name).ok(),
     });
-    let person = session.person.connect().await?;
+    let clients = session.connection.clients().await?;
     if !session.terminal.is_quiet() {
         log_to_stderr();
     }
-    let function = Function::new(settings, person.sdk.clone());
-    let invocation = Invocation::new(SystemTime::now() + invoke.timeout, person.account.arn());
-    match function.handle(&event, &invocation).await {
-        Ok(answer) => {
-            let text = answer
-                .as_str()
-                .map_or_else(|| answer.to_string(), str::to_owned);
-            session
-                .terminal
-                .result(text, serde_json::json!({"answer": answer, "exit_code": 0}));
-            Ok(Exit::Done)
-        }
-        Err(failure) => Err(session.person.explain(failure).into()),
-    }
+    let invalidator = Invalidator::new(settings, clients.sdk.clone());
+    let deadline = SystemTime::now() + invoke.timeout;
+    let invocation = Invocation::new(deadline, clients.account.clone());
+    let response = invalidator.handle(&event, &invocation).await?;
+    let text = response
+        .as_str()
+        .map_or_else(|| response.to_string(), str::to_owned);
+    let output = serde_json::json!({"answer": response, "exit_code": 0});
+    session.terminal.result(text, output);
+    Ok(Exit::Done)
 }
 
-/// Lets the library's log be seen, one JSON object a line, as the function writes it.
+/// Prints the log of the library to stderr, in the format of the function: one JSON object in each line.
 pub(super) fn log_to_stderr() {
     let level = log::level(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref());
     let subscriber = log::subscriber(level, |line| anstream::eprintln!("{line}"));
-    // A second one changes nothing.
+    // A second subscriber is ignored.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

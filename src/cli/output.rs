@@ -1,31 +1,31 @@
-//! `Answer`: the JSON object of `create` and `plan`. The README documents it; fields are added, never changed.
+//! `CreateOutput`: the JSON object of `create` and `plan`. The README documents it; fields are added, never changed.
 
 use serde::Serialize;
 
 use super::Exit;
-use super::selection::Planned;
+use super::selection::PlannedBatch;
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
+use crate::error::{Audience, Category, Error};
 use crate::path::InvalidationPath;
 use crate::plan::Merged;
 
 /// What was asked and what came of it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Answer {
+pub(super) struct CreateOutput {
     /// Those of all distributions, each once, sorted.
     pub paths: Vec<InvalidationPath>,
     /// How many are billed.
     pub path_count: usize,
     /// Whether anything was sent.
     pub dry_run: bool,
-    pub distributions: Vec<Entry>,
+    pub distributions: Vec<DistributionOutput>,
     pub warnings: Vec<String>,
     pub exit_code: u8,
 }
 
 /// One distribution's part.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Entry {
+pub(super) struct DistributionOutput {
     pub distribution: Option<DistributionId>,
     pub paths: Vec<InvalidationPath>,
     /// How many distinct paths were asked for.
@@ -41,12 +41,30 @@ pub(super) struct Entry {
     pub status: Option<String>,
     /// How long it took to complete, where it was waited for.
     pub seconds: Option<u64>,
-    pub failure: Option<Failure>,
+    pub failure: Option<ErrorOutput>,
 }
 
-impl Answer {
+/// An error in JSON.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ErrorOutput {
+    pub cause: &'static str,
+    pub message: String,
+}
+
+impl ErrorOutput {
+    pub(super) fn new(category: Category, message: String) -> Self {
+        let cause = category.as_str();
+        Self { cause, message }
+    }
+
+    pub(super) fn of(error: &Error, audience: &Audience) -> Self {
+        Self::new(error.category(), error.message(audience))
+    }
+}
+
+impl CreateOutput {
     pub(super) fn new(
-        distributions: Vec<Entry>,
+        distributions: Vec<DistributionOutput>,
         warnings: Vec<String>,
         dry_run: bool,
         exit: Exit,
@@ -67,9 +85,9 @@ impl Answer {
     }
 }
 
-impl From<&Planned> for Entry {
-    fn from(planned: &Planned) -> Self {
-        let Planned {
+impl From<&PlannedBatch> for DistributionOutput {
+    fn from(planned: &PlannedBatch) -> Self {
+        let PlannedBatch {
             distribution,
             plan,
             objects,

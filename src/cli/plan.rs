@@ -2,17 +2,17 @@
 //!
 //! AWS is asked nothing where the paths are given, or where keys are and no distribution's configuration shall matter.
 
-use super::answer::{Answer, Entry};
 use super::config::NamedSite;
 use super::input::Input;
-use super::selection::{self, Planned};
+use super::output::{CreateOutput, DistributionOutput};
+use super::selection::{self, PlannedBatch};
 use super::target::{self, Named};
-use super::{Exit, Selection, Session, Stop};
+use super::{CliError, Exit, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::plan::{Inventory, Merged};
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit, Stop> {
+pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit, CliError> {
     let input = Input::read(selection)?;
     let inventory = selection.inventory()?;
     let notes = input.notes.iter();
@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
         }
         planned
     };
-    tell(session, &planned, Vec::new());
+    print(session, &planned, Vec::new());
     Ok(Exit::Done)
 }
 
@@ -40,7 +40,7 @@ fn offline(
     named: &[Named],
     mut input: Input,
     inventory: Option<&Inventory>,
-) -> Result<Vec<Planned>, Stop> {
+) -> Result<Vec<PlannedBatch>, CliError> {
     if named.is_empty() && !input.objects.is_empty() && !selection.no_index_aliases {
         session.terminal.note(
             "no distribution is named: the paths are told from the keys alone, without what its configuration adds",
@@ -55,10 +55,10 @@ fn offline(
     let mut planned = Vec::new();
     for one in named {
         let site = one.site.as_ref();
-        if !selection.says_what() {
+        if !selection.has_input() {
             input.paths = site.map(NamedSite::paths).transpose()?.unwrap_or_default();
             if input.paths.is_empty() {
-                return Err(Stop::usage(
+                return Err(CliError::usage(
                     "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
                 ));
             }
@@ -66,21 +66,23 @@ fn offline(
         let limits = selection::limits(selection, site, &input);
         let id = DistributionId::parse(&one.name).ok();
         let first = selection.no_index_aliases;
-        planned.push(selection::alone(id, &input, inventory, limits, first));
+        planned.push(selection::plan_offline(
+            id, &input, inventory, limits, first,
+        ));
     }
     Ok(planned)
 }
 
-/// Tells what would be sent.
-pub(super) fn tell(session: &Session, planned: &[Planned], warnings: Vec<String>) {
-    let entries = planned.iter().map(Entry::from).collect();
+/// Prints what would be sent.
+pub(super) fn print(session: &Session, planned: &[PlannedBatch], warnings: Vec<String>) {
+    let entries = planned.iter().map(DistributionOutput::from).collect();
     let texts: Vec<_> = planned.iter().map(text).collect();
-    let answer = Answer::new(entries, warnings, true, Exit::Done);
+    let answer = CreateOutput::new(entries, warnings, true, Exit::Done);
     session.terminal.result(texts.join("\n"), answer);
 }
 
-fn text(planned: &Planned) -> String {
-    let Planned {
+fn text(planned: &PlannedBatch) -> String {
+    let PlannedBatch {
         distribution,
         plan,
         objects,
@@ -112,7 +114,7 @@ fn text(planned: &Planned) -> String {
     }
     for path in &plan.paths {
         let merged = plan.merged.iter().find(|merged| merged.path == *path);
-        let merged = merged.map(|Merged { from, .. }| format!("  stands for {from}"));
+        let merged = merged.map(|Merged { from, .. }| format!("  replaces {from} paths"));
         text += &format!("\n  {path}{}", merged.unwrap_or_default());
     }
     notes.iter().for_each(|note| text += &format!("\n  {note}"));

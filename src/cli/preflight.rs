@@ -1,167 +1,173 @@
-//! What a person should know before paths are sent: that the same are on their way, that many were sent lately, that
-//! the month's allowance is used up.
+//! Checks before a batch is sent: the same paths in progress, many recent invalidations, the month's free paths.
 //!
-//! All of it is a service: what may not be looked at, or takes long, is left out.
+//! The checks are a service to the user. What cannot be read, or takes too long, is left out.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::time::timeout;
 
-use super::ledger::{Ledger, now};
+use super::invalidation_cache::{InvalidationCache, now};
 use super::plan::{counted, thousands};
-use super::selection::Planned;
+use super::selection::PlannedBatch;
 use super::usage::{self, FREE_PATHS, dollars};
 use super::{Selection, Session};
-use crate::failure::Failure;
-use crate::path::InvalidationPath;
-use crate::plan::{Earlier, Inventory, Limits};
+use crate::error::Error;
+use crate::plan::{ExistingInvalidation, Inventory, Limits};
 
-/// How many invalidations of a distribution within the hour are worth a word.
+/// More invalidations of a distribution than this within an hour cause a warning.
 const MANY_IN_AN_HOUR: usize = 10;
 
-/// How long a look may take.
-const MAX_LOOK: Duration = Duration::from_secs(5);
+/// How long one check may take.
+const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
 
-/// Looks at what is there already; returns warnings, and plans with fewer paths where little is left.
+/// Checks the planned batches; returns warnings, and plans with fewer paths if few are left.
 ///
-/// A request that is `named` must be the same at each run, and finding itself in progress is what it is named for.
-pub(super) async fn look(
+/// With a caller reference that the user chose, the plan has to be the same at each run, and finding the same paths in
+/// progress is intended.
+pub(super) async fn check(
     session: &Session,
     selection: &Selection,
-    named: bool,
-    planned: &mut [Planned],
+    has_reference: bool,
+    planned: &mut [PlannedBatch],
     inventory: Option<&Inventory>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    for one in planned.iter_mut().filter(|one| !one.plan.paths.is_empty()) {
-        match timeout(MAX_LOOK, lately(session, one)).await {
-            Ok(Ok((earlier, within_the_hour))) => {
-                if !named && one.objects.is_some() && selection.max_wildcards.is_none() {
-                    let left = one.limits.left_by(&earlier);
-                    if left != one.limits {
-                        one.within(left, inventory);
+    for batch in planned
+        .iter_mut()
+        .filter(|batch| !batch.plan.paths.is_empty())
+    {
+        match timeout(MAX_CHECK_TIME, recent(session, batch)).await {
+            Ok(Ok(recent)) => {
+                let is_free = !has_reference && batch.objects.is_some();
+                if is_free && selection.max_wildcards.is_none() {
+                    let remaining = batch.limits.remaining(&recent.in_progress);
+                    if remaining != batch.limits {
+                        batch.replan(remaining, inventory);
                     }
                 }
-                if !named {
-                    warnings.extend(warn_of_same(one, &earlier));
+                if !has_reference {
+                    warnings.extend(warn_of_same(batch, &recent.in_progress));
                 }
-                warnings.extend(warn_of_many(one, within_the_hour));
+                warnings.extend(warn_of_many(batch, recent.within_an_hour));
             }
-            Ok(Err(failure)) => session
-                .terminal
-                .detail(format!("no look at earlier invalidations: {failure}")),
-            Err(_) => session
-                .terminal
-                .detail("no look at earlier invalidations: it takes long"),
+            Ok(Err(error)) => skipped(session, "recent invalidations", &error),
+            Err(_elapsed) => skipped_for_time(session, "recent invalidations"),
         }
     }
-    match timeout(MAX_LOOK, usage::used_this_month(session)).await {
+    match timeout(MAX_CHECK_TIME, usage::paths_this_month(session)).await {
         Ok(Ok(used)) => {
-            let fewer = !named && selection.max_paths.is_none();
-            let warning = within_allowance(used, fewer, planned, inventory);
+            let can_replan = !has_reference && selection.max_paths.is_none();
+            let warning = within_allowance(used, can_replan, planned, inventory);
             if warning.is_none() {
                 let left = thousands(FREE_PATHS.saturating_sub(used));
                 let free = thousands(FREE_PATHS);
                 let text = format!("{left} of {free} free paths are left this month");
-                session.terminal.aside(text);
+                session.terminal.hint(text);
             }
             warnings.extend(warning);
         }
-        Ok(Err(failure)) => session
-            .terminal
-            .detail(format!("no look at the month's allowance: {failure}")),
-        Err(_) => session
-            .terminal
-            .detail("no look at the month's allowance: it takes long; `usage` has the time"),
+        Ok(Err(error)) => skipped(session, "the month's free paths", &error),
+        Err(_elapsed) => skipped_for_time(session, "the month's free paths"),
     }
     warnings
 }
 
-/// Returns the invalidations in progress, and how many were made within the hour.
-async fn lately(session: &Session, planned: &Planned) -> Result<(Vec<Earlier>, usize), Failure> {
-    let Some(distribution) = &planned.distribution else {
-        return Ok((Vec::new(), 0));
-    };
-    let person = session.person.connect().await?;
-    let explain = |failure| session.person.explain(failure);
-    let hour = now() - TimeDelta::hours(1);
-    let listed = person
-        .cloudfront
-        .invalidations(distribution, hour, usize::MAX, &person.account);
-    let mut listed = listed.await.map_err(explain)?;
-    let within_the_hour = listed.len();
-    listed.retain(|one| one.status == "InProgress");
-    let mut ledger = Ledger::open(distribution);
-    let whole = ledger.whole(person, distribution, &listed).await;
-    let whole = whole.map_err(explain)?;
-    let earlier = whole
-        .iter()
-        .map(Earlier::from)
-        .filter(|one| one.in_progress);
-    Ok((earlier.collect(), within_the_hour))
+fn skipped(session: &Session, subject: &str, error: &Error) {
+    let error = error.message(session.terminal.audience());
+    session
+        .terminal
+        .detail(format!("{subject} were not checked: {error}"));
 }
 
-fn warn_of_same(planned: &Planned, earlier: &[Earlier]) -> Option<String> {
-    let distribution = planned.distribution.as_ref()?;
-    let covered = |one: &&Earlier| {
-        let covers = |path: &InvalidationPath| one.paths.iter().any(|wide| wide.covers(path));
-        planned.plan.paths.iter().all(covers)
+fn skipped_for_time(session: &Session, subject: &str) {
+    session
+        .terminal
+        .detail(format!("{subject} were not checked: it took too long"));
+}
+
+/// The recent invalidations of a distribution.
+#[derive(Default)]
+struct Recent {
+    in_progress: Vec<ExistingInvalidation>,
+    within_an_hour: usize,
+}
+
+async fn recent(session: &Session, batch: &PlannedBatch) -> Result<Recent, Error> {
+    let Some(distribution) = &batch.distribution else {
+        return Ok(Recent::default());
     };
-    let same = earlier.iter().find(covered)?;
-    let seconds = now()
-        .signed_duration_since(same.created)
-        .num_seconds()
-        .max(0);
+    let cloudfront = session.connection.cloudfront().await?;
+    let hour_ago = now() - TimeDelta::hours(1);
+    let mut listed = cloudfront
+        .list_invalidations(distribution, hour_ago, usize::MAX)
+        .await?;
+    let within_an_hour = listed.len();
+    listed.retain(|summary| summary.is_in_progress());
+    let mut cache = InvalidationCache::open(distribution);
+    let mut in_progress = cache.read(cloudfront, distribution, &listed).await?;
+    in_progress.retain(ExistingInvalidation::is_in_progress);
+    Ok(Recent {
+        in_progress,
+        within_an_hour,
+    })
+}
+
+fn warn_of_same(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> Option<String> {
+    let distribution = batch.distribution.as_ref()?;
+    let paths = &batch.plan.paths;
+    let same = in_progress
+        .iter()
+        .find(|invalidation| paths.iter().all(|path| invalidation.covers(path)))?;
+    let age = now().signed_duration_since(same.created);
     Some(format!(
-        "{distribution}: {} is in progress and covers all of these paths; it was created {seconds} s ago",
-        same.id
+        "{distribution}: {} is in progress and covers all of these paths; it was created {} s ago",
+        same.id,
+        age.num_seconds().max(0)
     ))
 }
 
-fn warn_of_many(planned: &Planned, within_the_hour: usize) -> Option<String> {
-    let distribution = planned.distribution.as_ref()?;
-    (within_the_hour > MANY_IN_AN_HOUR).then(|| {
+fn warn_of_many(batch: &PlannedBatch, within_an_hour: usize) -> Option<String> {
+    let distribution = batch.distribution.as_ref()?;
+    (within_an_hour > MANY_IN_AN_HOUR).then(|| {
         format!(
-            "{distribution}: {} were created within the hour; one with a wildcard costs one path",
-            counted(within_the_hour, "invalidation")
+            "{distribution}: {} were created within the last hour; a single wildcard would count as one path",
+            counted(within_an_hour, "invalidation")
         )
     })
 }
 
-/// Plans with fewer paths where the free ones do not suffice, and warns of what is billed all the same.
+/// Plans with fewer paths if the free ones do not suffice, and warns of those that are billed.
 fn within_allowance(
     used: usize,
-    fewer: bool,
-    planned: &mut [Planned],
+    can_replan: bool,
+    planned: &mut [PlannedBatch],
     inventory: Option<&Inventory>,
 ) -> Option<String> {
     let left = FREE_PATHS.saturating_sub(used);
-    let count = |planned: &[Planned]| {
-        planned
-            .iter()
-            .map(|one| one.plan.paths.len())
-            .sum::<usize>()
+    let path_count = |planned: &[PlannedBatch]| -> usize {
+        let counts = planned.iter().map(|batch| batch.plan.paths.len());
+        counts.sum()
     };
-    let wanted = count(planned);
+    let wanted = path_count(planned);
     if wanted <= left || wanted == 0 {
         return None;
     }
-    let share = (left / planned.len()).max(1);
-    for one in planned.iter_mut().filter(|one| one.objects.is_some()) {
-        if fewer && one.plan.paths.len() > share {
+    let share = (left / planned.len().max(1)).max(1);
+    for batch in planned.iter_mut().filter(|batch| batch.objects.is_some()) {
+        if can_replan && batch.plan.paths.len() > share {
             let limits = Limits {
-                paths: share.min(one.limits.paths),
-                ..one.limits
+                paths: share.min(batch.limits.paths),
+                ..batch.limits
             };
-            one.within(limits, inventory);
+            batch.replan(limits, inventory);
         }
     }
-    let sent = count(planned);
+    let sent = path_count(planned);
     let fewer = match wanted.saturating_sub(sent) {
         0 => String::new(),
         _ => format!(
-            "; planned with {} in place of {wanted}",
+            "; planned with {} instead of {wanted}",
             counted(sent, "path")
         ),
     };

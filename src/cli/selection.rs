@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use super::config::NamedSite;
 use super::input::{Input, Object};
 use super::target::Target;
-use super::{Selection, Session, Stop};
+use super::{CliError, Selection, Session};
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
+use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::settings::Settings;
-use crate::site::{Distribution, IndexDocuments, Shares, Site};
+use crate::site::{ChangedObject, ChangesByDistribution, IndexDocuments, MaybeSite, Site};
 
 /// What one distribution would be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
+pub(super) struct PlannedBatch {
     /// None where only the paths were asked for.
     pub distribution: Option<DistributionId>,
     pub plan: Collapsed,
@@ -32,7 +32,7 @@ pub(super) struct Planned {
     pub notes: Vec<String>,
 }
 
-impl Planned {
+impl PlannedBatch {
     fn new(
         distribution: Option<DistributionId>,
         asked: Vec<InvalidationPath>,
@@ -50,7 +50,7 @@ impl Planned {
     }
 
     /// Plans again with fewer paths.
-    pub(super) fn within(&mut self, limits: Limits, inventory: Option<&Inventory>) {
+    pub(super) fn replan(&mut self, limits: Limits, inventory: Option<&Inventory>) {
         self.plan = collapse(self.asked.clone(), inventory, limits);
         self.limits = limits;
     }
@@ -63,71 +63,83 @@ pub(super) async fn plan(
     target: &Target,
     input: &Input,
     inventory: Option<&Inventory>,
-) -> Result<Planned, Stop> {
+) -> Result<PlannedBatch, CliError> {
     let limits = limits(selection, target.site.as_ref(), input);
     let id = Some(target.id.clone());
     if input.objects.is_empty() {
-        return Ok(Planned::new(id, input.paths.clone(), inventory, limits));
+        return Ok(PlannedBatch::new(
+            id,
+            input.paths.clone(),
+            inventory,
+            limits,
+        ));
     }
     if selection.no_index_aliases {
-        return Ok(alone(id, input, inventory, limits, true));
+        return Ok(plan_offline(id, input, inventory, limits, true));
     }
-    let person = session.person.connect().await?;
-    let read = person.cloudfront.distribution(&target.id, &person.account);
-    let (distribution, denied) = read
-        .await
-        .map_err(|failure| session.person.explain(failure))?;
-    if let Some(denied) = denied {
-        let denied = session.person.explain(denied);
-        session
-            .terminal
-            .warn(format!("the paths are told from the keys alone: {denied}"));
-    }
+    let site = read_site(session, &target.id).await?;
     let configured = target.site.as_ref().and_then(|site| site.bucket.clone());
-    let mut shares = Shares::default();
-    for (place, object) in input.objects.iter().enumerate() {
-        for bucket in buckets(object, configured.as_deref(), &distribution)? {
-            shares.add(
-                &distribution,
-                (place, &bucket, &object.key),
-                IndexDocuments::Auto,
-            );
+    let mut changes = ChangesByDistribution::default();
+    for (index, object) in input.objects.iter().enumerate() {
+        for bucket in buckets(object, configured.as_deref(), &site)? {
+            let object = ChangedObject {
+                index,
+                bucket: &bucket,
+                key: &object.key,
+            };
+            changes.add(&site, object, IndexDocuments::Auto);
         }
     }
-    let mut asked = input.paths.clone();
-    let mut served = BTreeSet::new();
+    let mut requested = input.paths.clone();
+    let mut cached = BTreeSet::new();
     let mut notes = Vec::new();
-    for share in shares {
-        notes.extend(share.notes());
-        for one in share.served {
-            served.insert(one.place);
-            asked.extend(one.paths);
+    for changes in changes {
+        notes.extend(changes.notes());
+        for object in changes.cached {
+            cached.insert(object.index);
+            requested.extend(object.paths);
         }
     }
-    Ok(Planned {
-        objects: Some(served.len()),
+    Ok(PlannedBatch {
+        objects: Some(cached.len()),
         notes,
-        ..Planned::new(id, asked, inventory, limits)
+        ..PlannedBatch::new(id, requested, inventory, limits)
     })
 }
 
+/// Reads the distribution's configuration; warns if IAM denies it.
+async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    match cloudfront.site(id).await {
+        Ok(site) => Ok(MaybeSite::Known(Box::new(site))),
+        Err(error) if error.is_access_denied() => {
+            let error = error.message(session.terminal.audience());
+            session.terminal.warn(format!(
+                "the paths are derived from the keys alone: {error}"
+            ));
+            Ok(MaybeSite::Unknown(id.clone()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Plans from the keys alone, without a distribution's configuration.
-pub(super) fn alone(
+pub(super) fn plan_offline(
     distribution: Option<DistributionId>,
     input: &Input,
     inventory: Option<&Inventory>,
     limits: Limits,
     first_spelling_only: bool,
-) -> Planned {
+) -> PlannedBatch {
     let spellings = if first_spelling_only { 1 } else { usize::MAX };
     let of_keys = input.objects.iter().flat_map(|object| {
         let paths = InvalidationPath::from_object_key(&object.key);
         paths.into_iter().take(spellings)
     });
     let asked = input.paths.iter().cloned().chain(of_keys).collect();
-    Planned {
+    PlannedBatch {
         objects: Some(input.objects.len()).filter(|count| *count > 0),
-        ..Planned::new(distribution, asked, inventory, limits)
+        ..PlannedBatch::new(distribution, asked, inventory, limits)
     }
 }
 
@@ -135,7 +147,7 @@ pub(super) fn alone(
 pub(super) fn limits(selection: &Selection, site: Option<&NamedSite>, input: &Input) -> Limits {
     let usual = match Settings::from_environment(|_| None) {
         Ok(settings) if !input.objects.is_empty() => settings.limits,
-        _ => Limits::OF_CLOUDFRONT,
+        _ => Limits::REQUESTED_PATHS,
     };
     let asked = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
     let max_paths = asked(selection.max_paths).or(site.and_then(|site| site.max_paths));
@@ -146,38 +158,32 @@ pub(super) fn limits(selection: &Selection, site: Option<&NamedSite>, input: &In
     }
 }
 
-/// Returns the buckets that an object may be in: the one told, else all that the distribution gets objects from.
+/// Returns the buckets that an object may be in: the one that is named, or all those of the distribution.
 fn buckets(
     object: &Object,
     configured: Option<&str>,
-    distribution: &Distribution,
-) -> Result<Vec<String>, Failure> {
-    let told = object.bucket.as_deref().or(configured);
-    match (told, distribution) {
-        (Some(bucket), distribution) if distribution.may_serve(bucket) => {
-            Ok(vec![bucket.to_owned()])
-        }
-        (Some(bucket), distribution) => Err(Failure::mistake(format!(
-            "bucket {bucket} is no origin of {}: name another distribution with -d",
-            distribution.id()
+    site: &MaybeSite,
+) -> Result<Vec<String>, Error> {
+    match (object.bucket.as_deref().or(configured), site) {
+        (Some(bucket), site) if site.may_have_origin(bucket) => Ok(vec![bucket.to_owned()]),
+        (Some(bucket), site) => Err(Error::invalid_input(format!(
+            "bucket {bucket} is not an origin of {}: name another distribution with -d",
+            site.id()
         ))),
-        (None, Distribution::Known(site)) => Ok(origins_of(site)),
-        (None, Distribution::Unknown(_)) => Ok(vec![String::new()]),
+        (None, MaybeSite::Known(site)) => Ok(buckets_of(site)),
+        (None, MaybeSite::Unknown(_)) => Ok(vec![String::new()]),
     }
 }
 
-/// Returns the buckets among the origins; a nameless one where there is none, which may be behind any of them.
-fn origins_of(site: &Site) -> Vec<String> {
-    let mut buckets: Vec<String> = site
-        .origins
-        .iter()
-        .flat_map(|origin| {
-            let dots = origin.domain_name.match_indices('.');
-            let names = dots.map(|(at, _)| &origin.domain_name[..at]);
-            names.filter(|name| origin.endpoint_of(name).is_some())
-        })
-        .map(str::to_owned)
-        .collect();
+/// Returns the buckets among the origins. If there is none, returns an empty name, which may be any of the origins.
+fn buckets_of(site: &Site) -> Vec<String> {
+    let mut buckets: Vec<String> = Vec::new();
+    for origin in &site.origins {
+        let dots = origin.domain_name.match_indices('.');
+        let names = dots.filter_map(|(dot, _)| origin.domain_name.get(..dot));
+        let bucket_names = names.filter(|name| origin.endpoint_of(name).is_some());
+        buckets.extend(bucket_names.map(str::to_owned));
+    }
     buckets.sort_unstable();
     buckets.dedup();
     if buckets.is_empty() {

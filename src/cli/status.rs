@@ -1,44 +1,48 @@
-//! `status`: how far an invalidation is.
+//! `status`: prints the status of invalidations.
 
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::list::{moment, newest, shown};
+use super::list::{excerpt, newest, timestamp};
 use super::plan::counted;
-use super::wait::{self, Waited};
-use super::{Exit, Session, Status, Stop, target};
-use crate::aws::account::Invalidation;
+use super::wait::{self, WaitEnd, WaitResult};
+use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
-
-/// How many invalidations are looked at where none is named.
-const MAX_LOOKED_AT: usize = 20;
+use crate::plan::limits::MAX_INVALIDATIONS_READ;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, Stop> {
+pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliError> {
     let targets = target::find(session, &status.distributions, &[]).await?;
-    let mut found: Vec<(DistributionId, Invalidation)> = Vec::new();
+    let id = status.id.as_ref().map(InvalidationId::new);
+    let mut found: Vec<(DistributionId, ExistingInvalidation)> = Vec::new();
     for target in targets {
-        for one in meant(session, &target.id, status.id.as_deref()).await? {
-            found.push((target.id.clone(), one));
+        for invalidation in invalidations(session, &target.id, id.as_ref()).await? {
+            found.push((target.id.clone(), invalidation));
         }
     }
-    let texts: Vec<_> = found.iter().map(|(id, one)| text(id, one)).collect();
-    let text = match texts.len() {
-        0 => "no invalidations".to_owned(),
-        _ => texts.join("\n"),
-    };
-    session.terminal.tell(text);
-    let mut waited = Vec::new();
+    let texts: Vec<_> = found
+        .iter()
+        .map(|(distribution, invalidation)| text(distribution, invalidation))
+        .collect();
+    session.terminal.part(match texts.as_slice() {
+        [] => "no invalidations".to_owned(),
+        texts => texts.join("\n"),
+    });
+    let mut waits = Vec::new();
     if let Some(limit) = status.wait.filter(|limit| !limit.is_zero()) {
-        let running = found.iter().filter(|(_, one)| one.is_in_progress());
-        let running = running.map(|(id, one)| (id.clone(), Some(one.id.clone())));
-        waited = wait::wait(session, running.collect(), limit, Instant::now()).await;
+        let in_progress = found
+            .iter()
+            .filter(|(_, invalidation)| invalidation.is_in_progress())
+            .map(|(distribution, invalidation)| {
+                (distribution.clone(), Some(invalidation.id.clone()))
+            });
+        waits = wait::wait(session, in_progress.collect(), limit, Instant::now()).await;
     }
-    let exit = wait::exit(&waited);
+    let exit = wait::exit(&waits);
     let objects: Vec<_> = found
         .into_iter()
-        .map(|(id, one)| object(&id, one, &waited))
+        .map(|(distribution, invalidation)| object(&distribution, invalidation, &waits))
         .collect();
     session
         .terminal
@@ -46,63 +50,57 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, Stop
     Ok(exit)
 }
 
-/// Returns the invalidation that is named, or all in progress, or else the newest.
-async fn meant(
+/// Returns the invalidation with the id, or else all in progress, or else the newest.
+async fn invalidations(
     session: &Session,
     distribution: &DistributionId,
-    id: Option<&str>,
-) -> Result<Vec<Invalidation>, Failure> {
-    let person = session.person.connect().await?;
+    id: Option<&InvalidationId>,
+) -> Result<Vec<ExistingInvalidation>, CliError> {
     if let Some(id) = id {
-        let one = person
-            .cloudfront
-            .detail(distribution, id, &person.account)
-            .await;
-        return Ok(vec![
-            one.map_err(|failure| session.person.explain(failure))?,
-        ]);
+        let cloudfront = session.connection.cloudfront().await?;
+        return Ok(vec![cloudfront.invalidation(distribution, id).await?]);
     }
-    let newest = newest(session, distribution, MAX_LOOKED_AT).await;
-    let mut all = newest.map_err(|stop| stop.failure)?;
-    let newest = all.first().cloned();
-    all.retain(Invalidation::is_in_progress);
-    Ok(if all.is_empty() {
-        newest.into_iter().collect()
+    let newest = newest(session, distribution, MAX_INVALIDATIONS_READ).await?;
+    let (in_progress, completed): (Vec<_>, Vec<_>) = newest
+        .into_iter()
+        .partition(ExistingInvalidation::is_in_progress);
+    Ok(if in_progress.is_empty() {
+        completed.into_iter().take(1).collect()
     } else {
-        all
+        in_progress
     })
 }
 
-fn text(distribution: &DistributionId, one: &Invalidation) -> String {
-    let state = if one.is_in_progress() {
+fn text(distribution: &DistributionId, invalidation: &ExistingInvalidation) -> String {
+    let state = if invalidation.is_in_progress() {
         "in progress"
     } else {
         "completed"
     };
     format!(
         "{distribution}: {} is {state}, created {} ({}: {})",
-        one.id,
-        moment(one.created),
-        counted(one.paths.len(), "path"),
-        shown(&one.paths)
+        invalidation.id,
+        timestamp(invalidation.created),
+        counted(invalidation.paths.len(), "path"),
+        excerpt(&invalidation.paths)
     )
 }
 
 fn object(
     distribution: &DistributionId,
-    one: Invalidation,
-    waited: &[Waited],
+    invalidation: ExistingInvalidation,
+    waits: &[WaitResult],
 ) -> serde_json::Value {
-    let completed = waited
+    let is_completed = waits
         .iter()
-        .any(|it| it.id.as_ref() == Some(&one.id) && it.ended == wait::Ended::Fresh);
-    let status = if completed {
-        "Completed".to_owned()
+        .any(|wait| wait.id.as_ref() == Some(&invalidation.id) && wait.end == WaitEnd::Completed);
+    let status = if is_completed {
+        "Completed"
     } else {
-        one.status
+        &invalidation.status
     };
     json!({
-        "distribution": distribution, "invalidation": one.id, "status": status, "created": moment(one.created),
-        "reference": one.reference, "paths": one.paths,
+        "distribution": distribution, "invalidation": invalidation.id, "status": status,
+        "created": timestamp(invalidation.created), "reference": invalidation.reference, "paths": invalidation.paths,
     })
 }

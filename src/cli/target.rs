@@ -6,10 +6,10 @@
 use std::fmt;
 
 use super::config::NamedSite;
-use super::{Session, Stop};
-use crate::aws::account::Described;
+use super::{CliError, Session};
+use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::{DistributionId, DistributionName};
-use crate::failure::Failure;
+use crate::error::Error;
 
 /// How many distributions are told where none is named.
 const MAX_TOLD: usize = 5;
@@ -63,7 +63,7 @@ pub(super) async fn find(
     session: &Session,
     names: &[String],
     buckets: &[String],
-) -> Result<Vec<Target>, Stop> {
+) -> Result<Vec<Target>, CliError> {
     let named = named(session, names);
     let mut targets: Vec<Target> = Vec::new();
     for Named { name, site } in named {
@@ -81,25 +81,21 @@ pub(super) async fn find(
 }
 
 /// Finds the distributions where none is named.
-async fn unnamed(session: &Session, buckets: &[String]) -> Result<Vec<Target>, Stop> {
+async fn unnamed(session: &Session, buckets: &[String]) -> Result<Vec<Target>, CliError> {
     let target = |id| Target { id, site: None };
     let mut found: Vec<Target> = Vec::new();
     if !buckets.is_empty() {
-        let person = session.person.connect().await?;
+        let cloudfront = session.connection.cloudfront().await?;
         for bucket in buckets {
-            let ids = person.cloudfront.distributions_of(bucket, &person.account);
-            for id in ids
-                .await
-                .map_err(|failure| session.person.explain(failure))?
-            {
-                if !found.iter().any(|target| target.id == id) {
-                    found.push(target(id));
+            for site in cloudfront.bucket_sites(bucket).await?.sites {
+                if !found.iter().any(|target| target.id == site.id) {
+                    found.push(target(site.id));
                 }
             }
         }
         if found.is_empty() {
             let buckets = buckets.join(" and ");
-            return Err(Stop::from(Failure::mistake(format!(
+            return Err(CliError::from(Error::invalid_input(format!(
                 "no distribution of this account has bucket {buckets} as an origin: name one with -d"
             ))));
         }
@@ -118,28 +114,28 @@ async fn unnamed(session: &Session, buckets: &[String]) -> Result<Vec<Target>, S
         0 => String::new(),
         _ => format!("the sites of the configuration are {}; ", sites.join(", ")),
     };
-    Err(Stop::usage(format!(
+    Err(CliError::usage(format!(
         "no distribution is named: give one with -d, by its id or domain name, or name a default in \
          cf-invalidate.toml; {configured}{}",
         holds(&listed)
     )))
 }
 
-async fn list(session: &Session) -> Result<Vec<Described>, Stop> {
+async fn list(session: &Session) -> Result<Vec<DistributionSummary>, CliError> {
     let progress = session
         .terminal
         .progress("listing the account's distributions");
-    let person = session.person.connect().await?;
-    let listed = person.cloudfront.distributions(&person.account).await;
+    let cloudfront = session.connection.cloudfront().await?;
+    let listed = cloudfront.list_distributions().await;
     drop(progress);
-    Ok(listed.map_err(|failure| session.person.explain(failure))?)
+    Ok(listed?)
 }
 
 /// Returns the distribution with a name; an id costs no call.
-async fn ids(session: &Session, name: &str) -> Result<Vec<DistributionId>, Stop> {
+async fn ids(session: &Session, name: &str) -> Result<Vec<DistributionId>, CliError> {
     let known = DistributionName::parse(name).map_err(|error| {
         let sites: Vec<_> = session.config.names().collect();
-        Stop::usage(match sites.len() {
+        CliError::usage(match sites.len() {
             0 => error.to_string(),
             _ => format!(
                 "{error}, nor a site of the configuration: {}",
@@ -150,24 +146,19 @@ async fn ids(session: &Session, name: &str) -> Result<Vec<DistributionId>, Stop>
     if let DistributionName::Id(id) = known {
         return Ok(vec![id]);
     }
-    let person = session.person.connect().await?;
-    let found = person.cloudfront.resolve(&[known], &person.account).await;
-    Ok(found.map_err(|failure| session.person.explain(failure))?)
+    let cloudfront = session.connection.cloudfront().await?;
+    Ok(cloudfront.resolve(&[known]).await?)
 }
 
-/// Tells, after a refusal of an id, which ids are like it.
-pub(super) async fn near_matches(session: &Session, id: &DistributionId) -> Option<String> {
-    let person = session.person.connect().await.ok()?;
-    let listed = person
-        .cloudfront
-        .distributions(&person.account)
-        .await
-        .ok()?;
-    Some(near(id, &listed))
+/// Returns which ids of the account are similar to one that does not exist.
+pub(super) async fn similar_ids(session: &Session, id: &DistributionId) -> Option<String> {
+    let cloudfront = session.connection.cloudfront().await.ok()?;
+    let listed = cloudfront.list_distributions().await.ok()?;
+    Some(similar(id, &listed))
 }
 
-fn near(id: &DistributionId, listed: &[Described]) -> String {
-    let alike = |one: &Described| strsim::jaro_winkler(one.id.as_str(), id.as_str());
+fn similar(id: &DistributionId, listed: &[DistributionSummary]) -> String {
+    let alike = |one: &DistributionSummary| strsim::jaro_winkler(one.id.as_str(), id.as_str());
     let mut near: Vec<_> = listed.iter().filter(|one| alike(one) >= ALIKE).collect();
     near.sort_by(|a, b| alike(b).total_cmp(&alike(a)));
     let near: Vec<_> = near.into_iter().take(MAX_NEAR).map(told).collect();
@@ -177,7 +168,7 @@ fn near(id: &DistributionId, listed: &[Described]) -> String {
     }
 }
 
-fn holds(listed: &[Described]) -> String {
+fn holds(listed: &[DistributionSummary]) -> String {
     let told: Vec<_> = listed.iter().take(MAX_TOLD).map(told).collect();
     match listed.len().saturating_sub(MAX_TOLD) {
         0 if told.is_empty() => "the account has none".to_owned(),
@@ -186,17 +177,17 @@ fn holds(listed: &[Described]) -> String {
     }
 }
 
-fn told(one: &Described) -> String {
+fn told(one: &DistributionSummary) -> String {
     let name = one.names().next().unwrap_or_default();
     format!("{} ({name})", one.id)
 }
 
 /// A line of the menu.
-struct Choice(Described);
+struct Choice(DistributionSummary);
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Described {
+        let DistributionSummary {
             id,
             comment,
             enabled,
@@ -219,8 +210,8 @@ impl fmt::Display for Choice {
 mod tests {
     use super::*;
 
-    fn described(id: &str, aliases: &[&str]) -> Described {
-        Described {
+    fn described(id: &str, aliases: &[&str]) -> DistributionSummary {
+        DistributionSummary {
             id: DistributionId::parse(id).expect("an id"),
             domain_name: format!("d{}.cloudfront.net", id.to_lowercase()),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
@@ -247,8 +238,8 @@ mod tests {
                 "the account has E1EXAMPLE1ABC (www.example.com), EZ2PLQXYZ7Z9W (dez2plqxyz7z9w.cloudfront.net)",
             ),
         ] {
-            assert_eq!(near(&id(wrong), &account), told);
+            assert_eq!(similar(&id(wrong), &account), told);
         }
-        assert_eq!(near(&id("E1EXAMPLE1ABD"), &[]), "the account has none");
+        assert_eq!(similar(&id("E1EXAMPLE1ABD"), &[]), "the account has none");
     }
 }

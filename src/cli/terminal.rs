@@ -13,7 +13,9 @@ use inquire::InquireError;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Exit, Output, Stop, World};
+use super::output::ErrorOutput;
+use super::{CliError, GlobalOptions, Output};
+use crate::error::Audience;
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
@@ -25,14 +27,18 @@ pub(super) struct Terminal {
     output: Output,
     quiet: bool,
     verbose: bool,
+    audience: Audience,
 }
 
 impl Terminal {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(global: &GlobalOptions) -> Self {
         Self {
-            output: world.output,
-            quiet: world.quiet,
-            verbose: world.verbose > 0,
+            output: global.output,
+            quiet: global.quiet,
+            verbose: global.verbose > 0,
+            audience: Audience::CommandLine {
+                profile: global.profile.clone(),
+            },
         }
     }
 
@@ -53,7 +59,7 @@ impl Terminal {
     }
 
     /// Tells a part of the result that the JSON object will hold too.
-    pub(super) fn tell(&self, text: impl Display) {
+    pub(super) fn part(&self, text: impl Display) {
         if self.output == Output::Text && !self.quiet {
             write_out(&text);
         }
@@ -74,7 +80,7 @@ impl Terminal {
     }
 
     /// Tells what is nice to know for a person, and noise in a log.
-    pub(super) fn aside(&self, text: impl Display) {
+    pub(super) fn hint(&self, text: impl Display) {
         if self.verbose || self.can_ask() {
             anstream::eprintln!("{text}");
         }
@@ -94,12 +100,19 @@ impl Terminal {
         anstream::eprintln!("{RED}error:{PLAIN} {text}");
     }
 
-    /// Tells why there is no result.
-    pub(super) fn stopped(&self, stop: &Stop) {
-        self.error(&stop.failure);
+    /// Prints why there is no result.
+    pub(super) fn failed(&self, error: &CliError) {
+        let message = error.message(&self.audience);
+        self.error(&message);
         if self.output == Output::Json {
-            write_out(&json!({"exit_code": stop.exit as u8, "failure": stop.failure}));
+            let failure = ErrorOutput::new(error.category(), message);
+            write_out(&json!({"exit_code": error.exit() as u8, "failure": failure}));
         }
+    }
+
+    /// Returns the audience of error messages.
+    pub(super) fn audience(&self) -> &Audience {
+        &self.audience
     }
 
     /// Tells whether somebody is there to answer.
@@ -108,7 +121,7 @@ impl Terminal {
     }
 
     /// Asks for a yes; an answer that is not given is a no.
-    pub(super) fn confirm(&self, question: &str) -> Result<bool, Stop> {
+    pub(super) fn confirm(&self, question: &str) -> Result<bool, CliError> {
         match inquire::Confirm::new(question).with_default(false).prompt() {
             Ok(yes) => Ok(yes),
             Err(InquireError::OperationCanceled) => Ok(false),
@@ -117,7 +130,11 @@ impl Terminal {
     }
 
     /// Lets a person choose; typing filters.
-    pub(super) fn choose<T: Display>(&self, question: &str, choices: Vec<T>) -> Result<T, Stop> {
+    pub(super) fn choose<T: Display>(
+        &self,
+        question: &str,
+        choices: Vec<T>,
+    ) -> Result<T, CliError> {
         inquire::Select::new(question, choices)
             .with_help_message("type to filter, ↑↓ to move, enter to choose, esc to leave")
             .prompt()
@@ -153,17 +170,14 @@ impl Drop for Progress {
     }
 }
 
-fn unanswered(error: InquireError) -> Stop {
+fn unanswered(error: InquireError) -> CliError {
     let text = match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            "nothing was chosen, and nothing sent".to_owned()
+            "nothing was chosen, and nothing was sent".to_owned()
         }
-        error => format!("the question could not be asked: {error}"),
+        error => format!("could not ask: {error}"),
     };
-    Stop {
-        exit: Exit::Failed,
-        ..Stop::usage(text)
-    }
+    CliError::Declined(text)
 }
 
 /// A reader that went away, such as `head`, is no failure.

@@ -5,15 +5,15 @@
 
 mod month;
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::ledger::{Ledger, now};
+use super::invalidation_cache::{InvalidationCache, now};
 use super::plan::{counted, thousands};
 use super::terminal::Progress;
-use super::{Exit, Session, Stop, Usage};
-use crate::aws::account::{Described, Invalidation};
-use crate::failure::Failure;
+use super::{CliError, Exit, Session, Usage};
+use crate::aws::cloudfront::DistributionSummary;
+use crate::error::Error;
+use crate::plan::ExistingInvalidation;
 pub(super) use month::{FREE_PATHS, dollars};
 use month::{Month, Reckoning};
 
@@ -24,11 +24,11 @@ const BAR: usize = 40;
 const MAX_TOLD: usize = 5;
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, Stop> {
+pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, CliError> {
     let month = match &usage.month {
         None => Month::of(now()),
         Some(text) => Month::parse(text).ok_or_else(|| {
-            Stop::usage(format!("{text:?} is no month: write one such as 2026-01"))
+            CliError::usage(format!("{text:?} is no month: write one such as 2026-01"))
         })?,
     };
     let progress = session
@@ -44,7 +44,7 @@ pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, Stop> 
 }
 
 /// Returns how many paths were invalidated this month.
-pub(super) async fn used_this_month(session: &Session) -> Result<usize, Failure> {
+pub(super) async fn paths_this_month(session: &Session) -> Result<usize, Error> {
     let all = invalidations(session, &Month::of(now()), None).await?;
     Ok(all
         .iter()
@@ -58,14 +58,9 @@ async fn invalidations(
     session: &Session,
     month: &Month,
     progress: Option<&Progress>,
-) -> Result<Vec<(Described, Vec<Invalidation>)>, Failure> {
-    let explain = |failure| session.person.explain(failure);
-    let person = session.person.connect().await?;
-    let (cloudfront, account) = (&person.cloudfront, &person.account);
-    let distributions = cloudfront
-        .distributions(&person.account)
-        .await
-        .map_err(explain)?;
+) -> Result<Vec<(DistributionSummary, Vec<ExistingInvalidation>)>, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    let distributions = cloudfront.list_distributions().await?;
     let count = distributions.len();
     let mut all = Vec::new();
     for (at, distribution) in distributions.into_iter().enumerate() {
@@ -76,16 +71,13 @@ async fn invalidations(
                 at + 1
             ));
         }
-        let since: DateTime<Utc> = month.start();
-        let listed = cloudfront.invalidations(&distribution.id, since, usize::MAX, account);
-        let mut listed = listed.await.map_err(explain)?;
-        listed.retain(|one| month.holds(one.created));
-        let mut ledger = Ledger::open(&distribution.id);
-        let whole = ledger
-            .whole(person, &distribution.id, &listed)
-            .await
-            .map_err(explain)?;
-        all.push((distribution, whole));
+        let mut listed = cloudfront
+            .list_invalidations(&distribution.id, month.start(), usize::MAX)
+            .await?;
+        listed.retain(|summary| month.contains(summary.created));
+        let mut cache = InvalidationCache::open(&distribution.id);
+        let invalidations = cache.read(cloudfront, &distribution.id, &listed).await?;
+        all.push((distribution, invalidations));
     }
     Ok(all)
 }
@@ -134,9 +126,9 @@ fn needless(reckoning: &Reckoning) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "{} could have been spared: covered by others of the same invalidation, or by another within {} minutes",
+        "{} were needless: covered by others of the same invalidation, or by another within {} minutes",
         counted(reckoning.needless_paths, "path"),
-        month::SPARED_WITHIN.num_minutes()
+        month::NEEDLESS_WITHIN.num_minutes()
     )];
     for one in reckoning.needless.iter().take(MAX_TOLD) {
         let by = match &one.covered_by {

@@ -1,6 +1,7 @@
-//! Waits until invalidations are completed, as long as the person likes.
+//! Waits until invalidations are completed, up to the user's limit.
 //!
-//! An invalidation cannot be called back, so whatever ends the wait, a limit or Ctrl-C, leaves it on its way, and says so.
+//! An invalidation cannot be cancelled. Whatever ends the wait, the limit or Ctrl-C, CloudFront still completes it, and
+//! the message says so.
 
 use std::time::Duration;
 
@@ -9,154 +10,166 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Exit, Session};
 use crate::distribution::DistributionId;
-use crate::failure::{Cause, Failure};
+use crate::error::Error;
+use crate::plan::InvalidationId;
 
-/// How long to pause before CloudFront is asked again: at first, and later at most.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
+/// The pause before the second poll.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What became of a wait.
+/// The maximum pause; each is a quarter longer than the one before.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How the wait for one invalidation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Waited {
+pub(super) struct WaitResult {
     pub distribution: DistributionId,
-    pub id: Option<String>,
-    pub ended: Ended,
-    /// How long it took.
+    pub id: Option<InvalidationId>,
+    pub end: WaitEnd,
+    /// How long it took since the command started, in seconds, rounded up.
     pub seconds: u64,
 }
 
-/// How a wait ended.
+/// What ended a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// Fresh everywhere.
-    Fresh,
-    /// The limit was reached.
-    OutOfTime,
-    /// Somebody had enough.
+pub(super) enum WaitEnd {
+    /// The invalidation is completed.
+    Completed,
+    /// The limit.
+    TimedOut,
+    /// Ctrl-C.
     Interrupted,
-    /// CloudFront would not tell.
-    Untold(Failure),
+    /// The invalidation's id is unknown.
+    UnknownId,
+    /// The status could not be read.
+    Failed(Error),
 }
 
-/// Waits for invalidations; of one whose id CloudFront did not tell, nothing can be known.
+/// Waits for invalidations, given by their ids if known.
 pub(super) async fn wait(
     session: &Session,
-    taken: Vec<(DistributionId, Option<String>)>,
+    invalidations: Vec<(DistributionId, Option<InvalidationId>)>,
     limit: Duration,
-    began: Instant,
-) -> Vec<Waited> {
-    if taken.is_empty() {
+    started: Instant,
+) -> Vec<WaitResult> {
+    if invalidations.is_empty() {
         return Vec::new();
     }
     let progress = session
         .terminal
-        .progress("waiting for the edge (Ctrl-C leaves it on its way)");
+        .progress("waiting for completion (Ctrl-C stops waiting, not the invalidation)");
     let deadline = Instant::now() + limit;
     let interrupted = async {
-        // Where signals cannot be had, Ctrl-C ends the program as ever.
+        // Without a signal handler, Ctrl-C ends the program as usual.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    let mut states: Vec<_> = taken.iter().map(|_| None).collect();
+    let mut ends: Vec<_> = invalidations.iter().map(|_| None).collect();
     let all = async {
-        let waits = taken.iter().zip(&mut states);
-        let waits = waits.map(|((distribution, id), state)| async move {
-            let ended = until_completed(session, distribution, id.as_deref()).await;
-            *state = Some((ended, began.elapsed()));
+        let waits = invalidations.iter().zip(&mut ends);
+        let waits = waits.map(|((distribution, id), end)| async move {
+            let result = until_completed(session, distribution, id.as_ref()).await;
+            *end = Some((result, started.elapsed()));
         });
         join_all(waits).await;
     };
-    let cut = tokio::select! {
-        done = timeout_at(deadline, all) => done.map_or(Ended::OutOfTime, |_| Ended::Fresh),
-        () = interrupted => Ended::Interrupted,
+    let early_end = tokio::select! {
+        all = timeout_at(deadline, all) => all.map_or(WaitEnd::TimedOut, |_| WaitEnd::Completed),
+        () = interrupted => WaitEnd::Interrupted,
     };
     drop(progress);
-    let waited = taken.into_iter().zip(states);
-    let waited = waited.map(|((distribution, id), state)| {
-        let (ended, elapsed) = state.unwrap_or_else(|| (cut.clone(), began.elapsed()));
-        Waited {
+    let results = invalidations.into_iter().zip(ends);
+    let results = results.map(|((distribution, id), end)| {
+        let (end, elapsed) = end.unwrap_or_else(|| (early_end.clone(), started.elapsed()));
+        let seconds = elapsed.as_millis().div_ceil(1_000);
+        WaitResult {
             distribution,
             id,
-            ended,
-            // A started second counts.
-            seconds: u64::try_from(elapsed.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX),
+            end,
+            seconds: u64::try_from(seconds).unwrap_or(u64::MAX),
         }
     });
-    let waited: Vec<_> = waited.collect();
-    waited.iter().for_each(|one| tell(session, one));
-    waited
+    let results: Vec<_> = results.collect();
+    results.iter().for_each(|result| print(session, result));
+    results
 }
 
-/// Asks until it is completed or cannot be told; a service that stumbles is asked again.
+/// Polls until the invalidation is completed or its status cannot be read. Transient errors are polled again.
 async fn until_completed(
     session: &Session,
     distribution: &DistributionId,
-    id: Option<&str>,
-) -> Ended {
+    id: Option<&InvalidationId>,
+) -> WaitEnd {
     let Some(id) = id else {
-        return Ended::Untold(Failure::unavailable(
-            "it was submitted before, and CloudFront did not tell its id",
-        ));
+        return WaitEnd::UnknownId;
     };
-    let mut pause = PAUSE.0;
+    let mut interval = MIN_POLL_INTERVAL;
     loop {
         match is_completed(session, distribution, id).await {
-            Ok(true) => return Ended::Fresh,
+            Ok(true) => return WaitEnd::Completed,
             Ok(false) => {}
-            Err(failure) if matches!(failure.cause, Cause::Busy | Cause::Unavailable) => {}
-            Err(failure) => return Ended::Untold(failure),
+            // Expired credentials stay expired in a terminal.
+            Err(error) if error.is_transient() && !error.is_credentials() => {}
+            Err(error) => return WaitEnd::Failed(error),
         }
-        sleep(pause).await;
-        pause = (pause * 5 / 4).min(PAUSE.1);
+        sleep(interval).await;
+        interval = (interval * 5 / 4).min(MAX_POLL_INTERVAL);
     }
 }
 
 async fn is_completed(
     session: &Session,
     distribution: &DistributionId,
-    id: &str,
-) -> Result<bool, Failure> {
-    let person = session.person.connect().await?;
-    let told = person
-        .cloudfront
-        .is_completed(distribution, id, &person.account);
-    told.await
-        .map_err(|failure| session.person.explain(failure))
+    id: &InvalidationId,
+) -> Result<bool, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    cloudfront.is_completed(distribution, id).await
 }
 
-/// Returns what the waits make of the whole.
-pub(super) fn exit(waited: &[Waited]) -> Exit {
-    if waited.iter().all(|one| one.ended == Ended::Fresh) {
+/// Returns the exit code of the waits.
+pub(super) fn exit(results: &[WaitResult]) -> Exit {
+    if results
+        .iter()
+        .all(|result| result.end == WaitEnd::Completed)
+    {
         Exit::Done
     } else {
         Exit::NotCompleted
     }
 }
 
-fn tell(session: &Session, waited: &Waited) {
-    let Waited {
+fn print(session: &Session, result: &WaitResult) {
+    let WaitResult {
         distribution,
         id,
-        ended,
+        end,
         seconds,
-    } = waited;
-    let name = id.as_deref().unwrap_or("the invalidation");
-    let later = id
+    } = result;
+    let terminal = &session.terminal;
+    let name = id
         .as_ref()
-        .map(|id| format!("; ask with `cf-invalidate status -d {distribution} {id}`"));
-    let later = later.unwrap_or_default();
-    match ended {
-        Ended::Fresh => session
-            .terminal
-            .tell(format!("{distribution}: fresh everywhere after {seconds} s ({name})")),
-        Ended::OutOfTime => session.terminal.error(format!(
-            "{distribution}: {name} was submitted and is not completed after {seconds} s; it goes on{later}"
+        .map_or("the invalidation", InvalidationId::as_str);
+    let check = match id {
+        Some(id) => format!("; check it with `cf-invalidate status -d {distribution} {id}`"),
+        None => String::new(),
+    };
+    let unknown = |reason: &str| {
+        format!("{distribution}: {name} was submitted, but its status is unknown: {reason}")
+    };
+    match end {
+        WaitEnd::Completed => {
+            terminal.part(format!("{distribution}: completed after {seconds} s ({name})"));
+        }
+        WaitEnd::TimedOut => terminal.error(format!(
+            "{distribution}: {name} was submitted and is not completed after {seconds} s; CloudFront still completes \
+             it{check}"
         )),
-        Ended::Interrupted => session.terminal.error(format!(
-            "{distribution}: no longer waited for; {name} was submitted and goes on{later}"
+        WaitEnd::Interrupted => terminal.error(format!(
+            "{distribution}: stopped waiting; {name} was submitted, and CloudFront still completes it{check}"
         )),
-        Ended::Untold(failure) => session.terminal.error(format!(
-            "{distribution}: {name} was submitted, but whether it is completed cannot be told: {failure}"
-        )),
+        WaitEnd::UnknownId => {
+            terminal.error(unknown("it was submitted before, and CloudFront did not return its id"));
+        }
+        WaitEnd::Failed(error) => terminal.error(unknown(&error.message(terminal.audience()))),
     }
 }

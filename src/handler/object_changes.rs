@@ -1,7 +1,7 @@
-//! The way of changed objects: which distributions serve them, what is fresh already, what to send, what failed.
+//! Handles changed objects: which distributions serve them, what is covered already, what to send, what failed.
 //!
-//! Each change ends in one of four ways: no viewer can have a copy, a newer invalidation covers it, CloudFront took an
-//! invalidation that covers it, or it failed. Only the last must come again.
+//! Each change ends in one of four ways: no viewer can have a copy, a newer invalidation covers it, CloudFront accepted
+//! an invalidation that covers it, or it failed. Only a change that failed is retried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,267 +11,268 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::{Function, Request};
-use crate::aws::Account;
+use super::{BatchRequest, Invalidator, guarded};
 use crate::distribution::DistributionId;
-use crate::failure::{Cause, Failure};
+use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
-use crate::outcome::{Outcome, Report, Untouched};
+use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::InvalidationPath;
-use crate::plan::fresh::{Earlier, fresh_since};
-use crate::plan::{Batch, Limits};
-use crate::site::{Served, Share, Shares};
-use crate::trigger::s3::{self, ObjectChange};
+use crate::plan::existing::newest_covering;
+use crate::plan::{Batch, ExistingInvalidation, InvalidationId, Limits};
+use crate::site::{CachedObject, ChangedObject, ChangesByDistribution, DistributionChanges};
+use crate::trigger::Content;
+use crate::trigger::s3::{self, IgnoredEvent, ObjectChange};
 
-/// How long a look at earlier invalidations may take: it only saves, so it is not worth much waiting.
-const MAX_LOOK: Duration = Duration::from_secs(3);
+/// How long listing existing invalidations may take: it is an optimisation, so its time is capped.
+const MAX_LISTING_TIME: Duration = Duration::from_secs(3);
 
-/// How many calls may go into finding the paths of a batch that CloudFront refuses.
-const MAX_ISOLATING_CALLS: usize = 12;
+/// How many calls may be used to isolate the paths that CloudFront rejects.
+const MAX_ISOLATION_CALLS: usize = 12;
 
-/// A change to make fresh.
-pub(super) struct Pending<'a> {
+/// A change to invalidate.
+pub(super) struct PendingChange<'a> {
     pub(super) change: &'a ObjectChange,
-    /// When it was sent to a queue, if it was.
+    /// When its message was sent to the queue; `None` if there is no queue.
     pub(super) sent: Option<DateTime<Utc>>,
 }
 
-/// What became of changed objects.
+/// What happened to changes.
 #[derive(Default)]
-pub(super) struct Freshened {
+pub(super) struct ChangeResults {
     pub(super) outcome: Outcome,
-    /// By the change's place.
-    pub(super) failed: BTreeMap<usize, Failure>,
+    /// The changes to retry, by their index.
+    pub(super) failed: BTreeMap<usize, Error>,
 }
 
-impl Function {
-    /// Invalidates what viewers can have cached of changed objects, wherever they are served.
-    pub(super) async fn freshen(
+impl Invalidator {
+    /// Handles a notification that invoked the function directly: any error fails all of it.
+    pub(super) async fn handle_notification(
         &self,
-        changes: &[Pending<'_>],
+        content: &Content,
         invocation: &Invocation,
-    ) -> Result<Freshened, Failure> {
-        let mut freshened = Freshened::default();
+    ) -> Result<String, Error> {
+        log_ignored(&content.ignored);
+        let pending = |change| PendingChange { change, sent: None };
+        let changes: Vec<_> = content.changes.iter().map(pending).collect();
+        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
+        let failed = results.failed.into_values();
+        let mut errors: Vec<_> = failed.chain(content.unreadable.clone()).collect();
+        errors.dedup();
+        match Error::join(errors) {
+            Some(error) => Err(error),
+            None => Ok(results.outcome.to_string()),
+        }
+    }
+
+    /// Invalidates what viewers can have cached of the changed objects, on every distribution that serves them.
+    pub(super) async fn invalidate_changes(
+        &self,
+        changes: &[PendingChange<'_>],
+        invocation: &Invocation,
+    ) -> Result<ChangeResults, Error> {
+        let mut results = ChangeResults::default();
         if changes.is_empty() {
-            return Ok(freshened);
+            return Ok(results);
         }
         let limits = self.settings()?.limits;
-        let shares = self
-            .shares(changes, &mut freshened.failed, invocation)
+        let by_distribution = self
+            .changes_by_distribution(changes, &mut results.failed, invocation)
             .await?;
-        let freshen = |share| self.freshen_distribution(share, changes, limits, invocation);
-        for part in join_all(shares.into_iter().map(freshen)).await {
-            freshened.outcome.reports.extend(part.outcome.reports);
-            freshened.outcome.untouched.extend(part.outcome.untouched);
-            for (place, failure) in part.failed {
-                freshened.failed.entry(place).or_insert(failure);
+        let invalidate = |distribution_changes| {
+            self.invalidate_distribution(distribution_changes, changes, limits, invocation)
+        };
+        for result in join_all(by_distribution.into_iter().map(invalidate)).await {
+            results.outcome.reports.extend(result.outcome.reports);
+            results.outcome.unaffected.extend(result.outcome.unaffected);
+            for (index, error) in result.failed {
+                results.failed.entry(index).or_insert(error);
             }
         }
-        Ok(freshened)
+        Ok(results)
     }
 
-    /// Finds what each distribution must drop; a bucket that none serves fails its changes.
-    async fn shares(
+    /// Finds what each distribution has to drop. The changes of a bucket without a distribution fail.
+    async fn changes_by_distribution(
         &self,
-        changes: &[Pending<'_>],
-        failed: &mut BTreeMap<usize, Failure>,
+        changes: &[PendingChange<'_>],
+        failed: &mut BTreeMap<usize, Error>,
         invocation: &Invocation,
-    ) -> Result<Shares, Failure> {
+    ) -> Result<ChangesByDistribution, Error> {
         let settings = self.settings()?;
-        let account = Account::of_arn(&invocation.function_arn);
-        let mut buckets: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (place, pending) in changes.iter().enumerate() {
-            let change = pending.change;
-            buckets
-                .entry(change.bucket.as_str())
-                .or_default()
-                .push((place, change));
+        let mut buckets: BTreeMap<&str, Vec<ChangedObject<'_>>> = BTreeMap::new();
+        for (index, PendingChange { change, .. }) in changes.iter().enumerate() {
+            let bucket = change.bucket.as_str();
+            buckets.entry(bucket).or_default().push(ChangedObject {
+                index,
+                bucket,
+                key: &change.key,
+            });
         }
-        let mut shares = Shares::default();
-        for (bucket, changes) in buckets {
-            let named = &settings.distributions;
-            let serving = self
-                .distributions
-                .serving(bucket, named, self.cloudfront(), &account);
-            let (distributions, failures) = serving.await;
-            for distribution in &distributions {
-                for (place, change) in &changes {
-                    shares.add(
-                        distribution,
-                        (*place, bucket, &change.key),
-                        settings.index_documents,
-                    );
+        let mut by_distribution = ChangesByDistribution::default();
+        for (bucket, objects) in buckets {
+            let cloudfront = self.cloudfront(invocation);
+            let (sites, errors) = self
+                .site_cache
+                .sites_of_bucket(bucket, &settings.distributions, cloudfront)
+                .await;
+            for site in &sites {
+                for object in &objects {
+                    by_distribution.add(site, *object, settings.index_documents);
                 }
             }
-            if let Some(failure) = Failure::together(failures) {
-                failed.extend(changes.iter().map(|(place, _)| (*place, failure.clone())));
+            if let Some(error) = Error::join(errors) {
+                failed.extend(objects.iter().map(|object| (object.index, error.clone())));
             }
         }
-        Ok(shares)
+        Ok(by_distribution)
     }
 
-    /// Invalidates one distribution's share, less what is fresh already.
-    async fn freshen_distribution(
+    /// Invalidates the changes of one distribution, except those that are covered already.
+    async fn invalidate_distribution(
         &self,
-        share: Share,
-        changes: &[Pending<'_>],
+        distribution_changes: DistributionChanges,
+        changes: &[PendingChange<'_>],
         limits: Limits,
         invocation: &Invocation,
-    ) -> Freshened {
-        let mut notes = share.notes();
-        let Share {
+    ) -> ChangeResults {
+        let mut notes = distribution_changes.notes();
+        let DistributionChanges {
             distribution,
-            served: mut stale,
+            cached,
             ..
-        } = share;
-        let left = self
-            .spare(
-                &distribution,
-                &mut stale,
-                changes,
-                limits,
-                &mut notes,
-                invocation,
-            )
+        } = distribution_changes;
+        let mut stale: Vec<_> = cached
+            .into_iter()
+            .filter_map(|object| StaleObject::new(object, changes))
+            .collect();
+        let remaining = self
+            .skip_already_invalidated(&distribution, &mut stale, limits, &mut notes, invocation)
             .await;
-        let mut freshened = Freshened::default();
         if stale.is_empty() {
-            let untouched = Untouched {
+            let unaffected = UnaffectedDistribution {
                 distribution,
                 notes,
             };
-            info!("{untouched}");
-            freshened.outcome.untouched.push(untouched);
-            return freshened;
+            info!("{unaffected}");
+            let mut results = ChangeResults::default();
+            results.outcome.unaffected.push(unaffected);
+            return results;
         }
-        // What cannot be read or is fresh makes no backlog, however long it has waited.
-        let oldest = stale.iter().filter_map(|one| changes[one.place].sent).min();
-        let limits = left.after_waiting(oldest, self.clock.now().into());
-        let request = |stale: &[Served], limits, notes| {
-            let of = |one: &Served| changes[one.place].change;
-            let event = s3::identity(stale.iter().map(of));
-            let objects = stale
-                .iter()
-                .map(|one| (&of(one).bucket, &of(one).key))
-                .collect::<BTreeSet<_>>()
-                .len();
-            let paths = stale
-                .iter()
-                .flat_map(|one| one.paths.iter().cloned())
-                .collect();
-            Request {
-                batch: Batch::new(&event, distribution.clone(), paths, limits),
-                objects: Some(objects),
-                notes,
-            }
-        };
-        let whole = request(&stale, limits, notes.clone());
-        if whole.batch.fits(left) {
-            freshened.outcome.reports = self.send_without_refused(whole, invocation).await;
-            freshened.failed = failed(&stale, &freshened.outcome.reports);
-            return freshened;
+        // Messages that cannot be read or are covered already are no backlog, however old they are.
+        let oldest = stale.iter().filter_map(|object| object.pending.sent).min();
+        let limits = remaining.for_backlog(oldest, self.clock.now().into());
+        let all = batch_request(&distribution, &stale, limits, notes.clone());
+        if all.batch.fits(remaining) {
+            return self.submit_objects(all, &stale, invocation).await;
         }
-        // No wildcard is left: files can be sent still, if they need none.
-        let is_file = |one: &Served| !one.paths.iter().any(InvalidationPath::is_wildcard);
-        let (files, rest): (Vec<_>, Vec<_>) = stale.into_iter().partition(is_file);
-        let only_files = request(&files, limits, notes);
-        let (sent, kept) = if !files.is_empty() && only_files.batch.fits(left) {
-            let reports = self.send_without_refused(only_files, invocation).await;
-            freshened.failed = failed(&files, &reports);
-            (reports, rest)
+        // No wildcard is left. Objects that need none can still be submitted.
+        let (files, mut retried): (Vec<_>, Vec<_>) = stale
+            .into_iter()
+            .partition(|object| !object.needs_wildcard());
+        let only_files = batch_request(&distribution, &files, limits, notes);
+        let mut results = ChangeResults::default();
+        if !files.is_empty() && only_files.batch.fits(remaining) {
+            results = self.submit_objects(only_files, &files, invocation).await;
         } else {
-            (Vec::new(), files.into_iter().chain(rest).collect())
-        };
-        freshened.outcome.reports = sent;
-        let failure = Failure::no_wildcard_left(&distribution);
-        freshened
-            .failed
-            .extend(kept.iter().map(|one| (one.place, failure.clone())));
-        freshened
+            retried.extend(files);
+        }
+        let error = Error::from(ErrorKind::NoWildcardLeft(distribution));
+        let retried = retried.iter().map(|object| (object.index, error.clone()));
+        results.failed.extend(retried);
+        results
     }
 
-    /// Drops what newer invalidations cover, and returns what the quotas leave of the limits.
+    async fn submit_objects(
+        &self,
+        request: BatchRequest,
+        objects: &[StaleObject<'_>],
+        invocation: &Invocation,
+    ) -> ChangeResults {
+        let reports = self.submit_without_rejected(request, invocation).await;
+        let failed = failed_objects(objects, &reports);
+        let outcome = Outcome {
+            reports,
+            ..Outcome::default()
+        };
+        ChangeResults { outcome, failed }
+    }
+
+    /// Removes the objects that newer invalidations cover, and returns what those in progress leave of the limits.
     ///
-    /// What this process has made itself is known without a call; CloudFront is asked for the rest.
-    async fn spare(
+    /// What this process created is known without a call. CloudFront is asked for the rest.
+    async fn skip_already_invalidated(
         &self,
         distribution: &DistributionId,
-        stale: &mut Vec<Served>,
-        changes: &[Pending<'_>],
+        stale: &mut Vec<StaleObject<'_>>,
         limits: Limits,
         notes: &mut Vec<String>,
         invocation: &Invocation,
     ) -> Limits {
-        let time = |one: &Served| changes[one.place].change.time;
-        let mut spared = Spared::default();
-        let known = self.memory.of(distribution);
-        stale.retain(|one| !spared.by(&known, time(one), &one.paths));
-        let mut left = limits;
-        if let Some(oldest) = stale.iter().map(time).min()
-            && let Some(earlier) = self.look(distribution, oldest, &known, invocation).await
+        let mut skipped = Skipped::default();
+        let known = self.recent.of_distribution(distribution);
+        stale.retain(|object| !skipped.skips(object, &known));
+        let mut remaining = limits;
+        let oldest = stale.iter().map(|object| object.pending.change.time).min();
+        if let Some(oldest) = oldest
+            && let Some(existing) = self
+                .list_recent(distribution, oldest, &known, invocation)
+                .await
         {
-            stale.retain(|one| !spared.by(&earlier, time(one), &one.paths));
-            left = limits.left_by(&earlier);
+            stale.retain(|object| !skipped.skips(object, &existing));
+            remaining = limits.remaining(&existing);
         }
-        notes.extend(spared.note());
-        left
+        notes.extend(skipped.note());
+        remaining
     }
 
-    /// Asks CloudFront for the invalidations newer than a time or in progress. No answer only means no saving.
-    async fn look(
+    /// Lists the invalidations newer than a time or in progress. Without a list, more is invalidated than needed.
+    async fn list_recent(
         &self,
         distribution: &DistributionId,
-        oldest: DateTime<Utc>,
-        known: &[Earlier],
+        newer_than: DateTime<Utc>,
+        known: &[ExistingInvalidation],
         invocation: &Invocation,
-    ) -> Option<Vec<Earlier>> {
-        if !self.memory.may_look() {
+    ) -> Option<Vec<ExistingInvalidation>> {
+        const CONSEQUENCE: &str = "cannot skip changes that are already covered";
+        if !self.recent.can_list() {
             return None;
         }
-        let account = Account::of_arn(&invocation.function_arn);
-        let deadline = invocation.end_of_work().min(Instant::now() + MAX_LOOK);
-        let look = self
-            .cloudfront()
-            .recent(distribution, oldest, known, &account);
-        match timeout_at(deadline, look).await {
-            Ok(Ok(earlier)) => Some(earlier),
-            Ok(Err(failure)) if failure.cause == Cause::Permission => {
-                if self.memory.forbid_looking() {
-                    warn!("invalidations that exist already spare no others: {failure}");
+        let deadline = invocation
+            .end_of_work()
+            .min(Instant::now() + MAX_LISTING_TIME);
+        let cloudfront = self.cloudfront(invocation);
+        let list = cloudfront.recent_invalidations(distribution, newer_than, known);
+        match timeout_at(deadline, list).await {
+            Ok(Ok(existing)) => return Some(existing),
+            Ok(Err(error)) if error.is_access_denied() => {
+                if self.recent.set_listing_denied() {
+                    warn!("{CONSEQUENCE}: {error}");
                 }
-                None
             }
-            Ok(Err(failure)) => {
-                info!("invalidations that exist already spare no others now: {failure}");
-                None
-            }
-            Err(_elapsed) => {
-                info!(
-                    "invalidations that exist already spare no others now: CloudFront takes long to tell them"
-                );
-                None
-            }
+            Ok(Err(error)) => info!("{CONSEQUENCE} now: {error}"),
+            Err(_elapsed) => info!("{CONSEQUENCE} now: listing invalidations takes too long"),
         }
+        None
     }
 
-    /// Sends a batch; where CloudFront refuses a path, halves it until the path stands alone and the rest is taken.
-    async fn send_without_refused(&self, request: Request, invocation: &Invocation) -> Vec<Report> {
+    /// Submits a batch. If CloudFront rejects a path, halves the batch until that path is alone and the rest accepted.
+    async fn submit_without_rejected(
+        &self,
+        request: BatchRequest,
+        invocation: &Invocation,
+    ) -> Vec<BatchReport> {
         let mut reports = Vec::new();
         let mut pending = vec![request];
         for calls in 1.. {
             let Some(request) = pending.pop() else { break };
-            let report = self.send(request, invocation).await;
-            let refused = report
+            let report = self.submit(request, invocation).await;
+            let is_rejected = report
                 .result
                 .as_ref()
-                .is_err_and(|failure| failure.cause == Cause::Path);
+                .is_err_and(|error| error.category() == Category::RejectedPath);
             match report.batch.halves() {
-                Some(halves) if refused && calls < MAX_ISOLATING_CALLS => {
-                    pending.extend(halves.map(|batch| Request {
-                        batch,
-                        objects: None,
-                        notes: Vec::new(),
-                    }));
+                Some(halves) if is_rejected && calls < MAX_ISOLATION_CALLS => {
+                    pending.extend(halves.map(BatchRequest::from));
                 }
                 _ => reports.push(report),
             }
@@ -280,51 +281,105 @@ impl Function {
     }
 }
 
-/// What newer invalidations have spared.
-#[derive(Default)]
-struct Spared {
-    changes: usize,
-    since: Option<(DateTime<Utc>, String)>,
+/// A cached object that has changed.
+struct StaleObject<'a> {
+    /// The index of its change.
+    index: usize,
+    pending: &'a PendingChange<'a>,
+    paths: Vec<InvalidationPath>,
 }
 
-impl Spared {
-    fn by(&mut self, earlier: &[Earlier], time: DateTime<Utc>, paths: &[InvalidationPath]) -> bool {
-        let Some(newest) = fresh_since(earlier, time, paths) else {
+impl<'a> StaleObject<'a> {
+    fn new(object: CachedObject, changes: &'a [PendingChange<'a>]) -> Option<Self> {
+        Some(Self {
+            index: object.index,
+            pending: changes.get(object.index)?,
+            paths: object.paths,
+        })
+    }
+
+    fn needs_wildcard(&self) -> bool {
+        self.paths.iter().any(InvalidationPath::is_wildcard)
+    }
+}
+
+/// The objects that were skipped because newer invalidations cover them.
+#[derive(Default)]
+struct Skipped {
+    count: usize,
+    newest: Option<(DateTime<Utc>, InvalidationId)>,
+}
+
+impl Skipped {
+    /// Returns whether the invalidations cover the object's change, and counts it.
+    fn skips(&mut self, object: &StaleObject<'_>, existing: &[ExistingInvalidation]) -> bool {
+        let time = object.pending.change.time;
+        let Some(newest) = newest_covering(existing, time, &object.paths) else {
             return false;
         };
-        self.changes += 1;
-        self.since = self
-            .since
-            .take()
-            .max(Some((newest.created, newest.id.clone())));
+        self.count += 1;
+        let newest = Some((newest.created, newest.id.clone()));
+        self.newest = self.newest.take().max(newest);
         true
     }
 
     fn note(self) -> Option<String> {
-        let (_, id) = self.since?;
-        Some(format!("{} already fresh since {id}", self.changes))
+        let (_, id) = self.newest?;
+        Some(format!("{} already covered by {id}", self.count))
     }
 }
 
-/// Returns the changes with a path that no invalidation covers, each with the reason.
-fn failed(stale: &[Served], reports: &[Report]) -> BTreeMap<usize, Failure> {
-    let (taken, refused): (Vec<_>, Vec<_>) =
+fn batch_request(
+    distribution: &DistributionId,
+    objects: &[StaleObject<'_>],
+    limits: Limits,
+    notes: Vec<String>,
+) -> BatchRequest {
+    let changes = || objects.iter().map(|object| object.pending.change);
+    let event = s3::event_identity(changes());
+    let keys: BTreeSet<_> = changes()
+        .map(|change| (&change.bucket, &change.key))
+        .collect();
+    let paths = objects.iter().flat_map(|object| object.paths.clone());
+    BatchRequest {
+        batch: Batch::new(&event, distribution.clone(), paths.collect(), limits),
+        objects: Some(keys.len()),
+        notes,
+    }
+}
+
+/// Returns the objects with a path that no accepted batch covers, by the index of their change, with the error.
+fn failed_objects(objects: &[StaleObject<'_>], reports: &[BatchReport]) -> BTreeMap<usize, Error> {
+    let (accepted, failed): (Vec<_>, Vec<_>) =
         reports.iter().partition(|report| report.result.is_ok());
-    let reason = |path: &InvalidationPath| {
-        let asked = refused
+    let error_of = |path: &InvalidationPath| {
+        let report = failed
             .iter()
             .find(|report| report.batch.covers(path))
-            .or(refused.first())?;
-        asked.result.as_ref().err().cloned()
+            .or(failed.first())?;
+        report.result.as_ref().err().cloned()
     };
-    let failed = |one: &Served| {
-        let mut paths = one.paths.iter();
-        let path = paths.find(|path| !taken.iter().any(|report| report.batch.covers(path)))?;
-        Some((one.place, reason(path)?))
+    let failed_object = |object: &StaleObject<'_>| {
+        let is_accepted =
+            |path: &InvalidationPath| accepted.iter().any(|report| report.batch.covers(path));
+        let path = object.paths.iter().find(|path| !is_accepted(path))?;
+        Some((object.index, error_of(path)?))
     };
-    if refused.is_empty() {
-        BTreeMap::new()
-    } else {
-        stale.iter().filter_map(failed).collect()
+    objects.iter().filter_map(failed_object).collect()
+}
+
+/// Logs the events that need no invalidation, one line for each event name.
+pub(super) fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
+    let mut subjects_by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for event in ignored {
+        let subjects = subjects_by_name.entry(&event.name).or_default();
+        subjects.push(&event.subject);
+    }
+    for (event, subjects) in subjects_by_name {
+        let (count, first) = (subjects.len(), subjects.first());
+        info!(
+            event,
+            count, first, "this event changes nothing for viewers"
+        );
     }
 }

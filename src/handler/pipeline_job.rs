@@ -1,195 +1,246 @@
-//! The way of a pipeline job: ask CloudFront, wait for the edge if the pipeline wants it fresh, answer.
+//! Handles a pipeline job: creates the invalidations, optionally waits for completion, reports the result.
 //!
-//! A function must not sleep for minutes, and a pipeline can wait for hours. So the function polls for some seconds and
-//! then hands what it knows to the pipeline, in a continuation token that comes back with a new job half a minute later.
-//! The same way leads past a CloudFront that is busy.
+//! A function should not sleep for minutes, and a pipeline can wait for hours. So the function polls for some seconds,
+//! then reports a continuation token (`progress`); CodePipeline starts a new job with it half a minute later. A busy
+//! CloudFront is handled in the same way.
 //!
-//! The job is answered outside of the guard, whatever the work came to.
+//! The result is reported outside of the guard, so that it is reported whatever the work ended with.
 
+mod progress;
+
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
-use super::{Function, Request, guarded};
-use crate::aws::Account;
-use crate::aws::codepipeline::Answered;
+use self::progress::{DistributionProgress, NextReport, Progress, Stage, State, decide};
+use super::{BatchRequest, Invalidator, guarded};
+use crate::aws::codepipeline::Delivery;
 use crate::distribution::DistributionId;
-use crate::failure::{Cause, Failure};
+use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
-use crate::outcome::{Freshness, JobReport, Outcome, Report, Submitted};
+use crate::outcome::{BatchReport, Completion, JobReport, Outcome};
 use crate::plan::{Batch, Limits};
-use crate::trigger::codepipeline::{Job, JobRequest, OnTimeout, Progress, Stage};
-use crate::wait::DEFAULT_LIMIT;
+use crate::trigger::codepipeline::{Job, JobId};
+use crate::trigger::user_parameters::{JobRequest, OnTimeout};
 
-/// How long a function polls: half of all invalidations are done sooner.
-const POLL_FOR: Duration = Duration::from_secs(6);
+/// How long one invocation polls: half of all invalidations are completed sooner.
+const POLL_DURATION: Duration = Duration::from_secs(6);
 
-/// How long it pauses between two polls.
+/// The pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What to tell the pipeline.
-enum Verdict {
+/// What the job reports to CodePipeline.
+enum JobResult {
     Succeeded(JobReport),
-    GoesOn(JobReport, Progress, String),
-    Failed(Failure, Outcome),
+    Continues {
+        report: JobReport,
+        token: String,
+        percent: i32,
+    },
+    Failed(JobFailure),
 }
 
-impl Function {
-    /// Runs a job and gives it its one answer.
-    pub(super) async fn handle_job(
+/// Why a job failed, and what happened to each distribution.
+struct JobFailure {
+    error: Error,
+    outcome: Outcome,
+}
+
+impl From<Error> for JobFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            outcome: Outcome::default(),
+        }
+    }
+}
+
+impl fmt::Display for JobFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { error, outcome } = self;
+        if outcome.errors().next().is_some() {
+            // The text of the outcome holds the errors of its batches.
+            write!(f, "{outcome}")
+        } else if outcome.reports.is_empty() {
+            write!(f, "{error}")
+        } else {
+            write!(f, "{error}; {outcome}")
+        }
+    }
+}
+
+impl fmt::Display for JobResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded(report) | Self::Continues { report, .. } => write!(f, "{report}"),
+            Self::Failed(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+impl Invalidator {
+    /// Runs a job and reports its result. Returns the text of the result.
+    pub(super) async fn handle_pipeline_job(
         &self,
         job: &Job,
         invocation: &Invocation,
-    ) -> Result<String, Failure> {
-        let verdict = guarded(self.run(job, invocation), invocation).await;
-        let verdict =
-            verdict.unwrap_or_else(|failure| Verdict::Failed(failure, Outcome::default()));
-        let deadline = invocation.end_of_answer();
-        let codepipeline = self.codepipeline();
-        let (said, answered) = match &verdict {
-            Verdict::Succeeded(report) => (
-                report.to_string(),
-                codepipeline.succeed(&job.id, report, deadline).await,
-            ),
-            Verdict::GoesOn(report, progress, token) => {
-                let token = (token.as_str(), progress.percent());
-                (
-                    report.to_string(),
-                    codepipeline.go_on(&job.id, report, token, deadline).await,
-                )
-            }
-            Verdict::Failed(failure, outcome) => {
-                error!(job = %job.id, cause = %failure.cause, "the job failed: {failure}");
-                (
-                    failure.to_string(),
-                    codepipeline.fail(&job.id, failure, outcome, deadline).await,
-                )
-            }
-        };
-        let answered = match (answered?, &verdict) {
-            (
-                Answered::Refused(reason),
-                Verdict::Succeeded(report) | Verdict::GoesOn(report, ..),
-            ) => {
-                let failure = Failure::answer_refused(&reason, &said);
-                error!(job = %job.id, cause = %failure.cause, "the job failed: {failure}");
-                codepipeline
-                    .fail(&job.id, &failure, &report.outcome, deadline)
-                    .await?
-            }
-            (answered, _) => answered,
-        };
-        match answered {
-            Answered::Now => {
-                info!(job = %job.id, "the job was answered: {said}");
-                self.memory.answered(&job.id);
-            }
-            Answered::Before => {
-                warn!(job = %job.id, "the job had been answered or given up before")
-            }
-            Answered::NotFound if self.memory.has_answered(&job.id) => {
-                warn!(job = %job.id, "the job had been answered before, and is gone");
-            }
-            Answered::NotFound => return Err(Failure::job_not_found(&job.id)),
-            Answered::Refused(reason) => return Err(Failure::answer_refused(&reason, &said)),
+    ) -> Result<String, Error> {
+        let result = guarded(self.run(job, invocation), invocation).await;
+        let result = result.unwrap_or_else(|error| JobResult::Failed(error.into()));
+        let text = result.to_string();
+        if let JobResult::Failed(failure) = &result {
+            error!(job = %job.id, cause = %failure.error.category(), "the job failed: {text}");
         }
-        Ok(said)
+        let deadline = invocation.end_of_response();
+        let mut delivery = self.report(&job.id, &result, deadline).await?;
+        if let (
+            Delivery::Rejected(message),
+            JobResult::Succeeded(report) | JobResult::Continues { report, .. },
+        ) = (&delivery, &result)
+        {
+            // The job must not wait for a result that CodePipeline never accepts.
+            let error = result_rejected(message, &text);
+            error!(job = %job.id, cause = %error.category(), "the job failed: {error}");
+            delivery = self
+                .codepipeline()
+                .put_failure(
+                    &job.id,
+                    error.category(),
+                    &error.to_string(),
+                    &report.outcome,
+                    deadline,
+                )
+                .await?;
+        }
+        match delivery {
+            Delivery::Accepted => {
+                info!(job = %job.id, "the result was reported: {text}");
+                self.recent.remember_job(&job.id);
+            }
+            Delivery::JobNotInProgress => {
+                warn!(job = %job.id, "the job has a result already, or its time is over");
+            }
+            Delivery::JobNotFound(_) if self.recent.has_reported(&job.id) => {
+                warn!(job = %job.id, "the result was reported before, and the job no longer exists");
+            }
+            Delivery::JobNotFound(message) => {
+                let job = job.id.to_string();
+                return Err(ErrorKind::JobNotFound { job, message }.into());
+            }
+            Delivery::Rejected(message) => return Err(result_rejected(&message, &text)),
+        }
+        Ok(text)
     }
 
-    async fn run(&self, job: &Job, invocation: &Invocation) -> Result<Verdict, Failure> {
-        let request = job.request()?;
-        let begun = job.progress()?;
-        let mut progress =
-            begun.unwrap_or_else(|| Progress::begin(job.id.clone(), self.clock.now()));
-        let wait = request
-            .wait
-            .or(self.settings().ok().map(|settings| settings.wait))
-            .unwrap_or_default();
-        if progress.stages.is_empty() {
-            match self.distributions_of(&request, invocation).await {
-                Ok(distributions) => progress.wait_for(distributions),
-                Err(failure) if failure.cause == Cause::Busy => {
-                    return Ok(self.decide(progress, Err(failure), wait, request.on_timeout));
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        let outcome = self.submit(&mut progress, &request, invocation).await;
-        let is_final = |failure: &Failure| failure.cause != Cause::Busy;
-        if outcome
-            .reports
-            .iter()
-            .any(|report| report.result.as_ref().is_err_and(is_final))
-        {
-            return Ok(failed(outcome));
-        }
-        if !wait.is_zero()
-            && !progress.is_waiting()
-            && let Err(failure) = self.poll(&mut progress, invocation).await
-        {
-            return Ok(Verdict::Failed(failure, outcome));
-        }
-        Ok(self.decide(progress, Ok(outcome), wait, request.on_timeout))
-    }
-
-    /// Returns the distributions named, or those of the settings.
-    async fn distributions_of(
+    async fn report(
         &self,
-        request: &JobRequest,
-        invocation: &Invocation,
-    ) -> Result<Vec<DistributionId>, Failure> {
-        match &request.distributions[..] {
-            [] => Ok(self.settings()?.distributions()?.to_vec()),
-            names => {
-                self.cloudfront()
-                    .resolve(names, &Account::of_arn(&invocation.function_arn))
+        job: &JobId,
+        result: &JobResult,
+        deadline: Instant,
+    ) -> Result<Delivery, Error> {
+        let codepipeline = self.codepipeline();
+        match result {
+            JobResult::Succeeded(report) => codepipeline.put_success(job, report, deadline).await,
+            JobResult::Continues {
+                report,
+                token,
+                percent,
+            } => {
+                codepipeline
+                    .put_continuation(job, report, token, *percent, deadline)
+                    .await
+            }
+            JobResult::Failed(failure) => {
+                let (category, message) = (failure.error.category(), failure.to_string());
+                codepipeline
+                    .put_failure(job, category, &message, &failure.outcome, deadline)
                     .await
             }
         }
     }
 
-    /// Asks for what CloudFront has not taken yet, and reports on all.
-    async fn submit(
+    async fn run(&self, job: &Job, invocation: &Invocation) -> Result<JobResult, Error> {
+        let request = job.request()?;
+        let mut progress = match job.continuation_token() {
+            Some(token) => Progress::from_token(token)?,
+            None => Progress::start(job.id.clone(), self.clock.now()),
+        };
+        let default_wait = self.settings().ok().map(|settings| settings.wait);
+        let wait = request.wait.or(default_wait).unwrap_or_default();
+        let on_timeout = request.on_timeout;
+        if progress.distributions.is_empty() {
+            match self.distributions(&request, invocation).await {
+                Ok(distributions) => progress.add_distributions(distributions),
+                Err(error) if error.category() == Category::Throttled => {
+                    return Ok(self.job_result(&progress, error.into(), wait, on_timeout));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let outcome = self.submit_all(&mut progress, &request, invocation).await;
+        let failed = outcome
+            .errors()
+            .find(|error| error.category() != Category::Throttled);
+        if failed.is_some() {
+            return Ok(JobResult::Failed(failure(outcome)));
+        }
+        if !wait.is_zero()
+            && progress.all_submitted()
+            && let Err(error) = self.poll(&mut progress, invocation).await
+        {
+            return Ok(JobResult::Failed(JobFailure { error, outcome }));
+        }
+        Ok(self.job_result(&progress, failure(outcome), wait, on_timeout))
+    }
+
+    /// Returns the distributions that the job names, or those of the settings.
+    async fn distributions(
+        &self,
+        request: &JobRequest,
+        invocation: &Invocation,
+    ) -> Result<Vec<DistributionId>, Error> {
+        match request.distributions.as_slice() {
+            [] => Ok(self.settings()?.distributions()?.to_vec()),
+            names => self.cloudfront(invocation).resolve(names).await,
+        }
+    }
+
+    /// Submits what CloudFront does not have yet, and reports on all distributions.
+    async fn submit_all(
         &self,
         progress: &mut Progress,
         request: &JobRequest,
         invocation: &Invocation,
     ) -> Outcome {
         let event = format!("codepipeline {}", progress.first_job);
-        let report = async |(distribution, stage): &(_, Stage)| {
-            let mut batch = Batch::new(
-                &event,
-                Clone::clone(distribution),
-                request.paths.clone(),
-                Limits::OF_CLOUDFRONT,
-            );
-            if let Some(reference) = &request.reference {
-                batch = batch.named(reference);
+        let submit = async |progress: &DistributionProgress| {
+            let distribution = progress.distribution.clone();
+            let paths = request.paths.clone();
+            let mut batch = Batch::new(&event, distribution, paths, Limits::REQUESTED_PATHS);
+            if let Some(label) = &request.reference {
+                batch = batch.with_label(label);
             }
-            let id = match stage {
-                Stage::Waiting | Stage::Taken => {
-                    let request = Request {
-                        batch,
-                        objects: None,
-                        notes: Vec::new(),
-                    };
-                    return self.send(request, invocation).await;
+            match &progress.stage {
+                Stage::NotSubmitted | Stage::Submitted => {
+                    self.submit(BatchRequest::from(batch), invocation).await
                 }
-                Stage::InProgress(id) | Stage::Completed(id) => Some(id.clone()),
-            };
-            Report {
-                batch,
-                objects: None,
-                notes: Vec::new(),
-                result: Ok(Submitted { id, created: None }),
+                Stage::InProgress(id) | Stage::Completed(id) => BatchReport {
+                    batch,
+                    objects: None,
+                    notes: Vec::new(),
+                    result: Ok(Some(id.clone())),
+                },
             }
         };
-        let reports = join_all(progress.stages.iter().map(report)).await;
-        for ((_, stage), report) in progress.stages.iter_mut().zip(&reports) {
-            if let (Stage::Waiting | Stage::Taken, Ok(submitted)) = (&stage, &report.result) {
-                *stage = submitted.id.clone().map_or(Stage::Taken, Stage::InProgress);
+        let reports = join_all(progress.distributions.iter().map(submit)).await;
+        for (progress, report) in progress.distributions.iter_mut().zip(&reports) {
+            if let (Stage::NotSubmitted | Stage::Submitted, Ok(id)) =
+                (&progress.stage, &report.result)
+            {
+                progress.stage = id.clone().map_or(Stage::Submitted, Stage::InProgress);
             }
         }
         Outcome {
@@ -198,98 +249,102 @@ impl Function {
         }
     }
 
-    /// Polls until all is completed, or some seconds have passed.
-    async fn poll(&self, progress: &mut Progress, invocation: &Invocation) -> Result<(), Failure> {
-        let account = Account::of_arn(&invocation.function_arn);
-        let end = self.clock.now() + POLL_FOR;
+    /// Polls until all invalidations are completed, or for some seconds.
+    async fn poll(&self, progress: &mut Progress, invocation: &Invocation) -> Result<(), Error> {
+        let last_poll = self.clock.now() + POLL_DURATION;
         let end_of_polls = invocation.end_of_polls();
         loop {
-            let completed = async |(distribution, stage): &(_, Stage)| match stage {
+            let completed = async |progress: &DistributionProgress| match &progress.stage {
                 Stage::InProgress(id) => {
-                    self.cloudfront()
-                        .is_completed(distribution, id, &account)
-                        .await
+                    let cloudfront = self.cloudfront(invocation);
+                    cloudfront.is_completed(&progress.distribution, id).await
                 }
                 _ => Ok(false),
             };
-            let completed = join_all(progress.stages.iter().map(completed));
-            // What is known must still be handed on.
+            let completed = join_all(progress.distributions.iter().map(completed));
+            // Time must remain to report the token.
             let Ok(completed) = timeout_at(end_of_polls, completed).await else {
                 return Ok(());
             };
-            for ((_, stage), completed) in progress.stages.iter_mut().zip(completed) {
-                match (&stage, completed) {
-                    (Stage::InProgress(id), Ok(true)) => *stage = Stage::Completed(id.clone()),
-                    (_, Err(failure))
-                        if !matches!(failure.cause, Cause::Busy | Cause::Unavailable) =>
-                    {
-                        return Err(failure);
+            for (progress, completed) in progress.distributions.iter_mut().zip(completed) {
+                match (&progress.stage, completed) {
+                    (Stage::InProgress(id), Ok(true)) => {
+                        progress.stage = Stage::Completed(id.clone());
                     }
-                    // What could not be told now will be told later.
+                    (_, Err(error)) if !error.is_transient() => return Err(error),
+                    // The next poll reads again what could not be read now.
                     _ => {}
                 }
             }
-            let out_of_time = Instant::now() + POLL_INTERVAL >= end_of_polls;
-            if progress.is_completed() || out_of_time || self.clock.now() + POLL_INTERVAL > end {
+            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_polls
+                || self.clock.now() + POLL_INTERVAL > last_poll;
+            if progress.all_completed() || is_time_up {
                 return Ok(());
             }
             self.clock.pause(POLL_INTERVAL).await;
         }
     }
 
-    /// Decides what to tell; `outcome` is a failure where CloudFront was too busy to tell the distributions.
-    fn decide(
+    /// Returns what the job reports. `failure` holds the outcome, and the error to report if the job gives up.
+    fn job_result(
         &self,
-        progress: Progress,
-        outcome: Result<Outcome, Failure>,
+        progress: &Progress,
+        failure: JobFailure,
         wait: Duration,
         on_timeout: OnTimeout,
-    ) -> Verdict {
+    ) -> JobResult {
+        let JobFailure { error, outcome } = failure;
         let waited = progress.age(self.clock.now());
-        let limit = if wait.is_zero() { DEFAULT_LIMIT } else { wait };
-        let is_over = waited >= limit;
-        let is_busy = outcome.is_err() || progress.is_waiting();
-        let outcome = match outcome {
-            Err(failure) if is_over => return Verdict::Failed(failure, Outcome::default()),
-            Ok(outcome) if is_over && is_busy => return failed(outcome),
-            outcome => outcome.unwrap_or_default(),
-        };
-        let awaited = Freshness::Awaited {
-            fresh: progress.completed(),
-        };
-        let freshness = match (wait.is_zero(), progress.is_completed()) {
-            _ if is_busy => awaited,
-            (true, _) => Freshness::NotAwaited,
-            (false, true) => Freshness::Fresh,
-            (false, false) if is_over => Freshness::TimedOut,
-            (false, false) => awaited,
-        };
-        if freshness == Freshness::TimedOut && on_timeout == OnTimeout::Fail {
-            return Verdict::Failed(Failure::not_fresh_in_time(waited, &outcome), outcome);
-        }
-        let report = JobReport {
+        let token = progress.to_token();
+        let next = decide(State {
+            all_submitted: progress.all_submitted(),
+            all_completed: progress.all_completed(),
+            waited,
+            wait,
+            on_timeout,
+            fits_token: token.is_some(),
+        });
+        let report = |outcome, completion| JobReport {
             outcome,
             waited,
-            freshness,
+            completion,
         };
-        match (freshness, progress.to_token()) {
-            (Freshness::Awaited { .. }, Some(token)) => Verdict::GoesOn(report, progress, token),
-            (Freshness::Awaited { .. }, None) if is_busy => failed(report.outcome),
-            (Freshness::Awaited { .. }, None) => {
-                warn!(
-                    "the distributions are too many to wait for: they do not fit a continuation token"
-                );
-                Verdict::Succeeded(JobReport {
-                    freshness: Freshness::NotAwaited,
-                    ..report
-                })
+        match next {
+            NextReport::Success(completion) => {
+                if completion == Completion::NotAwaited && !wait.is_zero() {
+                    warn!(
+                        "the job does not wait: its distributions do not fit into a continuation token"
+                    );
+                }
+                JobResult::Succeeded(report(outcome, completion))
             }
-            _ => Verdict::Succeeded(report),
+            NextReport::Continuation => {
+                let completed = progress.completed_count();
+                JobResult::Continues {
+                    report: report(outcome, Completion::Continues { completed }),
+                    token: token.unwrap_or_default(),
+                    percent: progress.percent(),
+                }
+            }
+            NextReport::NotSubmitted => JobResult::Failed(JobFailure { error, outcome }),
+            NextReport::NotCompleted => {
+                let error = ErrorKind::NotCompleted { waited }.into();
+                JobResult::Failed(JobFailure { error, outcome })
+            }
         }
     }
 }
 
-fn failed(outcome: Outcome) -> Verdict {
-    let failure = outcome.failure().unwrap_or_else(Failure::out_of_time);
-    Verdict::Failed(failure, outcome)
+/// Returns the failure of a job with this outcome: the first error of its batches decides the failure type.
+fn failure(outcome: Outcome) -> JobFailure {
+    let error = outcome.errors().next().cloned();
+    JobFailure {
+        error: error.unwrap_or_else(Error::deadline_exceeded),
+        outcome,
+    }
+}
+
+fn result_rejected(message: &str, result: &str) -> Error {
+    let (message, result) = (message.to_owned(), result.to_owned());
+    ErrorKind::ResultRejected { message, result }.into()
 }

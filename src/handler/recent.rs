@@ -1,132 +1,117 @@
-//! `Memory`: the invalidations that this process has made, while it is warm.
+//! `RecentInvalidations`: what this process created and reported, while its Lambda environment is warm.
 //!
-//! A burst of events meets few function environments, so most of what they ask for twice is found here, without a call.
+//! A burst of events reaches few Lambda environments, so most of what it would create twice is found here without a
+//! call.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::distribution::DistributionId;
-use crate::outcome::Submitted;
-use crate::path::InvalidationPath;
-use crate::plan::Earlier;
+use crate::plan::ExistingInvalidation;
 use crate::trigger::codepipeline::JobId;
 
-/// How many invalidations of a distribution, and how many jobs, are remembered: more than quotas let be in progress at the usual limits.
+/// How many invalidations of a distribution, and how many jobs, are remembered: more than can usually be in progress.
 const MAX_REMEMBERED: usize = 50;
 
-/// What a warm function knows of its own invalidations.
+/// What this process created and reported.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    earlier: Mutex<HashMap<DistributionId, Vec<Earlier>>>,
-    may_not_look: AtomicBool,
-    answered: Mutex<VecDeque<JobId>>,
+pub(super) struct RecentInvalidations {
+    created: Mutex<HashMap<DistributionId, VecDeque<ExistingInvalidation>>>,
+    listing_denied: AtomicBool,
+    reported_jobs: Mutex<VecDeque<JobId>>,
 }
 
-impl Memory {
+impl RecentInvalidations {
     /// Returns the invalidations of a distribution, the oldest first.
-    pub(super) fn of(&self, distribution: &DistributionId) -> Vec<Earlier> {
-        self.lock().get(distribution).cloned().unwrap_or_default()
+    pub(super) fn of_distribution(
+        &self,
+        distribution: &DistributionId,
+    ) -> Vec<ExistingInvalidation> {
+        let created = lock(&self.created);
+        let invalidations = created.get(distribution).into_iter().flatten();
+        invalidations.cloned().collect()
     }
 
-    /// Remembers an invalidation, unless CloudFront did not tell when it was created.
+    /// Remembers an invalidation, and forgets the oldest if there are too many.
     pub(super) fn remember(
         &self,
         distribution: &DistributionId,
-        submitted: &Submitted,
-        paths: &[InvalidationPath],
+        invalidation: ExistingInvalidation,
     ) {
-        let Submitted {
-            id: Some(id),
-            created: Some(created),
-        } = submitted
-        else {
-            return;
-        };
-        let mut all = self.lock();
-        let earlier = all.entry(distribution.clone()).or_default();
-        // A repeated request is answered with the invalidation that exists.
-        earlier.retain(|one| one.id != *id);
-        if earlier.len() == MAX_REMEMBERED {
-            earlier.remove(0);
+        let mut created = lock(&self.created);
+        let invalidations = created.entry(distribution.clone()).or_default();
+        // CloudFront answers a repeated request with the invalidation that exists.
+        invalidations.retain(|known| known.id != invalidation.id);
+        if invalidations.len() == MAX_REMEMBERED {
+            invalidations.pop_front();
         }
-        earlier.push(Earlier {
-            id: id.clone(),
-            created: *created,
-            in_progress: true,
-            paths: paths.to_vec(),
-        });
+        invalidations.push_back(invalidation);
     }
 
-    /// Notes that CloudFront's invalidations may not be read; tells whether that is news.
-    pub(super) fn forbid_looking(&self) -> bool {
-        !self.may_not_look.swap(true, Ordering::Relaxed)
+    /// Notes that IAM denies to list invalidations; returns whether that was not known before.
+    pub(super) fn set_listing_denied(&self) -> bool {
+        !self.listing_denied.swap(true, Ordering::Relaxed)
     }
 
-    /// Tells whether CloudFront's invalidations may be read, as far as is known.
-    pub(super) fn may_look(&self) -> bool {
-        !self.may_not_look.load(Ordering::Relaxed)
+    /// Returns whether invalidations can be listed, as far as is known.
+    pub(super) fn can_list(&self) -> bool {
+        !self.listing_denied.load(Ordering::Relaxed)
     }
 
-    /// Remembers a job that was answered.
-    pub(super) fn answered(&self, job: &JobId) {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        if answered.len() == MAX_REMEMBERED {
-            answered.pop_front();
+    /// Remembers a job whose result was reported.
+    pub(super) fn remember_job(&self, job: &JobId) {
+        let mut jobs = lock(&self.reported_jobs);
+        if jobs.len() == MAX_REMEMBERED {
+            jobs.pop_front();
         }
-        answered.push_back(job.clone());
+        jobs.push_back(job.clone());
     }
 
-    /// Tells whether this process has answered the job.
-    pub(super) fn has_answered(&self, job: &JobId) -> bool {
-        self.answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(job)
+    /// Returns whether this process reported the job's result.
+    pub(super) fn has_reported(&self, job: &JobId) -> bool {
+        lock(&self.reported_jobs).contains(job)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DistributionId, Vec<Earlier>>> {
-        // What a panic left behind is at worst an invalidation forgotten.
-        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic can at worst lose an entry.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::{InvalidationPath, SubmittedPath};
+    use crate::plan::InvalidationId;
 
     #[test]
-    fn remembers_the_newest_each_once() {
-        let memory = Memory::default();
+    fn remembers_the_newest_without_duplicates() {
+        let recent = RecentInvalidations::default();
         let distribution = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
-        let paths = [InvalidationPath::everything()];
         let remember = |id: &str| {
-            let created = chrono::DateTime::from_timestamp(1_800_000_000, 0);
-            let submitted = Submitted {
-                id: Some(id.to_owned()),
-                created,
+            let invalidation = ExistingInvalidation {
+                id: InvalidationId::new(id),
+                created: chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
+                status: "InProgress".into(),
+                reference: "reference".into(),
+                paths: vec![SubmittedPath::from(&InvalidationPath::everything())],
             };
-            memory.remember(&distribution, &submitted, &paths);
+            recent.remember(&distribution, invalidation);
         };
         remember("again");
-        (0..MAX_REMEMBERED).for_each(|at| remember(&format!("I{at}")));
+        (0..MAX_REMEMBERED).for_each(|number| remember(&format!("I{number}")));
         remember("I7");
-        let ids: Vec<_> = memory
-            .of(&distribution)
+        let ids: Vec<_> = recent
+            .of_distribution(&distribution)
             .into_iter()
-            .map(|one| one.id)
+            .map(|invalidation| invalidation.id.to_string())
             .collect();
         let expected: Vec<_> = (0..MAX_REMEMBERED)
-            .filter(|at| *at != 7)
+            .filter(|number| *number != 7)
             .chain([7])
-            .map(|at| format!("I{at}"))
+            .map(|number| format!("I{number}"))
             .collect();
         assert_eq!(ids, expected);
-        memory.remember(&distribution, &Submitted::default(), &paths);
-        assert_eq!(
-            memory.of(&distribution).len(),
-            MAX_REMEMBERED,
-            "without a time it spares nothing"
-        );
     }
 }

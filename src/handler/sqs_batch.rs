@@ -1,113 +1,74 @@
-//! How S3's notifications are answered: by the function's result, or a queue's message by message.
+//! Handles an SQS batch: the messages whose changes failed are reported, so that SQS delivers them again.
 //!
-//! Each reason is logged once, with the messages that it keeps.
+//! Each reason is logged once, with the ids of its messages.
+//!
+//! Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tracing::{error, info};
+use tracing::error;
 
-use super::objects::Pending;
-use super::{Function, guarded};
-use crate::failure::{Cause, Failure};
+use super::object_changes::{PendingChange, log_ignored};
+use super::{Invalidator, guarded};
+use crate::error::{Category, Error};
 use crate::invocation::Invocation;
-use crate::trigger::s3::{IgnoredEvent, Notification};
 use crate::trigger::sqs::Message;
 
-impl Function {
-    /// Handles a notification that Lambda got by itself: what fails, fails the whole.
-    pub(super) async fn handle_objects(
+impl Invalidator {
+    /// Invalidates the changes of all messages together. Returns the partial batch response.
+    pub(super) async fn handle_sqs_batch(
         &self,
-        notification: &Notification,
+        messages: &[Message],
         invocation: &Invocation,
-    ) -> Result<String, Failure> {
-        log_ignored(&notification.ignored);
-        let pending = |change| Pending { change, sent: None };
-        let changes: Vec<_> = notification.changes.iter().map(pending).collect();
-        let freshened = guarded(self.freshen(&changes, invocation), invocation).await?;
-        let mut failures: Vec<_> = freshened
-            .failed
-            .into_values()
-            .chain(notification.unreadable.clone())
-            .collect();
-        failures.dedup();
-        match Failure::together(failures) {
-            Some(failure) => Err(failure),
-            None => Ok(freshened.outcome.to_string()),
-        }
-    }
-
-    /// Handles a queue's batch: what fails, fails the messages that hold it.
-    ///
-    /// Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
-    pub(super) async fn handle_queue<'a>(
-        &self,
-        messages: &'a [Message],
-        invocation: &Invocation,
-    ) -> Result<Value, Failure> {
-        log_ignored(
-            messages
-                .iter()
-                .flat_map(|message| &message.notification.ignored),
-        );
-        let of_message = |(holder, message): (usize, &'a Message)| {
-            let sent = message.sent;
-            message
-                .notification
-                .changes
-                .iter()
-                .map(move |change| (holder, Pending { change, sent }))
-        };
-        let (holders, changes): (Vec<_>, Vec<_>) =
-            messages.iter().enumerate().flat_map(of_message).unzip();
-        let freshened = guarded(self.freshen(&changes, invocation), invocation).await?;
-
-        let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
-        for (place, failure) in freshened.failed {
-            failed.entry(holders[place]).or_insert(failure);
-        }
-        for (holder, message) in messages.iter().enumerate() {
-            if let Some(failure) = Failure::together(message.notification.unreadable.clone()) {
-                failed.insert(holder, failure);
+    ) -> Result<Value, Error> {
+        let contents = messages.iter().map(|message| &message.content);
+        log_ignored(contents.flat_map(|content| &content.ignored));
+        // The message of each change, by the change's index.
+        let mut change_messages = Vec::new();
+        let mut changes = Vec::new();
+        for message in messages {
+            for change in &message.content.changes {
+                change_messages.push(message);
+                changes.push(PendingChange {
+                    change,
+                    sent: message.sent,
+                });
             }
         }
-        log_failed(messages, &failed);
-        let failures: Vec<_> = failed
-            .keys()
-            .map(|holder| json!({"itemIdentifier": messages[*holder].id}))
+        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
+
+        let mut failed: BTreeMap<&str, Error> = BTreeMap::new();
+        for message in messages {
+            if let Some(error) = Error::join(message.content.unreadable.clone()) {
+                failed.insert(&message.id, error);
+            }
+        }
+        for (change_index, error) in results.failed {
+            if let Some(message) = change_messages.get(change_index) {
+                failed.entry(&message.id).or_insert(error);
+            }
+        }
+        log_failed(&failed);
+        // In the order of the batch.
+        let failures: Vec<_> = messages
+            .iter()
+            .filter(|message| failed.contains_key(message.id.as_str()))
+            .map(|message| json!({"itemIdentifier": message.id}))
             .collect();
         Ok(json!({ "batchItemFailures": failures }))
     }
 }
 
-fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
-    let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for event in ignored {
-        by_name
-            .entry(event.name.as_str())
-            .or_default()
-            .push(event.about.as_str());
-    }
-    for (event, about) in by_name {
-        info!(
-            event,
-            count = about.len(),
-            first = about[0],
-            "this changes nothing for viewers"
-        );
-    }
-}
-
-/// Logs each reason once, with the messages that it keeps.
-fn log_failed(messages: &[Message], failed: &BTreeMap<usize, Failure>) {
-    let mut reasons: BTreeMap<&str, (Cause, Vec<&str>)> = BTreeMap::new();
-    for (holder, failure) in failed {
+fn log_failed(failed: &BTreeMap<&str, Error>) {
+    let mut reasons: BTreeMap<String, (Category, Vec<&str>)> = BTreeMap::new();
+    for (id, error) in failed {
         let (_, ids) = reasons
-            .entry(&failure.message)
-            .or_insert((failure.cause, Vec::new()));
-        ids.push(&messages[*holder].id);
+            .entry(error.to_string())
+            .or_insert((error.category(), Vec::new()));
+        ids.push(id);
     }
     for (reason, (cause, ids)) in reasons {
-        error!(%cause, messages = ids.len(), ids = ids.join(" "), "kept for another try: {reason}");
+        error!(%cause, messages = ids.len(), ids = ids.join(" "), "will be retried: {reason}");
     }
 }

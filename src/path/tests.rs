@@ -1,4 +1,4 @@
-//! The rules of a path as tables: what is sent for a key, what is made of a person's words, what covers what.
+//! The rules of a path as tables: what is sent for a key, how a user's text is parsed, and what covers what.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn sends_a_key_as_the_path_that_viewers_request() {
         ("/leading//double.html", vec!["//leading//double.html"]),
         ("..hidden/...", vec!["/..hidden/..."]),
         ("café/日本.html", vec!["/caf%C3%A9/%E6%97%A5%E6%9C%AC.html"]),
-        // S3 keys are decoded once: a percent sign that is left is part of the name.
+        // S3 keys are decoded once. A remaining percent sign is part of the name.
         ("100%.html", vec!["/100%25.html"]),
         ("100%25.html", vec!["/100%2525.html"]),
         (
@@ -68,7 +68,7 @@ fn sends_a_key_as_the_path_that_viewers_request() {
 }
 
 #[test]
-fn ends_in_a_wildcard_before_a_character_whose_spelling_is_contested() {
+fn ends_in_a_wildcard_before_an_ambiguous_encoding() {
     for (key, wildcard) in [
         ("a+b.html", "/a*"),
         ("runtime~main.js", "/runtime*"),
@@ -81,7 +81,7 @@ fn ends_in_a_wildcard_before_a_character_whose_spelling_is_contested() {
         ("dir/../secret", "/dir/*"),
         ("dir/./x", "/dir/*"),
         ("é~", "/%C3%A9*"),
-        // The wildcard itself must cover every spelling of what stands before the cut.
+        // The wildcard must cover every spelling of its own prefix.
         ("my page~1.html", "/my*"),
         ("a@b~", "/a*"),
         // Eight spellings are too many to send.
@@ -94,7 +94,7 @@ fn ends_in_a_wildcard_before_a_character_whose_spelling_is_contested() {
 }
 
 #[test]
-fn cuts_a_key_that_is_too_long_between_characters() {
+fn truncates_a_key_that_is_too_long_between_characters() {
     let key = "é".repeat(2_000);
     let sent = sent_for(&key);
     assert_eq!(sent, [format!("/{}*", "%C3%A9".repeat(666))]);
@@ -102,7 +102,7 @@ fn cuts_a_key_that_is_too_long_between_characters() {
 }
 
 #[test]
-fn reads_a_path_as_a_person_writes_it() {
+fn parses_a_path_that_a_user_wrote() {
     for (text, expected) in [
         ("/*", "/*"),
         ("/", "/"),
@@ -130,7 +130,7 @@ fn reads_a_path_as_a_person_writes_it() {
         ("/100%25.html", "/100%25.html"),
         ("/5%zz", "/5%25zz"),
         ("/a@2x,b(1).png", "/a@2x,b(1).png"),
-        // Contested spellings: more rather than less.
+        // Ambiguous encodings: more is invalidated, never less.
         ("/my page.html", "/my*"),
         ("/runtime~main.js", "/runtime*"),
         ("/runtime%7Emain.js", "/runtime*"),
@@ -146,57 +146,57 @@ fn reads_a_path_as_a_person_writes_it() {
 }
 
 #[test]
-fn refuses_what_no_viewer_requests_and_says_what_to_write() {
+fn rejects_what_no_viewer_requests_with_advice() {
     for (text, message) in [
         ("", "the path is empty: write /* for everything"),
         (" \r\n", "the path is empty: write /* for everything"),
         (
             "/a*/b",
-            r#""/a*/b" has a * before its end: CloudFront takes it as the last character only"#,
+            r#""/a*/b" has a * before its end: CloudFront accepts a * only as the last character"#,
         ),
         (
             "/**",
-            r#""/**" has a * before its end: CloudFront takes it as the last character only"#,
+            r#""/**" has a * before its end: CloudFront accepts a * only as the last character"#,
         ),
         (
             "/a#b",
-            r##""/a#b" has a # in it: leave the fragment out, or write %23 for a # in a file's name"##,
+            r##""/a#b" contains a #: remove the fragment, or write %23 for a # in a file name"##,
         ),
         (
             r"blog\index.html",
-            r#""/blog\\index.html" has a \ in it: write / between folders, or %5C for a \ in a file's name"#,
+            r#""/blog\\index.html" contains a \: write / between folders, or %5C for a \ in a file name"#,
         ),
         (
             "/a\n/b",
-            r#""/a\n/b" has a control character in it: write one path a line"#,
+            r#""/a\n/b" contains a control character: write one path per line"#,
         ),
         (
             "/a/../b",
-            r#""/a/../b" has a . or .. segment, which browsers resolve: write the path that it leads to"#,
+            r#""/a/../b" contains a . or .. segment, which browsers resolve: write the resolved path"#,
         ),
         (
             "s3://bucket/key",
-            r#""s3://bucket/key" is no http or https URL: write the path alone, such as /a.html"#,
+            r#""s3://bucket/key" is not an http or https URL: write only the path, such as /a.html"#,
         ),
         (
             "www.example.com/a.html",
-            r#""www.example.com/a.html" looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"#,
+            r#""www.example.com/a.html" looks like a URL without https://: write the full URL, or only the path, such as /a.html"#,
         ),
         (
             "//cdn.example.com/a.html",
-            r#""//cdn.example.com/a.html" looks like a URL without https: in front: write it whole, or the path alone, such as /a.html"#,
+            r#""//cdn.example.com/a.html" looks like a URL without https://: write the full URL, or only the path, such as /a.html"#,
         ),
         (
             "#a,b",
-            r##""#a,b" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+            r##""#a,b" is not a cache tag: write a # and 1 to 256 printable ASCII characters, without spaces, commas and *"##,
         ),
         (
             "#a*",
-            r##""#a*" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+            r##""#a*" is not a cache tag: write a # and 1 to 256 printable ASCII characters, without spaces, commas and *"##,
         ),
         (
             "#",
-            r##""#" is no cache tag: a # and up to 256 printable ASCII characters, no comma and no *"##,
+            r##""#" is not a cache tag: write a # and 1 to 256 printable ASCII characters, without spaces, commas and *"##,
         ),
     ] {
         let error = InvalidationPath::parse(text).expect_err(text);
@@ -205,7 +205,7 @@ fn refuses_what_no_viewer_requests_and_says_what_to_write() {
 }
 
 #[test]
-fn takes_4000_characters_and_a_tag_of_256_and_no_more() {
+fn accepts_at_most_4000_characters_and_256_in_a_tag() {
     assert_eq!(
         path(&format!("/{}", "a".repeat(3_999))).as_str().len(),
         4_000
@@ -214,7 +214,7 @@ fn takes_4000_characters_and_a_tag_of_256_and_no_more() {
     assert_eq!(error, Err(PathError::TooLong(4_003)));
     assert_eq!(
         PathError::TooLong(4_003).to_string(),
-        "the path has 4003 characters once encoded, of at most 4000: end it earlier with a *"
+        "the encoded path has 4003 characters, more than the maximum of 4000: end it earlier with a *"
     );
     assert_eq!(path(&format!("#{}", "t".repeat(256))).as_str().len(), 257);
     let tag = format!("#{}", "t".repeat(257));
@@ -222,7 +222,7 @@ fn takes_4000_characters_and_a_tag_of_256_and_no_more() {
 }
 
 #[test]
-fn covers_what_it_surely_invalidates() {
+fn covers_what_it_certainly_invalidates() {
     for (wide, narrow, expected) in [
         ("/*", "/", true),
         ("/*", "/a/b", true),
@@ -237,14 +237,14 @@ fn covers_what_it_surely_invalidates() {
         ("/a*", "/a*", true),
         ("/a*", "/ab*", true),
         ("/ab*", "/a*", false),
-        // Meant, or not: the prefix does not end at a word.
+        // Intended or not: the prefix does not end at the end of a word.
         ("/tokio*", "/tokio-utils", true),
         ("/dir/*", "/dir/a", true),
         ("/dir/*", "/dir/*", true),
         ("/dir/*", "/dir*", false),
         ("/dir*", "/dir/*", true),
         ("/dir/*", "/dir", false),
-        // Seen not to be cleared, whatever the documentation says.
+        // Observed not to be invalidated, although the documentation implies it.
         ("/dir/*", "/dir/", false),
         ("/dir/*", "/dir/?a=1", false),
         ("/dir*", "/dir/", true),
@@ -259,11 +259,62 @@ fn covers_what_it_surely_invalidates() {
             expected,
             "{wide} {narrow}"
         );
+        let submitted = SubmittedPath::from(path(wide));
+        assert_eq!(submitted.covers(narrow), expected, "{wide} {narrow}");
     }
 }
 
 #[test]
-fn takes_query_strings_along_and_little_else() {
+fn a_submitted_path_covers_by_the_same_rules_without_validation() {
+    for (submitted, path, expected) in [
+        // Other tools submit paths that `parse` rejects or changes.
+        ("/a~b.html", "/a~b.html", true),
+        ("/a~b.html", "/a*", false),
+        ("/my page.html", "/my%20page.html", false),
+        ("/a*/b*", "/a*/b", true),
+        ("/a*/b*", "/ax/b", false),
+        ("/a*/b", "/a", false),
+        ("index.html", "/index.html", false),
+        ("images/*", "/images/a.png", false),
+        ("*", "/", true),
+        ("*", "/a/b", true),
+        ("", "/", false),
+        ("/DIR/*", "/dir/a", false),
+        ("/dir/*", "/dir/?a=1", false),
+        ("#a,b", "#A,B", true),
+        ("#", "#a", false),
+        ("/*", "anything", true),
+    ] {
+        let submitted = SubmittedPath::from(submitted.to_owned());
+        assert_eq!(submitted.covers(path), expected, "{submitted} {path}");
+    }
+}
+
+#[test]
+fn a_submitted_path_keeps_its_text() {
+    for (text, is_wildcard) in [
+        ("/a~b.html", false),
+        ("my page*", true),
+        ("#Tag", false),
+        ("", false),
+    ] {
+        let submitted: SubmittedPath =
+            serde_json::from_value(serde_json::Value::from(text)).expect("a text");
+        assert_eq!(submitted, SubmittedPath::from(text.to_owned()));
+        assert_eq!(
+            (submitted.as_str(), submitted.is_wildcard()),
+            (text, is_wildcard)
+        );
+        assert_eq!(submitted.to_string(), text);
+        assert_eq!(serde_json::to_value(&submitted).expect("JSON"), text);
+    }
+    let path = path("/blog/*");
+    assert_eq!(SubmittedPath::from(&path).as_str(), "/blog/*");
+    assert_eq!(SubmittedPath::from(&path), SubmittedPath::from(path));
+}
+
+#[test]
+fn covers_query_strings_and_little_else() {
     for (text, expected) in [
         ("/a.html", vec!["/a.html*"]),
         ("/", vec!["/", "/?*"]),
@@ -284,7 +335,7 @@ fn takes_query_strings_along_and_little_else() {
     assert_eq!(InvalidationPath::root(), path("/"));
 }
 
-/// What an S3 client makes of a key: all but letters, digits and `-_.~/` encoded.
+/// Returns a key as S3 clients encode it: everything but letters, digits and `-_.~/`.
 fn as_s3_clients_spell(key: &str) -> String {
     const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -295,7 +346,7 @@ fn as_s3_clients_spell(key: &str) -> String {
     format!("/{}", utf8_percent_encode(key, UNRESERVED))
 }
 
-/// What `encodeURIComponent` makes of each segment of a key.
+/// Returns a key as `encodeURIComponent` encodes each of its segments.
 fn as_encode_uri_component_spells(key: &str) -> String {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -311,7 +362,7 @@ fn as_encode_uri_component_spells(key: &str) -> String {
     format!("/{}", utf8_percent_encode(key, ENCODED))
 }
 
-/// What `url.PathEscape` of Go makes of each segment of a key, but for a plus, which is a space to S3.
+/// Returns a key as `url.PathEscape` of Go encodes each of its segments, except for a plus, which S3 decodes to a space.
 fn as_go_spells(key: &str) -> String {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -327,10 +378,10 @@ fn as_go_spells(key: &str) -> String {
     format!("/{}", utf8_percent_encode(key, ENCODED))
 }
 
-/// What a browser sends for a link to the key, or nothing where no link leads to this object.
+/// Returns the path that a browser sends for a link to the key, or `None` if no link leads to this object.
 fn as_browsers_spell(key: &str) -> Option<String> {
     let mut url = url::Url::parse("https://www.example.com/").ok()?;
-    // A link's author must encode what would end the path or start a triple; the rest is the browser's.
+    // A link's author must encode what would end the path or start a triple. The browser encodes the rest.
     let link: String = key
         .chars()
         .flat_map(|c| match c {
@@ -467,7 +518,7 @@ proptest! {
         let [a, b, c] = [a, b, c].map(InvalidationPath);
         prop_assert!(a.covers(&a));
         if a.covers(&b) && b.covers(&c) {
-            // The one exception is the contested bare directory, which is refused and so errs on the safe side.
+            // The one exception is the bare directory. Not to cover it is the safe side.
             let bare = a.0.strip_suffix('*').is_some_and(|prefix| c.0.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('?')));
             prop_assert!(a.covers(&c) || bare);
         }

@@ -1,50 +1,42 @@
-//! `collapse`: the fewest paths that do the least harm.
+//! `collapse`: chooses the paths to send. Least harm first, then fewest paths.
 //!
-//! An invalidation has two budgets: so many paths, of which so many wildcards. What does not fit must share a
-//! wildcard, and a wildcard also drops what did not change. Any prefix may end in `*`, so the tightest wildcard over
-//! some paths is their longest common prefix, and the only ones worth a thought are the inner nodes of the radix tree
-//! of the paths: fewer than there are paths. The best of them under both budgets are a knapsack, solved exactly, from
-//! left to right, in O(paths × limits).
+//! An invalidation has two limits: the number of paths, and how many of them are wildcards. Paths that do not fit share
+//! a wildcard, and a wildcard also drops the copies of unchanged objects: that is its harm. Every path that was passed in
+//! is covered. A prefix of any length can end in `*`, so the tightest wildcard for some paths is their longest common
+//! prefix, and the candidates are the inner nodes of the paths' radix tree: fewer than there are paths. Choosing among
+//! them is a knapsack problem, which is solved exactly, from left to right, in O(paths × limits).
 //!
-//! What it minimises is harm. Where the site's objects are known ([`Inventory`]), that is how many unchanged ones lose
-//! their copy, then the number of paths, even where all would fit: a prefix that holds nothing else is free. Where
-//! they are not, it is an estimate (`blind`), and what fits is sent as it is.
+//! If the site's objects are known ([`Inventory`]), the harm is the number of unchanged objects that lose their copy. A
+//! wildcard without harm is used even if all paths fit, because it needs fewer of them. Otherwise the harm is an estimate
+//! (`estimated_harm`), and paths that fit are sent unchanged. How CloudFront matches a wildcard:
+//! <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html>
 //!
-//! On the recorded deploys of two sites (`tests/planner/score.py --table`), beside s3deploy's algorithm, the best of
-//! the peers:
+//! Unchanged objects that lose their copy on the recorded deploys of two sites (`tests/planner/score.py --table`), all
+//! deploys together, next to the algorithm of s3deploy, which is the best of the tools that were compared. No changed
+//! object was missed.
 //!
-//! | trace | budget | peer | blind | with inventory | optimum | paths billed: blind | with inventory |
+//! | trace | limit | s3deploy | estimate | inventory | optimum | paths billed: estimate | inventory |
 //! |---|---:|---:|---:|---:|---:|---:|---:|
 //! | hexo | 8 | 237,262 | 220,524 | 220,363 | 220,363 | 2,021 | 1,977 |
 //! | hexo | 15 | 132,494 | 83,721 | 2,614 | 2,614 | 10,186 | 9,334 |
 //! | kafka | 8 | 209,655 | 90,778 | 76,482 | 76,482 | 1,996 | 1,832 |
 //! | kafka | 15 | 76,902 | 26,747 | 22,574 | 22,574 | 3,270 | 2,400 |
-//!
-//! The figures are unchanged objects that lose their cached copy, all deploys together; no changed one was missed.
 
 use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::limits::Limits;
 use crate::path::InvalidationPath;
 
-/// The most bits that the knapsack remembers (32 MiB). Far above any sane budget (100,000 paths at 20/10 need a
-/// twelfth of it); beyond it, fewer files than allowed are considered, and the plan is still within its budgets.
+/// The most bits that the knapsack stores (32 MiB). 100,000 paths at 20 paths and 10 wildcards need a twelfth of it.
+/// Beyond it, the knapsack considers fewer files than the limit allows, so the result is still within the limits.
 const MAX_TABLE_BITS: usize = 1 << 28;
 
-/// The budgets of one invalidation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most paths; each is billed alike. At least 1.
-    pub paths: usize,
-    /// How many of them may be wildcards. At least 1, since `/*` must be possible.
-    pub wildcards: usize,
-}
-
-/// The objects that a site is known to hold.
+/// The objects of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// Encoded, sorted, each once.
+    /// Encoded and sorted, without duplicates.
     paths: Vec<String>,
 }
 
@@ -53,7 +45,7 @@ impl Inventory {
     pub fn from_keys<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Self {
         let mut paths: Vec<String> = keys
             .into_iter()
-            .map(|key| InvalidationPath::spell_key(key.as_ref()))
+            .map(|key| InvalidationPath::documented_spelling(key.as_ref()))
             .collect();
         paths.sort_unstable();
         paths.dedup();
@@ -61,20 +53,20 @@ impl Inventory {
     }
 }
 
-/// The paths to send, and what they stand for.
+/// The paths to send, and what they cover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Collapsed {
-    /// Sorted, within the limits, none covered by another.
+    /// The paths, sorted and within the limits. No path covers another.
     pub paths: Vec<InvalidationPath>,
-    /// How many distinct paths were asked for.
+    /// How many distinct paths were passed in.
     pub from: usize,
-    /// Those of `paths` that stand for more than one of the paths asked for.
+    /// Those of `paths` that cover more than one of the paths passed in.
     pub merged: Vec<Merged>,
-    /// How many objects nobody asked for lose their cached copy too, where the site's objects are known.
+    /// How many unchanged objects lose their cached copy, if the site's objects are known.
     pub unchanged: Option<usize>,
 }
 
-/// A wildcard that stands for several of the paths asked for.
+/// A wildcard that covers several of the paths passed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Merged {
     /// The wildcard.
@@ -83,50 +75,61 @@ pub struct Merged {
     pub from: usize,
 }
 
-/// Finds the fewest paths within the limits that cover all of `paths` and do the least harm to everything else.
+/// Returns the paths within the limits that cover all of `paths`: least harm to unchanged objects first, then fewest
+/// paths.
+///
+/// A limit of 0 counts as 1, so that `/*` is always possible.
 pub fn collapse(
     paths: Vec<InvalidationPath>,
     inventory: Option<&Inventory>,
     limits: Limits,
 ) -> Collapsed {
-    let asked = distinct(paths);
-    let kept = uncovered(&asked);
-    let wildcards = kept.iter().filter(|path| path.is_wildcard()).count();
-    let fits = kept.len() <= limits.paths && wildcards <= limits.wildcards;
-    let knapsack = || Knapsack::new(&kept, limits);
-    let (sent, unchanged) = match inventory {
-        None if fits => (kept.iter().copied().cloned().collect(), None),
-        None => (knapsack().solve(|node| blind(&kept, node)).0, None),
+    let limits = Limits {
+        paths: limits.paths.max(1),
+        wildcards: limits.wildcards.max(1),
+    };
+    let changed = distinct(paths);
+    let needed = without_covered(&changed);
+    let wildcards = needed.iter().filter(|path| path.is_wildcard()).count();
+    let fits = needed.len() <= limits.paths && wildcards <= limits.wildcards;
+    let knapsack = || Knapsack::new(&needed, limits);
+    let (chosen, unchanged) = match inventory {
+        None if fits => (needed.iter().copied().cloned().collect(), None),
+        None => {
+            let (chosen, _) = knapsack().solve(|node| estimated_harm(&needed, node));
+            (chosen, None)
+        }
         Some(inventory) => {
-            let unchanged = Unchanged::of(inventory, &kept);
-            let (sent, harm) = knapsack().solve(|node| unchanged.under(&kept, node));
-            // A count of objects, which a float holds exactly.
-            (sent, Some(harm as usize))
+            let unchanged = Unchanged::new(inventory, &needed);
+            let (chosen, harm) = knapsack().solve(|node| unchanged.count_below(&needed, node));
+            // The harm is a count of objects, which a float represents exactly.
+            (chosen, Some(harm as usize))
         }
     };
-    let sent = distinct(sent);
-    let mut sent: Vec<_> = uncovered(&sent).into_iter().cloned().collect();
+    let chosen = distinct(chosen);
+    let mut sent: Vec<_> = without_covered(&chosen).into_iter().cloned().collect();
     sent.sort_unstable();
     let merged = sent
         .iter()
         .map(|path| Merged {
             path: path.clone(),
-            from: covered(&asked, path),
+            from: count_covered(&changed, path),
         })
         .filter(|merged| merged.from > 1)
         .collect();
     Collapsed {
         paths: sent,
-        from: asked.len(),
+        from: changed.len(),
         merged,
         unchanged,
     }
 }
 
-/// Sorts the paths so that those under a prefix stand together and a wildcard before all that it covers.
+/// Sorts the paths and removes duplicates. Paths with the same prefix are next to each other, and a wildcard is before
+/// the paths that it covers.
 fn distinct(mut paths: Vec<InvalidationPath>) -> Vec<InvalidationPath> {
     let mut tags = HashSet::new();
-    // CloudFront does not tell the case of a tag.
+    // CloudFront ignores the case of a tag.
     paths.retain(|path| !path.is_tag() || tags.insert(path.as_str().to_ascii_lowercase()));
     paths.sort_unstable_by(|a, b| {
         let wildcard_first = || b.is_wildcard().cmp(&a.is_wildcard());
@@ -136,152 +139,172 @@ fn distinct(mut paths: Vec<InvalidationPath>) -> Vec<InvalidationPath> {
     paths
 }
 
-/// Drops what another path covers.
-fn uncovered(sorted: &[InvalidationPath]) -> Vec<&InvalidationPath> {
-    // Tags stand before it.
+/// Returns the paths that no other path covers.
+fn without_covered(sorted: &[InvalidationPath]) -> Vec<&InvalidationPath> {
+    // Tags are sorted before `/*`, so it is handled first.
     if let Some(everything) = sorted.iter().find(|path| path.as_str() == "/*") {
         return vec![everything];
     }
-    let mut kept = Vec::with_capacity(sorted.len());
-    // Seldom more than one: a wildcard under another is kept only where `covers` makes its exception.
-    let mut around: Vec<&InvalidationPath> = Vec::new();
+    let mut needed = Vec::with_capacity(sorted.len());
+    // The wildcards whose prefix the current path has. There is rarely more than one: a wildcard inside another is only
+    // needed for the exception in `covers`.
+    let mut enclosing: Vec<&InvalidationPath> = Vec::new();
     for path in sorted {
-        while around
+        while enclosing
             .pop_if(|wildcard| !path.stem().starts_with(wildcard.stem()))
             .is_some()
         {}
-        if around.iter().any(|wildcard| wildcard.covers(path)) {
+        if enclosing.iter().any(|wildcard| wildcard.covers(path)) {
             continue;
         }
         if path.is_wildcard() {
-            around.push(path);
+            enclosing.push(path);
         }
-        kept.push(path);
+        needed.push(path);
     }
-    kept
+    needed
 }
 
-/// Counts the paths that this one covers.
-fn covered(sorted: &[InvalidationPath], by: &InvalidationPath) -> usize {
-    if by.as_str() == "/*" {
+/// Returns how many of the paths `path` covers.
+fn count_covered(sorted: &[InvalidationPath], path: &InvalidationPath) -> usize {
+    if path.as_str() == "/*" {
         return sorted.len();
     }
-    let from = sorted.partition_point(|path| path.stem() < by.stem());
-    sorted[from..]
+    let first = sorted.partition_point(|other| other.stem() < path.stem());
+    sorted
         .iter()
-        .take_while(|path| path.stem().starts_with(by.stem()))
-        .filter(|path| by.covers(path))
+        .skip(first)
+        .take_while(|other| other.stem().starts_with(path.stem()))
+        .filter(|other| path.covers(other))
         .count()
 }
 
-/// A prefix that some neighbouring paths share: an inner node of their radix tree.
+/// A prefix that neighbouring paths share: an inner node of their radix tree.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    /// The first of the paths and the one behind the last.
+    /// The index of the first path.
     start: usize,
+    /// The index after the last path.
     end: usize,
-    /// How many characters they share.
-    cut: usize,
+    /// The length of the prefix.
+    prefix_len: usize,
 }
 
 impl Node {
     fn prefix<'a>(&self, paths: &[&'a InvalidationPath]) -> &'a str {
-        // A tag shares the slash of `/*` with a path, though it has none.
-        match self.cut {
-            ..=1 => "/",
-            cut => &paths[self.start].as_str()[..cut],
-        }
+        paths
+            .get(self.start)
+            // A tag shares `/*` with a path, but does not start with a slash.
+            .filter(|_| self.prefix_len > 1)
+            .and_then(|path| path.as_str().get(..self.prefix_len))
+            .unwrap_or("/")
     }
 }
 
-/// Returns the radix tree's inner nodes, each behind those inside it, and how deep they nest.
+/// Returns the radix tree's inner nodes, each after the nodes inside it, and how deep they are nested.
 ///
-/// No recursion: keys can be prefixes of one another a thousand deep.
+/// It is not recursive, because keys can be prefixes of each other a thousand deep.
 fn radix_tree(paths: &[&InvalidationPath]) -> (Vec<Node>, usize) {
     let mut nodes = Vec::with_capacity(paths.len());
     let mut open: Vec<Node> = Vec::new();
     let mut depth = 0;
-    for end in 1..=paths.len() {
-        let cut = paths
+    for (index, path) in paths.iter().enumerate() {
+        let end = index + 1;
+        let prefix_len = paths
             .get(end)
-            .map_or(0, |next| next.shared_with(paths[end - 1]));
-        let mut start = end - 1;
-        while let Some(node) = open.pop_if(|node| node.cut > cut) {
+            .map_or(0, |next| next.shared_prefix_len(path));
+        let mut start = index;
+        while let Some(node) = open.pop_if(|node| node.prefix_len > prefix_len) {
             start = node.start;
             nodes.push(Node { end, ..node });
         }
-        if open.last().is_none_or(|node| node.cut < cut) && cut > 0 {
-            open.push(Node { start, end, cut });
+        if open.last().is_none_or(|node| node.prefix_len < prefix_len) && prefix_len > 0 {
+            open.push(Node {
+                start,
+                end,
+                prefix_len,
+            });
         }
         depth = depth.max(open.len());
     }
     (nodes, depth)
 }
 
-/// Estimates the harm of a wildcard when only the changed paths are known: how many it covers, a quarter for each
-/// directory that it lies deeper.
+/// Estimates the harm of a wildcard if only the changed paths are known: n × 0.25^depth for n changed paths in a
+/// directory of this depth.
 ///
-/// A site fans out as one descends, so a prefix holds the less of it the deeper it is; and where much changed, much
-/// can have stayed. The quarter is not delicate: on the recorded deploys anything from a half to a sixteenth gives the
-/// same collateral within 1 %. Leaving the number out, or taking its root, does worse.
-fn blind(paths: &[&InvalidationPath], node: Node) -> f64 {
+/// The deeper a prefix is, the smaller its part of the site, and where many objects changed, many others can be
+/// unchanged. The factor is not sensitive: on the recorded deploys, 1/2 to 1/16 give the same harm within 1 %. Without n,
+/// or with its square root, the harm is greater.
+fn estimated_harm(paths: &[&InvalidationPath], node: Node) -> f64 {
     let slashes = node.prefix(paths).matches('/').count();
     let depth = i32::try_from(slashes).unwrap_or(i32::MAX);
-    (node.end - node.start) as f64 * 0.25_f64.powi(depth)
+    node.end.saturating_sub(node.start) as f64 * 0.25_f64.powi(depth)
 }
 
-/// The objects that nobody asked to invalidate.
+/// The site's objects that no changed path covers.
 struct Unchanged<'a> {
     paths: Vec<&'a str>,
-    /// For each changed path, how many of them sort before it.
-    before: Vec<usize>,
+    /// For each changed path, how many unchanged ones are sorted before it.
+    counts_before: Vec<usize>,
 }
 
 impl<'a> Unchanged<'a> {
-    fn of(inventory: &'a Inventory, changed: &[&InvalidationPath]) -> Self {
+    fn new(inventory: &'a Inventory, changed: &[&InvalidationPath]) -> Self {
         let mut paths = Vec::with_capacity(inventory.paths.len());
-        let mut before = Vec::with_capacity(changed.len());
+        let mut counts_before = Vec::with_capacity(changed.len());
+        let mut previous: Option<&InvalidationPath> = None;
         let mut wildcard: Option<&InvalidationPath> = None;
         for object in &inventory.paths {
             while let Some(path) = changed
-                .get(before.len())
+                .get(counts_before.len())
                 .filter(|path| path.stem() <= object.as_str())
             {
-                before.push(paths.len());
-                wildcard = Some(*path).filter(|path| path.is_wildcard()).or(wildcard);
+                counts_before.push(paths.len());
+                previous = Some(path);
+                wildcard = previous.filter(|path| path.is_wildcard()).or(wildcard);
             }
-            let last = before.len().checked_sub(1).map(|at| changed[at].as_str());
-            let under = wildcard.is_some_and(|wildcard| object.starts_with(wildcard.stem()));
-            if last != Some(object.as_str()) && !under {
+            let is_changed = previous.is_some_and(|path| path.as_str() == object);
+            let is_below = wildcard.is_some_and(|path| object.starts_with(path.stem()));
+            if !is_changed && !is_below {
                 paths.push(object.as_str());
             }
         }
-        before.resize(changed.len(), paths.len());
-        Self { paths, before }
+        counts_before.resize(changed.len(), paths.len());
+        Self {
+            paths,
+            counts_before,
+        }
     }
 
-    /// Counts those under a node: what stands between its paths, and what is like them on either side.
-    fn under(&self, changed: &[&InvalidationPath], node: Node) -> f64 {
+    /// Returns how many unchanged objects have the node's prefix: those between its paths, and those directly before
+    /// and after them.
+    fn count_below(&self, changed: &[&InvalidationPath], node: Node) -> f64 {
         let prefix = node.prefix(changed);
-        let gap = |at: usize| {
-            let from = at.checked_sub(1).map_or(0, |left| self.before[left]);
-            let to = self.before.get(at).copied().unwrap_or(self.paths.len());
-            (from, &self.paths[from..to])
+        // The unchanged objects between two neighbouring changed paths.
+        let gap_before = |index: usize| {
+            let first = index
+                .checked_sub(1)
+                .and_then(|previous| self.counts_before.get(previous).copied())
+                .unwrap_or_default();
+            let last = self.counts_before.get(index).copied();
+            let gap = self.paths.get(first..last.unwrap_or(self.paths.len()));
+            (first, gap.unwrap_or_default())
         };
-        let (from, left) = gap(node.start);
-        let first = from + left.partition_point(|path| !path.starts_with(prefix));
-        let (from, right) = gap(node.end);
-        let last = from + right.partition_point(|path| path.starts_with(prefix));
-        (last - first) as f64
+        let (first, gap) = gap_before(node.start);
+        let start = first + gap.partition_point(|path| !path.starts_with(prefix));
+        let (first, gap) = gap_before(node.end);
+        let end = first + gap.partition_point(|path| path.starts_with(prefix));
+        end.saturating_sub(start) as f64
     }
 }
 
-/// The choice of nodes to become wildcards that does the least harm, then needs the fewest paths.
+/// Chooses the nodes that become wildcards: least harm first, then fewest paths.
 ///
-/// A row holds the least harm of covering the first so many paths with exactly `w` wildcards and `f` files, at
-/// `w * width + f`. From row to row either the next path is sent as it is, or a node that ends there stands for all
-/// since its start. Kept are the rows at the starts of the nodes around, and one bit for each node and state, set
-/// where the node was the better choice: read backwards, they give the plan.
+/// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index
+/// `w * width + f`, for each state (`w`, `f`). From a row to the next one, either the next path is sent unchanged, or a
+/// node that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
+/// each node and state is set where the node was the better choice. Read backwards, the bits give the plan.
 struct Knapsack<'a> {
     paths: &'a [&'a InvalidationPath],
     limits: Limits,
@@ -292,16 +315,12 @@ struct Knapsack<'a> {
 }
 
 impl<'a> Knapsack<'a> {
+    /// Expects limits of at least 1.
     fn new(paths: &'a [&'a InvalidationPath], limits: Limits) -> Self {
         let (nodes, depth) = radix_tree(paths);
-        // `/*` alone is always possible.
-        let limits = Limits {
-            paths: limits.paths.max(1),
-            wildcards: limits.wildcards.max(1),
-        };
         let wildcards = limits.wildcards.min(paths.len());
-        let bits_a_state = nodes.len() + 64 * depth + 1;
-        let files = (MAX_TABLE_BITS / bits_a_state / (wildcards + 1))
+        let bits_per_state = nodes.len() + 64 * depth + 1;
+        let files = (MAX_TABLE_BITS / bits_per_state / (wildcards + 1))
             .min(limits.paths)
             .min(paths.len());
         Self {
@@ -314,104 +333,127 @@ impl<'a> Knapsack<'a> {
         }
     }
 
-    /// Returns the paths to send and the harm that they do.
+    /// Returns the paths to send and their harm.
     fn solve(&self, harm: impl Fn(Node) -> f64) -> (Vec<InvalidationPath>, f64) {
-        let (row, chosen) = self.fill(harm);
-        let paths = |state: usize| state / self.width + state % self.width;
-        let best = (0..self.states)
-            .filter(|state| paths(*state) <= self.limits.paths)
-            .min_by(|a, b| row[*a].total_cmp(&row[*b]).then(paths(*a).cmp(&paths(*b))))
+        let (row, choices) = self.fill(harm);
+        let path_count = |state: usize| state / self.width + state % self.width;
+        let (best_state, least_harm) = row
+            .into_iter()
+            .enumerate()
+            .filter(|(state, _)| path_count(*state) <= self.limits.paths)
+            .min_by(|(state_a, harm_a), (state_b, harm_b)| {
+                harm_a
+                    .total_cmp(harm_b)
+                    .then_with(|| path_count(*state_a).cmp(&path_count(*state_b)))
+            })
             .unwrap_or_default();
-        (self.read_back(&chosen, best), row[best])
+        (self.read_back(&choices, best_state), least_harm)
     }
 
+    /// Returns the number of 64-bit words that store a bit for each state.
     fn words(&self) -> usize {
         self.states.div_ceil(64)
     }
 
-    /// Returns the row of all paths, and the bits.
+    /// Returns the row of all paths, and the bits of the nodes.
     fn fill(&self, harm: impl Fn(Node) -> f64) -> (Vec<f64>, Vec<u64>) {
-        let mut starts = vec![false; self.paths.len()];
-        self.nodes.iter().for_each(|node| starts[node.start] = true);
-        let mut chosen = vec![0; self.nodes.len() * self.words()];
+        let mut starts_node = vec![false; self.paths.len()];
+        for node in &self.nodes {
+            if let Some(starts) = starts_node.get_mut(node.start) {
+                *starts = true;
+            }
+        }
+        let mut choices = vec![0; self.nodes.len() * self.words()];
         let mut closing = self
             .nodes
             .iter()
-            .zip(chosen.chunks_mut(self.words()))
+            .zip(choices.chunks_mut(self.words()))
             .peekable();
         let mut open: Vec<(usize, Vec<f64>)> = Vec::with_capacity(self.depth);
         let mut row = vec![f64::INFINITY; self.states];
-        row[0] = 0.0;
-        for (at, path) in self.paths.iter().enumerate() {
-            if starts[at] {
-                open.push((at, row.clone()));
+        if let Some(no_paths) = row.first_mut() {
+            *no_paths = 0.0;
+        }
+        for (index, (path, starts_node)) in self.paths.iter().zip(starts_node).enumerate() {
+            if starts_node {
+                open.push((index, row.clone()));
             }
-            self.send_as_is(path, &mut row);
-            while let Some((node, chosen)) = closing.next_if(|(node, _)| node.end == at + 1) {
+            self.send_unchanged(path, &mut row);
+            while let Some((node, choices)) = closing.next_if(|(node, _)| node.end == index + 1) {
                 while open.pop_if(|(start, _)| *start > node.start).is_some() {}
-                if let Some((_, before)) = open.last() {
-                    send_as_wildcard(before, harm(*node), &mut row[self.width..], chosen);
+                if let Some((_, row_at_start)) = open.last()
+                    && let Some(one_wildcard_more) = row.get_mut(self.width..)
+                {
+                    send_as_wildcard(row_at_start, harm(*node), one_wildcard_more, choices);
                 }
             }
         }
-        (row, chosen)
+        (row, choices)
     }
 
-    fn send_as_is(&self, path: &InvalidationPath, row: &mut [f64]) {
+    fn send_unchanged(&self, path: &InvalidationPath, row: &mut [f64]) {
         if path.is_wildcard() {
             row.copy_within(..self.states - self.width, self.width);
-            row[..self.width].fill(f64::INFINITY);
+            row.iter_mut()
+                .take(self.width)
+                .for_each(|harm| *harm = f64::INFINITY);
         } else {
             for files in row.chunks_mut(self.width) {
                 files.copy_within(..self.width - 1, 1);
-                files[0] = f64::INFINITY;
+                if let Some(no_files) = files.first_mut() {
+                    *no_files = f64::INFINITY;
+                }
             }
         }
     }
 
-    /// The bits leave the states without a wildcard out.
+    /// Returns whether the bit of the state is set. There are no bits for the states without wildcards.
     fn is_set(&self, bits: &[u64], state: usize) -> bool {
         state
             .checked_sub(self.width)
-            .is_some_and(|bit| bits[bit / 64] >> (bit % 64) & 1 == 1)
+            .and_then(|bit| Some(bits.get(bit / 64)? >> (bit % 64) & 1 == 1))
+            .unwrap_or_default()
     }
 
-    fn read_back(&self, chosen: &[u64], mut state: usize) -> Vec<InvalidationPath> {
+    /// Returns the paths that lead to the state.
+    fn read_back(&self, choices: &[u64], mut state: usize) -> Vec<InvalidationPath> {
         let mut sent = Vec::new();
         let mut nodes = self
             .nodes
             .iter()
-            .zip(chosen.chunks(self.words()))
+            .zip(choices.chunks(self.words()))
             .rev()
             .peekable();
         let mut end = self.paths.len();
-        while end > 0 {
-            // Of the nodes that end here the outermost was tried last.
-            let last_choice = std::iter::from_fn(|| nodes.next_if(|(node, _)| node.end >= end))
+        while let Some(last) = end.checked_sub(1)
+            && let Some(path) = self.paths.get(last)
+        {
+            // Of the nodes that end here, the outermost was tried last.
+            let chosen = std::iter::from_fn(|| nodes.next_if(|(node, _)| node.end >= end))
                 .find(|(node, bits)| node.end == end && self.is_set(bits, state));
-            let path = self.paths[end - 1];
-            if let Some((node, _)) = last_choice {
-                sent.push(path.cut(node.cut));
-                state -= self.width;
-                end = node.start;
-            } else {
-                sent.push(path.clone());
-                state -= if path.is_wildcard() { self.width } else { 1 };
-                end -= 1;
-            }
+            // Wildcard rule: paths that share a wildcard, because of the limits or without harm.
+            let next = match chosen {
+                Some((node, _)) => path.truncated_wildcard(node.prefix_len),
+                None => (*path).clone(),
+            };
+            end = chosen.map_or(last, |(node, _)| node.start);
+            state = state.saturating_sub(if next.is_wildcard() { self.width } else { 1 });
+            sent.push(next);
         }
         sent
     }
 }
 
-/// Improves a row by a wildcard since an earlier one, and notes where. A wildcard more is one `width` further.
-fn send_as_wildcard(before: &[f64], harm: f64, row: &mut [f64], chosen: &mut [u64]) {
-    let words = before.chunks(64).zip(row.chunks_mut(64)).zip(chosen);
-    for ((before, row), word) in words {
-        for (bit, (before, now)) in before.iter().zip(row).enumerate() {
-            let then = before + harm;
-            if then < *now {
-                *now = then;
+/// Improves a row by a wildcard for all paths since an earlier row, and sets the bits of the improved states.
+///
+/// `row` starts at the states with one wildcard, so that its indices match those of the earlier row without it.
+fn send_as_wildcard(row_at_start: &[f64], harm: f64, row: &mut [f64], choices: &mut [u64]) {
+    let words = row_at_start.chunks(64).zip(row.chunks_mut(64)).zip(choices);
+    for ((row_at_start, row), word) in words {
+        for (bit, (harm_at_start, least_harm)) in row_at_start.iter().zip(row).enumerate() {
+            let total = harm_at_start + harm;
+            if total < *least_harm {
+                *least_harm = total;
                 *word |= 1 << bit;
             }
         }

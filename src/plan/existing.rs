@@ -1,89 +1,91 @@
-//! `Earlier`: invalidations that exist already, and what they spare.
+//! `ExistingInvalidation`: an invalidation that CloudFront has already, and the changes that it covers.
 //!
-//! An invalidation created at T makes every change before T fresh for the paths that it covers, so a change that a newer
-//! one covers needs no other: a burst of events costs few invalidations, and the `/*` of a pipeline silences the
-//! notifications of its deploy. S3 dates the change and CloudFront the invalidation; "newer" allows for their clocks.
-//!
-//! The same invalidations, while in progress, take up quotas.
+//! An invalidation created at T covers every change before T of the paths that it holds, so such a change needs no
+//! other. A burst of events then costs few invalidations, and the `/*` of a pipeline covers the notifications of its
+//! own deploy. S3 dates the change and CloudFront the invalidation, so "before" allows for [`CLOCK_MARGIN`].
+
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-use super::{Limits, MAX_FILES_IN_FLIGHT, MAX_WILDCARDS_IN_FLIGHT};
-use crate::path::InvalidationPath;
+use crate::path::{InvalidationPath, SubmittedPath};
 
-/// How far the clocks of S3 and CloudFront may differ. AWS promises nothing; its clocks are kept within much less.
+/// How far the clocks of S3 and CloudFront may differ. AWS documents no bound; its clocks are kept much closer.
 pub const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(5);
 
-/// How long the oldest message of a batch may have waited before the queue counts as a backlog.
-const MAX_WAIT: TimeDelta = TimeDelta::minutes(15);
+/// The id that CloudFront gives an invalidation, such as `I3K9EXAMPLE`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InvalidationId(String);
 
-/// An invalidation that CloudFront has taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier {
-    /// Its id.
-    pub id: String,
-    /// When CloudFront created it, by its own clock.
-    pub created: DateTime<Utc>,
-    /// Whether it takes up quotas still.
-    pub in_progress: bool,
-    /// What it covers.
-    pub paths: Vec<InvalidationPath>,
+impl InvalidationId {
+    /// Takes an id that CloudFront returned or that a user copied from it.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// Returns the id as CloudFront writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-impl Earlier {
-    /// Tells whether it makes everything before `time` fresh, for the paths that it covers.
+impl fmt::Display for InvalidationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An invalidation as GetInvalidation or CreateInvalidation returns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingInvalidation {
+    /// Its id.
+    pub id: InvalidationId,
+    /// When CloudFront created it, by CloudFront's clock.
+    pub created: DateTime<Utc>,
+    /// `InProgress` or `Completed`, at the time when it was read.
+    pub status: String,
+    /// The caller reference.
+    pub reference: String,
+    /// What it invalidates.
+    pub paths: Vec<SubmittedPath>,
+}
+
+impl ExistingInvalidation {
+    /// Returns whether it was still in progress when it was read; an unknown status counts as completed.
+    pub fn is_in_progress(&self) -> bool {
+        self.status == "InProgress"
+    }
+
+    /// Returns whether it was created after a change at `time`, whatever the clocks differ.
     pub fn is_newer_than(&self, time: DateTime<Utc>) -> bool {
         time.checked_add_signed(CLOCK_MARGIN)
             .is_some_and(|time| self.created > time)
     }
 
-    fn covers(&self, path: &InvalidationPath) -> bool {
-        self.paths.iter().any(|wide| wide.covers(path))
+    /// Returns whether it invalidates everything that the path invalidates.
+    pub fn covers(&self, path: &InvalidationPath) -> bool {
+        self.paths.iter().any(|sent| sent.covers(path.as_str()))
     }
 }
 
-/// Returns an invalidation since which a change at `time` is fresh under all `paths`, where there is one for each.
-pub fn fresh_since<'a>(
-    earlier: &'a [Earlier],
+/// Returns the newest of the invalidations that together cover a change of `paths` at `time`, or `None` if they leave
+/// one of the paths out.
+pub fn newest_covering<'a>(
+    existing: &'a [ExistingInvalidation],
     time: DateTime<Utc>,
     paths: &[InvalidationPath],
-) -> Option<&'a Earlier> {
-    let newer = |path| {
-        earlier
+) -> Option<&'a ExistingInvalidation> {
+    let covering = |path| {
+        existing
             .iter()
-            .find(|one| one.is_newer_than(time) && one.covers(path))
+            .find(|invalidation| invalidation.is_newer_than(time) && invalidation.covers(path))
     };
-    let needed: Option<Vec<_>> = paths.iter().map(newer).collect();
-    needed?.into_iter().max_by_key(|one| one.created)
-}
-
-impl Limits {
-    /// One path, a wildcard if need be: for a backlog that must drain.
-    pub const ONE: Self = Self {
-        paths: 1,
-        wildcards: 1,
-    };
-
-    /// Returns these limits, or [`Limits::ONE`] where changes have waited so long that the backlog must drain.
-    pub fn after_waiting(self, oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
-        let waited = oldest.is_some_and(|oldest| now.signed_duration_since(oldest) > MAX_WAIT);
-        if waited { Self::ONE } else { self }
-    }
-
-    /// Returns what of these limits the quotas leave: maybe no wildcard, but never less than one path.
-    pub fn left_by(self, earlier: &[Earlier]) -> Self {
-        let in_progress = earlier
-            .iter()
-            .filter(|one| one.in_progress)
-            .flat_map(|one| &one.paths);
-        let (wildcards, files): (Vec<_>, Vec<_>) = in_progress.partition(|path| path.is_wildcard());
-        let wildcards = MAX_WILDCARDS_IN_FLIGHT.saturating_sub(wildcards.len());
-        let files = MAX_FILES_IN_FLIGHT.saturating_sub(files.len());
-        Self {
-            paths: self.paths.min(files + wildcards).max(1),
-            wildcards: self.wildcards.min(wildcards),
-        }
-    }
+    let covering: Option<Vec<_>> = paths.iter().map(covering).collect();
+    covering?
+        .into_iter()
+        .max_by_key(|invalidation| invalidation.created)
 }
 
 #[cfg(test)]

@@ -1,42 +1,42 @@
-//! `Serving`: what viewers can have cached of an object, and the words for it.
+//! `CachedPaths`: the paths under which viewers can have cached an object, with the reasons as text.
 //!
-//! The text of a [`Why`] names the object, as it is about one. That of a [`NotServed`] does not, as many objects share
-//! it: "31 outside origin path /prod".
+//! The text of a [`PathReason`] names its object. The text of a [`NotCached`] does not, because many objects share it:
+//! "31 outside origin path /prod". The paths of a `CachedPaths` are complete: a viewer cannot have a copy elsewhere.
+//!
+//! How an object gets its paths: [`Site::cached_paths`](super::Site::cached_paths).
 
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::path::InvalidationPath;
 
-/// What viewers can have cached of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Serving {
-    /// Copies under these paths.
-    Served {
-        /// Each once, the object's own first.
+/// The paths under which viewers can have cached an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CachedPaths {
+    /// The object can be cached under these paths.
+    Cached {
+        /// The paths without duplicates. The object's own path is first.
         paths: Vec<InvalidationPath>,
-        /// Why there are more of them than the object's key tells.
-        why: Vec<Why>,
+        /// Why the paths are not only the object's own.
+        reasons: Vec<PathReason>,
     },
-    /// Nothing: no viewer is sent to the object.
-    NotServed(NotServed),
+    /// The object cannot be cached.
+    NotCached(NotCached),
 }
 
-/// Why an object is cached under more than its own path; the text names the object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Why {
-    /// It has other names.
+/// Why an object is cached under more paths than its own. The text names the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathReason {
+    /// Other paths lead to the object too.
     AlsoAt {
         /// The object's key.
         key: String,
         /// The other paths, not encoded.
         paths: Vec<String>,
-        /// What gives it those names.
-        because: Because,
+        /// What makes the paths lead to the object.
+        reason: AliasReason,
     },
-    /// It is what viewers get in place of an error, under whatever path.
+    /// The object is an error page, which is cached under the path of each failed request.
     ErrorPage {
         /// The object's key.
         key: String,
@@ -44,64 +44,60 @@ pub enum Why {
         error_code: i32,
         /// The HTTP status that viewers get.
         response_code: Option<String>,
-        /// How long it is kept.
-        kept: Duration,
+        /// How long CloudFront caches it.
+        caching_ttl: Duration,
     },
     /// There is a copy for each query string.
     QueryStrings {
         /// The object's key.
         key: String,
-        /// Whether that is known, or only to be feared.
-        known: bool,
+        /// Whether this is certain. Otherwise the cache policy cannot be read.
+        certain: bool,
     },
 }
 
-/// What makes a path another name of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Because {
-    /// The distribution names the object as its root.
+/// What makes another path lead to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AliasReason {
+    /// The object is the distribution's default root object.
     DefaultRootObject,
     /// The origin is a website endpoint of S3.
     WebsiteEndpoint,
-    /// A function sees the requests.
+    /// A function can rewrite the requests.
     RequestFunction,
-    /// [`IndexDocuments::Always`](super::IndexDocuments::Always).
+    /// [`IndexDocuments::Always`](super::IndexDocuments::Always) is set.
     Setting,
 }
 
-/// Why no viewer gets an object from a distribution; the text goes with a number of objects, such as "2 outside …".
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum NotServed {
-    /// The distribution answers nobody.
+/// Why viewers cannot have cached an object. The text follows a number of objects, as in "2 outside …".
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotCached {
+    /// The distribution is disabled.
     Disabled,
-    /// No origin is the bucket, as far as the origins' domain names tell.
+    /// According to the domain names of the origins, the bucket is not one of them.
     OtherOrigins {
         /// The bucket's name.
         bucket: String,
     },
-    /// The key starts otherwise than the origin path of each origin that is the bucket.
+    /// The key is outside the origin path of every origin that is the bucket.
     OutsideOriginPath {
         /// The origin paths.
         origin_paths: Vec<String>,
     },
-    /// The object's path is another origin's.
+    /// The object's path is routed to another origin.
     RoutedElsewhere {
-        /// The path pattern that the object's path matches first; empty if it matches none.
+        /// The first path pattern that matches the object's path, or an empty text if none does.
         path_pattern: String,
-        /// The origin or origin group that it leads to.
+        /// The id of the origin or origin group of that path pattern.
         target_origin_id: String,
     },
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for PathReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlsoAt {
-                key,
-                paths,
-                because,
-            } => {
-                write!(f, "{key} is also {} ({because})", paths.join(" and "))
+            Self::AlsoAt { key, paths, reason } => {
+                write!(f, "{key} is also {} ({reason})", paths.join(" and "))
             }
             Self::ErrorPage {
                 key,
@@ -111,15 +107,25 @@ impl fmt::Display for Why {
             } if code.starts_with('2') => {
                 write!(
                     f,
-                    "{key} is shown with status {code} for {error_code}: widened to /*"
+                    "{key} is shown with status {code} in place of {error_code}: widened to /*"
                 )
             }
-            Self::ErrorPage { key, kept, .. } => {
-                let kept = kept.as_secs();
-                write!(f, "{key} is an error page kept {kept} s: widened to /*")
+            Self::ErrorPage {
+                key, caching_ttl, ..
+            } => {
+                let seconds = caching_ttl.as_secs();
+                write!(
+                    f,
+                    "{key} is an error page that is cached for {seconds} s: widened to /*"
+                )
             }
-            Self::QueryStrings { key, known: true } => write!(f, "{key} is cached by query string"),
-            Self::QueryStrings { key, known: false } => {
+            Self::QueryStrings { key, certain: true } => {
+                write!(f, "{key} is cached by query string")
+            }
+            Self::QueryStrings {
+                key,
+                certain: false,
+            } => {
                 write!(
                     f,
                     "{key} may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
@@ -129,27 +135,29 @@ impl fmt::Display for Why {
     }
 }
 
-impl fmt::Display for Because {
+impl fmt::Display for AliasReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DefaultRootObject => "default root object",
             Self::WebsiteEndpoint => "website endpoint",
             Self::RequestFunction => "function",
-            Self::Setting => "by setting",
+            Self::Setting => "index documents set to always",
         })
     }
 }
 
-impl fmt::Display for NotServed {
+impl fmt::Display for NotCached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disabled => f.write_str("not served: the distribution is disabled"),
-            Self::OtherOrigins { bucket } => write!(f, "not served: bucket {bucket} is no origin"),
+            Self::Disabled => f.write_str("not cached: the distribution is disabled"),
+            Self::OtherOrigins { bucket } => {
+                write!(f, "not cached: bucket {bucket} is not an origin")
+            }
             Self::OutsideOriginPath { origin_paths } => {
                 write!(f, "outside origin path {}", origin_paths.join(" and "))
             }
             Self::RoutedElsewhere { path_pattern, .. } if path_pattern.is_empty() => {
-                f.write_str("routed to no origin")
+                f.write_str("not routed to an origin")
             }
             Self::RoutedElsewhere {
                 path_pattern,

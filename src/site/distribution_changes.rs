@@ -1,95 +1,98 @@
-//! `Share`: what one distribution must drop of some changed objects, and why, in words.
+//! `DistributionChanges`: the changed objects that one distribution can have cached, with notes about the others.
+//!
+//! A distribution whose configuration cannot be read, or whose origins may be the bucket under another name, gets the
+//! paths that follow from the object's key alone ([`MaybeSite`]).
+//!
+//! Configurations: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html>
 
 use std::collections::BTreeMap;
 
-use super::{IndexDocuments, NotServed, Serving, Site};
+use super::{CachedPaths, IndexDocuments, NotCached, Site};
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
-/// How many objects or reasons are named one by one, before the rest is counted.
-const MAX_NAMED: usize = 5;
+/// How many objects or reasons a note lists before it counts the rest.
+const MAX_LISTED: usize = 5;
 
-/// A distribution as well as it is known.
+/// A distribution whose configuration may be unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Distribution {
-    /// Its configuration was read.
+pub enum MaybeSite {
+    /// The configuration was read.
     Known(Box<Site>),
-    /// Its configuration may not be read: what an object's key tells must do.
+    /// The configuration cannot be read. Paths follow from the objects' keys alone.
     Unknown(DistributionId),
 }
 
-/// What each of several distributions must drop, in the order in which they were met.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shares(Vec<Share>);
-
-/// What one distribution must drop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// The distribution.
-    pub distribution: DistributionId,
-    /// The objects that it serves.
-    pub served: Vec<Served>,
-    not_served: BTreeMap<NotServed, Vec<String>>,
-    why: Vec<String>,
+/// A changed object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedObject<'a> {
+    /// Its index in the caller's list.
+    pub index: usize,
+    /// The bucket's name.
+    pub bucket: &'a str,
+    /// The decoded key.
+    pub key: &'a str,
 }
 
-/// An object that a distribution serves.
+/// The changed objects of several distributions, in the order in which the distributions were added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangesByDistribution(Vec<DistributionChanges>);
+
+/// The changed objects of one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
-    /// Its place in the caller's list.
-    pub place: usize,
+pub struct DistributionChanges {
+    /// The distribution.
+    pub distribution: DistributionId,
+    /// The objects that viewers can have cached.
+    pub cached: Vec<CachedObject>,
+    /// The keys of the objects that viewers cannot have cached.
+    not_cached: BTreeMap<NotCached, Excerpt>,
+    /// Why objects are cached under more paths than their own.
+    reasons: Excerpt,
+}
+
+/// A changed object that viewers can have cached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedObject {
+    /// Its index in the caller's list.
+    pub index: usize,
     /// The paths under which viewers can have cached it.
     pub paths: Vec<InvalidationPath>,
 }
 
-impl Shares {
-    /// Adds an object, the one at `place` in the caller's list, to what the distribution must drop.
+impl ChangesByDistribution {
+    /// Adds a changed object to the changes of the distribution.
     pub fn add(
         &mut self,
-        distribution: &Distribution,
-        (place, bucket, key): (usize, &str, &str),
+        site: &MaybeSite,
+        object: ChangedObject<'_>,
         index_documents: IndexDocuments,
     ) {
-        let share = self.of(distribution.id());
-        match distribution.serving(bucket, key, index_documents) {
-            Serving::Served { paths, why } => {
-                share.served.push(Served { place, paths });
-                share.why.extend(why.iter().map(ToString::to_string));
-            }
-            Serving::NotServed(reason) => {
-                share
-                    .not_served
-                    .entry(reason)
-                    .or_default()
-                    .push(key.to_owned());
-            }
+        let distribution = site.id();
+        let is_listed = |changes: &DistributionChanges| changes.distribution == *distribution;
+        if !self.0.iter().any(is_listed) {
+            self.0.push(DistributionChanges::new(distribution.clone()));
         }
-    }
-
-    fn of(&mut self, distribution: &DistributionId) -> &mut Share {
-        let known = self
-            .0
-            .iter()
-            .position(|share| share.distribution == *distribution);
-        let at = known.unwrap_or_else(|| {
-            self.0.push(Share::nothing(distribution.clone()));
-            self.0.len() - 1
-        });
-        &mut self.0[at]
+        if let Some(changes) = self.0.iter_mut().find(|changes| is_listed(changes)) {
+            changes.add(
+                object,
+                site.cached_paths(object.bucket, object.key, index_documents),
+            );
+        }
     }
 }
 
-impl IntoIterator for Shares {
-    type Item = Share;
-    type IntoIter = std::vec::IntoIter<Share>;
+impl IntoIterator for ChangesByDistribution {
+    type Item = DistributionChanges;
+    type IntoIter = std::vec::IntoIter<DistributionChanges>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-impl Distribution {
-    /// Returns the id.
+impl MaybeSite {
+    /// Returns the distribution's id.
     pub fn id(&self) -> &DistributionId {
         match self {
             Self::Known(site) => &site.id,
@@ -97,58 +100,93 @@ impl Distribution {
         }
     }
 
-    /// Tells whether the bucket is among the origins, as far as is known.
-    pub fn may_serve(&self, bucket: &str) -> bool {
+    /// Returns whether the bucket may be one of the origins.
+    pub fn may_have_origin(&self, bucket: &str) -> bool {
         match self {
             Self::Known(site) => site.may_have_origin(bucket),
             Self::Unknown(_) => true,
         }
     }
 
-    fn serving(&self, bucket: &str, key: &str, index_documents: IndexDocuments) -> Serving {
-        let by_key = |why| Serving::Served {
-            paths: InvalidationPath::from_object_key(key),
-            why,
-        };
+    fn cached_paths(
+        &self,
+        bucket: &str,
+        key: &str,
+        index_documents: IndexDocuments,
+    ) -> CachedPaths {
         match self {
-            Self::Unknown(_) => by_key(Vec::new()),
             Self::Known(site) if site.has_origin(bucket) || !site.may_have_origin(bucket) => {
-                site.serving(bucket, key, index_documents)
+                site.cached_paths(bucket, key, index_documents)
             }
-            // Behind another name there may be the bucket, and whoever named the distribution will know.
-            Self::Known(_) => by_key(Vec::new()),
+            // An origin may be the bucket under another name. The caller has chosen the distribution for this bucket.
+            Self::Known(_) | Self::Unknown(_) => CachedPaths::Cached {
+                paths: InvalidationPath::from_object_key(key),
+                reasons: Vec::new(),
+            },
         }
     }
 }
 
-impl Share {
-    fn nothing(distribution: DistributionId) -> Self {
-        let (served, not_served, why) = Default::default();
+impl DistributionChanges {
+    fn new(distribution: DistributionId) -> Self {
         Self {
             distribution,
-            served,
-            not_served,
-            why,
+            cached: Vec::new(),
+            not_cached: BTreeMap::new(),
+            reasons: Excerpt::default(),
         }
     }
 
-    /// Returns, in words, what was left out and what was added.
+    fn add(&mut self, object: ChangedObject<'_>, cached_paths: CachedPaths) {
+        match cached_paths {
+            CachedPaths::Cached { paths, reasons } => {
+                let index = object.index;
+                self.cached.push(CachedObject { index, paths });
+                for reason in reasons {
+                    self.reasons.push(reason);
+                }
+            }
+            CachedPaths::NotCached(reason) => {
+                self.not_cached.entry(reason).or_default().push(object.key);
+            }
+        }
+    }
+
+    /// Returns notes for users: which objects are not invalidated, and why others are invalidated under more paths
+    /// than their own. Each note lists at most five objects or reasons and counts the rest.
     pub fn notes(&self) -> Vec<String> {
-        let left_out = |(reason, keys): (&NotServed, &Vec<String>)| {
-            format!("{} {reason}: {}", keys.len(), first_of(keys, ", "))
-        };
-        let mut notes: Vec<_> = self.not_served.iter().map(left_out).collect();
-        if !self.why.is_empty() {
-            notes.push(first_of(&self.why, "; "));
+        let mut notes: Vec<_> = self
+            .not_cached
+            .iter()
+            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count, keys.join(", ")))
+            .collect();
+        if self.reasons.count > 0 {
+            notes.push(self.reasons.join("; "));
         }
         notes
     }
 }
 
-fn first_of(texts: &[String], separator: &str) -> String {
-    let named = texts[..texts.len().min(MAX_NAMED)].join(separator);
-    match texts.len().saturating_sub(MAX_NAMED) {
-        0 => named,
-        more => format!("{named}{separator}and {more} more"),
+/// The first texts of a list, and the length of the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Excerpt {
+    first: Vec<String>,
+    count: usize,
+}
+
+impl Excerpt {
+    fn push(&mut self, text: impl ToString) {
+        if self.first.len() < MAX_LISTED {
+            self.first.push(text.to_string());
+        }
+        self.count += 1;
+    }
+
+    fn join(&self, separator: &str) -> String {
+        let listed = self.first.join(separator);
+        match self.count.saturating_sub(self.first.len()) {
+            0 => listed,
+            more => format!("{listed}{separator}and {more} more"),
+        }
     }
 }

@@ -1,53 +1,57 @@
-//! `Origin`: where a distribution gets objects from, and whether that is a bucket.
+//! `Origin`: where a distribution gets objects from, and whether it is a bucket.
 //!
-//! An origin names a bucket only by a domain name, of which S3 has had many forms. Bucket names may hold dots, and
-//! `site.s3` is a bucket as good as `site`; so the name must be the bucket's, then a service endpoint and nothing else.
+//! An origin identifies a bucket only by a domain name, of which S3 has several forms. Bucket names can contain dots:
+//! `site.s3` is as valid as `site`. So a domain name belongs to a bucket only if it is exactly the bucket's name and a
+//! service endpoint.
 //!
-//! Forms: <https://docs.aws.amazon.com/general/latest/gr/s3.html>; a dash before the region is the older one.
+//! Forms: <https://docs.aws.amazon.com/general/latest/gr/s3.html>. A dash before the region is the older form.
 
 use percent_encoding::percent_decode_str;
 
 /// Where a distribution gets objects from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The id by which cache behaviors name it.
+    /// The id by which cache behaviors refer to the origin.
     pub id: String,
-    /// Such as `bucket.s3.eu-west-1.amazonaws.com`.
+    /// The domain name, such as `bucket.s3.eu-west-1.amazonaws.com`.
     pub domain_name: String,
-    /// What CloudFront puts before the path of each request, such as `/prod`; or nothing.
+    /// What CloudFront adds before the path of each request, such as `/prod`, or an empty text.
     pub origin_path: String,
 }
 
-/// The two ways in which a bucket answers.
+/// The two kinds of endpoint of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Object by object.
+    /// The REST endpoint, which returns objects by their key.
     Rest,
-    /// With index documents.
+    /// The website endpoint, which also returns index documents.
     Website,
 }
 
 impl Origin {
-    /// Returns how the bucket answers, if the domain name is the bucket's.
+    /// Returns the bucket's endpoint if the domain name is the bucket's.
     pub fn endpoint_of(&self, bucket: &str) -> Option<Endpoint> {
         let domain_name = self.domain_name.to_ascii_lowercase();
         let rest = domain_name.strip_prefix(&bucket.to_ascii_lowercase())?;
         endpoint(rest.strip_prefix('.')?)
     }
 
-    /// Tells whether the bucket may be behind it: surely, or because the domain name is of no bucket at all.
+    /// Returns whether the origin may be the bucket: it is, or its domain name is not one of a bucket, so that it may
+    /// forward to this bucket.
     pub(super) fn may_be(&self, bucket: &str) -> bool {
         let domain_name = self.domain_name.to_ascii_lowercase();
-        let mut dots = domain_name.match_indices('.');
-        // The alias of an access point stands where a bucket's name does.
+        // The alias of an access point is in the position of a bucket's name.
         let is_alias = |name: &str| name.ends_with("-s3alias") || name.ends_with("--ol-s3");
-        let names_a_bucket = dots.any(|(at, _)| {
-            endpoint(&domain_name[at + 1..]).is_some() && !is_alias(&domain_name[..at])
+        let names_a_bucket = domain_name.match_indices('.').any(|(index, _)| {
+            domain_name
+                .split_at_checked(index)
+                .and_then(|(name, rest)| Some((name, rest.strip_prefix('.')?)))
+                .is_some_and(|(name, service)| endpoint(service).is_some() && !is_alias(name))
         });
         !names_a_bucket || self.endpoint_of(bucket).is_some()
     }
 
-    /// Returns what follows the origin path in the key; none if the key starts otherwise.
+    /// Returns the part of the key after the origin path, or `None` if the key is outside the origin path.
     pub(super) fn relative_key<'a>(&self, key: &'a str) -> Option<&'a str> {
         let origin_path = percent_decode_str(self.origin_path.trim_matches('/'));
         match &*origin_path.decode_utf8_lossy() {
@@ -57,7 +61,7 @@ impl Origin {
     }
 }
 
-/// Reads what follows the bucket in a domain name of S3.
+/// Parses what follows the bucket's name in a domain name of S3.
 fn endpoint(service: &str) -> Option<Endpoint> {
     let service = service
         .strip_suffix(".amazonaws.com")
@@ -79,11 +83,11 @@ fn endpoint(service: &str) -> Option<Endpoint> {
     known.then_some(Endpoint::Rest)
 }
 
-/// Tells whether the text is a region, such as `eu-west-1`, or the old `external-1`.
+/// Returns whether the text is a region, such as `eu-west-1` or the older `external-1`.
 fn is_region(text: &str) -> bool {
     let number = text.rsplit_once('-').map(|(_, number)| number);
-    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
+    number.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        // `site.s3.s3-eu-west-1.amazonaws.com` is the bucket `site.s3`, in no region of the bucket `site`.
+        // `site.s3.s3-eu-west-1.amazonaws.com` is the bucket `site.s3`, not the bucket `site` in a region.
         && !text.starts_with("s3")
 }

@@ -1,4 +1,4 @@
-//! The rules of a site as tables: what a viewer can have cached of an object, and what is said of it.
+//! The rules of a site as tables: the paths under which an object can be cached, and the reasons.
 
 use proptest::prelude::*;
 
@@ -88,26 +88,26 @@ fn error_response(
     }
 }
 
-fn serving(site: &Site, key: &str) -> Serving {
-    site.serving("site", key, IndexDocuments::Auto)
+fn cached_paths(site: &Site, key: &str) -> CachedPaths {
+    site.cached_paths("site", key, IndexDocuments::Auto)
 }
 
-/// The paths, or in their place the reason why there are none.
-fn told(serving: &Serving) -> Vec<String> {
-    match serving {
-        Serving::Served { paths, .. } => paths.iter().map(ToString::to_string).collect(),
-        Serving::NotServed(reason) => vec![reason.to_string()],
+/// The paths, or the reason why there are none.
+fn texts(cached_paths: &CachedPaths) -> Vec<String> {
+    match cached_paths {
+        CachedPaths::Cached { paths, .. } => paths.iter().map(ToString::to_string).collect(),
+        CachedPaths::NotCached(reason) => vec![reason.to_string()],
     }
 }
 
 fn paths(site: &Site, key: &str) -> Vec<String> {
-    told(&serving(site, key))
+    texts(&cached_paths(site, key))
 }
 
-fn why(site: &Site, key: &str) -> Vec<String> {
-    match serving(site, key) {
-        Serving::Served { why, .. } => why.iter().map(ToString::to_string).collect(),
-        Serving::NotServed(reason) => panic!("{key}: {reason}"),
+fn reasons(site: &Site, key: &str) -> Vec<String> {
+    match cached_paths(site, key) {
+        CachedPaths::Cached { reasons, .. } => reasons.iter().map(ToString::to_string).collect(),
+        CachedPaths::NotCached(reason) => panic!("{key}: {reason}"),
     }
 }
 
@@ -118,19 +118,19 @@ fn an_object_is_cached_under_its_key() {
         ("css/site.css", vec!["/css/site.css"]),
         ("my page.html", vec!["/my%20page.html", "/my+page.html"]),
         ("runtime~main.js", vec!["/runtime*"]),
-        // A folder that the console made.
+        // A folder that the S3 console created.
         ("photos/", vec!["/photos/"]),
-        // No index document: nothing turns one path into another.
+        // Nothing rewrites paths, so these are not index documents.
         ("index.html", vec!["/index.html"]),
         ("blog/index.html", vec!["/blog/index.html"]),
     ] {
         assert_eq!(paths(&site(), key), sent, "{key}");
-        assert_eq!(why(&site(), key), [""; 0], "{key}");
+        assert_eq!(reasons(&site(), key), [""; 0], "{key}");
     }
 }
 
 #[test]
-fn knows_a_bucket_by_every_form_of_its_domain_name() {
+fn recognises_a_bucket_by_every_form_of_its_domain_name() {
     use Endpoint::{Rest, Website};
     for (domain_name, bucket, endpoint) in [
         ("site.s3.amazonaws.com", "site", Some(Rest)),
@@ -178,7 +178,7 @@ fn knows_a_bucket_by_every_form_of_its_domain_name() {
         ),
         ("Site.S3.EU-West-1.AmazonAWS.com", "site", Some(Rest)),
         ("oldsite.s3.amazonaws.com", "OldSite", Some(Rest)),
-        // One bucket's name begins or ends as another's.
+        // One bucket's name starts or ends like another's.
         ("site.s3.s3.amazonaws.com", "site", None),
         ("site.s3.s3.amazonaws.com", "site.s3", Some(Rest)),
         ("site.s3.s3-eu-west-1.amazonaws.com", "site", None),
@@ -197,7 +197,7 @@ fn knows_a_bucket_by_every_form_of_its_domain_name() {
         ("site-2.s3.amazonaws.com", "site", None),
         ("my-site.s3.amazonaws.com", "site", None),
         ("my.site.s3.amazonaws.com", "site", None),
-        // No bucket.
+        // Not a bucket.
         ("site.example.com", "site", None),
         ("site", "site", None),
         ("sites3.amazonaws.com", "site", None),
@@ -214,7 +214,7 @@ fn knows_a_bucket_by_every_form_of_its_domain_name() {
             "site",
             None,
         ),
-        // An access point names itself and its account, not the bucket.
+        // The domain name of an access point contains its own name and account, not the bucket.
         (
             "site-111122223333.s3-accesspoint.eu-west-1.amazonaws.com",
             "site-111122223333",
@@ -232,7 +232,7 @@ fn knows_a_bucket_by_every_form_of_its_domain_name() {
 
 proptest! {
     #[test]
-    fn takes_no_bucket_for_another(labels in prop::collection::vec(0..9_usize, 2..6), cut in 1..5_usize, form in 0..7_usize) {
+    fn does_not_mistake_a_bucket_for_another(labels in prop::collection::vec(0..9_usize, 2..6), label_count in 1..5_usize, form in 0..7_usize) {
         const LABELS: [&str; 9] = [
             "site", "s3", "s3-website", "s3-eu-west-1", "dualstack", "eu-west-1", "amazonaws", "com", "s3-fips",
         ];
@@ -242,7 +242,7 @@ proptest! {
         ];
         let labels: Vec<_> = labels.into_iter().map(|at| LABELS[at]).collect();
         let bucket = labels.join(".");
-        let shorter = labels[..cut.min(labels.len() - 1)].join(".");
+        let shorter = labels[..label_count.min(labels.len() - 1)].join(".");
         let origin = origin("bucket", &format!("{bucket}.{}.amazonaws.com", FORMS[form]), "");
         prop_assert!(origin.endpoint_of(&bucket).is_some());
         prop_assert_eq!(origin.endpoint_of(&shorter), None, "{} is not {}", origin.domain_name, shorter);
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[test]
-fn an_origin_that_is_no_bucket_may_hide_one() {
+fn an_origin_that_is_not_s3_may_front_a_bucket() {
     for (domain_name, bucket, may) in [
         ("site.s3.eu-west-1.amazonaws.com", "site", true),
         ("www.site.s3.eu-west-1.amazonaws.com", "www.site", true),
@@ -276,8 +276,8 @@ fn an_origin_that_is_no_bucket_may_hide_one() {
 }
 
 #[test]
-fn the_origin_path_is_no_part_of_the_path() {
-    for (origin_path, key, told) in [
+fn the_origin_path_is_not_part_of_the_path() {
+    for (origin_path, key, expected) in [
         ("", "a.html", "/a.html"),
         ("/", "a.html", "/a.html"),
         ("/prod", "prod/a.html", "/a.html"),
@@ -294,7 +294,7 @@ fn the_origin_path_is_no_part_of_the_path() {
         ("/prod", "old/prod/a.html", "outside origin path /prod"),
     ] {
         let site = with_origin_path(origin_path);
-        assert_eq!(paths(&site, key), [told], "{key} below {origin_path}");
+        assert_eq!(paths(&site, key), [expected], "{key} below {origin_path}");
     }
 }
 
@@ -307,9 +307,9 @@ fn every_origin_that_is_the_bucket_gives_its_paths() {
         .push(origin("other", "other.s3.amazonaws.com", ""));
     site.cache_behaviors
         .insert(0, behavior("/preview/*", "drafts"));
-    for (key, told) in [
+    for (key, expected) in [
         ("a.html", vec!["/a.html"]),
-        // Below the origin path, but routed to the bucket as a whole.
+        // The key has an origin path, but the path is routed to the origin without one.
         ("drafts/a.html", vec!["/drafts/a.html"]),
         (
             "drafts/preview/a.html",
@@ -320,10 +320,10 @@ fn every_origin_that_is_the_bucket_gives_its_paths() {
             vec!["routed to origin drafts by path pattern /preview/*"],
         ),
     ] {
-        assert_eq!(paths(&site, key), told, "{key}");
+        assert_eq!(paths(&site, key), expected, "{key}");
     }
     assert_eq!(
-        told(&site.serving("other", "a.html", IndexDocuments::Auto)),
+        texts(&site.cached_paths("other", "a.html", IndexDocuments::Auto)),
         ["routed to origin bucket by path pattern *"],
         "an origin that no behavior uses"
     );
@@ -331,8 +331,8 @@ fn every_origin_that_is_the_bucket_gives_its_paths() {
 
 #[test]
 fn two_distributions_on_one_bucket_each_get_their_own_paths() {
-    let [blue, green, whole] = ["/blue", "/green", ""].map(with_origin_path);
-    for (key, on_blue, on_green, on_whole) in [
+    let [blue, green, root] = ["/blue", "/green", ""].map(with_origin_path);
+    for (key, on_blue, on_green, on_root) in [
         (
             "blue/a.html",
             "/a.html",
@@ -354,7 +354,7 @@ fn two_distributions_on_one_bucket_each_get_their_own_paths() {
     ] {
         assert_eq!(paths(&blue, key), [on_blue]);
         assert_eq!(paths(&green, key), [on_green]);
-        assert_eq!(paths(&whole, key), [on_whole]);
+        assert_eq!(paths(&root, key), [on_root]);
     }
     let mut both = blue.clone();
     both.origins
@@ -367,7 +367,7 @@ fn two_distributions_on_one_bucket_each_get_their_own_paths() {
 
 #[test]
 fn a_path_goes_where_the_first_matching_pattern_leads() {
-    for (patterns, key, told) in [
+    for (patterns, key, expected) in [
         (vec!["/api/*"], "a.html", "/a.html"),
         (
             vec!["/api/*"],
@@ -416,7 +416,7 @@ fn a_path_goes_where_the_first_matching_pattern_leads() {
             "routed to origin api by path pattern /a*b*c",
         ),
         (vec!["/v?"], "v", "/v"),
-        // What stands before the cut of a contested spelling decides, and what stands after it.
+        // The path pattern is compared with the path, not with the wildcard that is sent for it.
         (
             vec!["*.json"],
             "a~b.json",
@@ -426,7 +426,7 @@ fn a_path_goes_where_the_first_matching_pattern_leads() {
     ] {
         assert_eq!(
             paths(&beside_api(&patterns), key),
-            [told],
+            [expected],
             "{key} with {patterns:?}"
         );
     }
@@ -434,7 +434,7 @@ fn a_path_goes_where_the_first_matching_pattern_leads() {
     site.cache_behaviors
         .insert(0, behavior("/api/docs/*", "bucket"));
     assert_eq!(paths(&site, "api/docs/a.html"), ["/api/docs/a.html"]);
-    // Encoded, "é" is six characters: what CloudFront compares is not told, so either reading counts.
+    // Encoded, "é" is six characters. What CloudFront compares is not documented, so both spellings count.
     let mut site = beside_api(&["*"]);
     for pattern in ["/caf?.html", "/the??????.html"] {
         site.cache_behaviors.insert(0, behavior(pattern, "bucket"));
@@ -444,7 +444,7 @@ fn a_path_goes_where_the_first_matching_pattern_leads() {
 }
 
 #[test]
-fn a_long_path_with_many_asterisks_is_matched_in_no_time() {
+fn a_long_path_is_matched_quickly_with_many_asterisks() {
     let pattern = "*a".repeat(100) + "b";
     let key = "a".repeat(1_024);
     assert_eq!(paths(&beside_api(&[&pattern]), &key), [format!("/{key}")]);
@@ -464,7 +464,7 @@ fn every_member_of_an_origin_group_counts() {
     }];
     site.cache_behaviors = vec![behavior("*", "both")];
     assert_eq!(paths(&site, "a.html"), ["/a.html"]);
-    let copy = |key| told(&site.serving("site-copy", key, IndexDocuments::Auto));
+    let copy = |key| texts(&site.cached_paths("site-copy", key, IndexDocuments::Auto));
     assert_eq!(copy("live/a.html"), ["/a.html"]);
     assert_eq!(copy("a.html"), ["outside origin path /live"]);
 }
@@ -490,7 +490,7 @@ fn an_index_document_is_its_directory_too() {
             ],
         ),
         ("c++/index.html", vec!["/c*"]),
-        // The end of a name is no name.
+        // The end of a file name is not an index document.
         ("foo/myindex.html", vec!["/foo/myindex.html"]),
         ("myindex.html", vec!["/myindex.html"]),
         ("index.html.bak", vec!["/index.html.bak"]),
@@ -504,11 +504,11 @@ fn an_index_document_is_its_directory_too() {
         assert_eq!(paths(&website(), key), sent, "{key}");
     }
     assert_eq!(
-        why(&website(), "blog/index.html"),
+        reasons(&website(), "blog/index.html"),
         ["blog/index.html is also /blog/ and /blog (website endpoint)"]
     );
     assert_eq!(
-        why(&with_function(), "blog/index.html"),
+        reasons(&with_function(), "blog/index.html"),
         ["blog/index.html is also /blog/ and /blog (function)"]
     );
     assert_eq!(paths(&website(), "about.html"), ["/about.html"]);
@@ -535,7 +535,7 @@ fn a_function_may_add_the_extension_too() {
         assert_eq!(paths(&with_function(), key), sent, "{key}");
     }
     assert_eq!(
-        why(&with_function(), "about.html"),
+        reasons(&with_function(), "about.html"),
         ["about.html is also /about (function)"]
     );
 }
@@ -560,35 +560,35 @@ fn a_default_root_object_is_the_root_and_no_other_directory() {
         assert_eq!(paths(&with_root(root), key), sent, "{key} with root {root}");
     }
     assert_eq!(
-        why(&with_root("home.html"), "home.html"),
+        reasons(&with_root("home.html"), "home.html"),
         ["home.html is also / (default root object)"]
     );
-    assert_eq!(why(&with_root(""), ""), [""; 0]);
+    assert_eq!(reasons(&with_root(""), ""), [""; 0]);
     let site = Site {
         default_root_object: Some("index.html".into()),
         ..with_origin_path("/prod")
     };
     assert_eq!(paths(&site, "prod/index.html"), ["/index.html", "/"]);
     assert_eq!(
-        why(&site, "prod/index.html"),
+        reasons(&site, "prod/index.html"),
         ["prod/index.html is also / (default root object)"]
     );
     assert_eq!(paths(&site, "prod/prod/index.html"), ["/prod/index.html"]);
-    // The root twice over is one path with one reason.
+    // Two rules lead to the root: it is one path with one reason.
     let site = Site {
         default_root_object: Some("index.html".into()),
         ..website()
     };
     assert_eq!(paths(&site, "index.html"), ["/index.html", "/"]);
     assert_eq!(
-        why(&site, "index.html"),
+        reasons(&site, "index.html"),
         ["index.html is also / (default root object)"]
     );
 }
 
 #[test]
-fn another_name_of_an_object_has_a_route_of_its_own() {
-    // The directory is an API's, its index document is the bucket's; and the other way round.
+fn each_path_of_an_object_has_its_own_route() {
+    // The directory is routed to an API and its index document to the bucket, and vice versa.
     let mut site = website();
     site.cache_behaviors = vec![
         behavior("/docs/", "api"),
@@ -600,7 +600,7 @@ fn another_name_of_an_object_has_a_route_of_its_own() {
         ["/docs/index.html", "/docs"]
     );
     assert_eq!(paths(&site, "news/index.html"), ["/news/", "/news"]);
-    // The function that counts is the one of the name's own behavior.
+    // The function of the path's own behavior counts.
     let mut site = self::site();
     site.cache_behaviors.insert(0, behavior("*/", "bucket"));
     site.cache_behaviors[0].request_function = true;
@@ -609,7 +609,7 @@ fn another_name_of_an_object_has_a_route_of_its_own() {
         ["/docs/index.html", "/docs/"]
     );
     assert_eq!(paths(&site, "about.html"), ["/about.html"]);
-    // Whether the root is routed before or after it is replaced is not documented: either is enough.
+    // Whether the root is routed before or after it is replaced is not documented: either route is enough.
     for elsewhere in ["/", "/index.html"] {
         let mut site = beside_api(&[elsewhere]);
         site.default_root_object = Some("index.html".into());
@@ -699,21 +699,21 @@ fn index_documents_can_be_forced_and_forbidden() {
         ),
     ] {
         assert_eq!(
-            told(&site.serving("site", key, setting)),
+            texts(&site.cached_paths("site", key, setting)),
             sent,
             "{setting:?} {key}"
         );
     }
     assert_eq!(
-        site().serving("site", "about.html", IndexDocuments::Always),
-        Serving::Served {
+        site().cached_paths("site", "about.html", IndexDocuments::Always),
+        CachedPaths::Cached {
             paths: ["/about.html", "/about"]
                 .map(|path| InvalidationPath::parse(path).expect("a path"))
                 .into(),
-            why: vec![Why::AlsoAt {
+            reasons: vec![PathReason::AlsoAt {
                 key: "about.html".into(),
                 paths: vec!["/about".into()],
-                because: Because::Setting,
+                reason: AliasReason::Setting,
             }],
         }
     );
@@ -721,9 +721,9 @@ fn index_documents_can_be_forced_and_forbidden() {
 
 #[test]
 fn an_error_page_is_cached_under_every_path() {
-    let kept = "404.html is an error page kept 300 s: widened to /*";
-    let fallback = "404.html is shown with status 200 for 403: widened to /*";
-    for (response, why) in [
+    let kept = "404.html is an error page that is cached for 300 s: widened to /*";
+    let fallback = "404.html is shown with status 200 in place of 403: widened to /*";
+    for (response, reason) in [
         (
             error_response("/404.html", 404, "404", Some(300)),
             Some(kept),
@@ -745,11 +745,11 @@ fn an_error_page_is_cached_under_every_path() {
             error_response("/404.html", 403, "200", None),
             Some(fallback),
         ),
-        // Stale for a minute at most.
+        // Stale for at most a minute.
         (error_response("/404.html", 404, "404", Some(60)), None),
         (error_response("/404.html", 404, "404", Some(0)), None),
         (error_response("/404.html", 404, "404", None), None),
-        // Another page, or none.
+        // Another page, or no page.
         (
             error_response("/errors/404.html", 404, "404", Some(300)),
             None,
@@ -763,11 +763,11 @@ fn an_error_page_is_cached_under_every_path() {
             ],
             ..site()
         };
-        let sent = if why.is_some() { "/*" } else { "/404.html" };
+        let sent = if reason.is_some() { "/*" } else { "/404.html" };
         assert_eq!(paths(&site, "404.html"), [sent], "{response:?}");
         assert_eq!(
-            self::why(&site, "404.html"),
-            Vec::from_iter(why),
+            reasons(&site, "404.html"),
+            Vec::from_iter(reason),
             "{response:?}"
         );
         assert_eq!(paths(&site, "a.html"), ["/a.html"]);
@@ -777,7 +777,7 @@ fn an_error_page_is_cached_under_every_path() {
 #[test]
 fn an_error_page_is_a_path_like_any_other() {
     let responses = vec![error_response("/errors/404.html", 404, "404", Some(300))];
-    // The page of another bucket's folder is not the one of ours.
+    // The path of the page is routed to another origin.
     let mut site = beside_api(&["/errors/*"]);
     site.custom_error_responses = responses.clone();
     assert_eq!(
@@ -796,7 +796,7 @@ fn an_error_page_is_a_path_like_any_other() {
         paths(&site, "prod/old/errors/404.html"),
         ["/old/errors/404.html"]
     );
-    // Named by its directory.
+    // The page's path is its directory.
     let mut site = website();
     site.custom_error_responses = vec![error_response("/", 404, "200", None)];
     assert_eq!(paths(&site, "index.html"), ["/*"]);
@@ -810,7 +810,7 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
         ("a.html", vec!["/a.html*"]),
         ("my page.html", vec!["/my%20page.html*", "/my+page.html*"]),
         ("runtime~main.js", vec!["/runtime*"]),
-        // `/blog*` would drop all articles with the index.
+        // `/blog*` would also drop all articles.
         (
             "blog/index.html",
             vec![
@@ -826,9 +826,12 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
     ] {
         assert_eq!(paths(&site, key), sent, "{key}");
     }
-    assert_eq!(why(&site, "a.html"), ["a.html is cached by query string"]);
     assert_eq!(
-        why(&site, "blog/index.html"),
+        reasons(&site, "a.html"),
+        ["a.html is cached by query string"]
+    );
+    assert_eq!(
+        reasons(&site, "blog/index.html"),
         [
             "blog/index.html is cached by query string",
             "blog/index.html is also /blog/ and /blog (website endpoint)"
@@ -837,12 +840,12 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
     site.cache_behaviors[0].query_strings = QueryStrings::Unknown;
     assert_eq!(paths(&site, "a.html"), ["/a.html*"]);
     assert_eq!(
-        why(&site, "a.html"),
+        reasons(&site, "a.html"),
         [
             "a.html may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
         ]
     );
-    // Each name by its own behavior.
+    // Each path has its own behavior.
     site.cache_behaviors.insert(0, behavior("*.html", "bucket"));
     assert_eq!(
         paths(&site, "blog/index.html"),
@@ -851,14 +854,14 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
 }
 
 #[test]
-fn a_site_without_this_and_that_still_answers() {
+fn an_incomplete_site_is_valid() {
     let disabled = Site {
         enabled: false,
         ..site()
     };
     assert_eq!(
         paths(&disabled, "a.html"),
-        ["not served: the distribution is disabled"]
+        ["not cached: the distribution is disabled"]
     );
     let bare = Site {
         aliases: vec![],
@@ -871,14 +874,14 @@ fn a_site_without_this_and_that_still_answers() {
     };
     assert_eq!(
         paths(&no_origins, "a.html"),
-        ["not served: bucket site is no origin"]
+        ["not cached: bucket site is not an origin"]
     );
     assert!(!no_origins.has_origin("site") && site().has_origin("site"));
     let no_behaviors = Site {
         cache_behaviors: vec![],
         ..site()
     };
-    assert_eq!(paths(&no_behaviors, "a.html"), ["routed to no origin"]);
+    assert_eq!(paths(&no_behaviors, "a.html"), ["not routed to an origin"]);
     let unknown_target = Site {
         cache_behaviors: vec![behavior("*", "gone")],
         ..site()
@@ -890,9 +893,9 @@ fn a_site_without_this_and_that_still_answers() {
 }
 
 proptest! {
-    /// More than is needed may be dropped, but never the object's own path.
+    /// More paths than needed may be returned, but the object's own path is always covered.
     #[test]
-    fn whatever_is_configured_the_objects_own_path_is_covered(
+    fn the_objects_own_path_is_covered_whatever_the_configuration(
         key in "[a-z~ é/.]{1,12}(index)?(\\.html)?",
         root in "[a-z]{1,3}\\.html",
         website in any::<bool>(),
@@ -903,8 +906,8 @@ proptest! {
         let mut site = if website { self::website() } else { with_root(&root) };
         site.cache_behaviors[0].request_function = function;
         site.cache_behaviors[0].query_strings = query_strings;
-        let Serving::Served { paths, .. } = site.serving("site", &key, setting) else {
-            panic!("{key} is served");
+        let CachedPaths::Cached { paths, .. } = site.cached_paths("site", &key, setting) else {
+            panic!("{key} is cached");
         };
         for own in InvalidationPath::from_object_key(&key) {
             prop_assert!(paths.iter().any(|path| path.covers(&own)), "{own} of {key:?} in {paths:?}");

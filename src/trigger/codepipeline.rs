@@ -1,32 +1,32 @@
-//! A CodePipeline job: its id before all else, then what its `UserParameters` ask for.
+//! A CodePipeline job: its ID first, then what its `UserParameters` request.
 //!
-//! A job that nobody answers holds its pipeline for twenty minutes. So [`Job::from_event`] wants nothing but the id,
-//! and whatever is wrong with the rest is found later, by [`Job::request`] and [`Job::progress`], when somebody is there to
-//! answer it.
+//! A job without a result blocks its pipeline for 20 minutes. So [`Job::from_event`] requires only the ID.
+//! [`Job::request`] finds the errors in the rest, which can then be reported as the job's result.
 //!
-//! `aws_lambda_events` is not used here: its `CodePipelineJobEvent` refuses a job without input artifacts, output
-//! artifacts or credentials, and prints the credentials with `{:?}`. This module reads the three values it needs and
-//! leaves the rest, the credentials among it, in the event.
+//! The module reads three values and leaves the rest of the event, with its credentials, alone. It does not use
+//! `aws_lambda_events::codepipeline_job::CodePipelineJobEvent`, which rejects a job without input artifacts, output
+//! artifacts or credentials, and which prints the credentials with `{:?}`.
 //!
 //! Shape: <https://docs.aws.amazon.com/lambda/latest/dg/services-codepipeline.html>
-
-mod parameters;
-mod progress;
 
 use std::fmt;
 
 use serde_json::Value;
 
-pub use self::parameters::{JobRequest, OnTimeout};
-pub use self::progress::{MAX_TOKEN_CHARACTERS, Progress, Stage};
-use crate::failure::Failure;
+use super::user_parameters::JobRequest;
+use crate::error::Error;
 
-/// The id by which a job is answered.
+/// The ID by which a job's result is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobId(String);
 
 impl JobId {
-    /// Returns the id as CodePipeline gets it.
+    /// Reads an ID, or returns `None` for an empty string.
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the ID as CodePipeline wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -38,12 +38,12 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A job of a pipeline's Lambda action, waiting for its answer.
+/// A job of a pipeline's Lambda action, which waits for its result.
 #[derive(Debug)]
 pub struct Job {
-    /// The id by which it is answered.
+    /// The ID by which the job's result is reported.
     pub id: JobId,
-    parameters: Option<Value>,
+    user_parameters: Option<Value>,
     continuation_token: Option<String>,
 }
 
@@ -52,18 +52,19 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// Only a job without an id is a [`Failure`]: nobody can answer it.
-    pub fn from_event(job: &Value) -> Result<Self, Failure> {
-        let id = job.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).ok_or_else(|| {
-            Failure::mistake("the CodePipeline job has no id, so it cannot be answered: send the event as it came")
+    /// Returns an [`Error`] only for a job without an ID, because no result can be reported for it.
+    pub fn from_event(job: &Value) -> Result<Self, Error> {
+        let id = job.get("id").and_then(Value::as_str).and_then(JobId::parse);
+        let id = id.ok_or_else(|| {
+            Error::invalid_input("the CodePipeline job has no id, so no result can be reported: pass the event unchanged")
         })?;
-        let parameters = job.pointer("/data/actionConfiguration/configuration/UserParameters");
+        let user_parameters = job.pointer("/data/actionConfiguration/configuration/UserParameters");
         let token = job
             .pointer("/data/continuationToken")
             .and_then(Value::as_str);
         Ok(Self {
-            id: JobId(id.to_owned()),
-            parameters: parameters.cloned(),
+            id,
+            user_parameters: user_parameters.cloned(),
             continuation_token: token.filter(|token| !token.is_empty()).map(str::to_owned),
         })
     }
@@ -72,25 +73,18 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that names the offending field.
-    pub fn request(&self) -> Result<JobRequest, Failure> {
-        let parameters = match &self.parameters {
-            None | Some(Value::Null) => "",
-            Some(Value::String(text)) => text.trim(),
-            Some(_) => return Err(Failure::mistake("expected a text").within("UserParameters")),
+    /// Returns an [`Error`] that names the invalid field.
+    pub fn request(&self) -> Result<JobRequest, Error> {
+        let request = match &self.user_parameters {
+            None | Some(Value::Null) => JobRequest::parse(""),
+            Some(Value::String(text)) => JobRequest::parse(text.trim()),
+            Some(_) => Err(Error::invalid_input("expected a string")),
         };
-        JobRequest::parse(parameters).map_err(|failure| failure.within("UserParameters"))
+        request.map_err(|error| error.context("UserParameters"))
     }
 
-    /// Reads what an earlier job of the same action has done, where this one goes on with it.
-    ///
-    /// # Errors
-    ///
-    /// A [`Failure`] for a token that this version cannot read.
-    pub fn progress(&self) -> Result<Option<Progress>, Failure> {
-        self.continuation_token
-            .as_deref()
-            .map(Progress::from_token)
-            .transpose()
+    /// Returns the token of an earlier job of the same action, if this job continues one.
+    pub fn continuation_token(&self) -> Option<&str> {
+        self.continuation_token.as_deref()
     }
 }

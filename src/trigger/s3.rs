@@ -1,13 +1,17 @@
-//! What S3 says, however it comes: by itself, through SNS, through EventBridge, and any of these in an SQS message.
+//! S3's events about objects: its own notifications, its test event, and its events in EventBridge.
 //!
-//! Every record counts. Creations, removals and expirations are changes; what else S3 tells (tags, ACLs, replication,
-//! restores) leaves the bytes that viewers get as they are. A record that cannot be read spoils itself alone.
+//! Every record is read, and a record that cannot be read does not affect the others. Creations, removals and
+//! expirations are changes. Other events (tags, ACLs, replication, restores) do not change the bytes that viewers get
+//! and are ignored.
 //!
-//! In S3's own notification a key arrives as a form encodes it, a space as `+` and a plus as `%2B`, and is decoded
-//! here, once. EventBridge has the key as it is.
+//! S3's own notifications encode a key as a form does: `+` for a space and `%2B` for a plus. The key is decoded here,
+//! exactly once. EventBridge does not encode the key.
 //!
 //! Shapes: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+
+use std::collections::BTreeSet;
+use std::fmt;
 
 use aws_lambda_events::s3::S3EventRecord;
 use chrono::{DateTime, Utc};
@@ -15,143 +19,82 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::source;
-use crate::failure::Failure;
+use super::Content;
+use super::envelope::EventBridgeEvent;
+use crate::error::Error;
 
 /// An object that was written or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectChange {
-    /// The bucket's name.
+    /// The name of the bucket.
     pub bucket: String,
     /// The object's key, decoded.
     pub key: String,
-    /// When it happened, by S3's clock.
+    /// When the object changed, by S3's clock.
     pub time: DateTime<Utc>,
-    /// What tells this change of the key from every other: S3's sequencer, else the event's name.
+    /// Distinguishes this change of the key from other changes: S3's sequencer, or the event's name without one.
     pub version: String,
 }
 
-/// An S3 event that changes nothing for viewers.
+/// An event that needs no invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredEvent {
     /// The event's name, such as `ObjectTagging:Put`.
     pub name: String,
-    /// The object's key as S3 wrote it, or the bucket.
-    pub about: String,
+    /// The object's key as S3 wrote it, or the bucket of a test event.
+    pub subject: String,
 }
 
-/// What S3 says in one event or message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notification {
-    /// The changed objects, in the records' order.
-    pub changes: Vec<ObjectChange>,
-    /// What needs no invalidation.
-    pub ignored: Vec<IgnoredEvent>,
-    /// What cannot be read, and why.
-    pub unreadable: Vec<Failure>,
-}
-
-enum Record {
+/// What one record or one EventBridge event reports.
+enum ObjectEvent {
     Change(ObjectChange),
     Ignored(IgnoredEvent),
 }
 
-impl Notification {
-    /// Reads an event or a message's body; nothing where it is none of S3's.
-    pub fn from_event(event: &Value) -> Option<Self> {
-        let text = |name: &str| event.get(name).and_then(Value::as_str);
-        if text("Event") == Some("s3:TestEvent") {
-            let about = text("Bucket").unwrap_or_default().to_owned();
-            let test = IgnoredEvent {
-                name: "s3:TestEvent".to_owned(),
-                about,
-            };
-            return Some(Self {
-                ignored: vec![test],
-                ..Self::default()
-            });
-        }
-        if text("source") == Some("aws.s3") {
-            return Some(Self::default().with("detail", from_event_bridge(event)));
-        }
-        if text("Type") == Some("Notification") {
-            return Some(Self::from_sns(event));
-        }
-        let records = event.get("Records")?.as_array()?;
-        match source(records.first()?)? {
-            "aws:s3" => Some(Self::from_records(records, |record, at| {
-                Self::default().with(at, from_s3(record))
-            })),
-            "aws:sns" => Some(Self::from_records(records, |record, at| {
-                Self::from_sns(record.get("Sns").unwrap_or(&Value::Null)).within(at)
-            })),
-            _ => None,
-        }
+/// Reads the records of S3's own notification.
+pub(super) fn read_records(records: &[Value]) -> Content {
+    let mut content = Content::default();
+    for (index, record) in records.iter().enumerate() {
+        add(
+            &mut content,
+            object_event(record),
+            format_args!("Records[{index}]"),
+        );
     }
+    content
+}
 
-    fn from_records(records: &[Value], read: impl Fn(&Value, &str) -> Self) -> Self {
-        let read = |(at, record)| read(record, &format!("Records[{at}]"));
-        records
-            .iter()
-            .enumerate()
-            .map(read)
-            .fold(Self::default(), Self::and)
-    }
+/// Reads an event that S3 sent to EventBridge.
+pub(super) fn read_event_bridge(event: &Value) -> Content {
+    let mut content = Content::default();
+    add(&mut content, bridged_object_event(event), "detail");
+    content
+}
 
-    /// Reads what an SNS message carries.
-    fn from_sns(envelope: &Value) -> Self {
-        Self::from_text(
-            envelope
-                .get("Message")
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-        )
-    }
-
-    /// Reads a message's body as it is written.
-    pub fn from_text(body: &str) -> Self {
-        let read = match serde_json::from_str::<Value>(body) {
-            Ok(event) => Self::from_event(&event).ok_or("the message is no S3 event"),
-            // Where it breaks differs from message to message; the reason does not.
-            Err(_) => Err("the message is no JSON"),
-        };
-        read.unwrap_or_else(|reason| Self {
-            unreadable: vec![Failure::mistake(reason)],
-            ..Self::default()
-        })
-    }
-
-    fn with(mut self, place: &str, record: Result<Record, Failure>) -> Self {
-        match record {
-            Ok(Record::Change(change)) => self.changes.push(change),
-            Ok(Record::Ignored(event)) => self.ignored.push(event),
-            Err(failure) => self.unreadable.push(failure.within(place)),
-        }
-        self
-    }
-
-    fn within(mut self, place: &str) -> Self {
-        self.unreadable = self
-            .unreadable
-            .into_iter()
-            .map(|failure| failure.within(place))
-            .collect();
-        self
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.changes.extend(other.changes);
-        self.ignored.extend(other.ignored);
-        self.unreadable.extend(other.unreadable);
-        self
+/// Reads the test event that S3 sends once when a bucket's notification is set up.
+pub(super) fn read_test_event(event: &Value) -> Content {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+    Content {
+        ignored: vec![IgnoredEvent {
+            name: text("Event").to_owned(),
+            subject: text("Bucket").to_owned(),
+        }],
+        ..Content::default()
     }
 }
 
-/// Returns what tells these changes from all others: the same for a repeated delivery, in any order.
-pub fn identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> String {
-    let mut changes: Vec<_> = changes.into_iter().collect();
-    changes.sort();
-    changes.dedup();
+fn add(content: &mut Content, event: Result<ObjectEvent, Error>, position: impl fmt::Display) {
+    match event {
+        Ok(ObjectEvent::Change(change)) => content.changes.push(change),
+        Ok(ObjectEvent::Ignored(event)) => content.ignored.push(event),
+        Err(error) => content.unreadable.push(error.context(position)),
+    }
+}
+
+/// Returns a text that identifies a set of changes: the same for a repeated delivery, in any order.
+///
+/// The caller reference of an invalidation is derived from it.
+pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> String {
     let line = |change: &ObjectChange| {
         let ObjectChange {
             bucket,
@@ -159,45 +102,36 @@ pub fn identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> Stri
             time,
             version,
         } = change;
-        format!(
-            "s3 {bucket} {key:?} {} {version}\n",
-            time.timestamp_millis()
-        )
+        let millis = time.timestamp_millis();
+        format!("s3 {bucket} {key:?} {millis} {version}\n")
     };
+    let changes: BTreeSet<_> = changes.into_iter().collect();
     changes.into_iter().map(line).collect()
 }
 
-fn from_s3(record: &Value) -> Result<Record, Failure> {
-    let record =
-        S3EventRecord::deserialize(record).map_err(|error| Failure::mistake(error.to_string()))?;
+fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
+    let record = S3EventRecord::deserialize(record)
+        .map_err(|error| Error::invalid_input(error.to_string()))?;
     if record.event_source.as_deref() != Some("aws:s3") {
-        return Err(Failure::mistake(
-            "eventSource is not \"aws:s3\" as the first record's is",
+        return Err(Error::invalid_input(
+            "eventSource is not \"aws:s3\", unlike the first record's",
         ));
     }
-    let name = present(record.event_name, "eventName")?;
-    let key = present(record.s3.object.key, "s3.object.key")?;
+    let name = required(record.event_name, "eventName")?;
+    let key = required(record.s3.object.key, "s3.object.key")?;
     let changes = ["ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:"];
-    if !changes.iter().any(|kind| name.starts_with(kind)) {
-        return Ok(Record::Ignored(IgnoredEvent { name, about: key }));
+    if !changes.iter().any(|prefix| name.starts_with(prefix)) {
+        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
-    Ok(Record::Change(ObjectChange {
-        bucket: present(record.s3.bucket.name, "s3.bucket.name")?,
+    Ok(ObjectEvent::Change(ObjectChange {
+        bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
         time: record.event_time,
         version: record.s3.object.sequencer.unwrap_or(name),
     }))
 }
 
-/// The part of an EventBridge event that is read; `aws_lambda_events` has no type for S3's.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct BridgedEvent {
-    detail_type: String,
-    time: DateTime<Utc>,
-    detail: Detail,
-}
-
+/// The detail of an EventBridge event. `aws_lambda_events` has no type for it.
 #[derive(Deserialize)]
 struct Detail {
     bucket: DetailBucket,
@@ -215,36 +149,35 @@ struct DetailObject {
     sequencer: Option<String>,
 }
 
-fn from_event_bridge(event: &Value) -> Result<Record, Failure> {
-    let event =
-        BridgedEvent::deserialize(event).map_err(|error| Failure::mistake(error.to_string()))?;
+fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
+    let event = EventBridgeEvent::<Detail>::deserialize(event)
+        .map_err(|error| Error::invalid_input(error.to_string()))?;
     let Detail { bucket, object } = event.detail;
-    let key = present(Some(object.key), "object.key")?;
+    let key = required(Some(object.key), "object.key")?;
     let name = event.detail_type;
     if name != "Object Created" && name != "Object Deleted" {
-        return Ok(Record::Ignored(IgnoredEvent { name, about: key }));
+        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
-    let version = object.sequencer.unwrap_or(name);
-    Ok(Record::Change(ObjectChange {
+    Ok(ObjectEvent::Change(ObjectChange {
         bucket: bucket.name,
         key,
         time: event.time,
-        version,
+        version: object.sequencer.unwrap_or(name),
     }))
 }
 
-fn present(value: Option<String>, name: &str) -> Result<String, Failure> {
+fn required(value: Option<String>, name: &str) -> Result<String, Error> {
     value
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| Failure::mistake(format!("{name} is missing")))
+        .ok_or_else(|| Error::invalid_input(format!("{name} is missing")))
 }
 
-fn decode_key(encoded: &str) -> Result<String, Failure> {
-    let spaced = encoded.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
+fn decode_key(encoded: &str) -> Result<String, Error> {
+    let with_spaces = encoded.replace('+', " ");
+    let decoded = percent_decode_str(&with_spaces).decode_utf8();
     decoded.map(String::from).map_err(|_| {
-        Failure::mistake(format!(
-            "s3.object.key {encoded:?} is not UTF-8 once decoded"
+        Error::invalid_input(format!(
+            "s3.object.key {encoded:?} does not decode to UTF-8"
         ))
     })
 }

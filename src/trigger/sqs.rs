@@ -1,25 +1,24 @@
-//! A message of a queue: its id before all else, then what S3 says in its body.
+//! A message of an SQS batch: its ID first, then the content of its body.
 //!
-//! A message that cannot be read fails alone. One that blocks its queue, because a whole batch fails with it, has sunk
-//! others.
+//! A message that cannot be read fails alone, by its ID. If it failed the batch, it would block the queue.
 //!
 //! Shape: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::s3::Notification;
-use crate::failure::Failure;
+use super::Content;
+use crate::error::Error;
 
 /// A message of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The id by which it is kept for another try.
+    /// The ID by which a partial batch response reports the message as failed.
     pub id: String,
-    /// When it was sent to the queue.
+    /// When the message was sent to the queue.
     pub sent: Option<DateTime<Utc>>,
-    /// What S3 says in it; what is no S3 event is unreadable.
-    pub notification: Notification,
+    /// What the body contains. If its kind is unknown, [`Content::unreadable`] has the error.
+    pub content: Content,
 }
 
 impl Message {
@@ -27,26 +26,21 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// Only a message without an id is a [`Failure`]: nobody could keep it.
-    pub fn from_record(record: &Value) -> Result<Self, Failure> {
-        let id = record
-            .get("messageId")
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty());
-        let id =
-            id.ok_or_else(|| Failure::mistake("a message of the SQS event has no messageId"))?;
-        let sent = record
-            .pointer("/attributes/SentTimestamp")
-            .and_then(Value::as_str);
-        let sent = sent.and_then(|sent| DateTime::from_timestamp_millis(sent.parse().ok()?));
-        let body = record
-            .get("body")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+    /// Returns an [`Error`] only for a record without an ID, because a response cannot report it as failed.
+    pub fn from_record(record: &Value) -> Result<Self, Error> {
+        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
+        let id = text("/messageId").filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| {
+            Error::invalid_input(
+                "a record of the SQS event has no messageId, so it cannot be reported as failed: pass the event \
+                 unchanged",
+            )
+        })?;
+        let sent = text("/attributes/SentTimestamp");
         Ok(Self {
             id: id.to_owned(),
-            sent,
-            notification: Notification::from_text(body),
+            sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
+            content: Content::from_text(text("/body").unwrap_or_default()),
         })
     }
 }

@@ -1,39 +1,36 @@
-//! Who called, over recorded events and over those that sank others.
+//! Reads recorded events, and events that broke other tools.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::codepipeline::{JobRequest, OnTimeout, Progress, Stage};
 use super::s3::{IgnoredEvent, ObjectChange};
+use super::user_parameters::{JobRequest, OnTimeout};
 use super::*;
-use crate::distribution::{DistributionId, DistributionName};
+use crate::distribution::DistributionName;
 use crate::path::InvalidationPath;
 
 fn recorded(text: &str) -> Trigger {
     Trigger::parse(&serde_json::from_str(text).expect("recorded JSON")).expect("a known event")
 }
 
-fn only_changes(notification: s3::Notification) -> Vec<ObjectChange> {
-    assert_eq!(
-        (notification.ignored, notification.unreadable),
-        (vec![], vec![])
-    );
-    notification.changes
+fn only_changes(content: Content) -> Vec<ObjectChange> {
+    assert_eq!((content.ignored, content.unreadable), (vec![], vec![]));
+    content.changes
 }
 
 fn changes(trigger: Trigger) -> Vec<ObjectChange> {
     match trigger {
-        Trigger::Objects(notification) => only_changes(notification),
-        other => panic!("no notification: {other:?}"),
+        Trigger::Notification(content) => only_changes(content),
+        other => panic!("not a notification: {other:?}"),
     }
 }
 
 fn messages(trigger: Trigger) -> Vec<Message> {
     match trigger {
-        Trigger::Queue(messages) => messages,
-        other => panic!("no queue: {other:?}"),
+        Trigger::SqsBatch(messages) => messages,
+        other => panic!("not an SQS batch: {other:?}"),
     }
 }
 
@@ -157,7 +154,7 @@ fn reads_every_recorded_message_of_a_queue() {
         (recorded!("s3-sqs-poison"), "poison.html"),
     ] {
         let [message] = <[Message; 1]>::try_from(messages(trigger)).expect("one message");
-        let changes = only_changes(message.notification);
+        let changes = only_changes(message.content);
         assert_eq!(
             (changes[0].bucket.as_str(), changes[0].key.as_str()),
             ("tiny-sqs-cfn", key)
@@ -170,14 +167,14 @@ fn reads_every_recorded_message_of_a_queue() {
         Message {
             id: "38189d6b-09e4-40db-b324-3c3505d6ec12".into(),
             sent: DateTime::from_timestamp_millis(1795187880732),
-            notification: s3::Notification {
+            content: Content {
                 changes: vec![change(
                     "tiny-sqs-cfn",
                     "a+b.html",
                     1795187880731,
                     "00000660B6BAB26868"
                 )],
-                ..s3::Notification::default()
+                ..Content::default()
             },
         }
     );
@@ -187,33 +184,32 @@ fn reads_every_recorded_message_of_a_queue() {
 fn acknowledges_the_test_events_that_come_first_on_a_queue() {
     let test = IgnoredEvent {
         name: "s3:TestEvent".into(),
-        about: "tiny-sqs-cfn".into(),
+        subject: "tiny-sqs-cfn".into(),
     };
-    let expected = s3::Notification {
+    let expected = Content {
         ignored: vec![test],
-        ..s3::Notification::default()
+        ..Content::default()
     };
     let messages = messages(recorded!("s3-sqs-s3-testevent"));
     assert_eq!(messages.len(), 2);
     messages
         .into_iter()
-        .for_each(|message| assert_eq!(message.notification, expected));
+        .for_each(|message| assert_eq!(message.content, expected));
 }
 
 fn in_queue(bodies: &[&str]) -> Vec<Message> {
-    let record =
-        |(at, body)| json!({"eventSource": "aws:sqs", "messageId": format!("m{at}"), "body": body});
+    let record = |(index, body)| json!({"eventSource": "aws:sqs", "messageId": format!("m{index}"), "body": body});
     let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
     messages(Trigger::parse(&json!({ "Records": records })).expect("a queue"))
 }
 
 #[test]
-fn reads_what_sns_carries_raw_or_not_in_a_queue_or_by_itself() {
+fn reads_an_sns_message_raw_or_wrapped_in_a_queue_or_a_record() {
     let expected = change("snsb", "dir x/é+.html", 1795193712452, "00000660B81B856A10");
     let wrapped = include_str!("../../tests/events/sns-wrapped-body.json");
     let raw = include_str!("../../tests/events/sns-raw-body.json");
     for message in in_queue(&[wrapped, raw]) {
-        let changes = only_changes(message.notification);
+        let changes = only_changes(message.content);
         assert_eq!(changes, std::slice::from_ref(&expected));
     }
     let envelope: Value = serde_json::from_str(wrapped).expect("recorded JSON");
@@ -222,8 +218,127 @@ fn reads_what_sns_carries_raw_or_not_in_a_queue_or_by_itself() {
     assert_eq!(changes(trigger), [expected.clone(), expected]);
 }
 
+fn sns_notification(message: &Value) -> Value {
+    json!({"Type": "Notification", "MessageId": "1", "Message": message.to_string()})
+}
+
+fn sns_event(messages: &[&Value]) -> Value {
+    let record =
+        |message: &&Value| json!({"EventSource": "aws:sns", "Sns": sns_notification(message)});
+    json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
+}
+
+/// Reads a value as a Lambda event, and as the only message of an SQS batch.
+fn contents(event: &Value) -> [Content; 2] {
+    let direct = match Trigger::parse(event) {
+        Ok(Trigger::Notification(content)) => content,
+        other => panic!("not a notification: {other:?}"),
+    };
+    let [message] = <[Message; 1]>::try_from(in_queue(&[&event.to_string()])).expect("one message");
+    [direct, message.content]
+}
+
 #[test]
-fn fails_a_message_that_cannot_be_read_alone() {
+fn reads_the_same_content_in_every_envelope() {
+    let s3 = json!({"Records": [
+        record("ObjectCreated:Put", "a+b%2B"),
+        record("ObjectTagging:Put", "c"),
+        record("ObjectCreated:Put", "%FF"),
+    ]});
+    let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "site"});
+    let event_bridge = json!({
+        "source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-20T15:17:58Z",
+        "detail": {"bucket": {"name": "site"}, "object": {"key": "a%2Bb"}},
+    });
+    let incomplete = json!({"source": "aws.s3", "detail-type": "Object Created"});
+    for content in [s3, test, event_bridge, incomplete] {
+        let [expected, in_queue] = contents(&content);
+        assert_ne!(expected, Content::default());
+        assert_eq!(in_queue, expected, "{content}");
+        // Each record adds its position to an error.
+        let in_record = |position: &str| Content {
+            unreadable: expected
+                .unreadable
+                .iter()
+                .map(|error| error.clone().context(position))
+                .collect(),
+            ..expected.clone()
+        };
+        let notification = sns_notification(&content);
+        let event = sns_event(&[&content]);
+        for (enveloped, expected) in [
+            (notification.clone(), expected.clone()),
+            (sns_notification(&notification), expected.clone()),
+            (sns_notification(&event), in_record("Records[0]")),
+            (sns_event(&[&notification]), in_record("Records[0]")),
+            (sns_event(&[&event]), in_record("Records[0]: Records[0]")),
+            (event, in_record("Records[0]")),
+        ] {
+            assert_eq!(
+                contents(&enveloped),
+                [expected.clone(), expected],
+                "{enveloped}"
+            );
+        }
+    }
+}
+
+#[test]
+fn keeps_the_order_and_the_positions_of_sns_records() {
+    let s3 = |key: &str| json!({"Records": [record("ObjectCreated:Put", key)]});
+    let event = sns_event(&[&s3("a"), &json!({"hello": 1}), &s3("%FF"), &s3("b")]);
+    for content in contents(&event) {
+        assert_eq!(keys(&content), ["a", "b"]);
+        assert_eq!(
+            content.unreadable,
+            [
+                Error::invalid_input("Records[1]: the message is not an S3 event"),
+                Error::invalid_input(
+                    "Records[2]: Records[0]: s3.object.key \"%FF\" does not decode to UTF-8"
+                ),
+            ]
+        );
+    }
+    let without_message = json!({"Records": [{"EventSource": "aws:sns"}]});
+    for content in contents(&without_message) {
+        let error = Error::invalid_input("Records[0]: the message is not JSON");
+        assert_eq!(content.unreadable, [error]);
+    }
+}
+
+#[test]
+fn rejects_a_caller_inside_an_envelope() {
+    let sqs = json!({"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]});
+    let job = json!({"CodePipeline.job": {"id": "1"}});
+    for content in [sqs, job] {
+        let messages = in_queue(&[
+            &content.to_string(),
+            &sns_notification(&content).to_string(),
+        ]);
+        for message in messages {
+            let error = Error::invalid_input("the message is not an S3 event");
+            assert_eq!(message.content.unreadable, [error]);
+        }
+    }
+}
+
+#[test]
+fn identifies_changes_in_any_order_and_however_often_they_arrive() {
+    let first = change("site", "a", 1795187872782, "0A");
+    let second = change("site", "b c", 1795187872783, "0B");
+    let expected = "s3 site \"a\" 1795187872782 0A\ns3 site \"b c\" 1795187872783 0B\n";
+    for changes in [vec![&first, &second], vec![&second, &first, &second]] {
+        assert_eq!(s3::event_identity(changes), expected);
+    }
+    let overwritten = change("site", "a", 1795187872782, "0C");
+    assert_ne!(
+        s3::event_identity([&first]),
+        s3::event_identity([&overwritten])
+    );
+}
+
+#[test]
+fn fails_only_the_message_that_cannot_be_read() {
     let good = include_str!("../../tests/events/sns-raw-body.json");
     let sns = json!({"Type": "Notification", "Message": "hello"}).to_string();
     let bodies = [
@@ -238,35 +353,35 @@ fn fails_a_message_that_cannot_be_read_alone() {
         .into_iter()
         .map(|message| {
             message
-                .notification
+                .content
                 .unreadable
                 .into_iter()
-                .map(|failure| failure.message)
+                .map(|error| error.to_string())
                 .collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(
         reasons,
         [
-            vec!["the message is no JSON"],
-            vec!["the message is no JSON"],
-            vec!["the message is no S3 event"],
-            vec!["the message is no JSON"],
+            vec!["the message is not JSON"],
+            vec!["the message is not JSON"],
+            vec!["the message is not an S3 event"],
+            vec!["the message is not JSON"],
             vec!["detail: missing field `time`"],
             vec![],
         ]
     );
-    let failure = Trigger::parse(&json!({"Records": [{"eventSource": "aws:sqs", "body": good}]}));
+    let error = Trigger::parse(&json!({"Records": [{"eventSource": "aws:sqs", "body": good}]}));
     assert_eq!(
-        failure.map(|_| ()),
-        Err(Failure::mistake(
-            "a message of the SQS event has no messageId"
+        error.map(|_| ()),
+        Err(Error::invalid_input(
+            "a record of the SQS event has no messageId, so it cannot be reported as failed: pass the event unchanged"
         ))
     );
 }
 
 #[test]
-fn takes_only_creations_and_deletions_of_eventbridge_for_changes() {
+fn reads_only_creations_and_deletions_of_eventbridge_as_changes() {
     let event = |kind: &str| {
         json!({
             "source": "aws.s3", "detail-type": kind, "time": "2026-11-20T15:17:58Z",
@@ -284,17 +399,17 @@ fn takes_only_creations_and_deletions_of_eventbridge_for_changes() {
         "Object ACL Updated",
     ] {
         match Trigger::parse(&event(kind)) {
-            Ok(Trigger::Objects(notification)) => {
+            Ok(Trigger::Notification(content)) => {
                 assert_eq!(
-                    notification.ignored,
+                    content.ignored,
                     [IgnoredEvent {
                         name: kind.into(),
-                        about: "a%2Bb".into()
+                        subject: "a%2Bb".into()
                     }]
                 );
-                assert_eq!(notification.changes, []);
+                assert_eq!(content.changes, []);
             }
-            other => panic!("no notification: {other:?}"),
+            other => panic!("not a notification: {other:?}"),
         }
     }
 }
@@ -308,15 +423,15 @@ fn record(event_name: &str, key: &str) -> Value {
     })
 }
 
-fn notification(records: Value) -> s3::Notification {
+fn records_content(records: Value) -> Content {
     match Trigger::parse(&json!({ "Records": records })) {
-        Ok(Trigger::Objects(notification)) => notification,
-        other => panic!("no notification: {other:?}"),
+        Ok(Trigger::Notification(content)) => content,
+        other => panic!("not a notification: {other:?}"),
     }
 }
 
-fn keys(notification: &s3::Notification) -> Vec<&str> {
-    notification
+fn keys(content: &Content) -> Vec<&str> {
+    content
         .changes
         .iter()
         .map(|change| change.key.as_str())
@@ -324,7 +439,7 @@ fn keys(notification: &s3::Notification) -> Vec<&str> {
 }
 
 #[test]
-fn counts_every_record() {
+fn reads_every_record() {
     let records = json!([
         record("ObjectCreated:Post", "a"),
         record("ObjectCreated:CompleteMultipartUpload", "b"),
@@ -332,29 +447,26 @@ fn counts_every_record() {
         record("LifecycleExpiration:Delete", "d"),
         record("LifecycleExpiration:DeleteMarkerCreated", "e"),
     ]);
-    assert_eq!(keys(&notification(records)), ["a", "b", "c", "d", "e"]);
+    assert_eq!(keys(&records_content(records)), ["a", "b", "c", "d", "e"]);
 }
 
 #[test]
-fn ignores_what_leaves_the_bytes_as_they_are() {
+fn ignores_events_that_do_not_change_bytes() {
     for name in [
         "ObjectTagging:Put",
         "ObjectAcl:Put",
         "ObjectRestore:Completed",
         "ObjectAnnotation:Put",
     ] {
-        let notification = notification(json!([record(name, "a+b")]));
+        let content = records_content(json!([record(name, "a+b")]));
         assert_eq!(
-            notification.ignored,
+            content.ignored,
             [IgnoredEvent {
                 name: name.into(),
-                about: "a+b".into()
+                subject: "a+b".into()
             }]
         );
-        assert_eq!(
-            (notification.changes, notification.unreadable),
-            (vec![], vec![])
-        );
+        assert_eq!((content.changes, content.unreadable), (vec![], vec![]));
     }
 }
 
@@ -368,19 +480,22 @@ fn decodes_a_key_once() {
         ("plain.html", "plain.html"),
     ] {
         assert_eq!(
-            keys(&notification(json!([record("ObjectCreated:Put", encoded)]))),
+            keys(&records_content(json!([record(
+                "ObjectCreated:Put",
+                encoded
+            )]))),
             [key]
         );
     }
 }
 
 #[test]
-fn loses_no_other_record_to_an_unreadable_one() {
+fn reads_the_other_records_when_one_is_unreadable() {
     let mut without_bucket = record("ObjectCreated:Put", "b");
     without_bucket["s3"]["bucket"] = json!({});
     let mut from_elsewhere = record("ObjectCreated:Put", "c");
     from_elsewhere["eventSource"] = json!("aws:sqs");
-    let notification = notification(json!([
+    let content = records_content(json!([
         record("ObjectCreated:Put", "a"),
         without_bucket,
         from_elsewhere,
@@ -388,19 +503,19 @@ fn loses_no_other_record_to_an_unreadable_one() {
         record("ObjectCreated:Put", "%FF"),
         record("ObjectCreated:Put", "z"),
     ]));
-    assert_eq!(keys(&notification), ["a", "z"]);
-    let reasons: Vec<_> = notification
+    assert_eq!(keys(&content), ["a", "z"]);
+    let reasons: Vec<_> = content
         .unreadable
         .iter()
-        .map(|failure| failure.message.as_str())
+        .map(|error| error.to_string().as_str())
         .collect();
     assert_eq!(
         reasons,
         [
             "Records[1]: s3.bucket.name is missing",
-            "Records[2]: eventSource is not \"aws:s3\" as the first record's is",
+            "Records[2]: eventSource is not \"aws:s3\", unlike the first record's",
             "Records[3]: missing field `eventTime`",
-            "Records[4]: s3.object.key \"%FF\" is not UTF-8 once decoded",
+            "Records[4]: s3.object.key \"%FF\" does not decode to UTF-8",
         ]
     );
 }
@@ -412,47 +527,47 @@ fn acknowledges_the_test_event_of_a_new_notification() {
         "Bucket": "site", "RequestId": "1", "HostId": "2",
     });
     match Trigger::parse(&event) {
-        Ok(Trigger::Objects(notification)) => {
+        Ok(Trigger::Notification(content)) => {
             let test = IgnoredEvent {
                 name: "s3:TestEvent".into(),
-                about: "site".into(),
+                subject: "site".into(),
             };
             assert_eq!(
-                notification,
-                s3::Notification {
+                content,
+                Content {
                     ignored: vec![test],
                     ..Default::default()
                 }
             );
         }
-        other => panic!("no test event: {other:?}"),
+        other => panic!("not a test event: {other:?}"),
     }
 }
 
 #[test]
-fn names_what_was_expected_and_the_keys_that_came() {
-    for (event, came) in [
-        (json!({}), "an empty object came"),
+fn names_the_expected_events_and_the_keys_received() {
+    for (event, received) in [
+        (json!({}), "an empty object"),
         (
             json!({"source": "aws.events", "detail": {"secret": 1}}),
-            "an object with \"detail\", \"source\" came",
+            "an object with \"detail\", \"source\"",
         ),
-        (json!({"Records": []}), "an object with \"Records\" came"),
-        (json!({"Records": "x"}), "an object with \"Records\" came"),
+        (json!({"Records": []}), "an object with \"Records\""),
+        (json!({"Records": "x"}), "an object with \"Records\""),
         (
             json!({"Records": [{"eventSource": "aws:kinesis"}]}),
-            "an object with \"Records\" came from eventSource \"aws:kinesis\"",
+            "an object with \"Records\" from eventSource \"aws:kinesis\"",
         ),
-        (json!(["secret"]), "a list came"),
-        (json!("secret"), "a bare value came"),
-        (json!(null), "a bare value came"),
+        (json!(["secret"]), "an array"),
+        (json!("secret"), "a value that is not an object"),
+        (json!(null), "a value that is not an object"),
     ] {
-        let failure = Trigger::parse(&event).expect_err("an unknown event");
+        let error = Trigger::parse(&event).expect_err("an unknown event");
         assert_eq!(
-            failure.message,
+            error.to_string(),
             format!(
-                "unknown event: expected a CodePipeline job (\"CodePipeline.job\"), or an S3 notification, by itself or \
-                 through SQS, SNS or EventBridge; but {came}"
+                "unknown event: expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification, direct or \
+                 through SQS, SNS or EventBridge, but received {received}"
             )
         );
     }
@@ -468,8 +583,8 @@ fn job(parameters: Option<Value>) -> codepipeline::Job {
             parameters;
     }
     match Trigger::parse(&event) {
-        Ok(Trigger::Job(job)) => job,
-        other => panic!("no job: {other:?}"),
+        Ok(Trigger::PipelineJob(job)) => job,
+        other => panic!("not a job: {other:?}"),
     }
 }
 
@@ -563,16 +678,16 @@ fn reads_the_parameters_of_a_pipeline_action() {
 }
 
 #[test]
-fn names_the_offending_field_of_the_parameters() {
-    const EXPECTED: &str = "expected nothing, a distribution id or domain name, or a JSON object such as \
-                            {\"paths\": [\"/*\"]}";
+fn names_the_invalid_field_of_the_parameters() {
+    const EXPECTED: &str = "expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+                            an empty string";
     for (parameters, message) in [
-        (json!(7), "UserParameters: expected a text".to_owned()),
+        (json!(7), "UserParameters: expected a string".to_owned()),
         (json!("[]"), format!("UserParameters: {EXPECTED}")),
         (json!("\"E2EXAMPLE1ABC\""), format!("UserParameters: {EXPECTED}")),
         (
             json!("/index.html"),
-            format!("UserParameters: {EXPECTED}; as JSON it is broken: expected value at line 1 column 1"),
+            format!("UserParameters: {EXPECTED}; not valid JSON: expected value at line 1 column 1"),
         ),
         (
             json!(r#"{"pathes": ["/x"]}"#),
@@ -604,15 +719,15 @@ fn names_the_offending_field_of_the_parameters() {
         ),
         (
             json!(r#"{"reference": "release 42"}"#),
-            "UserParameters: reference: expected a text of up to 60 printable ASCII characters without spaces"
+            "UserParameters: reference: expected a string of 1 to 60 printable ASCII characters without spaces"
                 .to_owned(),
         ),
         (
             json!(r#"{"paths": []}"#),
-            "UserParameters: paths: the list is empty: leave the field out for the default".to_owned(),
+            "UserParameters: paths: the array is empty: omit the field to use the default".to_owned(),
         ),
-        (json!(r#"{"paths": {"a": 1}}"#), "UserParameters: paths: expected a text or a list of texts".to_owned()),
-        (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths[1]: expected a text".to_owned()),
+        (json!(r#"{"paths": {"a": 1}}"#), "UserParameters: paths: expected a string or an array of strings".to_owned()),
+        (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths[1]: expected a string".to_owned()),
         (
             json!(r#"{"paths": ["/a", "/b*/c"]}"#),
             "UserParameters: paths[1]: \"/b*/c\" has a * before its end: CloudFront takes it as the last character only"
@@ -625,8 +740,8 @@ fn names_the_offending_field_of_the_parameters() {
                 .to_owned(),
         ),
     ] {
-        let failure = job(Some(parameters)).request().expect_err("broken parameters");
-        assert_eq!(failure, Failure::mistake(message));
+        let error = job(Some(parameters)).request().expect_err("broken parameters");
+        assert_eq!(error, Error::invalid_input(message));
     }
 }
 
@@ -640,107 +755,33 @@ fn reads_the_id_of_a_job_whatever_else_is_missing_or_null() {
         json!({"id": "1", "accountId": 7, "data": {"artifactCredentials": null, "outputArtifacts": null}}),
     ] {
         match Trigger::parse(&json!({ "CodePipeline.job": data })) {
-            Ok(Trigger::Job(job)) => {
+            Ok(Trigger::PipelineJob(job)) => {
                 assert_eq!(job.id.as_str(), "1");
                 assert_eq!(job.request(), Ok(request(&[], &["/*"])));
             }
-            other => panic!("no job: {other:?}"),
+            other => panic!("not a job: {other:?}"),
         }
     }
     for data in [json!({}), json!(null), json!({"id": ""}), json!({"id": 7})] {
-        let failure =
+        let error =
             Trigger::parse(&json!({ "CodePipeline.job": data })).expect_err("a job without an id");
         assert_eq!(
-            failure.message,
-            "the CodePipeline job has no id, so it cannot be answered: send the event as it came"
+            error.to_string(),
+            "the CodePipeline job has no id, so no result can be reported: pass the event unchanged"
         );
     }
 }
 
-fn continued(token: &str) -> codepipeline::Job {
-    let event = json!({"CodePipeline.job": {"id": "2", "data": {"continuationToken": token}}});
-    match Trigger::parse(&event) {
-        Ok(Trigger::Job(job)) => job,
-        other => panic!("no job: {other:?}"),
-    }
-}
-
 #[test]
-fn carries_what_was_done_in_a_token() {
-    let id = |text| DistributionId::parse(text).expect("an id");
-    let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:?";
-    let progress = continued(token)
-        .progress()
-        .expect("a token")
-        .expect("progress");
-    assert_eq!(progress.first_job, job_named("11111111-abcd").id);
-    assert_eq!(
-        progress.age(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_090)),
-        Duration::from_secs(90)
-    );
-    assert_eq!(
-        progress.stages,
-        [
-            (id("E1EXAMPLE1ABC"), Stage::Completed("I1".into())),
-            (id("E2EXAMPLE1ABC"), Stage::InProgress("I2".into())),
-            (id("E3EXAMPLE1ABC"), Stage::Waiting),
-            (id("E4EXAMPLE1ABC"), Stage::Taken),
-        ]
-    );
-    assert_eq!(progress.to_token().as_deref(), Some(token));
-    assert_eq!((progress.percent(), progress.completed()), (50, 1));
-    assert_eq!(job(None).progress(), Ok(None));
-}
-
-fn job_named(id: &str) -> codepipeline::Job {
-    codepipeline::Job::from_event(&json!({ "id": id })).expect("a job")
-}
-
-#[test]
-fn keeps_a_token_within_its_limit() {
-    let progress = |distributions: usize| {
-        let id = |at| DistributionId::parse(&format!("E{at:03}EXAMPLE1AB")).expect("an id");
-        let first = job_named("11111111-aaaa-bbbb-cccc-222222222222").id;
-        let mut progress = Progress::begin(first, SystemTime::now());
-        progress.wait_for((0..distributions).map(id));
-        for (_, stage) in &mut progress.stages {
-            *stage = Stage::InProgress("I2J0I21PCUYOIK".into());
-        }
-        progress
-    };
-    // As many as 1,000 characters of UserParameters can name.
-    let token = progress(60).to_token().expect("a token that fits");
-    assert!(token.len() <= 2_048, "{}", token.len());
-    assert_eq!(progress(80).to_token(), None);
-}
-
-#[test]
-fn refuses_a_token_that_it_has_not_written() {
-    for token in ["2 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
-        let version = token.split(' ').next().expect("a word");
-        assert_eq!(
-            continued(token).progress(),
-            Err(Failure::mistake(format!(
-                "the continuation token has version {version:?} where this function writes \"1\": it was updated in the \
-                 middle of a wait, so run the action again"
-            )))
-        );
-    }
-    for token in [
-        "1",
-        "1 a",
-        "1 a x E1EXAMPLE1ABC:",
-        "1 a 1 E1EXAMPLE1ABC",
-        "1 a 1 e:I",
-        "1  1 E1EXAMPLE1ABC:",
+fn returns_the_continuation_token_of_a_job() {
+    for (data, token) in [
+        (json!({"continuationToken": "1 a 1"}), Some("1 a 1")),
+        (json!({"continuationToken": ""}), None),
+        (json!({"continuationToken": null}), None),
+        (json!({}), None),
     ] {
-        assert_eq!(
-            continued(token).progress(),
-            Err(Failure::mistake(
-                "the continuation token is damaged, so what was done is unknown: run the action again"
-            )),
-            "{token}"
-        );
+        let job = codepipeline::Job::from_event(&json!({"id": "2", "data": data})).expect("a job");
+        assert_eq!(job.continuation_token(), token);
     }
 }
 
@@ -752,6 +793,6 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let trigger = Trigger::parse(&event).expect("a job");
     assert_eq!(
         format!("{trigger:?}"),
-        r#"Job(Job { id: JobId("1"), parameters: None, continuation_token: None })"#
+        r#"PipelineJob(Job { id: JobId("1"), user_parameters: None, continuation_token: None })"#
     );
 }

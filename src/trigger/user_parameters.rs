@@ -1,44 +1,46 @@
-//! `UserParameters`: what a pipeline's action asks for, in at most 1,000 characters.
+//! `UserParameters`: what a pipeline action requests, in at most 1,000 characters.
 //!
-//! Nothing, a distribution's id or domain name, or a JSON object. A field that is not known is refused by its name: a
-//! typing error that is ignored invalidates the wrong thing and reports success.
+//! The text is empty, a distribution's ID or domain name, or a JSON object. An unknown field is an error that names the
+//! field: if a misspelled field were ignored, the job would invalidate the wrong paths and report success.
+//!
+//! Limit: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionConfiguration.html>
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::distribution::DistributionName;
-use crate::failure::Failure;
+use crate::duration::parse_wait_limit;
+use crate::error::Error;
 use crate::path::InvalidationPath;
-use crate::wait::parse_limit;
 
 const FIELDS: [&str; 5] = ["distribution", "paths", "wait", "onTimeout", "reference"];
 
-/// The most characters of a reference for humans; the rest of a caller reference's 128 is the hash.
+/// The maximum length of `reference`. It leaves the rest of a caller reference's 128 characters to a hyphen and a hash.
 const MAX_REFERENCE_CHARACTERS: usize = 60;
 
-/// What a job asks for.
+/// What a job requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRequest {
-    /// The distributions to invalidate; none stands for those of the settings.
+    /// The distributions to invalidate. Empty: the distributions of the settings.
     pub distributions: Vec<DistributionName>,
-    /// The paths to invalidate; at least one.
+    /// The paths to invalidate, at least one.
     pub paths: Vec<InvalidationPath>,
-    /// How long to wait for the edge, zero for not at all; none stands for what the settings say.
+    /// How long to wait for completion. Zero: do not wait. `None`: as long as the settings specify.
     pub wait: Option<Duration>,
-    /// What to tell the pipeline when the wait was in vain.
+    /// The result to report if the invalidations are not completed in time.
     pub on_timeout: OnTimeout,
-    /// What people call this request; the caller reference begins with it.
+    /// A readable name for the request. The caller reference begins with it.
     pub reference: Option<String>,
 }
 
-/// What to tell the pipeline when the edge is not fresh in time.
+/// The result of a job whose invalidations are not completed in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// Success: the invalidation goes on by itself.
+    /// Success, because CloudFront still completes the invalidations.
     #[default]
     Succeed,
-    /// Failure.
+    /// Error.
     Fail,
 }
 
@@ -55,53 +57,54 @@ impl Default for JobRequest {
 }
 
 impl JobRequest {
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
         if let Ok(name) = DistributionName::parse(text) {
             return Ok(Self {
                 distributions: vec![name],
                 ..Self::default()
             });
         }
-        let mut fields = read_object(text)?;
-        let read_name = |text: &str| {
-            DistributionName::parse(text).map_err(|error| Failure::mistake(error.to_string()))
-        };
-        let distributions = read_list(&mut fields, "distribution", read_name)?;
-        let paths = read_list(&mut fields, "paths", |text| {
-            Ok(InvalidationPath::parse(text)?)
+        let default = Self::default();
+        let mut fields = parse_object(text)?;
+        let distributions = read_list(&mut fields, "distribution", |name| {
+            DistributionName::parse(name).map_err(|error| Error::invalid_input(error.to_string()))
+        })?;
+        let paths = read_list(&mut fields, "paths", |path| {
+            Ok(InvalidationPath::parse(path)?)
         })?;
         let request = Self {
-            distributions: distributions.unwrap_or_default(),
-            paths: paths.unwrap_or_else(|| Self::default().paths),
-            wait: read(&mut fields, "wait", read_wait)?,
-            on_timeout: read(&mut fields, "onTimeout", read_on_timeout)?.unwrap_or_default(),
-            reference: read(&mut fields, "reference", read_reference)?,
+            distributions: distributions.unwrap_or(default.distributions),
+            paths: paths.unwrap_or(default.paths),
+            wait: read_field(&mut fields, "wait", read_wait)?,
+            on_timeout: read_field(&mut fields, "onTimeout", read_on_timeout)?
+                .unwrap_or(default.on_timeout),
+            reference: read_field(&mut fields, "reference", read_reference)?,
         };
         match fields.keys().next() {
-            Some(unknown) => Err(unknown_field(unknown)),
+            Some(name) => Err(unknown_field(name)),
             None => Ok(request),
         }
     }
 }
 
-fn read_object(text: &str) -> Result<Map<String, Value>, Failure> {
-    const EXPECTED: &str = "expected nothing, a distribution id or domain name, or a JSON object such as \
-                            {\"paths\": [\"/*\"]}";
+fn parse_object(text: &str) -> Result<Map<String, Value>, Error> {
+    const EXPECTED: &str = "expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+                            an empty string";
     if text.is_empty() {
         return Ok(Map::new());
     }
     match serde_json::from_str(text) {
         Ok(Value::Null) => Ok(Map::new()),
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Failure::mistake(EXPECTED)),
-        Err(error) => Err(Failure::mistake(format!(
-            "{EXPECTED}; as JSON it is broken: {error}"
+        Ok(_) => Err(Error::invalid_input(EXPECTED)),
+        Err(error) => Err(Error::invalid_input(format!(
+            "{EXPECTED}; not valid JSON: {error}"
         ))),
     }
 }
 
-fn unknown_field(unknown: &str) -> Failure {
-    let distance = |field: &&str| strsim::osa_distance(field, unknown);
+fn unknown_field(name: &str) -> Error {
+    let distance = |field: &&str| strsim::osa_distance(field, name);
     let nearest = FIELDS
         .into_iter()
         .min_by_key(distance)
@@ -113,81 +116,77 @@ fn unknown_field(unknown: &str) -> Failure {
             FIELDS.map(|field| format!("{field:?}")).join(", ")
         ),
     };
-    Failure::mistake(format!("unknown field {unknown:?} ({hint})"))
+    Error::invalid_input(format!("unknown field {name:?} ({hint})"))
 }
 
-/// Takes a field out of the object; null stands for none.
-fn read<T>(
+/// Removes a field from the object and reads it. A null field counts as missing.
+fn read_field<T>(
     fields: &mut Map<String, Value>,
     name: &str,
-    read: impl Fn(Value) -> Result<T, Failure>,
-) -> Result<Option<T>, Failure> {
+    read: impl Fn(Value) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
     match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => read(value)
-            .map(Some)
-            .map_err(|failure| failure.within(name)),
+        Some(value) => read(value).map(Some).map_err(|error| error.context(name)),
     }
 }
 
-/// Takes a field that holds one text or a list of them.
+/// Removes a field that is a string or an array of strings from the object, and reads each string.
 fn read_list<T>(
     fields: &mut Map<String, Value>,
     name: &str,
-    read_one: impl Fn(&str) -> Result<T, Failure>,
-) -> Result<Option<Vec<T>>, Failure> {
-    let refused = |expected: &str| Failure::mistake(expected).within(name);
+    read: impl Fn(&str) -> Result<T, Error>,
+) -> Result<Option<Vec<T>>, Error> {
+    let invalid = |message: &str| Error::invalid_input(message).context(name);
     let values = match fields.remove(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(values)) => values,
         Some(value @ Value::String(_)) => vec![value],
-        Some(_) => return Err(refused("expected a text or a list of texts")),
+        Some(_) => return Err(invalid("expected a string or an array of strings")),
     };
     if values.is_empty() {
-        return Err(refused(
-            "the list is empty: leave the field out for the default",
+        return Err(invalid(
+            "the array is empty: omit the field to use the default",
         ));
     }
-    let read_one = |(at, value): (usize, &Value)| {
+    let read_value = |(index, value): (usize, &Value)| {
         let text = value
             .as_str()
-            .ok_or_else(|| Failure::mistake("expected a text"));
-        text.and_then(&read_one)
-            .map_err(|failure| failure.within(format_args!("{name}[{at}]")))
+            .ok_or_else(|| Error::invalid_input("expected a string"));
+        text.and_then(&read)
+            .map_err(|error| error.context(format_args!("{name}[{index}]")))
     };
-    values
-        .iter()
-        .enumerate()
-        .map(read_one)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    let items: Result<_, _> = values.iter().enumerate().map(read_value).collect();
+    items.map(Some)
 }
 
-fn read_wait(value: Value) -> Result<Duration, Failure> {
+fn read_wait(value: Value) -> Result<Duration, Error> {
     let text = match value {
         Value::String(text) => text,
-        // A number of seconds, true or false read as they are written.
+        // A boolean or a number of seconds has the same form as JSON and as a string.
         value => value.to_string(),
     };
-    parse_limit(&text).map_err(Failure::mistake)
+    parse_wait_limit(&text).map_err(Error::invalid_input)
 }
 
-fn read_on_timeout(value: Value) -> Result<OnTimeout, Failure> {
+fn read_on_timeout(value: Value) -> Result<OnTimeout, Error> {
     match value.as_str() {
         Some("succeed") => Ok(OnTimeout::Succeed),
         Some("fail") => Ok(OnTimeout::Fail),
-        _ => Err(Failure::mistake("expected \"succeed\" or \"fail\"")),
+        _ => Err(Error::invalid_input("expected \"succeed\" or \"fail\"")),
     }
 }
 
-fn read_reference(value: Value) -> Result<String, Failure> {
-    let taken = |text: &&str| {
-        (1..=MAX_REFERENCE_CHARACTERS).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    value.as_str().filter(taken).map(str::to_owned).ok_or_else(|| {
-        Failure::mistake(format!(
-            "expected a text of up to {MAX_REFERENCE_CHARACTERS} printable ASCII characters without spaces"
-        ))
-    })
+fn read_reference(value: Value) -> Result<String, Error> {
+    match value {
+        Value::String(text)
+            if (1..=MAX_REFERENCE_CHARACTERS).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            Ok(text)
+        }
+        _ => Err(Error::invalid_input(format!(
+            "expected a string of 1 to {MAX_REFERENCE_CHARACTERS} printable ASCII characters without spaces"
+        ))),
+    }
 }

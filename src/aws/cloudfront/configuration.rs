@@ -1,25 +1,24 @@
-//! What the SDK calls a configuration, in the terms of a `Site`.
+//! Converts the SDK's distribution configuration to the types of a `Site`.
 //!
-//! Every list can be missing as well as empty, and an empty element stands for "none" as often as a missing one.
+//! Every list can be missing as well as empty, and an empty element means "none" as a missing one does.
 
 use std::time::Duration;
 
 use aws_sdk_cloudfront::types::{
-    CacheBehaviors, CustomErrorResponses, DefaultCacheBehavior, DistributionConfig,
+    self, CacheBehaviors, CustomErrorResponses, DefaultCacheBehavior, DistributionConfig,
     DistributionSummary, EventType, ForwardedValues, FunctionAssociations,
     LambdaFunctionAssociations, OriginGroups, Origins,
 };
 
-use crate::failure::Failure;
+use super::errors::Call;
+use crate::error::Error;
 use crate::site::{CacheBehavior, CustomErrorResponse, Origin, OriginGroup, QueryStrings};
 
-/// What is taken for the default root object where the configuration may not be read.
+/// The default root object that is assumed if the configuration cannot be read.
 pub(super) const LIKELY_ROOT: &str = "index.html";
 
-/// Returns the configuration that a summary tells, with the default root object that most sites have.
-pub(super) fn configuration_of(
-    summary: DistributionSummary,
-) -> Result<DistributionConfig, Failure> {
+/// Returns the configuration that a summary holds, with [`LIKELY_ROOT`].
+pub(super) fn from_summary(summary: DistributionSummary) -> Result<DistributionConfig, Error> {
     DistributionConfig::builder()
         .caller_reference("")
         .comment("")
@@ -32,28 +31,31 @@ pub(super) fn configuration_of(
         .set_custom_error_responses(summary.custom_error_responses)
         .default_root_object(LIKELY_ROOT)
         .build()
-        .map_err(|error| Failure::unavailable(error.to_string()))
+        .map_err(|error| Call::ListDistributions.unavailable(error.to_string()))
 }
 
 pub(super) fn origins(list: Option<&Origins>) -> Vec<Origin> {
     let items = list.map(Origins::items).unwrap_or_default();
-    let origin = |it: &aws_sdk_cloudfront::types::Origin| Origin {
-        id: it.id.clone(),
-        domain_name: it.domain_name.clone(),
-        origin_path: it.origin_path.clone().unwrap_or_default(),
+    let origin = |origin: &types::Origin| Origin {
+        id: origin.id.clone(),
+        domain_name: origin.domain_name.clone(),
+        origin_path: origin.origin_path.clone().unwrap_or_default(),
     };
     items.iter().map(origin).collect()
 }
 
 pub(super) fn origin_groups(list: Option<OriginGroups>) -> Vec<OriginGroup> {
     let items = list.and_then(|list| list.items).unwrap_or_default();
-    let members = |it: &aws_sdk_cloudfront::types::OriginGroup| {
-        let members = it.members().map(|list| list.items()).unwrap_or_default();
-        members.iter().map(|it| it.origin_id.clone()).collect()
-    };
-    let group = |it| OriginGroup {
-        members: members(&it),
-        id: it.id,
+    let group = |group: types::OriginGroup| {
+        let members = group.members().map(|list| list.items());
+        OriginGroup {
+            members: members
+                .unwrap_or_default()
+                .iter()
+                .map(|member| member.origin_id.clone())
+                .collect(),
+            id: group.id,
+        }
     };
     items.into_iter().map(group).collect()
 }
@@ -63,51 +65,55 @@ pub(super) fn custom_error_responses(
 ) -> Vec<CustomErrorResponse> {
     let items = list.and_then(|list| list.items).unwrap_or_default();
     let seconds = |number: i64| u64::try_from(number).ok().map(Duration::from_secs);
-    let response = |it: aws_sdk_cloudfront::types::CustomErrorResponse| CustomErrorResponse {
-        error_code: it.error_code,
-        response_page_path: it.response_page_path.filter(|path| !path.is_empty()),
-        response_code: it.response_code.filter(|code| !code.is_empty()),
-        error_caching_min_ttl: it.error_caching_min_ttl.and_then(seconds),
+    let response = |response: types::CustomErrorResponse| CustomErrorResponse {
+        error_code: response.error_code,
+        response_page_path: response.response_page_path.filter(|path| !path.is_empty()),
+        response_code: response.response_code.filter(|code| !code.is_empty()),
+        error_caching_min_ttl: response.error_caching_min_ttl.and_then(seconds),
     };
     items.into_iter().map(response).collect()
 }
 
-/// Returns the behaviors as far as they tell themselves, each with the id of its cache policy, the default one last.
+/// Returns the behaviors in order, the default one last, each with the id of its cache policy.
+///
+/// Without a cache policy, the forwarded values decide about query strings.
 #[expect(deprecated, reason = "many distributions still have forwarded values")]
 pub(super) fn behaviors(
     ordered: Option<CacheBehaviors>,
     default: Option<DefaultCacheBehavior>,
 ) -> impl Iterator<Item = (CacheBehavior, Option<String>)> {
     let ordered = ordered.and_then(|list| list.items).unwrap_or_default();
-    let ordered = ordered.into_iter().map(|it| {
+    let ordered = ordered.into_iter().map(|behavior| {
+        let cache_policy_id = behavior.cache_policy_id;
         let behavior = CacheBehavior {
-            path_pattern: it.path_pattern,
-            target_origin_id: it.target_origin_id,
-            request_function: request_function(
-                it.function_associations,
-                it.lambda_function_associations,
+            path_pattern: behavior.path_pattern,
+            target_origin_id: behavior.target_origin_id,
+            request_function: has_request_function(
+                behavior.function_associations,
+                behavior.lambda_function_associations,
             ),
-            query_strings: query_strings(it.forwarded_values),
+            query_strings: forwarded_query_strings(behavior.forwarded_values),
         };
-        (behavior, it.cache_policy_id)
+        (behavior, cache_policy_id)
     });
-    let default = default.map(|it| {
+    // The SDK has another type for the default behavior.
+    let default = default.map(|behavior| {
+        let cache_policy_id = behavior.cache_policy_id;
         let behavior = CacheBehavior {
             path_pattern: "*".to_owned(),
-            target_origin_id: it.target_origin_id,
-            request_function: request_function(
-                it.function_associations,
-                it.lambda_function_associations,
+            target_origin_id: behavior.target_origin_id,
+            request_function: has_request_function(
+                behavior.function_associations,
+                behavior.lambda_function_associations,
             ),
-            query_strings: query_strings(it.forwarded_values),
+            query_strings: forwarded_query_strings(behavior.forwarded_values),
         };
-        (behavior, it.cache_policy_id)
+        (behavior, cache_policy_id)
     });
     ordered.chain(default)
 }
 
-/// Reads what was there before cache policies.
-fn query_strings(forwarded: Option<ForwardedValues>) -> QueryStrings {
+fn forwarded_query_strings(forwarded: Option<ForwardedValues>) -> QueryStrings {
     if forwarded.is_some_and(|values| values.query_string) {
         QueryStrings::InCacheKey
     } else {
@@ -115,14 +121,15 @@ fn query_strings(forwarded: Option<ForwardedValues>) -> QueryStrings {
     }
 }
 
-/// Tells whether a function sees requests before CloudFront asks the origin.
-fn request_function(
+/// Returns whether a function sees requests before CloudFront sends them to the origin.
+fn has_request_function(
     functions: Option<FunctionAssociations>,
     lambdas: Option<LambdaFunctionAssociations>,
 ) -> bool {
     let functions = functions.and_then(|list| list.items).unwrap_or_default();
     let lambdas = lambdas.and_then(|list| list.items).unwrap_or_default();
-    let functions = functions.into_iter().map(|it| it.event_type);
-    let mut events = functions.chain(lambdas.into_iter().map(|it| it.event_type));
+    let functions = functions.into_iter().map(|function| function.event_type);
+    let lambdas = lambdas.into_iter().map(|lambda| lambda.event_type);
+    let mut events = functions.chain(lambdas);
     events.any(|event| matches!(event, EventType::ViewerRequest | EventType::OriginRequest))
 }

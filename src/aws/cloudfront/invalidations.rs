@@ -1,201 +1,223 @@
-//! Looks at the invalidations that CloudFront has already: they may spare others, take up quotas, and are waited for.
+//! Reads the invalidations that CloudFront has.
 //!
-//! The list tells neither paths nor references, so each that matters is asked for by its id. That their number is
-//! bounded costs precision and never correctness.
+//! ListInvalidations returns neither paths nor caller references, so each invalidation that matters takes a call of
+//! GetInvalidation. The number of these calls is bounded: what is not read may be invalidated again, never skipped.
 
-use aws_sdk_cloudfront::config::http::HttpResponse;
-use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_cloudfront::types::{Invalidation, InvalidationSummary};
+use aws_sdk_cloudfront::primitives::DateTime as SdkDateTime;
+use aws_sdk_cloudfront::types::{self, InvalidationList};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use tracing::warn;
 
-use super::cloudfront::{CloudFront, cause, time};
-use super::{Account, said};
+use super::CloudFront;
+use super::errors::Call;
 use crate::distribution::DistributionId;
-use crate::failure::{Cause, Failure};
-use crate::outcome::Submitted;
-use crate::path::InvalidationPath;
-use crate::plan::{Batch, Earlier};
+use crate::error::Error;
+use crate::path::SubmittedPath;
+use crate::plan::limits::MAX_INVALIDATIONS_READ;
+use crate::plan::{Batch, ExistingInvalidation, InvalidationId};
 
-/// How many invalidations are looked at to spare others: about as many as can be in progress at the usual limits.
-const MAX_LOOKED_AT: usize = 20;
+/// An invalidation as ListInvalidations returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidationSummary {
+    /// Its id.
+    pub id: InvalidationId,
+    /// When CloudFront created it.
+    pub created: DateTime<Utc>,
+    /// `InProgress` or `Completed`.
+    pub status: String,
+}
+
+impl InvalidationSummary {
+    /// Returns whether it is in progress; an unknown status counts as completed.
+    pub fn is_in_progress(&self) -> bool {
+        is_in_progress(&self.status)
+    }
+}
 
 impl CloudFront {
-    /// Returns the invalidations that are newer than a time or in progress, from the newest hundred; newest first.
+    /// Returns the invalidations that are newer than a time or in progress, from the newest hundred, newest first.
     ///
-    /// `known` are some whose paths need not be asked for again. Where there are too many to look at, the oldest are
-    /// left out: what they cover is then invalidated again, and the quota they take is found out by a refusal.
+    /// The paths of the `known` ones are not read again. If there are more than [`MAX_INVALIDATIONS_READ`], the oldest
+    /// are left out: what they cover is invalidated again, and a refusal shows the quota that they use.
     ///
     /// # Errors
     ///
-    /// A [`Failure`], with [`Cause::Permission`] where they may not be read.
-    pub async fn recent(
+    /// [`Error`] if they cannot be read.
+    pub async fn recent_invalidations(
         &self,
         distribution: &DistributionId,
         newer_than: DateTime<Utc>,
-        known: &[Earlier],
-        account: &Account,
-    ) -> Result<Vec<Earlier>, Failure> {
-        let list = self
-            .client
-            .list_invalidations()
-            .distribution_id(distribution.as_str())
-            .send()
-            .await;
-        let list =
-            list.map_err(|error| unread("ListInvalidations", &error, distribution, account))?;
-        let summaries = list
-            .invalidation_list()
-            .map(|list| list.items())
-            .unwrap_or_default();
-        let looked_at = summaries.iter().filter_map(|summary| {
-            let created = time(summary.create_time())?;
-            let in_progress = is_in_progress(summary.status());
-            (in_progress || created > newer_than).then_some((summary.id(), created, in_progress))
-        });
-        let paths = |(id, created, in_progress): (&str, DateTime<Utc>, bool)| {
-            let known = known
-                .iter()
-                .find(|one| one.id == id)
-                .map(|one| one.paths.clone());
-            let id = id.to_owned();
-            async move {
-                let paths = match known {
-                    Some(paths) => paths,
-                    None => self.paths(distribution, &id, account).await?,
-                };
-                Ok(Earlier {
-                    id,
-                    created,
-                    in_progress,
-                    paths,
-                })
-            }
-        };
-        join_all(looked_at.take(MAX_LOOKED_AT).map(paths))
-            .await
+        known: &[ExistingInvalidation],
+    ) -> Result<Vec<ExistingInvalidation>, Error> {
+        let (newest, _) = self.list_page(distribution, None).await?;
+        let relevant = newest
             .into_iter()
-            .collect()
+            .filter(|summary| summary.is_in_progress() || summary.created > newer_than);
+        let read = relevant
+            .take(MAX_INVALIDATIONS_READ)
+            .map(|summary| async move {
+                let known = known
+                    .iter()
+                    .find(|invalidation| invalidation.id == summary.id);
+                let invalidation = match known {
+                    Some(known) => known.clone(),
+                    None => self.invalidation(distribution, &summary.id).await?,
+                };
+                Ok(ExistingInvalidation {
+                    status: summary.status,
+                    ..invalidation
+                })
+            });
+        join_all(read).await.into_iter().collect()
     }
 
-    /// Tells whether an invalidation is done.
+    /// Returns whether an invalidation is completed.
     ///
     /// # Errors
     ///
-    /// A [`Failure`], with [`Cause::Permission`] where it may not be read.
+    /// [`Error`] if it cannot be read.
     pub async fn is_completed(
         &self,
         distribution: &DistributionId,
-        id: &str,
-        account: &Account,
-    ) -> Result<bool, Failure> {
-        let invalidation = self.invalidation(distribution, id, account).await?;
-        Ok(!is_in_progress(invalidation.status()))
+        id: &InvalidationId,
+    ) -> Result<bool, Error> {
+        let invalidation = self.invalidation(distribution, id).await?;
+        Ok(!is_in_progress(&invalidation.status))
     }
 
-    /// Returns the id of the invalidation with the batch's reference, if it is among the newest.
-    pub(super) async fn find(&self, batch: &Batch, account: &Account) -> Option<Submitted> {
-        let Batch {
-            distribution,
-            reference,
-            ..
-        } = batch;
-        let list = self
-            .client
-            .list_invalidations()
-            .distribution_id(distribution.as_str())
-            .send()
-            .await
-            .ok()?;
-        let summaries = list.invalidation_list()?.items();
-        let read = |summary: &InvalidationSummary| {
-            let id = summary.id().to_owned();
-            async move { self.invalidation(distribution, &id, account).await }
-        };
-        let read = join_all(summaries.iter().take(MAX_LOOKED_AT).map(read)).await;
-        let same = |one: &Invalidation| {
-            one.invalidation_batch()
-                .is_some_and(|batch| batch.caller_reference() == reference.as_str())
-        };
-        let found = read.into_iter().flatten().find(same)?;
-        Some(Submitted {
-            id: Some(found.id().to_owned()),
-            created: time(found.create_time()),
-        })
-    }
-
-    async fn invalidation(
+    /// Returns an invalidation with its paths.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist or cannot be read.
+    pub async fn invalidation(
         &self,
         distribution: &DistributionId,
-        id: &str,
-        account: &Account,
-    ) -> Result<Invalidation, Failure> {
+        id: &InvalidationId,
+    ) -> Result<ExistingInvalidation, Error> {
+        let call = Call::GetInvalidation(distribution, id);
         let request = self
             .client
             .get_invalidation()
             .distribution_id(distribution.as_str())
-            .id(id);
-        let answer = request.send().await;
-        let answer =
-            answer.map_err(|error| unread("GetInvalidation", &error, distribution, account))?;
-        answer.invalidation.ok_or_else(|| {
-            Failure::unavailable(format!("CloudFront told nothing of invalidation {id}"))
-        })
+            .id(id.as_str());
+        let response = request.send().await;
+        let response = response.map_err(|error| call.error(&error, &self.account))?;
+        (response.invalidation.as_ref())
+            .map(existing)
+            .ok_or_else(|| call.unavailable("the response holds no invalidation"))
     }
 
-    async fn paths(
+    /// Returns the invalidations that are newer than a time, newest first, `maximum` of them at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if they cannot be listed.
+    #[cfg(feature = "cli")]
+    pub async fn list_invalidations(
         &self,
         distribution: &DistributionId,
-        id: &str,
-        account: &Account,
-    ) -> Result<Vec<InvalidationPath>, Failure> {
-        let invalidation = self.invalidation(distribution, id, account).await?;
-        let batch = invalidation.invalidation_batch();
-        let paths = batch
-            .and_then(|batch| batch.paths())
-            .map(|paths| paths.items())
-            .unwrap_or_default();
-        Ok(paths
+        newer_than: DateTime<Utc>,
+        maximum: usize,
+    ) -> Result<Vec<InvalidationSummary>, Error> {
+        let mut listed = Vec::new();
+        let mut marker = None;
+        loop {
+            let (page, next) = self.list_page(distribution, marker.clone()).await?;
+            let is_last = page.iter().any(|summary| summary.created < newer_than);
+            let newer = page
+                .into_iter()
+                .filter(|summary| summary.created >= newer_than);
+            listed.extend(newer);
+            listed.truncate(maximum);
+            // A marker that comes twice would never end.
+            if is_last || listed.len() == maximum || next.is_none() || next == marker {
+                return Ok(listed);
+            }
+            marker = next;
+        }
+    }
+
+    /// Returns the invalidation with the batch's caller reference, if it is among the newest.
+    pub(super) async fn find_by_reference(&self, batch: &Batch) -> Option<ExistingInvalidation> {
+        let distribution = batch.distribution();
+        let (newest, _) = self.list_page(distribution, None).await.ok()?;
+        let read = newest
             .iter()
-            .map(InvalidationPath::from_cloudfront)
-            .collect())
+            .take(MAX_INVALIDATIONS_READ)
+            .map(|summary| self.invalidation(distribution, &summary.id));
+        let mut invalidations = join_all(read).await.into_iter().flatten();
+        let reference = batch.reference().as_str();
+        invalidations.find(|invalidation| invalidation.reference == reference)
+    }
+
+    /// Returns a page of up to a hundred invalidations, newest first, and the marker of the next page.
+    async fn list_page(
+        &self,
+        distribution: &DistributionId,
+        marker: Option<String>,
+    ) -> Result<(Vec<InvalidationSummary>, Option<String>), Error> {
+        let request = self
+            .client
+            .list_invalidations()
+            .distribution_id(distribution.as_str())
+            .set_marker(marker);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Call::ListInvalidations(distribution).error(&error, &self.account))?;
+        let Some(list) = response.invalidation_list else {
+            return Ok((Vec::new(), None));
+        };
+        let summary = |summary: &types::InvalidationSummary| InvalidationSummary {
+            id: InvalidationId::new(summary.id()),
+            created: time(summary.create_time()),
+            status: summary.status().to_owned(),
+        };
+        Ok((
+            list.items().iter().map(summary).collect(),
+            next_marker(&list),
+        ))
     }
 }
 
-/// Tells whether a status takes up quotas; what is neither of the two known ones counts as done.
+fn next_marker(list: &InvalidationList) -> Option<String> {
+    let marker = list.next_marker().filter(|marker| !marker.is_empty())?;
+    list.is_truncated().then(|| marker.to_owned())
+}
+
+/// Converts the SDK's invalidation. Without a batch it has no paths, and covers nothing.
+pub(super) fn existing(invalidation: &types::Invalidation) -> ExistingInvalidation {
+    let batch = invalidation.invalidation_batch();
+    let paths = batch
+        .and_then(|batch| batch.paths())
+        .map(|paths| paths.items())
+        .unwrap_or_default();
+    let reference = batch.map(|batch| batch.caller_reference());
+    ExistingInvalidation {
+        id: InvalidationId::new(invalidation.id()),
+        created: time(invalidation.create_time()),
+        status: invalidation.status().to_owned(),
+        reference: reference.unwrap_or_default().to_owned(),
+        paths: paths.iter().cloned().map(SubmittedPath::from).collect(),
+    }
+}
+
+/// Converts the SDK's time. A time out of range becomes 1970, so that the invalidation covers no change.
+fn time(time: &SdkDateTime) -> DateTime<Utc> {
+    DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
+}
+
+/// Returns whether an invalidation with this status uses quota; an unknown status counts as completed.
 fn is_in_progress(status: &str) -> bool {
     if !matches!(status, "InProgress" | "Completed") {
         warn!(
             status,
-            "CloudFront tells an unknown status of an invalidation, taken for Completed"
+            "unknown status of an invalidation: treated as Completed"
         );
     }
     status == "InProgress"
-}
-
-fn unread<E>(
-    operation: &str,
-    error: &SdkError<E, HttpResponse>,
-    distribution: &DistributionId,
-    account: &Account,
-) -> Failure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match cause(error) {
-        Cause::Permission => Failure::missing_permission(
-            &format!("cloudfront:{operation}"),
-            &account.distribution_arn(distribution),
-        ),
-        cause => Failure {
-            cause,
-            message: format!(
-                "CloudFront did not tell the invalidations of {distribution}: {}",
-                said(error)
-            ),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -203,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_an_unknown_status_as_done() {
+    fn counts_an_unknown_status_as_completed() {
         for (status, in_progress) in [
             ("InProgress", true),
             ("Completed", false),

@@ -1,40 +1,23 @@
-//! Finds the distributions that people name by a domain.
+//! Finds distributions by their domain names.
 
-use super::Account;
-use super::cloudfront::CloudFront;
-use super::sites::Reader;
+use super::CloudFront;
+use super::listing::DistributionSummary;
 use crate::distribution::{DistributionId, DistributionName};
-use crate::failure::Failure;
+use crate::error::Error;
 
-/// How many names are offered where none is right.
-const MAX_OFFERED: usize = 5;
-
-/// A distribution as a list tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its id.
-    pub id: DistributionId,
-    /// Its own domain name and its aliases, in lower case.
-    pub domains: Vec<String>,
-}
+/// How many names an error message suggests.
+const MAX_SUGGESTIONS: usize = 5;
 
 impl CloudFront {
-    /// Returns the ids of the distributions with these names, in their order, each once. Ids cost no call.
+    /// Returns the ids of the distributions with these names, in their order, without duplicates. Ids take no call.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] that names what is unknown, or with [`crate::failure::Cause::Permission`] where domain names need
-    /// a list that may not be read.
-    pub async fn resolve(
-        &self,
-        names: &[DistributionName],
-        account: &Account,
-    ) -> Result<Vec<DistributionId>, Failure> {
-        let listed = if names
-            .iter()
-            .any(|name| matches!(name, DistributionName::Domain(_)))
-        {
-            self.listed(account).await?
+    /// [`Error`] that names the unknown domain, or if there is a domain name and the distributions cannot be listed.
+    pub async fn resolve(&self, names: &[DistributionName]) -> Result<Vec<DistributionId>, Error> {
+        let is_domain = |name: &DistributionName| matches!(name, DistributionName::Domain(_));
+        let distributions = if names.iter().any(is_domain) {
+            self.list_distributions().await?
         } else {
             Vec::new()
         };
@@ -42,7 +25,7 @@ impl CloudFront {
         for name in names {
             let id = match name {
                 DistributionName::Id(id) => id.clone(),
-                DistributionName::Domain(domain) => find(domain, &listed)?,
+                DistributionName::Domain(domain) => find(domain, &distributions)?,
             };
             if !ids.contains(&id) {
                 ids.push(id);
@@ -50,61 +33,39 @@ impl CloudFront {
         }
         Ok(ids)
     }
-
-    /// Lists the account's distributions.
-    ///
-    /// # Errors
-    ///
-    /// A [`Failure`] of CloudFront, or of a permission.
-    pub async fn listed(&self, account: &Account) -> Result<Vec<Listed>, Failure> {
-        let summaries = Reader::new(&self.client, account).summaries().await?;
-        let listed = summaries.into_iter().map(|summary| {
-            let aliases = summary
-                .aliases
-                .and_then(|aliases| aliases.items)
-                .unwrap_or_default();
-            let domains = std::iter::once(summary.domain_name).chain(aliases);
-            Some(Listed {
-                id: DistributionId::parse(&summary.id).ok()?,
-                domains: domains.map(|domain| domain.to_ascii_lowercase()).collect(),
-            })
-        });
-        Ok(listed.flatten().collect())
-    }
 }
 
-/// Finds the distribution that answers to a domain name: by that very name, else by the alias such as `*.example.com`
-/// that says most of it.
-fn find(domain: &str, listed: &[Listed]) -> Result<DistributionId, Failure> {
-    let match_length = |alias: &String| match alias.strip_prefix('*') {
-        _ if alias == domain => Some(usize::MAX),
-        Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
-        _ => None,
+/// Returns the distribution with this domain name, else the one with the longest alias such as `*.example.com` that
+/// matches it.
+fn find(domain: &str, distributions: &[DistributionSummary]) -> Result<DistributionId, Error> {
+    let match_length = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        match name.strip_prefix('*') {
+            _ if name == domain => Some(usize::MAX),
+            Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
+            _ => None,
+        }
     };
-    let best = |one: &Listed| one.domains.iter().filter_map(match_length).max();
-    let found = listed
-        .iter()
-        .filter_map(|one| Some((best(one)?, one)))
-        .max_by_key(|(length, _)| *length);
-    found
-        .map(|(_, one)| one.id.clone())
-        .ok_or_else(|| unknown(domain, listed))
+    let best = distributions.iter().filter_map(|distribution| {
+        let length = distribution.names().filter_map(match_length).max()?;
+        Some((length, distribution))
+    });
+    best.max_by_key(|(length, _)| *length)
+        .map(|(_, distribution)| distribution.id.clone())
+        .ok_or_else(|| unknown(domain, distributions))
 }
 
-fn unknown(domain: &str, listed: &[Listed]) -> Failure {
-    let mut known: Vec<_> = listed
-        .iter()
-        .flat_map(|one| &one.domains)
-        .map(String::as_str)
-        .collect();
-    known.sort_by_key(|known| strsim::osa_distance(known, domain));
-    known.truncate(MAX_OFFERED);
-    let hint = match &known[..] {
-        [] => "there are none".to_owned(),
-        known => format!("the nearest are {}", known.join(", ")),
+fn unknown(domain: &str, distributions: &[DistributionSummary]) -> Error {
+    let names = distributions.iter().flat_map(DistributionSummary::names);
+    let mut names: Vec<_> = names.map(str::to_ascii_lowercase).collect();
+    names.sort_by_key(|name| strsim::osa_distance(name, domain));
+    names.truncate(MAX_SUGGESTIONS);
+    let hint = match names.as_slice() {
+        [] => "the account has none".to_owned(),
+        names => format!("the most similar names are {}", names.join(", ")),
     };
-    Failure::mistake(format!(
-        "no distribution of this account answers to {domain} ({hint})"
+    Error::invalid_input(format!(
+        "no distribution of this account has the domain name {domain} ({hint})"
     ))
 }
 
@@ -113,20 +74,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_a_distribution_by_its_names_and_offers_the_nearest() {
-        let listed = |id: &str, domains: &[&str]| Listed {
+    fn finds_a_distribution_by_its_names_and_suggests_similar_ones() {
+        let distribution = |id: &str, domain_name: &str, aliases: &[&str]| DistributionSummary {
             id: DistributionId::parse(id).expect("an id"),
-            domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+            domain_name: domain_name.to_owned(),
+            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            comment: String::new(),
+            enabled: true,
+            status: "Deployed".to_owned(),
         };
         let account = [
-            listed("E1EXAMPLE1ABC", &["d1.cloudfront.net", "*.example.com"]),
-            listed(
+            distribution("E1EXAMPLE1ABC", "d1.cloudfront.net", &["*.Example.com"]),
+            distribution(
                 "E3EXAMPLE1ABC",
-                &["d3.cloudfront.net", "*.shop.example.com"],
+                "d3.cloudfront.net",
+                &["*.shop.example.com"],
             ),
-            listed(
+            distribution(
                 "E2EXAMPLE1ABC",
-                &["d2.cloudfront.net", "www.example.com", "example.org"],
+                "d2.cloudfront.net",
+                &["www.example.com", "example.org"],
             ),
         ];
         for (domain, id) in [
@@ -143,15 +110,15 @@ mod tests {
         }
         assert_eq!(
             find("exmaple.org", &account),
-            Err(Failure::mistake(
-                "no distribution of this account answers to exmaple.org (the nearest are example.org, *.example.com, \
+            Err(Error::invalid_input(
+                "no distribution of this account has the domain name exmaple.org (the most similar names are example.org, *.example.com, \
                  www.example.com, *.shop.example.com, d1.cloudfront.net)"
             ))
         );
         assert_eq!(
             find("example.org", &[]),
-            Err(Failure::mistake(
-                "no distribution of this account answers to example.org (there are none)"
+            Err(Error::invalid_input(
+                "no distribution of this account has the domain name example.org (the account has none)"
             ))
         );
     }

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Stop;
+use crate::cli::CliError;
 
 /// Returns the key of each file below the directory, sorted. Links are followed, but in no circle.
-pub(super) fn keys(directory: &Path) -> Result<Vec<String>, Stop> {
+pub(super) fn keys(directory: &Path) -> Result<Vec<String>, CliError> {
     let mut keys = Vec::new();
     let mut seen = HashSet::new();
     let mut open = vec![(directory.to_owned(), String::new())];
     while let Some((here, prefix)) = open.pop() {
-        let failed = |error| Stop::usage(format!("{}: {error}", here.display()));
+        let failed = |error| CliError::usage(format!("{}: {error}", here.display()));
         if !seen.insert(fs::canonicalize(&here).map_err(failed)?) {
             continue;
         }

@@ -6,9 +6,9 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::aws::account::{Described, Invalidation};
+use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::DistributionId;
-use crate::path::InvalidationPath;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 
 /// How many paths of an account's month cost nothing
 /// ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html)).
@@ -18,7 +18,7 @@ pub(in crate::cli) const FREE_PATHS: usize = 1_000;
 const MILLS_A_PATH: usize = 5;
 
 /// How soon after an invalidation another one that covers it makes it needless: a visitor would hardly have noticed.
-pub(super) const SPARED_WITHIN: TimeDelta = TimeDelta::minutes(10);
+pub(super) const NEEDLESS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// A month, in universal time as AWS bills it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Month {
         self.0.and_time(NaiveTime::MIN).and_utc()
     }
 
-    pub(super) fn holds(&self, time: DateTime<Utc>) -> bool {
+    pub(super) fn contains(&self, time: DateTime<Utc>) -> bool {
         Self::of(time) == *self
     }
 
@@ -95,14 +95,17 @@ pub(super) struct Share {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Needless {
     pub distribution: DistributionId,
-    pub invalidation: String,
+    pub invalidation: InvalidationId,
     pub paths: usize,
     /// The invalidation that covers all of it; none where paths of its own cover some of it.
-    pub covered_by: Option<String>,
+    pub covered_by: Option<InvalidationId>,
 }
 
 impl Reckoning {
-    pub(super) fn of(month: &Month, all: &[(Described, Vec<Invalidation>)]) -> Self {
+    pub(super) fn of(
+        month: &Month,
+        all: &[(DistributionSummary, Vec<ExistingInvalidation>)],
+    ) -> Self {
         let invalidations = || all.iter().flat_map(|(_, list)| list);
         let used = invalidations().map(|one| one.paths.len()).sum();
         let mut by_day: BTreeMap<NaiveDate, usize> = BTreeMap::new();
@@ -113,7 +116,7 @@ impl Reckoning {
             paths: by_day.get(&date).copied().unwrap_or_default(),
             date: date.to_string(),
         });
-        let share = |(listed, list): &(Described, Vec<Invalidation>)| Share {
+        let share = |(listed, list): &(DistributionSummary, Vec<ExistingInvalidation>)| Share {
             distribution: listed.id.clone(),
             name: listed.names().next().unwrap_or_default().to_owned(),
             invalidations: list.len(),
@@ -139,45 +142,49 @@ impl Reckoning {
     }
 }
 
-/// Finds the invalidations that a later one covers soon after, and paths that others beside them cover.
-fn needless(distribution: &DistributionId, list: &[Invalidation]) -> Vec<Needless> {
-    let paths = |one: &Invalidation| {
-        let paths = one.paths.iter().map(InvalidationPath::from_cloudfront);
-        paths.collect::<Vec<_>>()
-    };
-    let parsed: Vec<_> = list.iter().map(|one| (one, paths(one))).collect();
-    let mut needless = Vec::new();
-    for (one, paths) in &parsed {
-        let later = parsed.iter().find(|(other, wide)| {
-            let after = other.created.signed_duration_since(one.created);
-            let later = after > TimeDelta::zero() && after <= SPARED_WITHIN;
-            later
-                && !paths.is_empty()
-                && paths
-                    .iter()
-                    .all(|path| wide.iter().any(|it| it.covers(path)))
-        });
-        let doubled = paths.iter().enumerate().filter(|(at, path)| {
-            let covers = |(other, wide): (usize, &InvalidationPath)| {
-                other != *at && wide.covers(path) && (other < *at || !path.covers(wide))
-            };
-            paths.iter().enumerate().any(covers)
-        });
-        let count = if later.is_some() {
-            paths.len()
-        } else {
-            doubled.count()
+/// Finds the invalidations that a later one covers soon after, and the paths that others of the same one cover.
+fn needless(
+    distribution: &DistributionId,
+    invalidations: &[ExistingInvalidation],
+) -> Vec<Needless> {
+    let needless = invalidations.iter().filter_map(|invalidation| {
+        let covering = invalidations
+            .iter()
+            .find(|later| is_covered_soon(invalidation, later));
+        let paths = match covering {
+            Some(_) => invalidation.paths.len(),
+            None => doubled_paths(invalidation),
         };
-        if count > 0 {
-            needless.push(Needless {
-                distribution: distribution.clone(),
-                invalidation: one.id.clone(),
-                paths: count,
-                covered_by: later.map(|(other, _)| other.id.clone()),
-            });
-        }
-    }
-    needless
+        (paths > 0).then(|| Needless {
+            distribution: distribution.clone(),
+            invalidation: invalidation.id.clone(),
+            paths,
+            covered_by: covering.map(|later| later.id.clone()),
+        })
+    });
+    needless.collect()
+}
+
+/// Returns whether the later invalidation covers all paths of this one, soon after it.
+fn is_covered_soon(invalidation: &ExistingInvalidation, later: &ExistingInvalidation) -> bool {
+    let after = later.created.signed_duration_since(invalidation.created);
+    let is_soon = after > TimeDelta::zero() && after <= NEEDLESS_WITHIN;
+    let mut paths = invalidation.paths.iter();
+    is_soon
+        && !invalidation.paths.is_empty()
+        && paths.all(|path| later.paths.iter().any(|wide| wide.covers(path.as_str())))
+}
+
+/// Counts the paths that another path of the same invalidation covers. Of equal paths, the first is not counted.
+fn doubled_paths(invalidation: &ExistingInvalidation) -> usize {
+    let paths = || invalidation.paths.iter().enumerate();
+    let doubled = paths().filter(|(index, path)| {
+        paths().any(|(other, wide)| {
+            let is_other = other != *index && wide.covers(path.as_str());
+            is_other && (other < *index || !path.covers(wide.as_str()))
+        })
+    });
+    doubled.count()
 }
 
 /// Writes what so many billed paths cost.
@@ -196,8 +203,8 @@ pub(in crate::cli) fn dollars(billed: usize) -> String {
 mod tests {
     use super::*;
 
-    fn one(id: &str, created: &str, paths: &[&str]) -> Invalidation {
-        Invalidation {
+    fn one(id: &str, created: &str, paths: &[&str]) -> ExistingInvalidation {
+        ExistingInvalidation {
             id: id.into(),
             created: created.parse().expect("a time"),
             status: "Completed".into(),
@@ -206,8 +213,10 @@ mod tests {
         }
     }
 
-    fn account(list: Vec<Invalidation>) -> Vec<(Described, Vec<Invalidation>)> {
-        let listed = Described {
+    fn account(
+        list: Vec<ExistingInvalidation>,
+    ) -> Vec<(DistributionSummary, Vec<ExistingInvalidation>)> {
+        let listed = DistributionSummary {
             id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             domain_name: "d1.cloudfront.net".into(),
             aliases: vec!["www.example.com".into()],
@@ -230,7 +239,7 @@ mod tests {
             ("2028-03-01T00:00:00Z", false),
         ] {
             assert_eq!(
-                february.holds(time.parse().expect("a time")),
+                february.contains(time.parse().expect("a time")),
                 holds,
                 "{time}"
             );
@@ -274,7 +283,7 @@ mod tests {
 
     #[test]
     fn finds_what_was_needless() {
-        let told = |list: Vec<Invalidation>| {
+        let told = |list: Vec<ExistingInvalidation>| {
             let all = account(list);
             let needless = needless(&all[0].0.id, &all[0].1);
             let told = needless

@@ -1,122 +1,140 @@
-//! `Progress`: what a job has done so far, and how it travels in a continuation token.
+//! `Progress`: what a pipeline job has done so far, and the continuation token that carries it to the next job.
 //!
-//! A job that is not done yet is answered with a token, and the pipeline starts a new job, with a new id, that brings the
-//! token back. So the token holds everything: the first job's id, from which the caller references are derived, when it
-//! began, and for each distribution how far it is.
+//! A job that is not done is reported with a continuation token, and the pipeline starts a new job, with a new id, that
+//! brings the token back. So the token holds everything: the id of the first job, from which the caller references are
+//! derived, when it started, and the stage of each distribution.
 //!
-//! The text is `1 JOB SECONDS ENTRY ENTRY …`: the version, the first job's id, when it began in seconds since 1970, and
-//! entries `E2EXAMPLE1ABC:` (not taken yet), `E2EXAMPLE1ABC:?` (taken under an id that is not known),
-//! `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). None at all stands for distributions whose names
-//! are not resolved yet.
+//! The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds since
+//! 1970, and one entry for each distribution: `E2EXAMPLE1ABC:` (not submitted), `E2EXAMPLE1ABC:?` (submitted, id
+//! unknown), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). Without entries, the names of the
+//! distributions are not resolved yet.
 
 use std::time::{Duration, SystemTime};
 
-use super::JobId;
 use crate::distribution::DistributionId;
-use crate::failure::Failure;
+use crate::duration::DEFAULT_WAIT;
+use crate::error::Error;
+use crate::outcome::Completion;
+use crate::plan::InvalidationId;
+use crate::trigger::codepipeline::JobId;
+use crate::trigger::user_parameters::OnTimeout;
 
-/// The most characters of a continuation token:
+/// The maximum length of a continuation token:
 /// <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobSuccessResult.html>.
-pub const MAX_TOKEN_CHARACTERS: usize = 2_048;
+const MAX_TOKEN_CHARACTERS: usize = 2_048;
 
-/// A token of another version is not guessed at.
+/// The version of the token. Another version is refused, not guessed at.
 const VERSION: &str = "1";
 
 /// What a job has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// The first job of the chain.
+pub(super) struct Progress {
+    /// The first job of the action.
     pub first_job: JobId,
-    /// When it began, to the second.
-    pub began: SystemTime,
-    /// How far each distribution is, in the order in which they were named.
-    pub stages: Vec<(DistributionId, Stage)>,
+    /// When it started, to the second.
+    pub started: SystemTime,
+    /// In the order in which they were named.
+    pub distributions: Vec<DistributionProgress>,
 }
 
-/// How far a distribution's invalidation is.
+/// What a job has done so far for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// CloudFront was busy and has not taken it.
-    Waiting,
-    /// CloudFront has taken it and did not tell its id; asked again, it may.
-    Taken,
-    /// CloudFront has taken it.
-    InProgress(String),
-    /// Every edge is fresh.
-    Completed(String),
+pub(super) struct DistributionProgress {
+    pub distribution: DistributionId,
+    pub stage: Stage,
+}
+
+/// The stage of a distribution's invalidation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// CloudFront was busy and did not accept it.
+    NotSubmitted,
+    /// CloudFront has it, but its id is unknown; the same request may return it.
+    Submitted,
+    /// CloudFront has it.
+    InProgress(InvalidationId),
+    /// Every edge has dropped its copies.
+    Completed(InvalidationId),
 }
 
 impl Progress {
-    /// Begins at `now`, with no distribution known.
-    pub fn begin(job: JobId, now: SystemTime) -> Self {
+    /// Starts at `now`, without distributions.
+    pub fn start(job: JobId, now: SystemTime) -> Self {
         Self {
             first_job: job,
-            began: to_the_second(now),
-            stages: Vec::new(),
+            started: to_the_second(now),
+            distributions: Vec::new(),
         }
     }
 
-    /// Adds distributions that CloudFront has still to be asked for.
-    pub fn wait_for(&mut self, distributions: impl IntoIterator<Item = DistributionId>) {
-        self.stages.extend(
-            distributions
-                .into_iter()
-                .map(|distribution| (distribution, Stage::Waiting)),
-        );
+    /// Adds distributions that are not submitted yet.
+    pub fn add_distributions(&mut self, distributions: impl IntoIterator<Item = DistributionId>) {
+        let added = distributions
+            .into_iter()
+            .map(|distribution| DistributionProgress {
+                distribution,
+                stage: Stage::NotSubmitted,
+            });
+        self.distributions.extend(added);
     }
 
-    /// Returns how long ago it began.
+    /// Returns how long ago the first job started.
     pub fn age(&self, now: SystemTime) -> Duration {
-        now.duration_since(self.began).unwrap_or_default()
+        now.duration_since(self.started).unwrap_or_default()
     }
 
-    /// Returns how much is done, in percent: a distribution is half done when CloudFront has taken its invalidation.
+    /// Returns how much is done, 0 to 100: a distribution is half done when its invalidation is submitted.
     pub fn percent(&self) -> i32 {
-        let halves = self.stages.iter().map(|(_, stage)| match stage {
-            Stage::Waiting => 0,
-            Stage::Taken | Stage::InProgress(_) => 1,
+        let halves = self.stages().map(|stage| match stage {
+            Stage::NotSubmitted => 0,
+            Stage::Submitted | Stage::InProgress(_) => 1,
             Stage::Completed(_) => 2,
         });
-        let (done, all) = (halves.sum::<usize>(), 2 * self.stages.len().max(1));
-        i32::try_from(100 * done / all).unwrap_or(100)
+        let (done, all) = (
+            halves.sum::<usize>(),
+            self.distributions.len().saturating_mul(2).max(1),
+        );
+        i32::try_from(done.saturating_mul(100) / all).unwrap_or(100)
     }
 
-    /// Counts the distributions that are fresh.
-    pub fn completed(&self) -> usize {
-        self.stages
-            .iter()
-            .filter(|(_, stage)| matches!(stage, Stage::Completed(_)))
-            .count()
+    /// Returns the number of distributions whose invalidation is completed.
+    pub fn completed_count(&self) -> usize {
+        let completed = self
+            .stages()
+            .filter(|stage| matches!(stage, Stage::Completed(_)));
+        completed.count()
     }
 
-    /// Tells whether all is completed.
-    pub fn is_completed(&self) -> bool {
-        !self.stages.is_empty()
-            && self
-                .stages
-                .iter()
-                .all(|(_, stage)| matches!(stage, Stage::Completed(_)))
+    /// Returns whether every invalidation is completed.
+    pub fn all_completed(&self) -> bool {
+        !self.distributions.is_empty() && self.completed_count() == self.distributions.len()
     }
 
-    /// Tells whether CloudFront has still to take something.
-    pub fn is_waiting(&self) -> bool {
-        self.stages
-            .iter()
-            .any(|(_, stage)| *stage == Stage::Waiting)
+    /// Returns whether the distributions are known and CloudFront has an invalidation of each.
+    pub fn all_submitted(&self) -> bool {
+        !self.distributions.is_empty() && self.stages().all(|stage| *stage != Stage::NotSubmitted)
     }
 
-    /// Writes the token; none where it is longer than CodePipeline takes.
+    fn stages(&self) -> impl Iterator<Item = &Stage> {
+        self.distributions.iter().map(|progress| &progress.stage)
+    }
+
+    /// Writes the token. Returns `None` if it is longer than CodePipeline accepts.
     pub fn to_token(&self) -> Option<String> {
-        let began = self
-            .began
+        let started = self
+            .started
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let mut token = format!("{VERSION} {} {began}", self.first_job);
-        for (distribution, stage) in &self.stages {
+        let mut token = format!("{VERSION} {} {started}", self.first_job);
+        for DistributionProgress {
+            distribution,
+            stage,
+        } in &self.distributions
+        {
             let (id, mark) = match stage {
-                Stage::Waiting => ("", ""),
-                Stage::Taken => ("?", ""),
+                Stage::NotSubmitted => ("", ""),
+                Stage::Submitted => ("?", ""),
                 Stage::InProgress(id) => (id.as_str(), ""),
                 Stage::Completed(id) => (id.as_str(), "+"),
             };
@@ -129,49 +147,115 @@ impl Progress {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] where this version has not written it.
-    pub fn from_token(token: &str) -> Result<Self, Failure> {
+    /// [`Error`] if the token is of another version or damaged.
+    pub fn from_token(token: &str) -> Result<Self, Error> {
         let mut parts = token.split(' ');
         let version = parts.next().unwrap_or_default();
         if version != VERSION {
-            return Err(Failure::mistake(format!(
-                "the continuation token has version {version:?} where this function writes {VERSION:?}: it was updated \
-                 in the middle of a wait, so run the action again"
+            return Err(Error::invalid_input(format!(
+                "the continuation token has version {version:?}, and this function reads {VERSION:?}: the function was \
+                 updated during the wait, so run the action again"
             )));
         }
-        read(parts).ok_or_else(|| {
-            Failure::mistake("the continuation token is damaged, so what was done is unknown: run the action again")
+        read_parts(parts).ok_or_else(|| {
+            Error::invalid_input(
+                "the continuation token is damaged, so it is unknown what was done: run the action again",
+            )
         })
     }
 }
 
-fn read<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Progress> {
-    let first_job = JobId(parts.next().filter(|id| !id.is_empty())?.to_owned());
-    let began =
+fn read_parts<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Progress> {
+    let first_job = parts.next().and_then(JobId::parse)?;
+    let started =
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(parts.next()?.parse().ok()?))?;
-    let stages: Vec<_> = parts.map(read_entry).collect::<Option<_>>()?;
+    let distributions = parts.map(read_entry).collect::<Option<_>>()?;
     Some(Progress {
         first_job,
-        began,
-        stages,
+        started,
+        distributions,
     })
 }
 
-fn read_entry(entry: &str) -> Option<(DistributionId, Stage)> {
+fn read_entry(entry: &str) -> Option<DistributionProgress> {
     let (distribution, stage) = entry.split_once(':')?;
     let stage = match (stage, stage.strip_suffix('+')) {
         (_, Some("")) => return None,
-        (_, Some(id)) => Stage::Completed(id.to_owned()),
-        ("", _) => Stage::Waiting,
-        ("?", _) => Stage::Taken,
-        (id, _) => Stage::InProgress(id.to_owned()),
+        (_, Some(id)) => Stage::Completed(InvalidationId::new(id)),
+        ("", _) => Stage::NotSubmitted,
+        ("?", _) => Stage::Submitted,
+        (id, _) => Stage::InProgress(InvalidationId::new(id)),
     };
-    Some((DistributionId::parse(distribution).ok()?, stage))
+    Some(DistributionProgress {
+        distribution: DistributionId::parse(distribution).ok()?,
+        stage,
+    })
 }
 
 fn to_the_second(time: SystemTime) -> SystemTime {
-    let since = time
+    let since_epoch = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())
 }
+
+/// What decides the next report of a job that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// Whether CloudFront has an invalidation of each distribution.
+    pub all_submitted: bool,
+    /// Whether all of them are completed.
+    pub all_completed: bool,
+    /// How long ago the first job of the action started.
+    pub waited: Duration,
+    /// How long the job waits for completion; zero for not at all.
+    pub wait: Duration,
+    /// What to report if the invalidations are not completed by then.
+    pub on_timeout: OnTimeout,
+    /// Whether the progress fits into a continuation token.
+    pub fits_token: bool,
+}
+
+/// What a job reports next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextReport {
+    /// Success.
+    Success(Completion),
+    /// A continuation token.
+    Continuation,
+    /// Failure: CloudFront did not accept an invalidation in time.
+    NotSubmitted,
+    /// Failure: the invalidations are not completed in time.
+    NotCompleted,
+}
+
+/// Decides what a job reports next.
+///
+/// A job gives up submitting after its `wait`, or after [`DEFAULT_WAIT`] if it does not wait for completion.
+pub(super) fn decide(state: State) -> NextReport {
+    let State {
+        all_submitted,
+        all_completed,
+        waited,
+        wait,
+        on_timeout,
+        fits_token,
+    } = state;
+    let limit = if wait.is_zero() { DEFAULT_WAIT } else { wait };
+    let is_time_up = waited >= limit;
+    match (all_submitted, all_completed) {
+        (false, _) if is_time_up || !fits_token => NextReport::NotSubmitted,
+        (false, _) => NextReport::Continuation,
+        (true, _) if wait.is_zero() => NextReport::Success(Completion::NotAwaited),
+        (true, true) => NextReport::Success(Completion::Completed),
+        (true, false) if is_time_up => match on_timeout {
+            OnTimeout::Succeed => NextReport::Success(Completion::TimedOut),
+            OnTimeout::Fail => NextReport::NotCompleted,
+        },
+        (true, false) if fits_token => NextReport::Continuation,
+        (true, false) => NextReport::Success(Completion::NotAwaited),
+    }
+}
+
+#[cfg(test)]
+mod tests;

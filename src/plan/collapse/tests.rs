@@ -1,4 +1,4 @@
-//! Collapsing as tables: what changed, what is known of the site, what is sent.
+//! Tables of changed paths, the site's objects and the paths that are sent.
 
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
@@ -43,18 +43,18 @@ fn sends_what_fits_as_it_is_without_what_another_path_covers() {
             vec!["/blog/1", "/blog/2", "/blog/3"],
             vec!["/blog/1", "/blog/2", "/blog/3"],
         ),
-        // Billed for nothing.
+        // The second path would be billed without an effect.
         (vec!["/a/*", "/a/b"], vec!["/a/*"]),
         (vec!["/a%20b", "/a!", "/a*", "/ab", "/b"], vec!["/a*", "/b"]),
         (vec!["/a/*", "/a/b/*", "/a*"], vec!["/a*"]),
         (vec!["/x", "/*", "/y/*", "#tag"], vec!["/*"]),
-        // Not covered for sure.
+        // Not certainly covered.
         (vec!["/a/*", "/a/", "/a", "/a/b"], vec!["/a", "/a/", "/a/*"]),
         (
             vec!["/a/*", "/a/?q*", "/a/?q=1", "/a/b"],
             vec!["/a/*", "/a/?q*"],
         ),
-        // The case of a tag says nothing to CloudFront.
+        // CloudFront ignores the case of a tag.
         (vec!["#Blog", "#news", "#blog"], vec!["#Blog", "#news"]),
     ] {
         assert_eq!(blindly(&asked, limits(20, 10)), sent, "{asked:?}");
@@ -63,8 +63,8 @@ fn sends_what_fits_as_it_is_without_what_another_path_covers() {
 
 #[test]
 fn merges_what_lies_deepest_when_the_site_is_unknown() {
-    for (asked, budgets, sent) in [
-        // No directory higher than needed, nor a name shorter.
+    for (asked, limits, sent) in [
+        // The wildcard has the longest prefix that is possible.
         (
             vec!["/index.html", "/blog/2026/01.html", "/blog/2026/02.html"],
             limits(2, 1),
@@ -80,7 +80,7 @@ fn merges_what_lies_deepest_when_the_site_is_unknown() {
             limits(3, 1),
             vec!["/a/x/*", "/b/1", "/b/2"],
         ),
-        // One wildcard: what is left needs files, and there is room for one only.
+        // One wildcard and one file: the paths outside `/a/` or `/b/` are more than one file.
         (
             vec!["/a/1", "/a/2", "/b/1", "/b/2", "/c"],
             limits(2, 1),
@@ -92,15 +92,15 @@ fn merges_what_lies_deepest_when_the_site_is_unknown() {
             vec!["/c", "/docs/*"],
         ),
         (vec!["/a", "/b"], limits(1, 1), vec!["/*"]),
-        // Budgets that leave no room are taken for the least that does.
+        // A limit of 0 counts as 1.
         (vec!["/a", "/b"], limits(0, 0), vec!["/*"]),
     ] {
-        assert_eq!(blindly(&asked, budgets), sent, "{asked:?} {budgets:?}");
+        assert_eq!(blindly(&asked, limits), sent, "{asked:?} {limits:?}");
     }
 }
 
 #[test]
-fn keeps_files_and_wildcards_to_their_own_budgets() {
+fn applies_a_limit_each_to_files_and_wildcards() {
     let numbered = |count: usize, name: &dyn Fn(usize) -> String| -> Vec<InvalidationPath> {
         (0..count).map(|n| path(&name(n))).collect()
     };
@@ -113,7 +113,7 @@ fn keeps_files_and_wildcards_to_their_own_budgets() {
     let mut asked = numbered(16, &|n| format!("/section-{}-{}/*", n / 2, n % 2));
     asked.extend(numbered(5, &|n| format!("/{n}.html")));
     assert_eq!(count(asked, limits(3_000, 15)), (5, 15));
-    // 3,001 files: one too many, so that the least group of them shares a wildcard.
+    // 3,001 files: one too many, so the smallest group of them shares a wildcard.
     let asked = numbered(3_001, &|n| format!("/page/{}-{}.html", n / 2, n % 2));
     assert_eq!(count(asked.clone(), limits(3_001, 1)), (3_001, 0));
     assert_eq!(count(asked, limits(3_000, 1)), (2_999, 1));
@@ -121,7 +121,7 @@ fn keeps_files_and_wildcards_to_their_own_budgets() {
 
 #[test]
 fn merges_wildcards_and_tags_like_other_paths() {
-    for (asked, budgets, sent) in [
+    for (asked, limits, sent) in [
         (
             vec!["/a/x/*", "/a/y/*", "/b*"],
             limits(20, 2),
@@ -132,7 +132,7 @@ fn merges_wildcards_and_tags_like_other_paths() {
             limits(20, 1),
             vec!["/a/*"],
         ),
-        // A tag is no wildcard, takes a path, and shares one with nothing but everything.
+        // A tag is a path and not a wildcard. Only `/*` covers it together with other paths.
         (
             vec!["#blog", "/a/1", "/a/2"],
             limits(2, 1),
@@ -141,40 +141,40 @@ fn merges_wildcards_and_tags_like_other_paths() {
         (vec!["#blog", "#news", "/a"], limits(2, 1), vec!["/*"]),
         (vec!["#blog", "#news"], limits(1, 1), vec!["/*"]),
     ] {
-        assert_eq!(blindly(&asked, budgets), sent, "{asked:?} {budgets:?}");
+        assert_eq!(blindly(&asked, limits), sent, "{asked:?} {limits:?}");
     }
 }
 
 #[test]
-fn cuts_where_the_wildcard_still_covers_all_it_stands_for() {
+fn ends_a_wildcard_where_it_still_covers_all_of_its_paths() {
     for (asked, sent) in [
         (vec!["/dir/a", "/dir/b"], "/dir/*"),
-        // `/dir/*` was seen to miss `/dir/`.
+        // `/dir/*` was observed not to invalidate `/dir/`.
         (vec!["/dir/", "/dir/a"], "/dir*"),
         (vec!["/dir/?page=1", "/dir/a"], "/dir*"),
         (vec!["/dir/", "/dir/*"], "/dir*"),
         (vec!["/dir/?page=1", "/dir/?page=2"], "/dir/?page=*"),
         (vec!["/", "/a"], "/*"),
         (vec!["/a", "/a/b"], "/a*"),
-        // Never inside a percent triple, nor between those of one character.
+        // Never inside a percent triple, nor between the triples of one character.
         (vec!["/a%20b", "/a%22b"], "/a*"),
         (vec!["/caf%C3%A9", "/caf%C3%A8"], "/caf*"),
         (vec!["/caf%c3%a9", "/caf%C3%A9"], "/caf*"),
         (vec!["/日本", "/日曜"], "/%E6%97%A5*"),
         (vec!["/é/1", "/é/2"], "/%C3%A9/*"),
         (vec!["/🦀", "/🦞"], "/*"),
-        // Bytes that are no character.
+        // Bytes that are not UTF-8.
         (vec!["/%80a", "/%80b"], "/%80*"),
         (vec!["/%80", "/%81"], "/*"),
     ] {
-        let one = collapse(paths(&asked), None, limits(1, 1)).paths;
-        assert_eq!(texts(&one), [sent], "{asked:?}");
-        assert!(paths(&asked).iter().all(|path| one[0].covers(path)));
+        let sent_paths = collapse(paths(&asked), None, limits(1, 1)).paths;
+        assert_eq!(texts(&sent_paths), [sent], "{asked:?}");
+        assert!(paths(&asked).iter().all(|path| sent_paths[0].covers(path)));
     }
 }
 
 #[test]
-fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
+fn chooses_the_prefix_with_the_fewest_unchanged_objects_when_the_site_is_known() {
     let site = [
         "index.html",
         "tokio/a.html",
@@ -186,8 +186,8 @@ fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
         "docs/x/4.html",
     ];
     let inventory = Inventory::from_keys(site);
-    for (asked, budgets, expected) in [
-        // Free, and a path less, though both would fit; `/tokio*` would take `tokio-utils` along.
+    for (asked, limits, expected) in [
+        // No harm, and a path less, although both fit. `/tokio*` would also cover `tokio-utils`.
         (
             vec!["/tokio/a.html", "/tokio/b.html"],
             limits(20, 10),
@@ -198,7 +198,7 @@ fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
                 unchanged: Some(0),
             },
         ),
-        // Not free, and they fit.
+        // A wildcard would do harm, and the paths fit.
         (
             vec!["/docs/x/1.html", "/docs/x/2.html"],
             limits(20, 10),
@@ -209,7 +209,7 @@ fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
                 unchanged: Some(0),
             },
         ),
-        // They do not fit: the shallow prefix holds less than the deep one.
+        // They do not fit.
         (
             vec![
                 "/docs/x/1.html",
@@ -225,7 +225,7 @@ fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
                 unchanged: Some(2),
             },
         ),
-        // What a person's wildcard takes along was asked for, and a deleted object is nobody's loss.
+        // What a user's wildcard covers is not unchanged, and a deleted object is not in the inventory.
         (
             vec!["/docs/*", "/tokio/a.html", "/tokio/deleted.html"],
             limits(2, 2),
@@ -247,13 +247,13 @@ fn takes_the_prefix_that_holds_the_least_else_when_the_site_is_known() {
             },
         ),
     ] {
-        let sent = collapse(paths(&asked), Some(&inventory), budgets);
-        assert_eq!(sent, expected, "{asked:?} {budgets:?}");
+        let sent = collapse(paths(&asked), Some(&inventory), limits);
+        assert_eq!(sent, expected, "{asked:?} {limits:?}");
     }
 }
 
 #[test]
-fn counts_each_object_once_by_its_key_even_if_its_spelling_is_contested() {
+fn counts_each_object_once_even_if_its_encoding_is_ambiguous() {
     let inventory = Inventory::from_keys(["icon@1x.png", "icon@2x.png", "icon@~old.png", "ico n"]);
     let asked = paths(&["/icon@1x.png", "/icon@2x.png"]);
     assert_eq!(
@@ -265,7 +265,7 @@ fn counts_each_object_once_by_its_key_even_if_its_spelling_is_contested() {
             unchanged: Some(1),
         }
     );
-    // Two spellings of one object, which itself is no loss.
+    // Two spellings of one object, which itself is not unchanged.
     let asked = InvalidationPath::from_object_key("icon@2x.png");
     assert_eq!(
         collapse(asked, Some(&inventory), limits(1, 1)),
@@ -279,7 +279,7 @@ fn counts_each_object_once_by_its_key_even_if_its_spelling_is_contested() {
 }
 
 #[test]
-fn says_which_wildcard_stands_for_how_many() {
+fn returns_how_many_paths_each_wildcard_covers() {
     let mut asked: Vec<_> = (0..400)
         .map(|n| path(&format!("/blog/2026/{n}.html")))
         .collect();
@@ -310,12 +310,12 @@ fn plans_keys_that_are_prefixes_of_one_another_on_a_small_stack() {
 }
 
 #[test]
-fn remembers_no_more_than_fits_a_function_however_large_the_budgets() {
+fn limits_its_memory_whatever_the_limits() {
     let asked: Vec<_> = (0..30_000)
         .map(|n| path(&format!("/{}/{n}", n % 100)))
         .collect();
     let asked = distinct(asked);
-    let kept = uncovered(&asked);
+    let kept = without_covered(&asked);
     let knapsack = Knapsack::new(&kept, limits(20, 10));
     assert_eq!((knapsack.width, knapsack.states), (21, 231));
     let knapsack = Knapsack::new(&kept, limits(3_000, 15));
@@ -323,7 +323,7 @@ fn remembers_no_more_than_fits_a_function_however_large_the_budgets() {
     assert!(knapsack.states * knapsack.nodes.len() <= MAX_TABLE_BITS);
 }
 
-/// Tries every set of prefixes; returns the least (harm, paths, wildcards).
+/// Tries every set of prefixes and returns the least (harm, paths, wildcards).
 fn exhaustive(
     left: &[InvalidationPath],
     sent: &mut Vec<InvalidationPath>,
@@ -337,7 +337,7 @@ fn exhaustive(
     let Some(first) = left.first() else {
         return Some((harm(sent), sent.len(), wildcards));
     };
-    let prefixes = (1..=first.stem().len()).map(|end| first.cut(end));
+    let prefixes = (1..=first.stem().len()).map(|end| first.truncated_wildcard(end));
     let candidates = prefixes.chain([first.clone()]);
     candidates
         .filter(|candidate| candidate.covers(first))
@@ -355,7 +355,7 @@ fn exhaustive(
         .min()
 }
 
-/// Tells whether a cache loses an object by a path: here `/dir/*` may well drop `/dir/`.
+/// Returns whether the path may drop an object: here `/dir/*` drops `/dir/` too.
 fn drops(path: &InvalidationPath, object: &str) -> bool {
     let under = path.is_wildcard() && object.starts_with(path.stem());
     under || path.as_str() == object
@@ -372,7 +372,7 @@ fn any_paths() -> impl Strategy<Value = Vec<InvalidationPath>> {
 
 proptest! {
     #[test]
-    fn covers_all_within_the_limits_and_repeats_itself_in_any_order(
+    fn covers_all_paths_within_the_limits_in_any_order(
         asked in any_paths(),
         limits in any_limits(12),
         site in prop::option::of(prop::collection::vec("[abé/]{0,4}", 0..20)),
@@ -392,7 +392,7 @@ proptest! {
         }
         let reversed = asked.into_iter().rev().collect();
         prop_assert_eq!(&collapse(reversed, inventory.as_ref(), limits), &collapsed);
-        // What was planned fits, so that it is its own plan.
+        // The result fits, so it collapses to itself.
         prop_assert_eq!(&collapse(sent.clone(), None, limits).paths, sent);
     }
 
@@ -413,7 +413,7 @@ proptest! {
             let lost = unasked.iter().filter(|object| sent.iter().any(|path| drops(path, object)));
             lost.count()
         };
-        let best = exhaustive(&uncovered(&distinct(asked.clone())).into_iter().cloned().collect::<Vec<_>>(), &mut vec![], &harm, limits);
+        let best = exhaustive(&without_covered(&distinct(asked.clone())).into_iter().cloned().collect::<Vec<_>>(), &mut vec![], &harm, limits);
         let collapsed = collapse(asked, Some(&inventory), limits);
         let wildcards = collapsed.paths.iter().filter(|path| path.is_wildcard()).count();
         prop_assert_eq!(collapsed.unchanged, Some(harm(&collapsed.paths)));

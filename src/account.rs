@@ -1,0 +1,63 @@
+//! `Account`: the AWS account that owns the function and the distributions.
+
+use crate::distribution::DistributionId;
+
+/// An account, for the ARNs in error messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    partition: String,
+    id: String,
+}
+
+impl Account {
+    /// Creates an account; without an id, its ARNs have `*` in its place.
+    #[cfg(feature = "cli")]
+    pub(crate) fn new(partition: &str, id: Option<&str>) -> Self {
+        Self {
+            partition: partition.to_owned(),
+            id: id.unwrap_or("*").to_owned(),
+        }
+    }
+
+    /// Reads partition and account from an ARN; a part that is missing becomes `aws` or `*`.
+    pub fn from_arn(arn: &str) -> Self {
+        let mut parts = arn.split(':').skip(1);
+        let mut part = |index| parts.nth(index).filter(|part: &&str| !part.is_empty());
+        Self {
+            partition: part(0).unwrap_or("aws").to_owned(),
+            id: part(2).unwrap_or("*").to_owned(),
+        }
+    }
+
+    /// Returns the ARN of a distribution of this account.
+    pub fn distribution_arn(&self, distribution: &DistributionId) -> String {
+        let Self { partition, id } = self;
+        format!("arn:{partition}:cloudfront::{id}:distribution/{distribution}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_account_from_the_functions_arn() {
+        let id = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
+        for (arn, distribution_arn) in [
+            (
+                "arn:aws:lambda:eu-west-1:111122223333:function:invalidator",
+                "arn:aws:cloudfront::111122223333:distribution/E2EXAMPLE1ABC",
+            ),
+            (
+                "arn:aws-cn:lambda:cn-north-1:111122223333:function:invalidator:live",
+                "arn:aws-cn:cloudfront::111122223333:distribution/E2EXAMPLE1ABC",
+            ),
+            ("", "arn:aws:cloudfront::*:distribution/E2EXAMPLE1ABC"),
+        ] {
+            assert_eq!(
+                Account::from_arn(arn).distribution_arn(&id),
+                distribution_arn
+            );
+        }
+    }
+}

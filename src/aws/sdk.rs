@@ -1,0 +1,162 @@
+//! The configuration that all SDK clients share, and AWS's own words about an error.
+//!
+//! Cold start is the function's latency, so the clients are configured by hand: one TLS connector for all of them, ring
+//! for its cryptography (aws-lc gathers entropy for 24 ms of CPU in the first handshake), and the credentials that
+//! Lambda puts into the environment. Only the command line needs the full credential chain (`credentials`).
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use aws_sdk_cloudfront::config::http::HttpResponse;
+use aws_sdk_cloudfront::config::retry::RetryConfig;
+use aws_sdk_cloudfront::config::timeout::TimeoutConfig;
+use aws_sdk_cloudfront::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use crate::error::ErrorKind;
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one attempt of a call may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a call may take with its retries; the invocation's own deadline cuts it shorter.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How many times a call is attempted. The SDK's default is 3; a pipeline job that gets no result hangs.
+const ATTEMPTS: u32 = 4;
+
+/// The maximum wait before the first retry; it doubles for each later one.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
+
+/// Builds the configuration that the SDK clients share, from the environment variables that Lambda sets.
+///
+/// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_CLOUDFRONT`, `AWS_ENDPOINT_URL_CODEPIPELINE`, `AWS_USE_FIPS_ENDPOINT` and
+/// `AWS_USE_DUALSTACK_ENDPOINT` mean what they do in
+/// [all SDKs](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
+pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SdkConfig {
+    let is_true = |name: &str| variable(name).map(|value| value.eq_ignore_ascii_case("true"));
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut builder = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(variable("AWS_REGION").map(Region::new))
+        .http_client(http_client)
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(INITIAL_BACKOFF),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+        );
+    builder.set_credentials_provider(credentials(&variable));
+    builder.set_use_fips(is_true("AWS_USE_FIPS_ENDPOINT"));
+    builder.set_use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"));
+    if is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != Some(true) {
+        builder.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+        builder = builder.service_config(ServiceEndpoints(variable));
+    }
+    builder.build()
+}
+
+/// Reads the credentials once: Lambda starts a new environment to renew them.
+fn credentials(variable: impl Fn(&str) -> Option<String>) -> Option<SharedCredentialsProvider> {
+    let credentials = Credentials::new(
+        variable("AWS_ACCESS_KEY_ID")?,
+        variable("AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    );
+    Some(SharedCredentialsProvider::new(credentials))
+}
+
+/// Looks up `AWS_ENDPOINT_URL_<SERVICE>` for the SDK.
+struct ServiceEndpoints<V>(V);
+
+impl<V> std::fmt::Debug for ServiceEndpoints<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServiceEndpoints")
+    }
+}
+
+impl<V: Fn(&str) -> Option<String> + Send + Sync> LoadServiceConfig for ServiceEndpoints<V> {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        self.0(&format!("{}_{service}", key.env()))
+    }
+}
+
+/// Returns AWS's code and message, or what happened on the way to AWS.
+pub(super) fn aws_message<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => match error.raw_response() {
+            Some(response) => {
+                let status = response.status();
+                let text = match body_message(response) {
+                    Some(message) => message,
+                    None => with_causes(error),
+                };
+                format!("HTTP status {status}: {text}")
+            }
+            None => with_causes(error),
+        },
+    }
+}
+
+/// Returns the `Message` of an XML body that does not have CloudFront's form, as a proxy or gateway may send it.
+fn body_message(response: &HttpResponse) -> Option<String> {
+    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+    let (_, message) = body.split_once("<Message>")?;
+    let (message, _) = message.split_once("</Message>")?;
+    Some(message.to_owned())
+}
+
+/// Returns the text of an error with its causes, each once: the SDK's own text is "service error" or
+/// "dispatch failure".
+pub(super) fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Classifies an error about the credentials of the request by its code
+/// ([documented](https://docs.aws.amazon.com/IAM/latest/UserGuide/CommonErrors.html)); returns `None` for all others.
+pub(super) fn credentials_error(code: &str, message: &str) -> Option<ErrorKind> {
+    let expired = match code {
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => true,
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" => false,
+        _ => return None,
+    };
+    let message = message.to_owned();
+    Some(ErrorKind::InvalidCredentials { expired, message })
+}

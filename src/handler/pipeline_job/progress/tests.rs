@@ -1,0 +1,202 @@
+//! What a continuation token carries, and what a job reports next, as tables.
+
+use super::*;
+
+#[test]
+fn carries_what_was_done_in_a_token() {
+    let id = |text| DistributionId::parse(text).expect("a distribution ID");
+    let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:?";
+    let progress = Progress::from_token(token).expect("a token");
+    assert_eq!(progress.first_job, job_id("11111111-abcd"));
+    assert_eq!(
+        progress.age(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_090)),
+        Duration::from_secs(90)
+    );
+    let distributions = [
+        ("E1EXAMPLE1ABC", Stage::Completed(InvalidationId::new("I1"))),
+        (
+            "E2EXAMPLE1ABC",
+            Stage::InProgress(InvalidationId::new("I2")),
+        ),
+        ("E3EXAMPLE1ABC", Stage::NotSubmitted),
+        ("E4EXAMPLE1ABC", Stage::Submitted),
+    ];
+    let distributions = distributions.map(|(text, stage)| DistributionProgress {
+        distribution: id(text),
+        stage,
+    });
+    assert_eq!(progress.distributions, distributions);
+    assert_eq!(progress.to_token().as_deref(), Some(token));
+    assert_eq!((progress.percent(), progress.completed_count()), (50, 1));
+}
+
+fn job_id(id: &str) -> JobId {
+    JobId::parse(id).expect("an ID")
+}
+
+#[test]
+fn keeps_a_token_within_its_limit() {
+    let progress = |distributions: usize| {
+        let id = |index| {
+            DistributionId::parse(&format!("E{index:03}EXAMPLE1AB")).expect("a distribution ID")
+        };
+        let first = job_id("11111111-aaaa-bbbb-cccc-222222222222");
+        let mut progress = Progress::start(first, SystemTime::now());
+        progress.add_distributions((0..distributions).map(id));
+        for distribution in &mut progress.distributions {
+            distribution.stage = Stage::InProgress(InvalidationId::new("I2J0I21PCUYOIK"));
+        }
+        progress
+    };
+    // UserParameters of 1,000 characters can name 60 distributions.
+    let token = progress(60).to_token().expect("a token that fits");
+    assert!(token.len() <= 2_048, "{}", token.len());
+    assert_eq!(progress(80).to_token(), None);
+}
+
+#[test]
+fn rejects_a_token_of_another_version_or_form() {
+    for token in ["2 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
+        let version = token.split(' ').next().expect("a word");
+        assert_eq!(
+            Progress::from_token(token),
+            Err(Error::invalid_input(format!(
+                "the continuation token has version {version:?}, and this function reads \"1\": the function was updated \
+                 during the wait, so run the action again"
+            )))
+        );
+    }
+    for token in [
+        "1",
+        "1 a",
+        "1 a x E1EXAMPLE1ABC:",
+        "1 a 1 E1EXAMPLE1ABC",
+        "1 a 1 e:I",
+        "1  1 E1EXAMPLE1ABC:",
+    ] {
+        assert_eq!(
+            Progress::from_token(token),
+            Err(Error::invalid_input(
+                "the continuation token is damaged, so it is unknown what was done: run the action again"
+            )),
+            "{token}"
+        );
+    }
+}
+
+#[test]
+fn counts_a_job_as_submitted_when_every_distribution_is() {
+    let token = |entries: &str| format!("1 job 1800000000{entries}");
+    for (entries, all_submitted, all_completed) in [
+        ("", false, false),
+        (" E1EXAMPLE1ABC:", false, false),
+        (" E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:", false, false),
+        (" E1EXAMPLE1ABC:I1 E2EXAMPLE1ABC:?", true, false),
+        (" E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2", true, false),
+        (" E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2+", true, true),
+    ] {
+        let progress = Progress::from_token(&token(entries)).expect("a token");
+        assert_eq!(
+            (progress.all_submitted(), progress.all_completed()),
+            (all_submitted, all_completed),
+            "{entries}"
+        );
+    }
+}
+
+#[test]
+fn decides_what_a_job_reports_next() {
+    let minute = Duration::from_secs(60);
+    let waiting = State {
+        all_submitted: true,
+        all_completed: false,
+        waited: Duration::from_secs(59),
+        wait: minute,
+        on_timeout: OnTimeout::Succeed,
+        fits_token: true,
+    };
+    let not_submitted = State {
+        all_submitted: false,
+        ..waiting
+    };
+    let not_waiting = State {
+        wait: Duration::ZERO,
+        ..waiting
+    };
+    for (state, next) in [
+        (waiting, NextReport::Continuation),
+        (
+            State {
+                waited: minute,
+                ..waiting
+            },
+            NextReport::Success(Completion::TimedOut),
+        ),
+        (
+            State {
+                waited: minute,
+                on_timeout: OnTimeout::Fail,
+                ..waiting
+            },
+            NextReport::NotCompleted,
+        ),
+        (
+            State {
+                all_completed: true,
+                waited: minute,
+                on_timeout: OnTimeout::Fail,
+                ..waiting
+            },
+            NextReport::Success(Completion::Completed),
+        ),
+        (
+            State {
+                fits_token: false,
+                ..waiting
+            },
+            NextReport::Success(Completion::NotAwaited),
+        ),
+        (not_waiting, NextReport::Success(Completion::NotAwaited)),
+        (
+            State {
+                waited: DEFAULT_WAIT,
+                ..not_waiting
+            },
+            NextReport::Success(Completion::NotAwaited),
+        ),
+        (not_submitted, NextReport::Continuation),
+        (
+            State {
+                waited: minute,
+                ..not_submitted
+            },
+            NextReport::NotSubmitted,
+        ),
+        (
+            State {
+                fits_token: false,
+                ..not_submitted
+            },
+            NextReport::NotSubmitted,
+        ),
+        // A job that does not wait for completion still waits for a busy CloudFront.
+        (
+            State {
+                wait: Duration::ZERO,
+                waited: minute,
+                ..not_submitted
+            },
+            NextReport::Continuation,
+        ),
+        (
+            State {
+                wait: Duration::ZERO,
+                waited: DEFAULT_WAIT,
+                ..not_submitted
+            },
+            NextReport::NotSubmitted,
+        ),
+    ] {
+        assert_eq!(decide(state), next, "{state:?}");
+    }
+}
