@@ -1,7 +1,7 @@
 //! `Clock`: the wall-clock time and pauses, which tests replace.
 //!
-//! Code that needs the time or a pause uses a `Clock` and neither `SystemTime::now` nor `tokio::time::sleep`, so that tests
-//! decide how fast time passes. Deadlines within an invocation use tokio's `Instant`, which tokio can pause:
+//! Code that needs the time or a pause uses a `Clock` and neither `SystemTime::now` nor `tokio::time::sleep`, so that
+//! tests decide how fast time passes. Deadlines within an invocation use tokio's `Instant`, which tokio can pause:
 //! <https://docs.rs/tokio/latest/tokio/time/fn.pause.html>
 
 use std::fmt;

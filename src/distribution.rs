@@ -1,8 +1,8 @@
 //! `DistributionId` and `DistributionName`: references to a distribution, validated when they are parsed.
 //!
 //! crates.io invalidated the wrong distribution for nine days because its ids were plain strings. Here
-//! [`DistributionId::parse`] is the only way to create an id, and it rejects other text, such as a domain name, an ARN or
-//! the path of an invalidation.
+//! [`DistributionId::parse`] is the only way to create an id, and it rejects other text, such as a domain name, an ARN
+//! or the path of an invalidation.
 //!
 //! Ids in the API: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionSummary.html>
 

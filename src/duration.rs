@@ -1,13 +1,14 @@
 //! How long to wait until an invalidation is completed: the default, the maximum and the parser of the limit.
 //!
-//! Nineteen of twenty invalidations are completed within 25 seconds, and some take minutes. So the limit only ends a wait
-//! that is in vain. It does not make CloudFront faster.
+//! Nineteen of twenty invalidations are completed within 25 seconds, and some take minutes. So the limit only ends a
+//! wait that is in vain. It does not make CloudFront faster.
 //!
 //! Limits of CodePipeline: <https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html>
 
 use std::time::Duration;
 
-/// How long to wait if no limit is given: longer than any invalidation that was observed while CloudFront worked normally.
+/// How long to wait if no limit is given: longer than any invalidation that was observed while CloudFront worked
+/// normally.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The longest limit. CodePipeline ends a Lambda action after 24 hours.

@@ -17,8 +17,8 @@ use crate::path::PathError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: Box<ErrorKind>,
-    /// Where it occurred, the outermost place first.
-    context: Vec<String>,
+    /// Where it occurred, such as `UserParameters: paths[0]: `; empty if the kind says enough.
+    context: String,
 }
 
 /// Who reads an error's text: each can do something else about it.
@@ -81,7 +81,11 @@ pub(crate) enum ErrorKind {
         expired: bool,
         message: String,
     },
-    /// The credential chain found none.
+    /// The credential chain of the command line found none.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "the function has no chain")
+    )]
     NoCredentials {
         message: Option<String>,
     },
@@ -131,7 +135,7 @@ impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self {
             kind: Box::new(kind),
-            context: Vec::new(),
+            context: String::new(),
         }
     }
 }
@@ -169,7 +173,7 @@ impl Error {
 
     /// Puts the place where the error occurred before its text, such as `UserParameters` or `Records[0]`.
     pub fn context(mut self, place: impl fmt::Display) -> Self {
-        self.context.insert(0, place.to_string());
+        self.context = format!("{place}: {}", self.context);
         self
     }
 
@@ -223,8 +227,7 @@ impl Error {
 
     /// Returns the text for an audience: a lowercase sentence without a final period.
     pub fn message(&self, audience: &Audience) -> String {
-        let places = self.context.iter().map(|place| format!("{place}: "));
-        places.chain([self.kind.message(audience)]).collect()
+        format!("{}{}", self.context, self.kind.message(audience))
     }
 }
 

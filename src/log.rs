@@ -1,9 +1,9 @@
 //! The log: one JSON object per line with `timestamp`, `level`, `requestId`, `message` and the values as fields.
 //!
-//! Lambda treats a line without a valid RFC 3339 `timestamp` or `level` as INFO, so a log level filter at WARN would drop
-//! errors. The subscriber of `lambda_runtime` writes no timestamp and nests the request id in a span, so this module
-//! replaces it. The lines of this crate follow `AWS_LAMBDA_LOG_LEVEL`. Lines of libraries are written from WARN upwards
-//! only: at finer levels, the SDK logs requests with their session token.
+//! Lambda treats a line without a valid RFC 3339 `timestamp` or `level` as INFO, so a log level filter at WARN would
+//! drop errors. The subscriber of `lambda_runtime` writes no timestamp and nests the request id in a span, so this
+//! module replaces it. The lines of this crate follow `AWS_LAMBDA_LOG_LEVEL`. Lines of libraries are written from WARN
+//! upwards only: at finer levels, the SDK logs requests with their session token.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
 

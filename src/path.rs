@@ -2,12 +2,12 @@
 //!
 //! CloudFront reports success for a path that is not cached, so a wrong spelling is a silent error. Its [rule][rule]
 //! is to encode non-ASCII characters and those that RFC 1738 calls unsafe, and no others, "or CloudFront won't
-//! invalidate". Viewers differ: [browsers][url] leave `[`, `]`, `|`, `^` and `~` as they are; S3 clients encode
-//! everything but letters, digits and `-_.~/`; S3 decodes a `+` in a path to a space, so an object whose key contains a
-//! plus is only reachable as `%2B`, which CloudFront's rule forbids.
+//! invalidate". Viewers differ: [browsers][url] leave `[`, `]`, `|`, `^` and `~` as they are; S3 clients leave only
+//! letters, digits and `-_.~/`; a plus in a key is only reachable as `%2B`, which the rule forbids, because S3 decodes
+//! `+` to a space.
 //!
-//! A key becomes one path for each spelling that viewers use. Where CloudFront may not act on such a spelling (an
-//! ambiguous encoding), the path becomes a wildcard that ends before it: more is invalidated, never less.
+//! A key becomes one path for each spelling that viewers use. If CloudFront may ignore a spelling (an ambiguous
+//! encoding), the path becomes a wildcard that ends before it: more is invalidated, never less.
 //!
 //! [rule]: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html
 //! [url]: https://url.spec.whatwg.org/#path-percent-encode-set
@@ -91,8 +91,8 @@ impl InvalidationPath {
     /// Returns the paths under which viewers can have cached the object with this (decoded) key.
     ///
     /// The first is the spelling that CloudFront documents. The others are those of viewers that encode more (`%40` for
-    /// `@`) or that encode a space as a plus. If the key contains an ambiguous encoding, has more than four spellings or
-    /// is too long, the result is a single wildcard.
+    /// `@`) or that encode a space as a plus. If the key contains an ambiguous encoding, has more than four spellings
+    /// or is too long, the result is a single wildcard.
     pub fn from_object_key(key: &str) -> Vec<Self> {
         // Wildcard rule: a key with an ambiguous encoding.
         if key.is_empty() || ambiguous_encoding(key).is_some() {
@@ -133,8 +133,8 @@ impl InvalidationPath {
     /// Parses a path that a user wrote: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
     ///
     /// Removes surrounding white space, adds a leading slash, reduces a URL to its path and query, and keeps percent
-    /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path into
-    /// a wildcard that ends before it.
+    /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path
+    /// into a wildcard that ends before it.
     ///
     /// # Errors
     ///

@@ -15,26 +15,21 @@ use crate::plan::Limits;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::IndexDocuments;
 
-/// The default of `MAX_PATHS`.
-const DEFAULT_MAX_PATHS: usize = 20;
-
-/// The default of `MAX_WILDCARDS`. It leaves a third of CloudFront's quota to pipelines and manual invalidations.
-const DEFAULT_MAX_WILDCARDS: usize = 10;
-
 /// The settings of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `DISTRIBUTION_ID`: the ids of the distributions to invalidate, separated by commas. Default: none. Pipeline jobs
     /// then name a distribution in their UserParameters, and the distributions of a bucket are found by their origins.
     pub distributions: Vec<DistributionId>,
-    /// `MAX_PATHS` and `MAX_WILDCARDS`: how many paths, and wildcards among them, one invalidation of changed objects can
-    /// contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
+    /// `MAX_PATHS` and `MAX_WILDCARDS`: how many paths, and wildcards among them, one invalidation of changed objects
+    /// can contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
     pub limits: Limits,
     /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
     /// Default: `auto`.
     pub index_documents: IndexDocuments,
-    /// `WAIT`: how long a pipeline job without its own limit waits until its invalidations are completed. Units: seconds
-    /// (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`, no wait.
+    /// `WAIT`: how long a pipeline job without its own limit waits until its invalidations are completed. Units:
+    /// seconds (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`,
+    /// no wait.
     pub wait: Duration,
 }
 
@@ -58,10 +53,14 @@ impl Settings {
             distributions: distributions(&read("DISTRIBUTION_ID").unwrap_or_default())
                 .map_err(|error| in_setting("DISTRIBUTION_ID", error))?,
             limits: Limits {
-                paths: number("MAX_PATHS", DEFAULT_MAX_PATHS, 1..=MAX_PATHS_IN_REQUEST)?,
+                paths: number(
+                    "MAX_PATHS",
+                    Limits::BUCKET_CHANGES.paths,
+                    1..=MAX_PATHS_IN_REQUEST,
+                )?,
                 wildcards: number(
                     "MAX_WILDCARDS",
-                    DEFAULT_MAX_WILDCARDS,
+                    Limits::BUCKET_CHANGES.wildcards,
                     1..=MAX_WILDCARDS_IN_REQUEST,
                 )?,
             },

@@ -1,13 +1,13 @@
 //! `Site`: a distribution's configuration as a bucket's objects see it.
 //!
-//! CloudFront chooses a cache behavior by the path of a request, adds the origin path and requests an object from the
-//! bucket. [`Site::cached_paths`] does this in reverse: it returns the paths that lead to an object. An object can have
-//! several (an index document is cached under its directory too) or none.
+//! CloudFront chooses a cache behavior by a request's path, adds the origin path and requests an object from the
+//! bucket. [`Site::cached_paths`] does this in reverse: it returns the paths that lead to an object, of which there can
+//! be several (an index document is cached under its directory too) or none.
 //!
-//! The result must not miss a path. Where the configuration does not decide (the code of a function, the website
-//! settings of a bucket, the `Cache-Control` of an object), more paths are returned. Not covered: origins that reach the
-//! bucket by another name (see [`Site::may_have_origin`]), functions that do more than add index documents, and the
-//! error document of a website endpoint.
+//! The result must not miss a path. If the configuration does not decide (a function's code, a bucket's website
+//! settings, an object's `Cache-Control`), more paths are returned. Not covered: origins that reach the bucket by
+//! another name (see [`Site::may_have_origin`]), functions that do more than add index documents, and a website's error
+//! document.
 //!
 //! Path patterns: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html>
 
@@ -74,8 +74,8 @@ pub struct CacheBehavior {
     pub path_pattern: String,
     /// The id of an origin or an origin group.
     pub target_origin_id: String,
-    /// Whether a function can rewrite the paths of requests: a CloudFront Function or Lambda@Edge at the viewer request,
-    /// or Lambda@Edge at the origin request.
+    /// Whether a function can rewrite the paths of requests: a CloudFront Function or Lambda@Edge at the viewer
+    /// request, or Lambda@Edge at the origin request.
     pub request_function: bool,
     /// Whether a copy is cached for each query string.
     pub query_strings: QueryStrings,

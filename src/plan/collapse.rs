@@ -1,26 +1,15 @@
 //! `collapse`: chooses the paths to send. Least harm first, then fewest paths.
 //!
 //! An invalidation has two limits: the number of paths, and how many of them are wildcards. Paths that do not fit share
-//! a wildcard, and a wildcard also drops the copies of unchanged objects: that is its harm. Every path that was passed in
-//! is covered. A prefix of any length can end in `*`, so the tightest wildcard for some paths is their longest common
-//! prefix, and the candidates are the inner nodes of the paths' radix tree: fewer than there are paths. Choosing among
-//! them is a knapsack problem, which is solved exactly, from left to right, in O(paths × limits).
+//! a wildcard, and a wildcard also drops the copies of unchanged objects: that is its harm. Every path that was passed
+//! in is covered. A prefix of any length can end in `*`, so the tightest wildcard for some paths is their longest
+//! common prefix, and the candidates are the inner nodes of the paths' radix tree: fewer than there are paths. Choosing
+//! among them is a knapsack problem, which is solved exactly, from left to right, in O(paths × limits).
 //!
 //! If the site's objects are known ([`Inventory`]), the harm is the number of unchanged objects that lose their copy. A
-//! wildcard without harm is used even if all paths fit, because it needs fewer of them. Otherwise the harm is an estimate
-//! (`estimated_harm`), and paths that fit are sent unchanged. How CloudFront matches a wildcard:
+//! wildcard without harm is used even if all paths fit, because it needs fewer of them. Otherwise the harm is an
+//! estimate (`estimated_harm`), and paths that fit are sent unchanged. How CloudFront matches a wildcard:
 //! <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html>
-//!
-//! Unchanged objects that lose their copy on the recorded deploys of two sites (`tests/planner/score.py --table`), all
-//! deploys together, next to the algorithm of s3deploy, which is the best of the tools that were compared. No changed
-//! object was missed.
-//!
-//! | trace | limit | s3deploy | estimate | inventory | optimum | paths billed: estimate | inventory |
-//! |---|---:|---:|---:|---:|---:|---:|---:|
-//! | hexo | 8 | 237,262 | 220,524 | 220,363 | 220,363 | 2,021 | 1,977 |
-//! | hexo | 15 | 132,494 | 83,721 | 2,614 | 2,614 | 10,186 | 9,334 |
-//! | kafka | 8 | 209,655 | 90,778 | 76,482 | 76,482 | 1,996 | 1,832 |
-//! | kafka | 15 | 76,902 | 26,747 | 22,574 | 22,574 | 3,270 | 2,400 |
 
 use std::collections::HashSet;
 
@@ -79,6 +68,17 @@ pub struct Merged {
 /// paths.
 ///
 /// A limit of 0 counts as 1, so that `/*` is always possible.
+///
+/// Unchanged objects that lose their copy on the recorded deploys of two sites (`tests/planner/score.py --table`), all
+/// deploys together, next to the algorithm of s3deploy, which is the best of the tools that were compared. No changed
+/// object was missed.
+///
+/// | trace | limit | s3deploy | estimate | inventory | optimum | paths billed: estimate | inventory |
+/// |---|---:|---:|---:|---:|---:|---:|---:|
+/// | hexo | 8 | 237,262 | 220,524 | 220,363 | 220,363 | 2,021 | 1,977 |
+/// | hexo | 15 | 132,494 | 83,721 | 2,614 | 2,614 | 10,186 | 9,334 |
+/// | kafka | 8 | 209,655 | 90,778 | 76,482 | 76,482 | 1,996 | 1,832 |
+/// | kafka | 15 | 76,902 | 26,747 | 22,574 | 22,574 | 3,270 | 2,400 |
 pub fn collapse(
     paths: Vec<InvalidationPath>,
     inventory: Option<&Inventory>,
@@ -234,8 +234,8 @@ fn radix_tree(paths: &[&InvalidationPath]) -> (Vec<Node>, usize) {
 /// directory of this depth.
 ///
 /// The deeper a prefix is, the smaller its part of the site, and where many objects changed, many others can be
-/// unchanged. The factor is not sensitive: on the recorded deploys, 1/2 to 1/16 give the same harm within 1 %. Without n,
-/// or with its square root, the harm is greater.
+/// unchanged. The factor is not sensitive: on the recorded deploys, 1/2 to 1/16 give the same harm within 1 %. Without
+/// n, or with its square root, the harm is greater.
 fn estimated_harm(paths: &[&InvalidationPath], node: Node) -> f64 {
     let slashes = node.prefix(paths).matches('/').count();
     let depth = i32::try_from(slashes).unwrap_or(i32::MAX);
@@ -301,9 +301,9 @@ impl<'a> Unchanged<'a> {
 
 /// Chooses the nodes that become wildcards: least harm first, then fewest paths.
 ///
-/// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index
-/// `w * width + f`, for each state (`w`, `f`). From a row to the next one, either the next path is sent unchanged, or a
-/// node that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
+/// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index `w *
+/// width + f`, for each state (`w`, `f`). From a row to the next one, either the next path is sent unchanged, or a node
+/// that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
 /// each node and state is set where the node was the better choice. Read backwards, the bits give the plan.
 struct Knapsack<'a> {
     paths: &'a [&'a InvalidationPath],

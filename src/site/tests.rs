@@ -717,6 +717,55 @@ fn index_documents_can_be_forced_and_forbidden() {
             }],
         }
     );
+    assert_eq!(
+        AliasReason::Setting.to_string(),
+        "index documents set to always"
+    );
+}
+
+#[test]
+fn notes_list_at_most_five_objects_and_reasons() {
+    let mut site = beside_api(&["/api/*"]);
+    site.default_root_object = Some("index.html".into());
+    for behavior in &mut site.cache_behaviors {
+        behavior.query_strings = QueryStrings::InCacheKey;
+    }
+    let site = MaybeSite::Known(Box::new(site));
+    let keys = ["index.html", "api/0", "a", "b", "c", "d", "api/1"];
+    let mut changes = ChangesByDistribution::default();
+    for (index, key) in keys.into_iter().enumerate() {
+        let bucket = "site";
+        let object = ChangedObject { index, bucket, key };
+        changes.add(&site, object, IndexDocuments::Auto);
+    }
+    let changes: Vec<_> = changes.into_iter().collect();
+    let [changes] = changes.as_slice() else {
+        panic!("one distribution: {changes:?}");
+    };
+    let indices: Vec<_> = changes.cached.iter().map(|object| object.index).collect();
+    assert_eq!(indices, [0, 2, 3, 4, 5]);
+    assert_eq!(
+        changes.notes(),
+        [
+            "2 routed to origin api by path pattern /api/*: api/0, api/1",
+            "index.html is cached by query string; index.html is also / (default root object); \
+             a is cached by query string; b is cached by query string; c is cached by query string; and 1 more",
+        ]
+    );
+    let mut unknown = ChangesByDistribution::default();
+    let site = MaybeSite::Unknown(DistributionId::parse("E1EXAMPLE1ABC").expect("an id"));
+    for index in 0..2 {
+        let (bucket, key) = ("site", "index.html");
+        unknown.add(
+            &site,
+            ChangedObject { index, bucket, key },
+            IndexDocuments::Auto,
+        );
+    }
+    let unknown: Vec<_> = unknown.into_iter().collect();
+    assert_eq!(unknown.len(), 1);
+    assert_eq!(unknown[0].cached.len(), 2);
+    assert_eq!(unknown[0].notes(), [""; 0]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::s3::{IgnoredEvent, ObjectChange};
 use super::user_parameters::{JobRequest, OnTimeout};
 use super::*;
 use crate::distribution::DistributionName;
+use crate::error::Category;
 use crate::path::InvalidationPath;
 
 fn recorded(text: &str) -> Trigger {
@@ -283,6 +284,10 @@ fn reads_the_same_content_in_every_envelope() {
     }
 }
 
+fn texts(errors: &[Error]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn keeps_the_order_and_the_positions_of_sns_records() {
     let s3 = |key: &str| json!({"Records": [record("ObjectCreated:Put", key)]});
@@ -290,19 +295,19 @@ fn keeps_the_order_and_the_positions_of_sns_records() {
     for content in contents(&event) {
         assert_eq!(keys(&content), ["a", "b"]);
         assert_eq!(
-            content.unreadable,
+            texts(&content.unreadable),
             [
-                Error::invalid_input("Records[1]: the message is not an S3 event"),
-                Error::invalid_input(
-                    "Records[2]: Records[0]: s3.object.key \"%FF\" does not decode to UTF-8"
-                ),
+                "Records[1]: the message is not an S3 event",
+                "Records[2]: Records[0]: s3.object.key \"%FF\" does not decode to UTF-8",
             ]
         );
     }
     let without_message = json!({"Records": [{"EventSource": "aws:sns"}]});
     for content in contents(&without_message) {
-        let error = Error::invalid_input("Records[0]: the message is not JSON");
-        assert_eq!(content.unreadable, [error]);
+        assert_eq!(
+            texts(&content.unreadable),
+            ["Records[0]: the message is not JSON"]
+        );
     }
 }
 
@@ -504,11 +509,7 @@ fn reads_the_other_records_when_one_is_unreadable() {
         record("ObjectCreated:Put", "z"),
     ]));
     assert_eq!(keys(&content), ["a", "z"]);
-    let reasons: Vec<_> = content
-        .unreadable
-        .iter()
-        .map(|error| error.to_string().as_str())
-        .collect();
+    let reasons: Vec<_> = content.unreadable.iter().map(ToString::to_string).collect();
     assert_eq!(
         reasons,
         [
@@ -705,12 +706,12 @@ fn names_the_invalid_field_of_the_parameters() {
         ),
         (
             json!(r#"{"wait": "soon"}"#),
-            "UserParameters: wait: \"soon\" is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+            "UserParameters: wait: \"soon\" is not a valid limit: write true, false, or a time up to 23h such as 90s or 5m"
                 .to_owned(),
         ),
         (
             json!(r#"{"wait": [1]}"#),
-            "UserParameters: wait: \"[1]\" is no limit: write true, false, or a time up to 23h such as 90s or 5m"
+            "UserParameters: wait: \"[1]\" is not a valid limit: write true, false, or a time up to 23h such as 90s or 5m"
                 .to_owned(),
         ),
         (
@@ -730,7 +731,7 @@ fn names_the_invalid_field_of_the_parameters() {
         (json!(r#"{"paths": ["/a", 1]}"#), "UserParameters: paths[1]: expected a string".to_owned()),
         (
             json!(r#"{"paths": ["/a", "/b*/c"]}"#),
-            "UserParameters: paths[1]: \"/b*/c\" has a * before its end: CloudFront takes it as the last character only"
+            "UserParameters: paths[1]: \"/b*/c\" has a * before its end: CloudFront accepts a * only as the last character"
                 .to_owned(),
         ),
         (
@@ -741,7 +742,8 @@ fn names_the_invalid_field_of_the_parameters() {
         ),
     ] {
         let error = job(Some(parameters)).request().expect_err("broken parameters");
-        assert_eq!(error, Error::invalid_input(message));
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.category(), Category::InvalidInput);
     }
 }
 
