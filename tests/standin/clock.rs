@@ -1,14 +1,15 @@
-//! The clock that the stand-ins live by.
+//! The clock that the stand-ins read.
 //!
-//! Three of CloudFront's rules are about time: how often an account may call,
-//! how long an invalidation is in progress, and when it was created. A test that
-//! slept to see them would be slow and, on a busy machine, wrong. So a test
-//! freezes the clock and moves it by hand, and every rule asks this one clock;
-//! the process that the demo runs keeps the real one.
+//! Three of CloudFront's rules depend on time: how often an account can call, how long
+//! an invalidation is in progress, and when it was created. A test that sleeps to see
+//! them is slow and, on a busy machine, unreliable. So a test freezes the clock and
+//! advances it. Every rule reads this clock; the demo's process uses the real time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time: the real one, or one that only a test moves.
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// The system's clock, or one that only a test advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// Follows the system's clock.
@@ -18,12 +19,12 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Freezes at 2026-01-01T00:00:00Z, so that whole answers can be compared.
+    /// Freezes the clock at 2026-01-01T00:00:00Z, so that a test can compare complete responses.
     pub fn frozen() -> Self {
         Self::Frozen(UNIX_EPOCH + Duration::from_secs(1_767_225_600))
     }
 
-    /// Returns the moment that the rules go by.
+    /// Returns the current time of this clock.
     pub fn now(self) -> SystemTime {
         match self {
             Self::Real => SystemTime::now(),
@@ -31,45 +32,18 @@ impl Clock {
         }
     }
 
-    /// Moves a frozen clock on; the real one cannot be moved, so a test that tries is wrong.
-    pub fn advance(&mut self, by: Duration) {
+    /// Advances a frozen clock; panics for the real one, because a test that advances it is wrong.
+    pub fn advance(&mut self, duration: Duration) {
         match self {
             Self::Real => panic!("only a frozen clock can be advanced"),
-            Self::Frozen(moment) => *moment += by,
+            Self::Frozen(moment) => *moment += duration,
         }
     }
 }
 
-/// Writes a moment as AWS does: ISO 8601 in UTC with milliseconds.
+/// Formats a time as AWS does: ISO 8601 in UTC with milliseconds.
 pub fn iso8601(moment: SystemTime) -> String {
-    let since_epoch = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since_epoch.as_secs();
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let millis = since_epoch.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
-}
-
-/// Turns days since the epoch into a date, counting years from March so that the leap day is last.
-fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
-    const DAYS_FROM_MARCH_OF_YEAR_0: u64 = 719_468;
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    let days = days_since_epoch + DAYS_FROM_MARCH_OF_YEAR_0;
-    let (era, day) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let january_or_february = month >= 10;
-    (
-        era * 400 + year + u64::from(january_or_february),
-        if january_or_february {
-            month - 9
-        } else {
-            month + 3
-        },
-        day_of_month,
-    )
+    DateTime::<Utc>::from(moment).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]
@@ -77,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_written_with_milliseconds() {
+    fn times_are_formatted_with_milliseconds() {
         for (millis, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_827_696_789, "2000-02-29T12:34:56.789Z"),

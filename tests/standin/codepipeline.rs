@@ -1,22 +1,24 @@
-//! CodePipeline as a Lambda action sees it: jobs that must be answered once.
+//! CodePipeline as a Lambda action sees it: each job gets exactly one result.
 //!
-//! A job begins with the event that invokes the function and is in progress until a
-//! result comes. Success without a continuation token ends it; with one it ends this
-//! job and begins the next, under a new id, whose event carries the token: whatever
-//! the function wants to remember must be inside. A second answer to a job is
-//! refused, and so is one that breaks the documented shape, which on the live
-//! service leaves the pipeline waiting for 20 minutes. Every answer is kept whole,
-//! for what a person reads in the console is the message inside.
+//! A job starts with the event that invokes the function, and is in progress until the
+//! function sends a result. Success without a continuation token ends the job. Success
+//! with one ends this job and starts the next, under a new id, whose event carries the
+//! token: everything that the function must remember is in it. A second result for a
+//! job is rejected, and so is one that breaks the documented form, after which the live
+//! service leaves the pipeline waiting for 20 minutes. Every result is recorded
+//! completely, because its message is what the console shows.
 //!
-//! The credentials in the events are plainly fake, so that a test can look for them
-//! in a log, where they must never be.
+//! The credentials in the events are plainly fake. A test searches the log for them,
+//! where they must never be.
+//!
+//! API: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobSuccessResult.html>
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::fault::{Operation, Refusal, named};
+use super::fault::{ACCOUNT, ApiError, Operation};
 
 const TARGET_HEADER: &str = "x-amz-target";
 const TARGET_PREFIX: &str = "CodePipeline_20150709.";
@@ -31,7 +33,7 @@ const FAILURE_TYPES: [&str; 6] = [
     "SystemUnavailable",
 ];
 
-/// The members that an answer must have.
+/// The members that a result must have.
 const REQUIRED_OF_SUCCESS: &[&str] = &["/jobId"];
 const REQUIRED_OF_FAILURE: &[&str] = &[
     "/jobId",
@@ -40,7 +42,7 @@ const REQUIRED_OF_FAILURE: &[&str] = &[
     "/failureDetails/message",
 ];
 
-/// The greatest length of each text in an answer; the least is 1 for all.
+/// The greatest length of each text in a result; the least is 1 for all.
 const MAX_LENGTHS: &[(&str, usize)] = &[
     ("/jobId", 36),
     ("/continuationToken", 2_048),
@@ -51,54 +53,62 @@ const MAX_LENGTHS: &[(&str, usize)] = &[
 ];
 
 pub(super) const JOB_NOT_FOUND: &str = "Could not find the job.";
-pub(super) const INVALID_JOB_STATE: &str = "The job has already been answered.";
+const INVALID_JOB_STATE: &str = "The job has already been answered.";
 
-named! {
-    /// Says how far a job is.
-    JobState: InProgress, Succeeded, Failed, Continued,
+/// The state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It has no result yet.
+    InProgress,
+    /// It succeeded without a continuation token.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It succeeded with a continuation token, so another job continues it.
+    Continued,
 }
 
-/// Holds a job as it stands now.
+/// A job in its current state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
     /// The job's id.
     pub id: String,
     /// The event that Lambda receives for it.
     pub event: Value,
-    /// How far it is.
+    /// Whether it has a result, and which.
     pub state: JobState,
     /// The id of the job that continues this one.
     pub next: Option<String>,
 }
 
-/// Records an answer to a job as it was received, refused ones too.
+/// A received job result, which can be a rejected one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct JobResult {
     /// PutJobSuccessResult or PutJobFailureResult.
     pub operation: Operation,
-    /// The whole request; null if it was not JSON.
+    /// The complete request; null if it was not JSON.
     pub body: Value,
-    /// The code of the error or the name of the fault, if it was refused.
+    /// The code of the error or the name of the fault, if it was rejected.
     pub error: Option<String>,
 }
 
-impl Answer {
-    /// Returns the id of the job that was answered.
+impl JobResult {
+    /// Returns the id of the job that it is for.
     pub fn job_id(&self) -> Option<&str> {
         self.body["jobId"].as_str()
     }
 }
 
-/// Keeps the jobs and what was said to them.
+/// The jobs and their results.
 #[derive(Default)]
 pub(super) struct CodePipeline {
     jobs: Vec<Job>,
-    answers: Vec<Answer>,
+    results: Vec<JobResult>,
     started: u64,
 }
 
 impl CodePipeline {
-    /// Starts a job; the error says why CodePipeline would not have the action.
+    /// Starts a job; the error is why CodePipeline would reject the action's configuration.
     pub(super) fn start(&mut self, user_parameters: Option<&str>) -> Result<Job, String> {
         let length = user_parameters.unwrap_or_default().chars().count();
         if length > MAX_CONFIGURATION_VALUE {
@@ -109,18 +119,18 @@ impl CodePipeline {
         if let Some(parameters) = user_parameters {
             configuration["UserParameters"] = json!(parameters);
         }
-        Ok(self.begin(&configuration, None))
+        Ok(self.add_job(&configuration, None))
     }
 
     pub(super) fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
     }
 
-    pub(super) fn answers(&self) -> &[Answer] {
-        &self.answers
+    pub(super) fn results(&self) -> &[JobResult] {
+        &self.results
     }
 
-    /// Forgets what happened; ids go on, so that none comes twice within a run.
+    /// Deletes the jobs and results; ids continue, so that none is used twice.
     pub(super) fn reset(&mut self) {
         *self = Self {
             started: self.started,
@@ -128,43 +138,41 @@ impl CodePipeline {
         };
     }
 
-    /// Carries an answer out by the rules and records it.
-    pub(super) fn answer(&mut self, operation: Operation, body: &[u8]) -> Result<(), Refusal> {
+    /// Applies a result to its job by the rules, and records it.
+    pub(super) fn put_result(&mut self, operation: Operation, body: &[u8]) -> Result<(), ApiError> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let verdict = self.judge(operation, &body);
-        let error = verdict.as_ref().err().map(|refusal| refusal.code);
+        let applied = self.apply(operation, &body);
+        let error = applied.as_ref().err().map(|error| error.code.clone());
         self.record(operation, body, error);
-        verdict
+        applied
     }
 
-    /// Records an answer that was refused before it came to the rules.
-    pub(super) fn refused_before(&mut self, operation: Operation, body: &[u8], reason: &str) {
+    /// Records a result that a fault rejected before the rules.
+    pub(super) fn record_error(&mut self, operation: Operation, body: &[u8], code: &str) {
         let body = serde_json::from_slice(body).unwrap_or_default();
-        self.record(operation, body, Some(reason));
+        self.record(operation, body, Some(code.to_owned()));
     }
 
-    fn record(&mut self, operation: Operation, body: Value, error: Option<&str>) {
-        let error = error.map(str::to_owned);
-        let answer = Answer {
+    fn record(&mut self, operation: Operation, body: Value, error: Option<String>) {
+        self.results.push(JobResult {
             operation,
             body,
             error,
-        };
-        self.answers.push(answer);
+        });
     }
 
-    fn judge(&mut self, operation: Operation, body: &Value) -> Result<(), Refusal> {
+    fn apply(&mut self, operation: Operation, body: &Value) -> Result<(), ApiError> {
         match operation {
             Operation::PutJobFailureResult => check_failure(body)?,
             _ => check_success(body)?,
         }
         let id = body["jobId"].as_str().unwrap_or_default();
         let Some(index) = self.jobs.iter().position(|job| job.id == id) else {
-            return Err(Refusal::new(400, "JobNotFoundException", JOB_NOT_FOUND));
+            return Err(ApiError::new(400, "JobNotFoundException", JOB_NOT_FOUND));
         };
         if self.jobs[index].state != JobState::InProgress {
             let code = "InvalidJobStateException";
-            return Err(Refusal::new(400, code, INVALID_JOB_STATE));
+            return Err(ApiError::new(400, code, INVALID_JOB_STATE));
         }
         let token = body["continuationToken"].as_str();
         self.jobs[index].state = match (operation, token) {
@@ -175,13 +183,13 @@ impl CodePipeline {
         if self.jobs[index].state == JobState::Continued {
             let data = &self.jobs[index].event["CodePipeline.job"]["data"];
             let configuration = data["actionConfiguration"]["configuration"].clone();
-            let next = self.begin(&configuration, token);
+            let next = self.add_job(&configuration, token);
             self.jobs[index].next = Some(next.id);
         }
         Ok(())
     }
 
-    fn begin(&mut self, configuration: &Value, token: Option<&str>) -> Job {
+    fn add_job(&mut self, configuration: &Value, token: Option<&str>) -> Job {
         self.started += 1;
         let id = format!("11111111-abcd-4111-abcd-{:012x}", self.started);
         let event = job_event(&id, configuration, token);
@@ -225,21 +233,20 @@ fn job_event(id: &str, configuration: &Value, token: Option<&str>) -> Value {
     if let Some(token) = token {
         data["continuationToken"] = json!(token);
     }
-    json!({"CodePipeline.job": {"id": id, "accountId": "111122223333", "data": data}})
+    json!({"CodePipeline.job": {"id": id, "accountId": ACCOUNT, "data": data}})
 }
 
-/// Names the operation that a request's target header asks for; none if it is not CodePipeline's.
+/// Returns the operation that a request's target header names; `None` if it is not CodePipeline's.
 pub(super) fn operation(head: &Parts) -> Option<Operation> {
     let target = head.headers.get(TARGET_HEADER)?.to_str().ok()?;
-    match target.strip_prefix(TARGET_PREFIX)?.parse().ok()? {
-        operation @ (Operation::PutJobSuccessResult | Operation::PutJobFailureResult) => {
-            Some(operation)
-        }
+    match target.strip_prefix(TARGET_PREFIX)? {
+        "PutJobSuccessResult" => Some(Operation::PutJobSuccessResult),
+        "PutJobFailureResult" => Some(Operation::PutJobFailureResult),
         _ => None,
     }
 }
 
-fn check_success(body: &Value) -> Result<(), Refusal> {
+fn check_success(body: &Value) -> Result<(), ApiError> {
     check_texts(body, REQUIRED_OF_SUCCESS)?;
     if let Some(percent) = member(body, "/executionDetails/percentComplete")
         && percent.as_u64().is_none_or(|percent| percent > 100)
@@ -255,7 +262,7 @@ fn check_success(body: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn check_failure(body: &Value) -> Result<(), Refusal> {
+fn check_failure(body: &Value) -> Result<(), ApiError> {
     check_texts(body, REQUIRED_OF_FAILURE)?;
     let kind = body["failureDetails"]["type"].as_str().unwrap_or_default();
     if FAILURE_TYPES.contains(&kind) {
@@ -265,7 +272,7 @@ fn check_failure(body: &Value) -> Result<(), Refusal> {
     Err(violation("failureDetails.type", &enumeration))
 }
 
-fn check_texts(body: &Value, required: &[&str]) -> Result<(), Refusal> {
+fn check_texts(body: &Value, required: &[&str]) -> Result<(), ApiError> {
     if let Some(missing) = required
         .iter()
         .find(|pointer| member(body, pointer).is_none())
@@ -287,7 +294,7 @@ fn check_texts(body: &Value, required: &[&str]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_variables(variables: &Value, continued: bool) -> Result<(), Refusal> {
+fn check_variables(variables: &Value, continued: bool) -> Result<(), ApiError> {
     let at = "outputVariables";
     let Some(variables) = variables.as_object() else {
         return Err(violation(at, "be a map"));
@@ -313,41 +320,37 @@ fn check_variables(variables: &Value, continued: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("The output variables have {bytes} of at most 122,880 bytes.");
-    Err(Refusal::new(
+    Err(ApiError::new(
         400,
         "OutputVariablesSizeExceededException",
         message,
     ))
 }
 
-/// Looks a member up; null is absent, as in every AWS protocol.
+/// Returns a member; null is the same as absent, as in every AWS protocol.
 fn member<'a>(body: &'a Value, pointer: &str) -> Option<&'a Value> {
     body.pointer(pointer).filter(|value| !value.is_null())
 }
 
-fn violation(at: &str, constraint: &str) -> Refusal {
+fn violation(at: &str, constraint: &str) -> ApiError {
     let at = at.trim_start_matches('/').replace('/', ".");
     let message = format!(
         "1 validation error detected: Value at '{at}' failed to satisfy constraint: \
          Member must {constraint}"
     );
-    Refusal::new(400, "ValidationException", message)
+    ApiError::new(400, "ValidationException", message)
 }
 
-/// Writes a refusal as CodePipeline does.
-pub(super) fn refuse(refusal: &Refusal) -> Response {
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let body = json!({"__type": refusal.code, "message": refusal.message});
-    (
-        status,
-        [("x-amzn-errortype", refusal.code)],
-        amz_json(body.to_string()),
-    )
-        .into_response()
+/// Writes an error as CodePipeline does.
+pub(super) fn error_response(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let error_type = [("x-amzn-errortype", error.code.as_str())];
+    let body = json!({"__type": error.code, "message": error.message});
+    (status, error_type, amz_json(body.to_string())).into_response()
 }
 
-/// Writes the empty answer to a result that was accepted.
-pub(super) fn accept(_: ()) -> Response {
+/// Writes the response to a result that was accepted.
+pub(super) fn empty_response() -> Response {
     amz_json(String::new())
 }
 
@@ -363,13 +366,13 @@ mod tests {
     const FAILURE: Operation = Operation::PutJobFailureResult;
 
     #[test]
-    fn a_job_is_answered_once_and_continues_under_a_new_id() {
+    fn a_job_gets_one_result_and_continues_under_a_new_id() {
         let mut pipeline = CodePipeline::default();
         let first = pipeline.start(Some("{}")).expect("a short parameter");
         let token = json!({"jobId": first.id, "continuationToken": "t-1"}).to_string();
-        assert_eq!(pipeline.answer(SUCCESS, token.as_bytes()), Ok(()));
-        let again = Refusal::new(400, "InvalidJobStateException", INVALID_JOB_STATE);
-        assert_eq!(pipeline.answer(SUCCESS, token.as_bytes()), Err(again));
+        assert_eq!(pipeline.put_result(SUCCESS, token.as_bytes()), Ok(()));
+        let again = ApiError::new(400, "InvalidJobStateException", INVALID_JOB_STATE);
+        assert_eq!(pipeline.put_result(SUCCESS, token.as_bytes()), Err(again));
 
         let second = "11111111-abcd-4111-abcd-000000000002".to_owned();
         let mut event = first.event.clone();
@@ -380,20 +383,20 @@ mod tests {
             next: Some(second.clone()),
             ..first
         };
-        let waiting = Job {
+        let second_job = Job {
             id: second.clone(),
             event,
             state: JobState::InProgress,
             next: None,
         };
-        assert_eq!(pipeline.jobs, [continued.clone(), waiting.clone()]);
+        assert_eq!(pipeline.jobs, [continued.clone(), second_job.clone()]);
 
         let failure = json!({
             "jobId": second,
             "failureDetails": {"type": "JobFailed", "message": "no"}
         });
         assert_eq!(
-            pipeline.answer(FAILURE, failure.to_string().as_bytes()),
+            pipeline.put_result(FAILURE, failure.to_string().as_bytes()),
             Ok(())
         );
         assert_eq!(
@@ -402,19 +405,19 @@ mod tests {
                 continued,
                 Job {
                     state: JobState::Failed,
-                    ..waiting
+                    ..second_job
                 }
             ]
         );
         let errors: Vec<_> = pipeline
-            .answers
+            .results
             .iter()
-            .map(|one| one.error.as_deref())
+            .map(|result| result.error.as_deref())
             .collect();
         assert_eq!(errors, [None, Some("InvalidJobStateException"), None]);
         assert_eq!(
-            pipeline.answers[2],
-            Answer {
+            pipeline.results[2],
+            JobResult {
                 operation: FAILURE,
                 body: failure,
                 error: None
@@ -423,65 +426,43 @@ mod tests {
     }
 
     #[test]
-    fn answers_out_of_shape_are_refused_and_leave_the_job_waiting() {
+    fn malformed_results_are_rejected_and_leave_the_job_in_progress() {
         let text = |length| "é".repeat(length);
-        let summary = |text: String| json!({"executionDetails": {"summary": text}});
+        let details = |name: &str, value: Value| json!({"executionDetails": {name: value}});
+        let summary = |text: String| details("summary", json!(text));
+        let percent = |percent: i32| details("percentComplete", json!(percent));
         let failure = |kind: &str, message: String| json!({"failureDetails": {"type": kind, "message": message}});
         let variables = |bytes: usize| json!({"outputVariables": {"k": "v".repeat(bytes - 1)}});
         let (accepted, invalid) = (None, Some("ValidationException"));
+        let not_found = Some("JobNotFoundException");
+        let too_large = Some("OutputVariablesSizeExceededException");
+        let no_message = json!({"failureDetails": {"type": "JobFailed"}});
+        let with_token = json!({"outputVariables": {}, "continuationToken": "t"});
         for (operation, members, error) in [
             (SUCCESS, json!({}), accepted),
             (SUCCESS, json!({"jobId": null}), invalid),
-            (
-                SUCCESS,
-                json!({"jobId": "unknown"}),
-                Some("JobNotFoundException"),
-            ),
+            (SUCCESS, json!({"jobId": "unknown"}), not_found),
             (SUCCESS, summary(text(2_048)), accepted),
             (SUCCESS, summary(text(2_049)), invalid),
             (SUCCESS, summary(String::new()), invalid),
             (
                 SUCCESS,
-                json!({"executionDetails": {"externalExecutionId": text(1_501)}}),
+                details("externalExecutionId", json!(text(1_501))),
                 invalid,
             ),
-            (
-                SUCCESS,
-                json!({"executionDetails": {"percentComplete": 100}}),
-                accepted,
-            ),
-            (
-                SUCCESS,
-                json!({"executionDetails": {"percentComplete": 101}}),
-                invalid,
-            ),
-            (
-                SUCCESS,
-                json!({"executionDetails": {"percentComplete": -1}}),
-                invalid,
-            ),
+            (SUCCESS, percent(100), accepted),
+            (SUCCESS, percent(101), invalid),
+            (SUCCESS, percent(-1), invalid),
             (SUCCESS, json!({"continuationToken": ""}), invalid),
             (SUCCESS, json!({"continuationToken": text(2_049)}), invalid),
             (SUCCESS, json!({"outputVariables": {"a@-_9": ""}}), accepted),
             (SUCCESS, json!({"outputVariables": {"a.b": ""}}), invalid),
             (SUCCESS, json!({"outputVariables": {"a": 1}}), invalid),
-            (
-                SUCCESS,
-                json!({"outputVariables": {}, "continuationToken": "t"}),
-                invalid,
-            ),
+            (SUCCESS, with_token, invalid),
             (SUCCESS, variables(122_880), accepted),
-            (
-                SUCCESS,
-                variables(122_881),
-                Some("OutputVariablesSizeExceededException"),
-            ),
+            (SUCCESS, variables(122_881), too_large),
             (FAILURE, json!({}), invalid),
-            (
-                FAILURE,
-                json!({"failureDetails": {"type": "JobFailed"}}),
-                invalid,
-            ),
+            (FAILURE, no_message, invalid),
             (FAILURE, failure("JobFailed", text(5_000)), accepted),
             (FAILURE, failure("JobFailed", text(5_001)), invalid),
             (FAILURE, failure("JobFailed", String::new()), invalid),
@@ -492,14 +473,11 @@ mod tests {
             let mut body = json!({"jobId": job.id});
             let object = body.as_object_mut().expect("an object");
             object.extend(members.as_object().expect("an object").clone());
-            let verdict = pipeline.answer(operation, body.to_string().as_bytes());
-            assert_eq!(
-                verdict.err().map(|refusal| refusal.code),
-                error,
-                "{members}"
-            );
-            let waits = pipeline.jobs[0].state == JobState::InProgress;
-            assert_eq!(waits, error.is_some(), "{members}");
+            let result = pipeline.put_result(operation, body.to_string().as_bytes());
+            let code = result.err().map(|error| error.code);
+            assert_eq!(code.as_deref(), error, "{members}");
+            let in_progress = pipeline.jobs[0].state == JobState::InProgress;
+            assert_eq!(in_progress, error.is_some(), "{members}");
         }
     }
 }

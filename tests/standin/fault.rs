@@ -1,12 +1,15 @@
-//! What can go wrong on the way to AWS, by name.
+//! The ways in which a call of AWS can fail, by name.
 //!
-//! A test says "the next two calls of CreateInvalidation fail with Throttling" and
-//! the stand-in does so in the exact form of the service called: CloudFront's
-//! `ErrorResponse` or CodePipeline's `__type`. Beside the refusals that AWS sends
-//! there are the failures in which no proper answer comes at all. `LostAnswer` is
-//! the one that idempotency exists for: the work was done, the caller never heard.
-//! A fault comes before the rules, so it costs neither a throttling token nor a
-//! job's one answer; all but `LostAnswer` leave the stand-in as it was.
+//! A test plans "the next two calls of CreateInvalidation fail with Throttling", and
+//! the stand-in responds in the form of the called service: CloudFront's
+//! `ErrorResponse` or CodePipeline's `__type`. Other faults are
+//! failures without a proper response. `LostResponse` is the one that idempotency
+//! exists for: the call has its effect, and the caller never learns of it.
+//!
+//! A fault precedes the service's rules, so it costs no throttling token and does not
+//! end a job. Only `LostResponse` changes what the stand-in holds.
+//!
+//! Forms of a denial: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 
 use std::future::pending;
 
@@ -15,113 +18,149 @@ use axum::response::{IntoResponse, Response};
 
 use super::{cloudfront, codepipeline};
 
-/// Makes an enum whose variants are known by their names on the wire.
-macro_rules! named {
-    ($(#[$meta:meta])* $name:ident: $($variant:ident),+ $(,)?) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the variants' names are AWS's own")]
-        pub enum $name { $($variant),+ }
+/// The account of everything that the stand-ins hold.
+pub(super) const ACCOUNT: &str = "111122223333";
 
-        impl $name {
-            /// Returns the name on the wire.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),+ }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = String;
-
-            fn from_str(name: &str) -> Result<Self, String> {
-                let all = [$(Self::$variant),+];
-                all.into_iter().find(|one| one.name() == name).ok_or_else(|| {
-                    let known = all.map(Self::name).join(", ");
-                    format!("unknown {} \"{name}\"; one of: {known}", stringify!($name))
-                })
-            }
-        }
-    };
-}
-pub(super) use named;
-
-named! {
-    /// Names a request that the stand-ins understand.
-    Operation:
-    CreateInvalidation, GetInvalidation, ListInvalidations, ListDistributions,
-    GetDistributionConfig, OtherCloudFront, PutJobSuccessResult, PutJobFailureResult,
+/// A request that the stand-ins understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants have AWS's names")]
+pub enum Operation {
+    CreateInvalidation,
+    GetInvalidation,
+    ListInvalidations,
+    ListDistributions,
+    GetDistributionConfig,
+    GetCachePolicy,
+    PutJobSuccessResult,
+    PutJobFailureResult,
 }
 
-named! {
-    /// Names a way to fail.
-    Fault:
-    AccessDenied, AccessDeniedBare, AccessDeniedException, BatchTooLarge, EntityNotFound,
-    Garbage, Hang, InconsistentQuantities, InternalError, InternalFailure, InvalidArgument,
-    InvalidJobStateException, InvalidationBatchAlreadyExists, JobNotFoundException, LostAnswer,
-    MissingBody, NoSuchDistribution, NoSuchInvalidation, OutputVariablesSizeExceededException,
-    Reset, ServiceUnavailable, Throttling, ThrottlingException, TooManyInvalidationsInProgress,
+/// A way to fail. Where nothing else is stated, the name is AWS's error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "most variants have AWS's names")]
+pub enum Fault {
+    /// No identity-based policy allows the action; CloudFront's code for it.
+    AccessDenied,
+    /// The same denial in S3's XML, without an `ErrorResponse`, as MiniStack sends it.
+    AccessDeniedBare,
+    /// No identity-based policy allows the action; CodePipeline's code for it.
+    AccessDeniedException,
+    /// A service control policy denies the action.
+    ExplicitDenyByScp,
+    /// The role has a permissions boundary that does not allow the action.
+    NoPermissionsBoundaryAllows,
+    ExpiredToken,
+    ExpiredTokenException,
+    InvalidClientTokenId,
+    SignatureDoesNotMatch,
+    UnrecognizedClientException,
+    BatchTooLarge,
+    EntityNotFound,
+    InconsistentQuantities,
+    InternalError,
+    InternalFailure,
+    InvalidArgument,
+    InvalidationBatchAlreadyExists,
+    JobNotFoundException,
+    MissingBody,
+    NoSuchDistribution,
+    OutputVariablesSizeExceededException,
+    ServiceUnavailable,
+    Throttling,
+    ThrottlingException,
+    TooManyInvalidationsInProgress,
     ValidationException,
+    /// A response with status 200 whose body is neither XML nor JSON.
+    Garbage,
+    /// No response, and the connection stays open.
+    Hang,
+    /// The service carries out the call, then closes the connection without a response.
+    LostResponse,
+    /// The connection is closed without a response.
+    Reset,
 }
 
-/// Says no, in the terms that both services share.
+/// An error of either service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiError {
     pub status: u16,
-    pub code: &'static str,
+    pub code: String,
     pub message: String,
 }
 
-impl Refusal {
-    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
+impl ApiError {
+    pub(super) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             status,
-            code,
-            message,
+            code: code.into(),
+            message: message.into(),
         }
     }
 }
 
 impl Operation {
-    /// Writes a refusal in the form of the service that the operation belongs to.
-    pub(super) fn refuse(self, refusal: &Refusal) -> Response {
-        match self {
-            Self::PutJobSuccessResult | Self::PutJobFailureResult => codepipeline::refuse(refusal),
-            _ => cloudfront::refuse(refusal),
+    fn is_codepipelines(self) -> bool {
+        matches!(self, Self::PutJobSuccessResult | Self::PutJobFailureResult)
+    }
+
+    /// Writes an error in the form of the operation's service.
+    pub(super) fn error_response(self, error: &ApiError) -> Response {
+        if self.is_codepipelines() {
+            codepipeline::error_response(error)
+        } else {
+            cloudfront::error_response(error)
         }
     }
 
-    fn iam_action(self) -> String {
-        let service = match self {
-            Self::PutJobSuccessResult | Self::PutJobFailureResult => "codepipeline",
-            _ => "cloudfront",
+    /// Returns AWS's message for a denial; actions without resource-level permissions name no resource.
+    fn denial(self, resource: Option<&str>, reason: &str) -> String {
+        let service = if self.is_codepipelines() {
+            "codepipeline"
+        } else {
+            "cloudfront"
         };
-        format!("{service}:{}", self.name())
+        let resource = resource.map(|arn| format!(" on resource: {arn}"));
+        let resource = resource.unwrap_or_default();
+        let reason = reason.replace("{action}", &format!("{service}:{self:?}"));
+        format!(
+            "User: arn:aws:sts::{ACCOUNT}:assumed-role/standin/standin is not authorized to \
+             perform: {service}:{self:?}{resource} {reason}"
+        )
     }
 }
 
 impl Fault {
-    /// Answers as this fault does, which may be never.
-    pub(super) async fn answer(self, operation: Operation) -> Response {
+    /// Responds as this fault does, which can be never; `resource` is the ARN that the call acts on.
+    pub(super) async fn response(self, operation: Operation, resource: Option<&str>) -> Response {
         match self {
             Self::Hang => pending().await,
-            Self::Reset | Self::LostAnswer => close_without_answer(),
+            Self::Reset | Self::LostResponse => close_without_response(),
             Self::Garbage => "neither XML nor JSON".into_response(),
             Self::AccessDeniedBare => {
-                (StatusCode::FORBIDDEN, access_denied_bare(operation)).into_response()
+                let error = self.error(operation, resource);
+                (StatusCode::FORBIDDEN, bare_error(&error.message)).into_response()
             }
-            _ => operation.refuse(&self.refusal(operation)),
+            _ => operation.error_response(&self.error(operation, resource)),
         }
     }
 
-    fn refusal(self, operation: Operation) -> Refusal {
+    fn error(self, operation: Operation, resource: Option<&str>) -> ApiError {
+        if let Some(reason) = self.denial_reason() {
+            let (status, code) = match self {
+                Self::AccessDenied | Self::AccessDeniedBare => (403, "AccessDenied"),
+                Self::AccessDeniedException => (400, "AccessDeniedException"),
+                _ if operation.is_codepipelines() => (400, "AccessDeniedException"),
+                _ => (403, "AccessDenied"),
+            };
+            return ApiError::new(status, code, operation.denial(resource, reason));
+        }
         let (status, message) = match self {
-            Self::AccessDenied => return Refusal::new(403, self.name(), not_authorized(operation)),
-            Self::AccessDeniedException => {
-                return Refusal::new(400, self.name(), not_authorized(operation));
-            }
-            Self::NoSuchDistribution => (404, "The specified distribution does not exist."),
-            Self::NoSuchInvalidation => (404, "The specified invalidation does not exist."),
+            Self::ExpiredToken => (403, EXPIRED_TOKEN),
+            Self::ExpiredTokenException => (400, EXPIRED_TOKEN),
+            Self::InvalidClientTokenId => (403, INVALID_TOKEN),
+            Self::UnrecognizedClientException => (400, INVALID_TOKEN),
+            Self::SignatureDoesNotMatch => (403, SIGNATURE_DOES_NOT_MATCH),
+            Self::NoSuchDistribution => (404, cloudfront::NO_SUCH_DISTRIBUTION),
             Self::EntityNotFound => (404, "The entity was not found."),
             Self::BatchTooLarge => (413, cloudfront::BATCH_TOO_LARGE),
             Self::TooManyInvalidationsInProgress => (400, cloudfront::TOO_MANY_FILES),
@@ -134,34 +173,99 @@ impl Fault {
             Self::InternalError | Self::InternalFailure => (500, "An internal error occurred."),
             Self::Throttling | Self::ThrottlingException => (400, "Rate exceeded"),
             Self::JobNotFoundException => (400, codepipeline::JOB_NOT_FOUND),
-            Self::InvalidJobStateException => (400, codepipeline::INVALID_JOB_STATE),
             _ => (400, "The request was refused because a test asked for it."),
         };
-        Refusal::new(status, self.name(), message)
+        ApiError::new(status, format!("{self:?}"), message)
+    }
+
+    /// Returns the end of the message, from which a reader learns what kind of policy denies the action.
+    fn denial_reason(self) -> Option<&'static str> {
+        match self {
+            Self::AccessDenied | Self::AccessDeniedBare | Self::AccessDeniedException => {
+                Some("because no identity-based policy allows the {action} action")
+            }
+            Self::NoPermissionsBoundaryAllows => {
+                Some("because no permissions boundary allows the {action} action")
+            }
+            Self::ExplicitDenyByScp => Some("with an explicit deny in a service control policy"),
+            _ => None,
+        }
     }
 }
 
-fn not_authorized(operation: Operation) -> String {
-    let action = operation.iam_action();
-    format!(
-        "User: arn:aws:sts::111122223333:assumed-role/standin/standin is not authorized to \
-         perform: {action} because no identity-based policy allows the {action} action"
-    )
-}
+const EXPIRED_TOKEN: &str = "The security token included in the request is expired";
+const INVALID_TOKEN: &str = "The security token included in the request is invalid.";
+const SIGNATURE_DOES_NOT_MATCH: &str = "The request signature we calculated does not match the \
+     signature you provided. Check your AWS Secret Access Key and signing method. Consult the \
+     service documentation for details.";
 
-/// Writes the refusal of the local cloud's IAM, which is shaped as S3's, not as CloudFront's.
-fn access_denied_bare(operation: Operation) -> String {
+/// Writes an error of MiniStack's IAM, which has the form of S3's errors.
+fn bare_error(message: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code>\
-         <Message>{}</Message><RequestId>{}</RequestId></Error>",
-        not_authorized(operation),
+         <Message>{message}</Message><RequestId>{}</RequestId></Error>",
         cloudfront::REQUEST_ID
     )
 }
 
-/// Makes the server drop the connection: a body that fails at once takes its unsent head with it.
-fn close_without_answer() -> Response {
+/// Makes the server close the connection: a body that fails at once also discards the unsent head.
+fn close_without_response() -> Response {
     let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     let body = futures_util::stream::iter([Err::<Vec<u8>, _>(broken)]);
     axum::body::Body::from_stream(body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denials_have_the_code_of_the_service_and_name_resource_and_reason() {
+        let distribution = "arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC";
+        let user = "User: arn:aws:sts::111122223333:assumed-role/standin/standin";
+        let create = Operation::CreateInvalidation;
+        for (fault, operation, resource, status, code, message) in [
+            (
+                Fault::AccessDenied,
+                create,
+                Some(distribution),
+                403,
+                "AccessDenied",
+                "is not authorized to perform: cloudfront:CreateInvalidation on resource: \
+                 arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC because no \
+                 identity-based policy allows the cloudfront:CreateInvalidation action",
+            ),
+            (
+                Fault::ExplicitDenyByScp,
+                create,
+                Some(distribution),
+                403,
+                "AccessDenied",
+                "is not authorized to perform: cloudfront:CreateInvalidation on resource: \
+                 arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC with an explicit deny \
+                 in a service control policy",
+            ),
+            (
+                Fault::NoPermissionsBoundaryAllows,
+                Operation::ListDistributions,
+                None,
+                403,
+                "AccessDenied",
+                "is not authorized to perform: cloudfront:ListDistributions because no \
+                 permissions boundary allows the cloudfront:ListDistributions action",
+            ),
+            (
+                Fault::ExplicitDenyByScp,
+                Operation::PutJobSuccessResult,
+                None,
+                400,
+                "AccessDeniedException",
+                "is not authorized to perform: codepipeline:PutJobSuccessResult with an explicit \
+                 deny in a service control policy",
+            ),
+        ] {
+            let expected = ApiError::new(status, code, format!("{user} {message}"));
+            assert_eq!(fault.error(operation, resource), expected);
+        }
+    }
 }

@@ -1,10 +1,9 @@
-//! The stand-ins as a process, for the demo and the benchmarks.
+//! The stand-ins as a process, for the demo.
 //!
-//! `standin [--port N] [--upstream URL] [--distribution ID]... [--no-throttle]
-//! [--completes-after SECONDS]` prints `listening on http://127.0.0.1:PORT` when it
-//! is ready, and runs until SIGTERM, SIGINT or the end of its standard input: a
-//! parent that dies, however it dies, takes the stand-in with it. Whoever starts it
-//! keeps its standard input open, therefore.
+//! `standin [--port N] [--upstream URL] [--completes-after SECONDS]` prints
+//! `listening on http://127.0.0.1:PORT` when it is ready, and runs until SIGTERM,
+//! SIGINT or the end of its standard input. If the parent process dies, its end of
+//! the pipe closes and the stand-in ends too, so the parent keeps the pipe open.
 
 #[path = "mod.rs"]
 mod standin;
@@ -18,8 +17,7 @@ use standin::{Options, Standin};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-const USAGE: &str = "usage: standin [--port N] [--upstream URL] [--distribution ID]... \
-     [--no-throttle] [--completes-after SECONDS]";
+const USAGE: &str = "usage: standin [--port N] [--upstream URL] [--completes-after SECONDS]";
 
 fn main() -> ExitCode {
     let options = match parse(std::env::args().skip(1)) {
@@ -49,8 +47,6 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         match argument.as_str() {
             "--port" => options.port = number(&value()?)?,
             "--upstream" => options.upstream = Some(value()?),
-            "--distribution" => options = options.with_distribution(&value()?),
-            "--no-throttle" => options.throttle = false,
             "--completes-after" => {
                 options.completes_after = Duration::from_secs(number(&value()?)?);
             }
@@ -62,7 +58,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse()
-        .map_err(|_| format!("\"{text}\" is not a number that fits"))
+        .map_err(|_| format!("\"{text}\" is not a number in range"))
 }
 
 fn run(options: Options) -> io::Result<()> {
@@ -73,10 +69,10 @@ fn run(options: Options) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(end_is_asked_for())
+    runtime.block_on(shutdown_requested())
 }
 
-async fn end_is_asked_for() -> io::Result<()> {
+async fn shutdown_requested() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
@@ -87,7 +83,7 @@ async fn end_is_asked_for() -> io::Result<()> {
     Ok(())
 }
 
-/// Reads on a thread of its own, which cannot be cancelled but ends with the process.
+/// Reads on a separate thread, which cannot be cancelled but ends with the process.
 fn standard_input_ends() -> oneshot::Receiver<()> {
     let (ended, end) = oneshot::channel();
     thread::spawn(move || {

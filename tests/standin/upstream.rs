@@ -1,30 +1,29 @@
-//! The way to another local AWS.
+//! Forwards requests to another local AWS.
 //!
-//! The local cloud evaluates IAM for real but lets every path and quota through;
-//! our rules do the reverse. In a row they make one CloudFront: a request goes there
-//! first, signature and all, and only what it accepts is judged here. Nothing that
-//! is signed may change on the way, so the request is forwarded as it came, with
-//! the `Host` that the caller signed.
+//! MiniStack evaluates IAM policies but accepts every path and quota; the stand-in's
+//! rules do the reverse. In a row they behave as one CloudFront: a request goes to
+//! MiniStack first, and only what it accepts is checked here. The signature covers the
+//! headers, so the request is forwarded unchanged, with the `Host` that the caller signed.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode, Uri, header};
+use axum::http::{Request, StatusCode, Uri, header, response};
 use axum::response::{IntoResponse, Response};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
-use super::LARGEST_BODY;
-use super::fault::Refusal;
+use super::fault::ApiError;
+use super::server::MAX_BODY_BYTES;
 
-/// Forwards requests to another local server.
+/// Another local server that must accept a request first.
 pub(super) struct Upstream {
     base: String,
     client: Client<HttpConnector, Body>,
 }
 
-/// Holds what the other server answered.
-pub(super) struct Answer {
-    head: axum::http::response::Parts,
+/// A response of the other server.
+pub(super) struct UpstreamResponse {
+    head: response::Parts,
     pub(super) body: Bytes,
 }
 
@@ -36,14 +35,15 @@ impl Upstream {
         }
     }
 
-    /// Sends the request on; an upstream that does not answer is a bad gateway.
-    pub(super) async fn forward(&self, head: &Parts, body: Bytes) -> Result<Answer, Refusal> {
+    /// Forwards a request; an upstream that does not respond is a bad gateway.
+    pub(super) async fn forward(
+        &self,
+        head: &Parts,
+        body: Bytes,
+    ) -> Result<UpstreamResponse, ApiError> {
         let unreachable = |error: &dyn std::error::Error| {
-            Refusal::new(
-                502,
-                "UpstreamUnreachable",
-                format!("{}: {error}", self.base),
-            )
+            let message = format!("{}: {error}", self.base);
+            ApiError::new(502, "UpstreamUnreachable", message)
         };
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let target = format!("{}{path}", self.base).parse::<Uri>();
@@ -51,22 +51,22 @@ impl Upstream {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map_err(|error| unreachable(&error))?;
         *request.headers_mut() = head.headers.clone();
-        let answer = self.client.request(request).await;
-        let (head, body) = answer.map_err(|error| unreachable(&error))?.into_parts();
-        let body = to_bytes(Body::new(body), LARGEST_BODY).await;
+        let response = self.client.request(request).await;
+        let (head, body) = response.map_err(|error| unreachable(&error))?.into_parts();
+        let body = to_bytes(Body::new(body), MAX_BODY_BYTES).await;
         let body = body.map_err(|error| unreachable(&error))?;
-        Ok(Answer { head, body })
+        Ok(UpstreamResponse { head, body })
     }
 }
 
-impl Answer {
+impl UpstreamResponse {
     pub(super) fn status(&self) -> StatusCode {
         self.head.status
     }
 }
 
-impl IntoResponse for Answer {
-    /// Passes the answer through; its framing belonged to the other connection.
+impl IntoResponse for UpstreamResponse {
+    /// Passes the response on, without the headers that belong to the other connection.
     fn into_response(mut self) -> Response {
         self.head.headers.remove(header::TRANSFER_ENCODING);
         self.head.headers.remove(header::CONNECTION);

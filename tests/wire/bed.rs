@@ -15,7 +15,7 @@ use cloudfront_invalidator::{aws, log, settings::Settings};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
-use crate::standin::{Answer, JobState, Operation, Options, Standin};
+use crate::standin::{JobResult, JobState, Operation, Options, Standin};
 
 pub const FIRST: &str = "E1EXAMPLE1ABC";
 pub const SECOND: &str = "E2EXAMPLE1ABC";
@@ -131,7 +131,7 @@ impl Bed {
 
     /// Returns the one answer that was taken; there must be no second one.
     pub fn only_answer(&self) -> Told {
-        let answers = self.standin.answers();
+        let answers = self.standin.job_results();
         let [answer] = answers
             .iter()
             .filter(|answer| answer.error.is_none())
@@ -189,7 +189,7 @@ pub fn logged() -> Vec<String> {
 #[derive(Debug)]
 pub struct Told {
     pub state: Option<JobState>,
-    pub answer: Answer,
+    pub answer: JobResult,
 }
 
 impl Told {

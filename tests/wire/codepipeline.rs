@@ -265,7 +265,7 @@ async fn takes_a_job_that_was_answered_before_for_answered() {
     // The answer arrived, its confirmation did not: the SDK repeats it and hears InvalidJobState.
     let bed = Bed::start();
     bed.standin
-        .fail(Operation::PutJobSuccessResult, Fault::LostAnswer, 1);
+        .fail(Operation::PutJobSuccessResult, Fault::LostResponse, 1);
     let job = bed.standin.start_job(None);
     bed.handle(&job.event).await.expect("no retry is needed");
     assert_eq!(

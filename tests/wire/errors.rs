@@ -92,7 +92,7 @@ async fn takes_a_reference_used_before_for_submitted() {
         });
         // CloudFront took the batch, and its answer was lost: the SDK asks again under the same reference.
         bed.standin
-            .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+            .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
         let told = bed.run_job(None).await;
         let received = bed.standin.invalidations();
         assert_eq!(received.len(), 2, "{reuse:?}");

@@ -390,7 +390,7 @@ async fn a_cache_policy_that_cannot_be_read_makes_wildcards() {
     let unreadable = Bed::with(account());
     unreadable
         .standin
-        .fail(Operation::OtherCloudFront, Fault::AccessDenied, ALWAYS);
+        .fail(Operation::GetCachePolicy, Fault::AccessDenied, ALWAYS);
     let mut options = account();
     options.documents.remove(CACHE_POLICY);
     let missing = Bed::with(options);
@@ -407,7 +407,7 @@ async fn asks_for_a_cache_policy_once_and_for_none_that_aws_manages() {
     found_on(&bed, "site").await.expect("sites");
     let asked = |operation| bed.calls(operation);
     assert_eq!(asked(Operation::GetDistributionConfig), 5);
-    assert_eq!(asked(Operation::OtherCloudFront), 1);
+    assert_eq!(asked(Operation::GetCachePolicy), 1);
 }
 
 #[tokio::test]

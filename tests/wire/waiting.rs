@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::bed::{Bed, FIRST, SECOND, invocation};
-use crate::standin::{Answer, Clock, Fault, Job, JobState, Operation, Options, ReferenceReuse};
+use crate::standin::{Clock, Fault, Job, JobResult, JobState, Operation, Options, ReferenceReuse};
 
 const THIRD: &str = "E3EXAMPLE1ABC";
 
@@ -26,7 +26,7 @@ fn account(completes_after: u64) -> Bed {
 
 /// Runs an action: its first job, and the one that goes on with it each time there is one. Each event is delivered
 /// `times` times, to functions that do not know of each other. Returns the jobs and the last one's only answer.
-async fn run(bed: &Bed, parameters: &Value, times: usize) -> (Vec<Job>, Answer) {
+async fn run(bed: &Bed, parameters: &Value, times: usize) -> (Vec<Job>, JobResult) {
     let mut job = bed.standin.start_job(Some(&parameters.to_string()));
     let mut jobs = Vec::new();
     loop {
@@ -37,11 +37,12 @@ async fn run(bed: &Bed, parameters: &Value, times: usize) -> (Vec<Job>, Answer) 
                 .await
                 .expect("an answered job");
         }
-        let taken =
-            |answer: &&Answer| answer.error.is_none() && answer.job_id() == Some(job.id.as_str());
+        let taken = |answer: &&JobResult| {
+            answer.error.is_none() && answer.job_id() == Some(job.id.as_str())
+        };
         let answers: Vec<_> = bed
             .standin
-            .answers()
+            .job_results()
             .iter()
             .filter(taken)
             .cloned()
@@ -60,7 +61,7 @@ async fn run(bed: &Bed, parameters: &Value, times: usize) -> (Vec<Job>, Answer) 
     }
 }
 
-fn variables(answer: &Answer) -> [&str; 4] {
+fn variables(answer: &JobResult) -> [&str; 4] {
     ["Status", "WaitedSeconds", "PathCount", "DistributionIds"].map(|name| {
         answer.body["outputVariables"][name]
             .as_str()
@@ -68,7 +69,7 @@ fn variables(answer: &Answer) -> [&str; 4] {
     })
 }
 
-fn failure(answer: &Answer) -> (&str, &str) {
+fn failure(answer: &JobResult) -> (&str, &str) {
     let detail = |name: &str| {
         answer.body["failureDetails"][name]
             .as_str()
@@ -77,7 +78,7 @@ fn failure(answer: &Answer) -> (&str, &str) {
     (detail("type"), detail("message"))
 }
 
-fn summary(answer: &Answer) -> &str {
+fn summary(answer: &JobResult) -> &str {
     answer.body["executionDetails"]["summary"]
         .as_str()
         .expect("a summary")
@@ -143,7 +144,7 @@ async fn goes_on_by_token_until_the_edge_is_fresh() {
         );
         let continued = bed
             .standin
-            .answers()
+            .job_results()
             .into_iter()
             .find(|answer| answer.error.is_none())
             .expect("an answer");
@@ -362,7 +363,7 @@ async fn finds_the_invalidation_that_a_reference_was_used_for_and_waits_for_it()
     };
     let bed = Bed::with(options);
     bed.standin
-        .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+        .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
     let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
     assert!(jobs.len() > 1);
     assert_eq!(variables(&answer)[0], "Completed");
@@ -379,7 +380,7 @@ async fn tells_no_freshness_of_an_invalidation_whose_id_it_does_not_know() {
     };
     let bed = Bed::with(options);
     bed.standin
-        .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+        .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
     bed.standin
         .fail(Operation::ListInvalidations, Fault::AccessDenied, 1);
     let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
@@ -389,7 +390,7 @@ async fn tells_no_freshness_of_an_invalidation_whose_id_it_does_not_know() {
     assert!(waited.parse::<u64>().expect("seconds") >= 30, "{waited}");
 
     bed.standin
-        .fail(Operation::CreateInvalidation, Fault::LostAnswer, 1);
+        .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
     bed.standin
         .fail(Operation::ListInvalidations, Fault::AccessDenied, 1_000);
     let (_, answer) = run(&bed, &json!({"wait": "2m"}), 1).await;
@@ -430,7 +431,7 @@ async fn goes_on_by_token_while_cloudfront_has_no_time_to_tell_its_distributions
     let (jobs, answer) = run(&bed, &json!({"distribution": "www.example.com"}), 1).await;
     assert_eq!(jobs.len(), 2);
     assert_eq!(variables(&answer)[0], "InProgress");
-    let first = bed.standin.answers()[0].clone();
+    let first = bed.standin.job_results()[0].clone();
     assert_eq!(
         summary(&first),
         "CloudFront is busy and has not told the distributions after 0 s"

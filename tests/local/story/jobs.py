@@ -64,7 +64,7 @@ class Jobs:
         self._stage.invoke(going_on)
         job = going_on["CodePipeline.job"]["id"]
         self._pipeline_was_told_success(job, invalidation)
-        variables = self._job(job)["answers"][0]["body"]["outputVariables"]
+        variables = self._job(job)["results"][0]["body"]["outputVariables"]
         expect("output variable Status", "Completed", variables["Status"])
         self._stage.take_invocations(2)
         self._stage.cloudfront_received_nothing()
@@ -104,7 +104,7 @@ class Jobs:
         self._stage.cloudfront_received_nothing()
 
     def _answers_are_valid(self) -> None:
-        answers = [answer for job in self._jobs for answer in self._job(job)["answers"]]
+        answers = [answer for job in self._jobs for answer in self._job(job)["results"]]
         for answer in answers:
             validate(answer["operation"], answer["body"])
         told = f"{len(answers)} answers to {len(self._jobs)} jobs, each valid by its service model"
@@ -129,10 +129,10 @@ class Jobs:
     def _answer_to(self, job: str, state: str, operation: str) -> Json:
         poll(lambda: self._job(job)["state"] != "InProgress", REPLY_DEADLINE)
         record = self._job(job)
-        answers = [(each["operation"], each["accepted"]) for each in record["answers"]]
+        answers = [(each["operation"], each["accepted"]) for each in record["results"]]
         expect("answers to the job", [(operation, True)], answers)
         expect("state of the job", state, record["state"])
-        return record["answers"][0]["body"]
+        return record["results"][0]["body"]
 
     def _pipeline_was_told_success(self, job: str, invalidation: Json) -> None:
         body = self._answer_to(job, "Succeeded", "PutJobSuccessResult")

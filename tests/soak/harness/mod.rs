@@ -256,7 +256,7 @@ impl Soak {
         let losses = async {
             for after in &pace.lost_answers {
                 until(began + *after).await;
-                standin.fail(call, Fault::LostAnswer, 1);
+                standin.fail(call, Fault::LostResponse, 1);
             }
         };
         tokio::join!(peak, losses);

@@ -8,7 +8,7 @@ use super::deploys::Deploys;
 use super::mapping::Tally;
 use super::queue::Queue;
 use super::verdict::{Finding, Verdict};
-use crate::standin::Received;
+use crate::standin::ReceivedInvalidation;
 
 const LISTED_FINDINGS: usize = 20;
 /// CloudFront's price of a path beyond the first thousand of a month.
@@ -31,7 +31,7 @@ impl Report {
         deploys: &Deploys,
         queue: &Queue,
         tally: &Tally,
-        received: &[Received],
+        received: &[ReceivedInvalidation],
         verdict: Verdict,
         took: Duration,
     ) -> Self {
@@ -153,7 +153,7 @@ fn dollars(paths: usize) -> f64 {
     (paths * DOLLARS_A_THOUSAND_PATHS) as f64 / 1_000.0
 }
 
-fn refusals(received: &[Received]) -> String {
+fn refusals(received: &[ReceivedInvalidation]) -> String {
     let mut codes: Vec<_> = received
         .iter()
         .filter_map(|one| one.outcome.as_ref().err())

@@ -16,7 +16,7 @@ use cloudfront_invalidator::path::InvalidationPath;
 use super::DEFAULT_ROOT_OBJECT;
 use super::deploys::{Kind, Notice};
 use super::queue::Message;
-use crate::standin::{Accepted, iso8601};
+use crate::standin::{AcceptedInvalidation, iso8601};
 
 /// What is wrong with the fate of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ struct Invalidation<'a> {
 pub fn judge(
     messages: &[Message],
     notices: &[Notice],
-    accepted: &[Accepted],
+    accepted: &[AcceptedInvalidation],
     began: SystemTime,
 ) -> Verdict {
     let mut invalidations: Vec<_> = accepted.iter().map(Invalidation::of).collect();
@@ -138,7 +138,7 @@ fn viewed_paths(key: &str) -> Vec<String> {
 }
 
 impl<'a> Invalidation<'a> {
-    fn of(accepted: &'a Accepted) -> Self {
+    fn of(accepted: &'a AcceptedInvalidation) -> Self {
         let paths = accepted.paths.iter().map(String::as_str);
         let (wildcards, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.ends_with('*'));
         Self {
@@ -216,7 +216,7 @@ mod tests {
         done: Option<u64>,
         dead: bool,
     ) -> Option<Violation> {
-        let accepted = sent.iter().map(|(second, paths)| Accepted {
+        let accepted = sent.iter().map(|(second, paths)| AcceptedInvalidation {
             distribution: String::new(),
             created: at(*second),
             paths: paths.split(' ').map(str::to_owned).collect(),

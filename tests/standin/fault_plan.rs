@@ -1,0 +1,82 @@
+//! Which of the next calls fail, and how.
+
+use super::fault::{Fault, Operation};
+
+/// The faults that a test has planned.
+#[derive(Default)]
+pub(super) struct FaultPlan {
+    planned: Vec<PlannedFault>,
+    random: Option<RandomFault>,
+}
+
+struct PlannedFault {
+    operation: Operation,
+    fault: Fault,
+    calls_left: u64,
+}
+
+/// Fails a percentage of an operation's calls, the same calls for the same seed.
+struct RandomFault {
+    operation: Operation,
+    fault: Fault,
+    percent: u64,
+    state: u64,
+}
+
+impl FaultPlan {
+    /// Fails the next calls of an operation; several plans for one operation apply in turn.
+    pub(super) fn fail(&mut self, operation: Operation, fault: Fault, calls: u64) {
+        if calls > 0 {
+            self.planned.push(PlannedFault {
+                operation,
+                fault,
+                calls_left: calls,
+            });
+        }
+    }
+
+    /// Fails a percentage of the calls of an operation, until replaced.
+    pub(super) fn fail_at_random(
+        &mut self,
+        operation: Operation,
+        fault: Fault,
+        percent: u64,
+        seed: u64,
+    ) {
+        self.random = Some(RandomFault {
+            operation,
+            fault,
+            percent,
+            state: seed,
+        });
+    }
+
+    /// Returns the fault of a call that arrives now; a planned one precedes a random one.
+    pub(super) fn next(&mut self, operation: Operation) -> Option<Fault> {
+        let mut planned = self.planned.iter();
+        let Some(index) = planned.position(|planned| planned.operation == operation) else {
+            return self.random.as_mut()?.next(operation);
+        };
+        let planned = &mut self.planned[index];
+        let fault = planned.fault;
+        planned.calls_left -= 1;
+        if planned.calls_left == 0 {
+            self.planned.remove(index);
+        }
+        Some(fault)
+    }
+}
+
+impl RandomFault {
+    fn next(&mut self, operation: Operation) -> Option<Fault> {
+        if operation != self.operation {
+            return None;
+        }
+        // Knuth's linear congruential generator; only its upper bits are random enough.
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((self.state >> 33) % 100 < self.percent).then_some(self.fault)
+    }
+}

@@ -1,0 +1,151 @@
+//! Routes each request: planned faults come first, then the upstream, then the service's rules.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+
+use super::Options;
+use super::clock::Clock;
+use super::cloudfront::{self, Call, CloudFront};
+use super::codepipeline::{self, CodePipeline};
+use super::control;
+use super::fault::{ApiError, Fault, Operation};
+use super::fault_plan::FaultPlan;
+use super::upstream::Upstream;
+
+/// Enough for 3,000 paths of 4,000 escaped characters.
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Everything that changes while the server runs.
+pub(super) struct State {
+    pub(super) clock: Clock,
+    pub(super) cloudfront: CloudFront,
+    pub(super) codepipeline: CodePipeline,
+    pub(super) faults: FaultPlan,
+    pub(super) calls: Vec<Operation>,
+}
+
+impl State {
+    pub(super) fn reset(&mut self) {
+        self.cloudfront.reset();
+        self.codepipeline.reset();
+        self.faults = FaultPlan::default();
+        self.calls.clear();
+    }
+}
+
+/// What the server's thread shares with the test that owns it.
+pub(super) struct Server {
+    state: Mutex<State>,
+    upstream: Option<Upstream>,
+}
+
+impl Server {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            upstream: options.upstream.as_deref().map(Upstream::new),
+            state: Mutex::new(State {
+                clock: options.clock,
+                cloudfront: CloudFront::new(options),
+                codepipeline: CodePipeline::default(),
+                faults: FaultPlan::default(),
+                calls: Vec::new(),
+            }),
+        }
+    }
+
+    /// Locks the state; the panic of a test that held the lock is already reported.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves requests until the future is dropped.
+    pub(super) async fn run(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let serve = move |request: Request| {
+            let server = Arc::clone(&self);
+            async move { server.respond(request).await }
+        };
+        axum::serve(listener, Router::new().fallback(serve)).await
+    }
+
+    async fn respond(&self, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let body = match to_bytes(body, MAX_BODY_BYTES).await {
+            Ok(body) => body,
+            Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        };
+        if head.uri.path().starts_with(control::ROOT) {
+            return control::respond(&mut self.state(), &head, &body);
+        }
+        let call = Call::parse(&head);
+        let operation = call.as_ref().map(|call| call.operation);
+        let Some(operation) = operation.or_else(|| codepipeline::operation(&head)) else {
+            let message = "the stand-in has no such operation of CloudFront or CodePipeline";
+            return (StatusCode::NOT_FOUND, message).into_response();
+        };
+        self.state().calls.push(operation);
+        let fault = self.state().faults.next(operation);
+        let resource = call.as_ref().and_then(Call::resource);
+        if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
+            self.record_fault(fault, operation, call.as_ref(), &body);
+            return fault.response(operation, resource.as_deref()).await;
+        }
+        let response = match &call {
+            Some(call) => self.call_cloudfront(call, &head, &body).await,
+            None => {
+                let result = self.state().codepipeline.put_result(operation, &body);
+                result.map(|()| codepipeline::empty_response())
+            }
+        };
+        match fault {
+            Some(lost) => lost.response(operation, None).await,
+            None => response.unwrap_or_else(|error| operation.error_response(&error)),
+        }
+    }
+
+    fn record_fault(&self, fault: Fault, operation: Operation, call: Option<&Call>, body: &[u8]) {
+        let name = format!("{fault:?}");
+        let state = &mut *self.state();
+        match call {
+            Some(call) => state.cloudfront.record_error(call, body, &name),
+            None => state.codepipeline.record_error(operation, body, &name),
+        }
+    }
+
+    async fn call_cloudfront(
+        &self,
+        call: &Call,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Result<Response, ApiError> {
+        let mut upstream_id = None;
+        if let Some(upstream) = &self.upstream {
+            let response = upstream.forward(head, body.clone()).await;
+            let cloudfront = &mut self.state().cloudfront;
+            let response =
+                response.inspect_err(|error| cloudfront.record_error(call, body, &error.code))?;
+            if !response.status().is_success() {
+                let code = cloudfront::text_of(&response.body, "Code");
+                let code = code.unwrap_or_else(|| format!("upstream {}", response.status()));
+                cloudfront.record_error(call, body, &code);
+                return Ok(response.into_response());
+            }
+            if !call.is_about_invalidations() {
+                return Ok(response.into_response());
+            }
+            cloudfront.add_distribution(call);
+            upstream_id = cloudfront::text_of(&response.body, "Id");
+        }
+        let state = &mut *self.state();
+        let now = state.clock.now();
+        state.cloudfront.respond(call, body, upstream_id, now)
+    }
+}
