@@ -1,8 +1,8 @@
-//! The soak as a command: a hundred thousand changes, and not one may be lost.
+//! The soak as a command: a hundred thousand changes, none of which must be lost.
 //!
-//! `soak [--seed N] [--changes N] [--max-paths N] [--function PROGRAM] [--log FILE] [--sabotage NAME]` prints its
-//! figures and ends with 0 if nothing was lost, 1 if something was, 2 if it could not run. It takes the function that was built beside
-//! it. With `--sabotage` it must end with 1.
+//! `soak [--seed N] [--changes N] [--log FILE] [--sabotage NAME]` runs the function that was built in the same profile
+//! and prints a report. The exit code is 0 if no change was lost, 1 if one was, and 2 if the soak could not run. With
+//! `--sabotage` the exit code must be 1.
 
 #[path = "../standin/mod.rs"]
 mod standin;
@@ -16,8 +16,8 @@ use std::str::FromStr;
 
 use harness::{Pace, Soak};
 
-const USAGE: &str = "usage: soak [--seed N] [--changes N] [--max-paths N] [--function PROGRAM] \
-     [--log FILE] [--sabotage drops|misspells|idles|forgets]";
+const USAGE: &str = "usage: soak [--seed N] [--changes N] [--log FILE] \
+     [--sabotage drops|misspells|idles|forgets]";
 const CHANGES: usize = 100_000;
 
 fn main() -> ExitCode {
@@ -45,8 +45,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
     let mut soak = Soak {
         seed: 1,
         changes: CHANGES,
-        pace: Pace::whole(),
-        program: PathBuf::new(),
+        pace: Pace::full(),
+        program: built_function().map_err(|error| error.to_string())?,
         names_distribution: false,
         max_paths: 20,
         log: None,
@@ -61,32 +61,27 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
         match argument.as_str() {
             "--seed" => soak.seed = number(&value()?)?,
             "--changes" => soak.changes = number(&value()?)?,
-            "--max-paths" => soak.max_paths = number(&value()?)?,
-            "--function" => soak.program = value()?.into(),
             "--log" => soak.log = Some(value()?.into()),
             "--sabotage" => soak.sabotage = Some(value()?.parse()?),
             _ => return Err(format!("unknown argument {argument}")),
         }
-    }
-    if soak.program.as_os_str().is_empty() {
-        soak.program = built_function().map_err(|error| error.to_string())?;
     }
     Ok(soak)
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse()
-        .map_err(|_| format!("\"{text}\" is not a number that fits"))
+        .map_err(|_| format!("\"{text}\" is not a number in range"))
 }
 
-/// Finds the function that was built in the same profile: `target/debug` has it, `target/debug/examples` this.
+/// Returns the function of the same profile: it is in `target/debug`, and this program in `target/debug/examples`.
 fn built_function() -> io::Result<PathBuf> {
     let soak = std::env::current_exe()?;
     let profile = soak.parent().and_then(|examples| examples.parent());
     let program = profile.map(|profile| profile.join("cloudfront-invalidator"));
     program.filter(|program| program.is_file()).ok_or_else(|| {
         io::Error::other(format!(
-            "there is no cloudfront-invalidator above {}: run `cargo build` first",
+            "cloudfront-invalidator is not in the directory above {}: run `cargo build` first",
             soak.display()
         ))
     })

@@ -1,4 +1,4 @@
-//! The soak at a size for every day, and the proof that it would notice a loss.
+//! A soak that is short enough for every test run, and the proof that the soak notices lost changes.
 
 #[path = "../standin/mod.rs"]
 mod standin;
@@ -20,15 +20,15 @@ fn soak(name: &str, changes: usize, pace: Pace) -> Soak {
         program: env!("CARGO_BIN_EXE_cloudfront-invalidator").into(),
         names_distribution: false,
         max_paths: 20,
-        log: Some(fresh_log(name)),
+        log: Some(empty_log(name)),
         sabotage: None,
     }
 }
 
-/// A file that is there to be read when a test failed.
-fn fresh_log(name: &str) -> PathBuf {
+/// Returns an empty log file, which stays after a failed test.
+fn empty_log(name: &str) -> PathBuf {
     let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("soak-{name}.log"));
-    // The last run's need not exist.
+    // A first run has no file to remove.
     let _ = std::fs::remove_file(&log);
     log
 }
@@ -42,45 +42,48 @@ fn nothing_is_lost() {
     let report = run(&soak("small", 2_000, Pace::small()));
     print!("{report}");
     assert!(report.is_sound(), "{report}");
-    assert!(report.kills > 0, "nothing was killed: {report}");
-    assert!(report.poison > 0, "nothing was poison: {report}");
-    assert!(report.refused > 0, "CloudFront refused nothing: {report}");
+    assert!(report.kills > 0, "no invocation was killed: {report}");
+    assert!(report.poison > 0, "no message was poison: {report}");
+    assert!(report.rejected > 0, "CloudFront rejected no call: {report}");
 }
 
-/// A calm and short time: what goes wrong in it is the sabotage's doing.
-fn calm() -> Pace {
+/// A short pace with few faults, so that every violation is caused by the sabotage.
+fn few_faults() -> Pace {
     let seconds = Duration::from_secs;
     Pace {
-        uploads_over: seconds(3),
+        upload_duration: seconds(3),
         backlog: Duration::ZERO,
         batching_window: seconds(1),
         max_receives: 2,
-        peak: seconds(1_000)..seconds(1_001),
-        lost_answers: Vec::new(),
+        outage: seconds(1_000)..seconds(1_001),
+        lost_responses: Vec::new(),
         ..Pace::small()
     }
 }
 
 #[test]
-fn every_way_of_losing_changes_is_noticed() {
+fn each_sabotage_is_noticed() {
     let sabotaged = Sabotage::ALL.map(|sabotage| {
-        let mut soak = soak(&format!("{sabotage:?}"), 600, calm());
+        let mut soak = soak(&format!("{sabotage:?}"), 600, few_faults());
         soak.sabotage = Some(sabotage);
         soak.names_distribution = true;
-        // Wildcards would cover much of what is lost, which then is no loss.
+        // Wildcards would cover most of the lost changes, which then are not lost.
         soak.max_paths = 3_000;
         thread::spawn(move || (sabotage, run(&soak)))
     });
     for run in sabotaged {
         let (sabotage, report) = run.join().expect("a run that ends");
-        let notices = |violation: &Violation| match sabotage {
-            Sabotage::Forgets => *violation == Violation::Swallowed,
+        let detects = |violation: &Violation| match sabotage {
+            Sabotage::Forgets => *violation == Violation::PoisonAccepted,
             _ => matches!(
                 violation,
                 Violation::Stale { .. } | Violation::TooEarly { .. }
             ),
         };
-        let noticed = report.findings.iter().any(|it| notices(&it.violation));
+        let noticed = report
+            .findings
+            .iter()
+            .any(|finding| detects(&finding.violation));
         assert!(noticed, "{sabotage:?} was not noticed: {report}");
     }
 }

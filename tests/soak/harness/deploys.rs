@@ -1,13 +1,12 @@
-//! What happens to the bucket: deploys, and what S3 tells of them.
+//! What happens to the bucket: deploys, and S3's event notifications of them.
 //!
-//! The keys are those of two real sites' recorded deploys (`tests/planner`), each deploy copied under several sections
-//! of a site, as languages or versions are, until there are enough changes. Deploys start at any time, overlap, and
-//! write the same keys again and again: an invalidation for the first write must not pass for one for the second.
+//! The keys are those of the recorded deploys of two real sites (`tests/planner`). Each deploy is copied to several
+//! sections of a site, such as languages or versions, until there are enough changes. Deploys start at any time,
+//! overlap, and write the same keys repeatedly: an invalidation of the first write must not count for the second.
 //!
-//! A few keys get a character whose spelling is contested, a few messages are poison, a few tell of something that
-//! changes nothing. S3's clock and CloudFront's are not the same one, so the time that an event states is up to a
-//! second off. One deploy is older than the rest: its messages waited long, as they do while an event source is
-//! switched off.
+//! Some keys contain a character that encoders treat differently, some messages are poison, and some notifications do
+//! not change the site. S3's clock differs from CloudFront's, so an event's time is up to a second wrong. The messages
+//! of the first deploy have waited long, as if the event source mapping had been disabled.
 
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,63 +22,63 @@ const RECORDED: [&[u8]; 2] = [
     include_bytes!("../../planner/kafka.jsonl.gz"),
 ];
 
-/// Smaller ones would make a steady drizzle of the soak, where a deploy is a burst.
-const SMALLEST_DEPLOY: usize = 50;
+/// Many smaller deploys would be a steady stream, but real deploys are bursts.
+const MIN_CHANGES: usize = 50;
 const SECTIONS: [&str; 12] = [
     "", "de/", "es/", "fr/", "ja/", "zh-cn/", "v1/", "v2/", "v3/", "beta/", "docs/", "2024/",
 ];
-/// How many objects a second `aws s3 sync` uploads, from a laptop to a build server beside the bucket.
-const UPLOADS_A_SECOND: [u64; 3] = [100, 400, 1_200];
+/// Objects that `aws s3 sync` uploads in a second, from a laptop to a build server in the bucket's region.
+const UPLOADS_PER_SECOND: [u64; 3] = [100, 400, 1_200];
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
-const ONE_IN_ODD_KEYS: usize = 50;
-const ONE_IN_CHAFF: usize = 200;
-const ONE_IN_TOLD_TWICE: usize = 100;
-const ONE_IN_REMOVED: usize = 20;
+const ONE_IN_UNUSUAL_KEYS: usize = 50;
+const ONE_IN_IRRELEVANT: usize = 200;
+const ONE_IN_NOTIFIED_TWICE: usize = 100;
+const ONE_IN_DELETED: usize = 20;
 
-/// Put before the last dot of a key: what encoders disagree on, and what they agree on.
-const ODD: [&str; 8] = [" copy", "+", "~1", "@2x", " (1)", "é", "日本", "[id]"];
+/// Inserted before the last dot of a key: some of these are encoded differently by different encoders.
+const UNUSUAL: [&str; 8] = [" copy", "+", "~1", "@2x", " (1)", "é", "日本", "[id]"];
 
-/// Something that S3 tells of an object.
+/// An event notification of S3.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct Notification {
     pub key: String,
-    pub removed: bool,
+    pub deleted: bool,
     pub kind: Kind,
     pub envelope: Envelope,
-    /// When the object changed, by the clock that invalidations are created by.
+    /// When the object changed, by CloudFront's clock.
     pub changed: SystemTime,
-    /// When S3 says it changed.
-    pub stated: SystemTime,
+    /// When the object changed, by S3's clock.
+    pub event_time: SystemTime,
     pub sequencer: u64,
 }
 
-/// What must come of a notice.
+/// What must happen with a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An object changed: it must be invalidated.
     Change,
-    /// The message makes no sense: it must end in the dead-letter queue.
+    /// The message is not valid: it must move to the dead-letter queue.
     Poison(Poison),
-    /// Nothing changed for viewers: it must go, and needs no invalidation.
-    Chaff(Chaff),
+    /// Nothing changed for viewers: the message must be deleted and needs no invalidation.
+    Irrelevant(Irrelevant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poison {
     Truncated,
-    Stranger,
-    Keyless,
+    UnknownEvent,
+    NoKey,
     NotUtf8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chaff {
+pub enum Irrelevant {
     Tagging,
     TestEvent,
 }
 
-/// The way from the bucket to the queue.
+/// The services through which a notification reaches the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Envelope {
     S3,
@@ -88,70 +87,71 @@ pub enum Envelope {
     EventBridge,
 }
 
-/// A notice on its way to the queue.
+/// The arrival of a notification in the queue; a notification can have two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    pub notice: usize,
+pub struct Delivery {
+    /// The index of the notification.
+    pub notification: usize,
     pub at: SystemTime,
 }
 
-/// All that happens to the bucket.
+/// All changes of the bucket.
 #[derive(Debug, Default)]
 pub struct Deploys {
-    pub notices: Vec<Notice>,
-    pub arrivals: Vec<Arrival>,
+    pub notifications: Vec<Notification>,
+    pub deliveries: Vec<Delivery>,
     pub count: usize,
 }
 
 impl Deploys {
-    /// Plans so many changes from this moment on.
+    /// Plans this many changes.
     pub fn plan(
         random: &mut Random,
         changes: usize,
         pace: &Pace,
-        began: SystemTime,
+        started: SystemTime,
     ) -> io::Result<Self> {
         let recorded = recorded_deploys()?;
         let mut deploys = Self::default();
-        while deploys.notices.len() < changes {
-            let left = changes - deploys.notices.len();
-            let keys = upload(random, &recorded, left.min(changes.div_ceil(8)));
-            deploys.add(random, &keys, pace, began);
+        while deploys.notifications.len() < changes {
+            let left = changes - deploys.notifications.len();
+            let keys = changed_keys(random, &recorded, left.min(changes.div_ceil(8)));
+            deploys.add(random, &keys, pace, started);
         }
         Ok(deploys)
     }
 
-    fn add(&mut self, random: &mut Random, keys: &[String], pace: &Pace, began: SystemTime) {
-        let an_object = Duration::from_micros(1_000_000 / random.one_of(&UPLOADS_A_SECOND));
-        let lasts = an_object * u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        let later = random.up_to(pace.uploads_over.saturating_sub(lasts));
-        let (start, waited, one_in_poison) = match self.count {
-            // Poison that waited, too, would keep the function in a hurry until it is dead.
+    fn add(&mut self, random: &mut Random, keys: &[String], pace: &Pace, started: SystemTime) {
+        let upload_time = Duration::from_micros(1_000_000 / random.pick(&UPLOADS_PER_SECOND));
+        let duration = upload_time * u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        let later_start = random.up_to(pace.upload_duration.saturating_sub(duration));
+        let (start, waited, poison_one_in) = match self.count {
+            // Poison messages this old would make the function apply its backlog rule until they are dead-lettered.
             0 => (Duration::ZERO, pace.backlog, usize::MAX),
-            1 => (Duration::ZERO, Duration::ZERO, pace.one_in_poison),
-            _ => (later, Duration::ZERO, pace.one_in_poison),
+            1 => (Duration::ZERO, Duration::ZERO, pace.poison_one_in),
+            _ => (later_start, Duration::ZERO, pace.poison_one_in),
         };
         for (at, key) in (0_u32..).zip(keys) {
-            let since_began = whole_milliseconds(start + an_object * at);
-            let mut notice = notice(random, key, began + since_began - waited);
-            notice.sequencer |= (self.notices.len() & 0xFFFF) as u64;
-            if since_began < pace.poison_until && random.once_in(one_in_poison) {
-                notice.kind = Kind::Poison(poison(random, notice.envelope));
+            let since_start = truncate_to_milliseconds(start + upload_time * at);
+            let mut notification = notification(random, key, started + since_start - waited);
+            notification.sequencer |= (self.notifications.len() & 0xFFFF) as u64;
+            if since_start < pace.poison_until && random.one_in(poison_one_in) {
+                notification.kind = Kind::Poison(poison(random, notification.envelope));
             }
-            let times = 1 + usize::from(random.once_in(ONE_IN_TOLD_TWICE));
+            let times = 1 + usize::from(random.one_in(ONE_IN_NOTIFIED_TWICE));
             for _ in 0..times {
-                let at = notice.changed + random.up_to(pace.told_within);
-                let notice = self.notices.len();
-                self.arrivals.push(Arrival { notice, at });
+                let at = notification.changed + random.up_to(pace.notified_within);
+                let notification = self.notifications.len();
+                self.deliveries.push(Delivery { notification, at });
             }
-            self.notices.push(notice);
+            self.notifications.push(notification);
         }
         self.count += 1;
     }
 }
 
-/// Invents a deploy: a recorded one in one or more sections, cut to the most changes that are wanted.
-fn upload(random: &mut Random, recorded: &[Vec<String>], most: usize) -> Vec<String> {
+/// Returns the keys of a deploy: a recorded one in one or more sections, with at most this many changes.
+fn changed_keys(random: &mut Random, recorded: &[Vec<String>], limit: usize) -> Vec<String> {
     let deploy = &recorded[random.below(recorded.len())];
     let mut sections = SECTIONS;
     random.shuffle(&mut sections);
@@ -159,50 +159,51 @@ fn upload(random: &mut Random, recorded: &[Vec<String>], most: usize) -> Vec<Str
     let mut keys: Vec<String> = sections
         .iter()
         .flat_map(|section| deploy.iter().map(move |key| format!("{section}{key}")))
-        .take(most)
+        .take(limit)
         .collect();
     for key in &mut keys {
-        if random.once_in(ONE_IN_ODD_KEYS) {
+        if random.one_in(ONE_IN_UNUSUAL_KEYS) {
             let dot = key.rfind('.').unwrap_or(key.len());
-            key.insert_str(dot, random.one_of(&ODD));
+            key.insert_str(dot, random.pick(&UNUSUAL));
         }
     }
     keys
 }
 
-fn notice(random: &mut Random, key: &str, changed: SystemTime) -> Notice {
+fn notification(random: &mut Random, key: &str, changed: SystemTime) -> Notification {
     use Envelope::{EventBridge, S3, Sns, SnsRaw};
-    let kind = match random.once_in(ONE_IN_CHAFF) {
-        true => Kind::Chaff(random.one_of(&[Chaff::Tagging, Chaff::TestEvent])),
-        false => Kind::Change,
+    let kind = if random.one_in(ONE_IN_IRRELEVANT) {
+        Kind::Irrelevant(random.pick(&[Irrelevant::Tagging, Irrelevant::TestEvent]))
+    } else {
+        Kind::Change
     };
-    Notice {
+    Notification {
         key: key.to_owned(),
-        removed: random.once_in(ONE_IN_REMOVED),
+        deleted: random.one_in(ONE_IN_DELETED),
         kind,
-        envelope: random.one_of(&[S3, Sns, SnsRaw, EventBridge]),
+        envelope: random.pick(&[S3, Sns, SnsRaw, EventBridge]),
         changed,
-        stated: changed - CLOCK_SKEW + random.up_to(CLOCK_SKEW * 2),
+        event_time: changed - CLOCK_SKEW + random.up_to(CLOCK_SKEW * 2),
         sequencer: milliseconds(changed.duration_since(UNIX_EPOCH).unwrap_or_default()) << 16,
     }
 }
 
 fn poison(random: &mut Random, envelope: Envelope) -> Poison {
-    let poison = random.one_of(&[
+    let poison = random.pick(&[
         Poison::Truncated,
-        Poison::Stranger,
-        Poison::Keyless,
+        Poison::UnknownEvent,
+        Poison::NoKey,
         Poison::NotUtf8,
     ]);
     match (poison, envelope) {
-        // EventBridge does not encode keys, so there every text is one.
-        (Poison::NotUtf8, Envelope::EventBridge) => Poison::Keyless,
+        // EventBridge does not encode keys, so every string is a valid key.
+        (Poison::NotUtf8, Envelope::EventBridge) => Poison::NoKey,
         (poison, _) => poison,
     }
 }
 
-/// Events state milliseconds; a change in between could not be compared with anything.
-fn whole_milliseconds(time: Duration) -> Duration {
+/// Events have milliseconds, so a change must not happen within one.
+fn truncate_to_milliseconds(time: Duration) -> Duration {
     Duration::from_millis(milliseconds(time))
 }
 
@@ -220,7 +221,7 @@ fn recorded_deploys() -> io::Result<Vec<Vec<String>>> {
             let keys = ["put", "delete"].map(|list| deploy[list].as_array());
             let keys = keys.into_iter().flatten().flatten();
             let keys: Vec<String> = keys.filter_map(|key| Some(key.as_str()?.into())).collect();
-            if keys.len() >= SMALLEST_DEPLOY {
+            if keys.len() >= MIN_CHANGES {
                 deploys.push(keys);
             }
         }

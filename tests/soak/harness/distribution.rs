@@ -1,11 +1,11 @@
-//! The distribution in front of the bucket, as CloudFront describes it.
+//! The XML that describes the distribution in front of the bucket.
 //!
-//! The most ordinary one: the bucket is the only origin, everything is cached by AWS's own policy, and a viewer of `/`
-//! gets the default root object.
+//! It is a common one: the bucket is the only origin, AWS's managed cache policy applies to all paths, and `/` returns
+//! the default root object.
 
 use super::{BUCKET, DEFAULT_ROOT_OBJECT, DISTRIBUTION};
 
-/// Returns the answer to GetDistributionConfig.
+/// Returns the response to GetDistributionConfig.
 pub fn config() -> String {
     let parts = parts();
     format!(
@@ -17,7 +17,7 @@ pub fn config() -> String {
     )
 }
 
-/// Returns the answer to ListDistributions.
+/// Returns the response to ListDistributions.
 pub fn list() -> String {
     let parts = parts();
     format!(
@@ -32,7 +32,7 @@ pub fn list() -> String {
     )
 }
 
-/// Returns what a configuration and a summary have in common.
+/// Returns the elements that a configuration and a summary have in common.
 fn parts() -> String {
     format!(
         "<Aliases><Quantity>0</Quantity></Aliases>\

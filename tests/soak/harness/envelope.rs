@@ -1,42 +1,51 @@
-//! The messages in which S3's notices reach the queue, byte for byte as SQS hands them to Lambda.
+//! The messages in which S3's event notifications reach the queue, byte for byte as Lambda receives them from SQS.
 //!
-//! The same notice is S3's own JSON, that JSON as a text within SNS's, or EventBridge's. S3 and SNS state the key as a
-//! form encodes it; EventBridge states it as it is, and the time in whole seconds.
+//! The same notification is S3's own JSON, that JSON as a string in SNS's JSON, or EventBridge's JSON. In S3's JSON, the
+//! key is form-encoded. In EventBridge's JSON, it is not encoded, and the time has no fraction of a second.
+//!
+//! Form: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::BUCKET;
-use super::deploys::{Chaff, Envelope, Kind, Notice, Poison};
+use super::deploys::{Envelope, Irrelevant, Kind, Notification, Poison};
 use crate::standin::iso8601;
 
-/// Writes the body of a notice's message.
-pub fn body(notice: &Notice) -> String {
-    let body = match notice.kind {
-        Kind::Poison(Poison::Stranger) => return json!({"order": 42}).to_string(),
-        Kind::Chaff(Chaff::TestEvent) => wrap(notice, test_event(notice)),
-        _ if notice.envelope == Envelope::EventBridge => event_bridge(notice).to_string(),
-        _ => wrap(notice, json!({"Records": [record(notice)]}).to_string()),
+/// Writes the message body of a notification.
+pub fn body(notification: &Notification) -> String {
+    let body = match notification.kind {
+        Kind::Poison(Poison::UnknownEvent) => return json!({"order": 42}).to_string(),
+        Kind::Irrelevant(Irrelevant::TestEvent) => {
+            wrap_for_sns(notification, test_event(notification))
+        }
+        _ if notification.envelope == Envelope::EventBridge => {
+            event_bridge(notification).to_string()
+        }
+        _ => wrap_for_sns(
+            notification,
+            json!({"Records": [record(notification)]}).to_string(),
+        ),
     };
-    match notice.kind {
-        Kind::Poison(Poison::Truncated) => cut_in_half(&body).to_owned(),
+    match notification.kind {
+        Kind::Poison(Poison::Truncated) => first_half(&body).to_owned(),
         _ => body,
     }
 }
 
-/// EventBridge gets no test event, so there it comes as S3 sends it.
-fn wrap(notice: &Notice, message: String) -> String {
-    if notice.envelope != Envelope::Sns {
+/// Wraps a message for SNS; other envelopes deliver it as S3 sends it.
+fn wrap_for_sns(notification: &Notification, message: String) -> String {
+    if notification.envelope != Envelope::Sns {
         return message;
     }
     json!({
         "Type": "Notification",
-        "MessageId": uuid(notice),
+        "MessageId": uuid(notification),
         "TopicArn": "arn:aws:sns:us-east-1:111122223333:changes",
         "Subject": "Amazon S3 Notification",
         "Message": message,
-        "Timestamp": iso8601(notice.stated),
+        "Timestamp": iso8601(notification.event_time),
         "SignatureVersion": "1",
         "Signature": "EXAMPLE",
         "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-example.pem",
@@ -45,15 +54,15 @@ fn wrap(notice: &Notice, message: String) -> String {
     .to_string()
 }
 
-fn cut_in_half(text: &str) -> &str {
+fn first_half(text: &str) -> &str {
     &text[..text.floor_char_boundary(text.len() / 2)]
 }
 
-fn test_event(notice: &Notice) -> String {
+fn test_event(notification: &Notification) -> String {
     json!({
         "Service": "Amazon S3",
         "Event": "s3:TestEvent",
-        "Time": iso8601(notice.stated),
+        "Time": iso8601(notification.event_time),
         "Bucket": BUCKET,
         "RequestId": "EXAMPLE",
         "HostId": "EXAMPLE",
@@ -61,20 +70,20 @@ fn test_event(notice: &Notice) -> String {
     .to_string()
 }
 
-fn record(notice: &Notice) -> Value {
-    let name = match (notice.kind, notice.removed) {
-        (Kind::Chaff(_), _) => "ObjectTagging:Put",
+fn record(notification: &Notification) -> Value {
+    let name = match (notification.kind, notification.deleted) {
+        (Kind::Irrelevant(_), _) => "ObjectTagging:Put",
         (_, true) => "ObjectRemoved:Delete",
         (_, false) => "ObjectCreated:Put",
     };
     let mut object = json!({
-        "key": form_encoded(&notice.key),
+        "key": form_encoded(&notification.key),
         "size": 1_024,
         "eTag": "b1946ac92492d2347c6235b4d2611184",
-        "sequencer": format!("{:018X}", notice.sequencer),
+        "sequencer": format!("{:018X}", notification.sequencer),
     });
-    match notice.kind {
-        Kind::Poison(Poison::Keyless) => object["key"] = Value::Null,
+    match notification.kind {
+        Kind::Poison(Poison::NoKey) => object["key"] = Value::Null,
         Kind::Poison(Poison::NotUtf8) => object["key"] = "caf%E9.html".into(),
         _ => {}
     }
@@ -82,7 +91,7 @@ fn record(notice: &Notice) -> Value {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": "us-east-1",
-        "eventTime": iso8601(notice.stated),
+        "eventTime": iso8601(notification.event_time),
         "eventName": name,
         "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"},
         "requestParameters": {"sourceIPAddress": "192.0.2.1"},
@@ -100,29 +109,29 @@ fn record(notice: &Notice) -> Value {
     })
 }
 
-fn event_bridge(notice: &Notice) -> Value {
-    let (kind, reason) = match (notice.kind, notice.removed) {
-        (Kind::Chaff(_), _) => ("Object Tags Added", "PutObjectTagging"),
+fn event_bridge(notification: &Notification) -> Value {
+    let (kind, reason) = match (notification.kind, notification.deleted) {
+        (Kind::Irrelevant(_), _) => ("Object Tags Added", "PutObjectTagging"),
         (_, true) => ("Object Deleted", "DeleteObject"),
         (_, false) => ("Object Created", "PutObject"),
     };
     let mut event = json!({
         "version": "0",
-        "id": uuid(notice),
+        "id": uuid(notification),
         "detail-type": kind,
         "source": "aws.s3",
         "account": "111122223333",
-        "time": iso8601(whole_seconds(notice.stated)).replace(".000Z", "Z"),
+        "time": iso8601(truncate_to_seconds(notification.event_time)).replace(".000Z", "Z"),
         "region": "us-east-1",
         "resources": [format!("arn:aws:s3:::{BUCKET}")],
         "detail": {
             "version": "0",
             "bucket": {"name": BUCKET},
             "object": {
-                "key": notice.key,
+                "key": notification.key,
                 "size": 1_024,
                 "etag": "b1946ac92492d2347c6235b4d2611184",
-                "sequencer": format!("{:018X}", notice.sequencer),
+                "sequencer": format!("{:018X}", notification.sequencer),
             },
             "request-id": "EXAMPLE",
             "requester": "111122223333",
@@ -130,18 +139,18 @@ fn event_bridge(notice: &Notice) -> Value {
             "reason": reason,
         },
     });
-    if notice.removed {
+    if notification.deleted {
         event["detail"]["deletion-type"] = "Permanently Deleted".into();
     }
-    if notice.kind == Kind::Poison(Poison::Keyless) {
+    if notification.kind == Kind::Poison(Poison::NoKey) {
         event["detail"]["object"]["key"] = Value::Null;
     }
     event
 }
 
-/// Names a message by the one number that no other notice has.
-fn uuid(notice: &Notice) -> String {
-    let number = notice.sequencer;
+/// Returns an id from the sequencer, which is different for each notification.
+fn uuid(notification: &Notification) -> String {
+    let number = notification.sequencer;
     format!(
         "00000000-0000-4000-{:04x}-{:012x}",
         number >> 48,
@@ -149,12 +158,12 @@ fn uuid(notice: &Notice) -> String {
     )
 }
 
-fn whole_seconds(moment: SystemTime) -> SystemTime {
+fn truncate_to_seconds(moment: SystemTime) -> SystemTime {
     let since_epoch = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())
 }
 
-/// Encodes a key as S3 does: as a form, but for the slash.
+/// Encodes a key as S3 does: form encoding, except for the slash.
 fn form_encoded(key: &str) -> String {
     let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
     encoded.replace("%2F", "/")

@@ -1,9 +1,9 @@
 //! Lambda: an execution environment that runs the built program.
 //!
-//! The function is a child process that asks the Runtime API for its next event and posts its answer there. Each
-//! environment has a process and a Runtime API of its own, one event at a time, as in the cloud. The process ends in
-//! three ways only: the harness kills it in mid-event, its time is up (Lambda kills it), or the soak is over. That it
-//! ends by itself is a finding.
+//! The function is a child process that reads its next event from the Runtime API and posts the response there. As in
+//! the cloud, each environment has its own process and its own Runtime API, and handles one event at a time. The
+//! process ends in three ways only: the harness kills it during an event, it exceeds its timeout, or the soak is over.
+//! If it ends by itself, the soak fails.
 //!
 //! API: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -28,27 +28,27 @@ use tokio::time::{Instant, sleep_until};
 
 const ARN: &str = "arn:aws:lambda:us-east-1:111122223333:function:invalidator";
 const API: &str = "/2018-06-01/runtime/";
-const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
-const LOOKS_FOR_THE_PROCESS: Duration = Duration::from_millis(100);
+const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
+const PROCESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Says how the function is run.
+/// How the function is run.
 #[derive(Clone, Debug)]
 pub struct Function {
     pub program: PathBuf,
     pub variables: BTreeMap<String, String>,
     pub timeout: Duration,
-    /// Where its log lines are appended; nowhere by default.
+    /// The file that its log lines are appended to, if any.
     pub log: Option<PathBuf>,
 }
 
-/// What came of an invocation.
+/// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Outcome {
     Returned(Bytes),
     Failed(String),
     Killed,
     TimedOut,
-    /// The process ended by itself, or never came so far as to ask for an event.
+    /// The process ended by itself, or never requested the event.
     Crashed(String),
 }
 
@@ -59,21 +59,21 @@ struct Event {
     deadline: SystemTime,
 }
 
-/// What the process posted.
+/// What the process posted to the Runtime API.
 enum Posted {
     Response(u64, Bytes),
     Error(u64, String),
     InitError(String),
 }
 
-/// What the Runtime API is served from.
-struct Desk {
+/// The state of the Runtime API.
+struct RuntimeApi {
     events: Mutex<mpsc::Receiver<Event>>,
     posted: mpsc::Sender<Posted>,
 }
 
 /// One execution environment.
-pub struct Sandbox {
+pub struct ExecutionEnvironment {
     process: Child,
     events: mpsc::Sender<Event>,
     posted: mpsc::Receiver<Posted>,
@@ -82,24 +82,24 @@ pub struct Sandbox {
     number: u64,
 }
 
-impl Sandbox {
-    /// Starts the process; it asks for its first event in its own time.
+impl ExecutionEnvironment {
+    /// Starts the process, which requests its first event when it is ready.
     pub async fn start(function: &Function) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (events, waiting) = mpsc::channel(1);
         let (post, posted) = mpsc::channel(1);
-        let desk = Arc::new(Desk {
+        let runtime_api = Arc::new(RuntimeApi {
             events: Mutex::new(waiting),
             posted: post,
         });
         let serve = move |request: Request| {
-            let desk = Arc::clone(&desk);
-            async move { desk.answer(request).await }
+            let runtime_api = Arc::clone(&runtime_api);
+            async move { runtime_api.respond(request).await }
         };
         let router = Router::new().fallback(serve);
         let server = tokio::spawn(async move {
-            // Without a server the process crashes, which is noticed.
+            // Without a server the process crashes, which is a finding.
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self {
@@ -112,36 +112,36 @@ impl Sandbox {
         })
     }
 
-    /// Hands the process an event and waits for its answer, for its end, or for the moment of its death.
+    /// Sends the process an event and waits for the response, the end of the process, the timeout, or `kill`.
     ///
-    /// After all but an answer the environment is of no more use.
-    pub async fn invoke(&mut self, body: String, death: impl Future<Output = ()>) -> Answer {
+    /// After anything but a response the environment cannot be used again.
+    pub async fn invoke(&mut self, body: String, kill: impl Future<Output = ()>) -> Outcome {
         self.number += 1;
         let number = self.number;
         let deadline = SystemTime::now() + self.timeout;
-        let out_of_time = sleep_until(Instant::now() + self.timeout);
+        let timeout = sleep_until(Instant::now() + self.timeout);
         let event = Event {
             number,
             body,
             deadline,
         };
         if self.events.try_send(event).is_err() {
-            return Answer::Crashed("the last event was never asked for".to_owned());
+            return Outcome::Crashed("the process never requested the previous event".to_owned());
         }
         tokio::select! {
             biased;
             posted = self.posted.recv() => read(posted, number),
-            ended = ended(&mut self.process) => Answer::Crashed(ended),
-            () = death => Answer::Killed,
-            () = out_of_time => Answer::TimedOut,
+            status = exit_status(&mut self.process) => Outcome::Crashed(status),
+            () = kill => Outcome::Killed,
+            () = timeout => Outcome::TimedOut,
         }
     }
 }
 
-impl Drop for Sandbox {
-    /// Kills the process without notice, as Lambda may at any time.
+impl Drop for ExecutionEnvironment {
+    /// Kills the process without warning, as Lambda can at any time.
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process can have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
         self.server.abort();
@@ -153,7 +153,7 @@ fn spawn(function: &Function, runtime_api: SocketAddr) -> io::Result<Child> {
         None => Ok(Stdio::null()),
         Some(log) => append_to(log).map(Stdio::from),
     };
-    let named = |error: io::Error| {
+    let with_program = |error: io::Error| {
         let program = function.program.display();
         io::Error::new(error.kind(), format!("cannot run {program}: {error}"))
     };
@@ -168,44 +168,44 @@ fn spawn(function: &Function, runtime_api: SocketAddr) -> io::Result<Child> {
         .stdout(output()?)
         .stderr(output()?)
         .spawn()
-        .map_err(named)
+        .map_err(with_program)
 }
 
 fn append_to(log: &PathBuf) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(log)
 }
 
-async fn ended(process: &mut Child) -> String {
+async fn exit_status(process: &mut Child) -> String {
     loop {
         match process.try_wait() {
-            Ok(None) => tokio::time::sleep(LOOKS_FOR_THE_PROCESS).await,
+            Ok(None) => tokio::time::sleep(PROCESS_POLL_INTERVAL).await,
             Ok(Some(status)) => return status.to_string(),
             Err(error) => return error.to_string(),
         }
     }
 }
 
-fn read(posted: Option<Posted>, asked: u64) -> Answer {
+fn read(posted: Option<Posted>, expected: u64) -> Outcome {
     match posted {
-        Some(Posted::Response(number, body)) if number == asked => Answer::Returned(body),
-        Some(Posted::Error(number, error)) if number == asked => Answer::Failed(error),
+        Some(Posted::Response(number, body)) if number == expected => Outcome::Returned(body),
+        Some(Posted::Error(number, error)) if number == expected => Outcome::Failed(error),
         Some(Posted::Response(..) | Posted::Error(..)) => {
-            Answer::Crashed("another event was answered than the one that was asked for".to_owned())
+            Outcome::Crashed("the process responded to another event".to_owned())
         }
-        Some(Posted::InitError(error)) => Answer::Crashed(error),
-        None => Answer::Crashed("the Runtime API ended".to_owned()),
+        Some(Posted::InitError(error)) => Outcome::Crashed(error),
+        None => Outcome::Crashed("the Runtime API ended".to_owned()),
     }
 }
 
-impl Desk {
-    async fn answer(&self, request: Request) -> Response {
+impl RuntimeApi {
+    async fn respond(&self, request: Request) -> Response {
         let (head, body) = request.into_parts();
         let path = head.uri.path().strip_prefix(API).unwrap_or_default();
         let segments: Vec<&str> = path.split('/').collect();
         if segments == ["invocation", "next"] {
             return self.next().await;
         }
-        let Ok(body) = to_bytes(body, LARGEST_ANSWER).await else {
+        let Ok(body) = to_bytes(body, MAX_RESPONSE_BYTES).await else {
             return StatusCode::PAYLOAD_TOO_LARGE.into_response();
         };
         let text = || String::from_utf8_lossy(&body).into_owned();
@@ -215,7 +215,7 @@ impl Desk {
             ["init", "error"] => Posted::InitError(text()),
             _ => return StatusCode::NOT_FOUND.into_response(),
         };
-        // Nobody waits for the answer of a process that is being killed.
+        // Nothing receives the response of a process that is being killed.
         let _ = self.posted.send(posted).await;
         StatusCode::ACCEPTED.into_response()
     }
@@ -228,7 +228,7 @@ impl Desk {
             .deadline
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        let answer = Response::builder()
+        let response = Response::builder()
             .header("Content-Type", "application/json")
             .header("Lambda-Runtime-Aws-Request-Id", event.number.to_string())
             .header(
@@ -237,13 +237,13 @@ impl Desk {
             )
             .header("Lambda-Runtime-Invoked-Function-Arn", ARN)
             .body(Body::from(event.body));
-        answer.unwrap_or_else(|error| {
+        response.unwrap_or_else(|error| {
             (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         })
     }
 }
 
-/// No event has the number zero.
+/// Returns 0, which no event has, if the text is not a number.
 fn read_number(text: &str) -> u64 {
     text.parse().unwrap_or_default()
 }

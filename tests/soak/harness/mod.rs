@@ -1,31 +1,30 @@
-//! The proof that nothing is lost: deploys on one side, the built program in the middle, CloudFront's rules behind it.
+//! The proof that no change is lost: deploys, the built program, and CloudFront's rules.
 //!
 //! ```text
-//!  deploys ──▶ envelope ──▶ queue ──▶ mapping ──▶ lambda: the program ──▶ CloudFront's stand-in
-//!                             ▲          │                                        │
-//!                             └──failed──┴──done──▶ verdict ◀────accepted─────────┘
+//!  deploys ─▶ envelope ─▶ queue ─▶ event source mapping ─▶ lambda: the program ─▶ CloudFront's stand-in
+//!                           ▲              │                                             │
+//!                           └────failed────┴─succeeded─▶ verdict ◀───────accepted────────┘
 //! ```
 //!
-//! Everything but the program is a model in this process, hostile within what AWS allows: messages come twice, late
-//! and in no order, CloudFront throttles as it does, refuses half of the calls for a while, and takes some without
-//! saying so; the program is killed in mid-batch. `verdict` says what must hold in spite of it.
+//! Everything except the program is a model in this process, as hostile as AWS can be. Messages arrive twice, late and
+//! out of order. CloudFront throttles, fails half of the calls for a while, and accepts some calls without a response.
+//! The program is killed in the middle of a batch. `verdict` defines what must hold in spite of that.
 //!
-//! Time is the real one, for the program has no other. What takes minutes in the cloud (visibility timeouts, batching
-//! windows) is shortened in [`Pace`]; CloudFront's rate and quotas are not, so there is less time for the same work.
+//! Time is real, because the program has no other clock. Durations that are minutes in the cloud (visibility timeouts,
+//! batching windows) are shorter in [`Pace`]. CloudFront's rate and quotas are not, so there is less time for the same
+//! work.
 //!
-//! A message may be received as often as in the deployed stack before it is dead. There, that is an hour of trouble at
-//! the default visibility timeout; here it is two minutes and a half, so CloudFront's bad times are harder to outlast.
+//! A message can be received as often as in the deployed stack before it moves to the dead-letter queue. In the stack,
+//! that is an hour of failures at the default visibility timeout. Here it is two and a half minutes, so CloudFront's
+//! failures are harder to survive.
 
-#![allow(
-    dead_code,
-    reason = "neither the soak nor its small test uses all of it"
-)]
+#![allow(dead_code, reason = "the soak and its small test use different parts")]
 
 mod deploys;
 mod distribution;
 mod envelope;
+mod event_source_mapping;
 mod lambda;
-mod mapping;
 mod queue;
 mod random;
 mod report;
@@ -41,90 +40,92 @@ use std::time::{Duration, SystemTime};
 
 use crate::standin::{Fault, Operation, Options, Standin};
 use deploys::Deploys;
+use event_source_mapping::EventSourceMapping;
 use lambda::Function;
-use mapping::Mapping;
 use queue::Queue;
 use random::Random;
 
 pub use report::Report;
+use report::Run;
 pub use sabotage::Sabotage;
 
 const DISTRIBUTION: &str = "E1EXAMPLE1ABC";
 const BUCKET: &str = "site";
 const DEFAULT_ROOT_OBJECT: &str = "index.html";
-const PERCENT_AT_PEAK: u64 = 50;
+const PERCENT_FAILED_IN_OUTAGE: u64 = 50;
 
-/// Says when what happens, counted from the beginning.
+/// When each thing happens, relative to the start.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// How long objects are uploaded.
-    pub uploads_over: Duration,
-    /// How long the messages of the first deploy had waited before.
+    /// The time during which objects are uploaded.
+    pub upload_duration: Duration,
+    /// How long the messages of the first deploy have waited at the start.
     pub backlog: Duration,
-    /// Within what time S3 tells of a change.
-    pub told_within: Duration,
+    /// The longest time from a change to its message in the queue.
+    pub notified_within: Duration,
     pub batching_window: Duration,
     pub visibility_timeout: Duration,
     pub max_receives: u32,
     pub function_timeout: Duration,
-    /// How long an invalidation takes up quotas.
+    /// How long an invalidation is in progress and counts against the quotas.
     pub in_progress_for: Duration,
-    /// When half of the CreateInvalidation calls are answered with 503.
-    pub peak: Range<Duration>,
-    /// When the answer to an accepted CreateInvalidation is lost.
-    pub lost_answers: Vec<Duration>,
-    /// How many invocations are left in peace before the next is killed.
+    /// When half of the CreateInvalidation calls fail with 503.
+    pub outage: Range<Duration>,
+    /// When the response to an accepted CreateInvalidation is lost.
+    pub lost_responses: Vec<Duration>,
+    /// How many invocations there are from one kill to the next.
     pub kill_every: usize,
-    /// How long after a call of CloudFront at most.
+    /// The longest time from a call of CloudFront to the kill.
     pub kill_within: Duration,
-    /// Until when poison is sent (what comes later has no time left to die of it), and how much.
+    /// Until when poison messages are sent; later ones could not reach the dead-letter queue in time.
     pub poison_until: Duration,
-    pub one_in_poison: usize,
-    /// When what is still in the queue counts as stuck.
+    /// One in this many messages is poison.
+    pub poison_one_in: usize,
+    /// When a message that is still in the queue counts as stuck.
     pub give_up_after: Duration,
 }
 
 impl Pace {
-    /// Fits a hundred thousand changes and ten minutes.
-    pub fn whole() -> Self {
+    /// Returns the pace for a hundred thousand changes in ten minutes.
+    pub fn full() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            uploads_over: seconds(240),
+            upload_duration: seconds(240),
             backlog: seconds(20 * 60),
-            told_within: seconds(3),
+            notified_within: seconds(3),
             batching_window: seconds(2),
             visibility_timeout: seconds(15),
             max_receives: 10,
             function_timeout: seconds(15),
             in_progress_for: seconds(14),
-            peak: seconds(60)..seconds(140),
-            lost_answers: [20, 50, 150, 180, 210, 240].map(seconds).to_vec(),
+            outage: seconds(60)..seconds(140),
+            lost_responses: [20, 50, 150, 180, 210, 240].map(seconds).to_vec(),
             kill_every: 15,
             kill_within: Duration::from_millis(300),
             poison_until: seconds(240),
-            one_in_poison: 100,
+            poison_one_in: 100,
             give_up_after: seconds(560),
         }
     }
 
-    /// Fits two thousand changes and half a minute, for which invalidations complete sooner than they mostly do.
+    /// Returns the pace for two thousand changes in half a minute; invalidations complete sooner than they usually do.
     pub fn small() -> Self {
         let [seconds, milliseconds] = [Duration::from_secs, Duration::from_millis];
         Self {
-            uploads_over: seconds(6),
+            upload_duration: seconds(6),
             backlog: seconds(20 * 60),
-            told_within: milliseconds(500),
+            notified_within: milliseconds(500),
             batching_window: milliseconds(750),
             visibility_timeout: seconds(2),
             max_receives: 10,
             function_timeout: seconds(10),
             in_progress_for: seconds(2),
-            peak: seconds(1)..seconds(6),
-            lost_answers: vec![milliseconds(500)],
+            outage: seconds(1)..seconds(6),
+            lost_responses: vec![milliseconds(500)],
             kill_every: 1_000,
             kill_within: milliseconds(100),
             poison_until: seconds(1),
-            one_in_poison: 25,
+            poison_one_in: 25,
             give_up_after: seconds(60),
         }
     }
@@ -136,75 +137,84 @@ pub struct Soak {
     pub seed: u64,
     pub changes: usize,
     pub pace: Pace,
-    /// The program that is built of `src/main.rs`.
+    /// The program that is built from `src/main.rs`.
     pub program: PathBuf,
-    /// Whether the function is told its distribution, or finds it by the bucket.
+    /// Whether DISTRIBUTION_ID is set; otherwise the function finds the distribution by the bucket.
     pub names_distribution: bool,
-    /// The function's own setting; with few paths it joins many to wildcards.
+    /// MAX_PATHS; the smaller it is, the more paths become wildcards.
     pub max_paths: usize,
-    /// Where the function's log lines are appended; nowhere by default.
+    /// The file that the function's log lines are appended to, if any.
     pub log: Option<PathBuf>,
-    /// What is done to make the soak fail.
+    /// What makes the soak fail on purpose.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Soak {
-    /// Runs to the end and returns what came of it.
+    /// Runs the soak to its end.
     ///
     /// # Errors
     ///
-    /// When the harness itself cannot work: no port, no program, a program that crashes again and again.
+    /// If the harness cannot work: no port, no program, or a program that keeps crashing.
     pub fn run(&self) -> io::Result<Report> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(self.go_on())
+            .block_on(self.run_async())
     }
 
-    async fn go_on(&self) -> io::Result<Report> {
+    async fn run_async(&self) -> io::Result<Report> {
         let mut random = Random::new(self.seed);
-        let began = SystemTime::now();
-        let deploys = Deploys::plan(&mut random.apart(), self.changes, &self.pace, began)?;
+        let started = SystemTime::now();
+        let deploys = Deploys::plan(&mut random.fork(), self.changes, &self.pace, started)?;
         let standin = Standin::bind(self.options())?;
-        let queue = RefCell::new(self.queue(&deploys, random.apart()));
-        let mapping = Mapping {
+        let queue = RefCell::new(self.queue(&deploys, random.fork()));
+        let mapping = EventSourceMapping {
             pace: &self.pace,
             queue: &queue,
-            notices: &deploys.notices,
+            notifications: &deploys.notifications,
             function: &self.function(&standin),
             standin: &standin,
             sabotage: self.sabotage,
-            give_up_at: began + self.pace.give_up_after,
-            random: RefCell::new(random.apart()),
-            tally: RefCell::default(),
+            give_up_at: started + self.pace.give_up_after,
+            random: RefCell::new(random.fork()),
+            counters: RefCell::default(),
             until_kill: Cell::new(1),
         };
         tokio::select! {
             drained = mapping.run() => drained?,
-            () = self.weather(&standin, random.apart(), began) => {}
+            () = self.inject_faults(&standin, random.fork(), started) => {}
         }
-        let tally = mapping.tally.take();
-        let took = began.elapsed().unwrap_or_default();
+        let counters = mapping.counters.take();
         let accepted = standin.accepted();
         let queue = queue.into_inner();
-        let verdict = verdict::judge(queue.messages(), &deploys.notices, &accepted, began);
+        let verdict = verdict::judge(queue.messages(), &deploys.notifications, &accepted, started);
         let received = standin.invalidations();
-        Ok(Report::of(
-            self, &deploys, &queue, &tally, &received, verdict, took,
-        ))
+        Ok(Report::new(&Run {
+            seed: self.seed,
+            duration: started.elapsed().unwrap_or_default(),
+            deploys: &deploys,
+            messages: queue.messages(),
+            counters: &counters,
+            received: &received,
+            verdict: &verdict,
+        }))
     }
 
     fn queue(&self, deploys: &Deploys, random: Random) -> Queue {
         let pace = &self.pace;
         let mut queue = Queue::new(pace.visibility_timeout, pace.max_receives, random);
-        for arrival in &deploys.arrivals {
-            queue.send(*arrival);
+        for delivery in &deploys.deliveries {
+            queue.send(*delivery);
         }
         queue
     }
 
     fn function(&self, standin: &Standin) -> Function {
-        let named = self.names_distribution;
+        let distribution = if self.names_distribution {
+            DISTRIBUTION
+        } else {
+            ""
+        };
         let url = standin.url();
         let max_paths = self.max_paths.to_string();
         let variables = [
@@ -214,7 +224,7 @@ impl Soak {
             ("AWS_SESSION_TOKEN", "token-of-the-function"),
             ("AWS_ENDPOINT_URL", &url),
             ("MAX_PATHS", &max_paths),
-            ("DISTRIBUTION_ID", ["", DISTRIBUTION][usize::from(named)]),
+            ("DISTRIBUTION_ID", distribution),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Function {
@@ -239,27 +249,27 @@ impl Soak {
             )
     }
 
-    /// Makes CloudFront's bad times, and never ends.
-    async fn weather(&self, standin: &Standin, mut random: Random, began: SystemTime) {
+    /// Plans CloudFront's faults as time passes; never returns.
+    async fn inject_faults(&self, standin: &Standin, mut random: Random, started: SystemTime) {
         let pace = &self.pace;
         let seed = random.seed();
         let (call, fault) = (Operation::CreateInvalidation, Fault::ServiceUnavailable);
-        let refuse = |percent| standin.fail_at_random(call, fault, percent, seed);
-        let peak = async {
-            until(began + pace.peak.start).await;
-            refuse(PERCENT_AT_PEAK);
-            // A short peak with few calls shall not pass unnoticed.
+        let fail = |percent| standin.fail_at_random(call, fault, percent, seed);
+        let outage = async {
+            until(started + pace.outage.start).await;
+            fail(PERCENT_FAILED_IN_OUTAGE);
+            // A short outage with few calls has at least one failure.
             standin.fail(call, fault, 1);
-            until(began + pace.peak.end).await;
-            refuse(0);
+            until(started + pace.outage.end).await;
+            fail(0);
         };
         let losses = async {
-            for after in &pace.lost_answers {
-                until(began + *after).await;
+            for offset in &pace.lost_responses {
+                until(started + *offset).await;
                 standin.fail(call, Fault::LostResponse, 1);
             }
         };
-        tokio::join!(peak, losses);
+        tokio::join!(outage, losses);
         std::future::pending().await
     }
 }

@@ -1,46 +1,48 @@
-//! SQS, as far as messages can be lost or come twice there.
+//! SQS, as far as it can lose messages or deliver them twice.
 //!
-//! A message that is handed out is hidden for the visibility timeout and comes again unless it is deleted; one that
-//! was handed out too often moves to the dead-letter queue. Delivery is at least once and in no order: now and then a
-//! message is handed out while it should be hidden, or again although it was deleted.
+//! A received message is hidden for the visibility timeout and then visible again, unless it is deleted. A message
+//! that was received too often moves to the dead-letter queue. Delivery is at least once and in no order: rarely, a
+//! message is received while it should be hidden, or after it was deleted.
 //!
-//! All of it is one order by the time at which messages can next be had. Messages that S3 has not sent yet are in it
-//! too, so the queue is drained when it is empty.
+//! Messages are ordered by the time when they are next visible. Messages that S3 has not sent yet are included, so the
+//! queue is drained when it is empty.
+//!
+//! Rules: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html>
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use super::deploys::Arrival;
+use super::deploys::Delivery;
 use super::random::Random;
 
-const ONE_IN_HIDDEN_BADLY: usize = 200;
-const ONE_IN_DELETED_BADLY: usize = 500;
+const ONE_IN_VISIBLE_TOO_EARLY: usize = 200;
+const ONE_IN_RECEIVED_AFTER_DELETION: usize = 500;
 
-/// A message and its fate.
+/// A message and what happened to it.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Which notice it carries.
-    pub notice: usize,
+    /// The index of the notification that it contains.
+    pub notification: usize,
     pub sent: SystemTime,
     pub receives: u32,
     pub first_received: Option<SystemTime>,
-    /// When the function first reported it done.
-    pub done: Option<SystemTime>,
+    /// When the function first reported it as successful.
+    pub succeeded_at: Option<SystemTime>,
     /// Whether it is in the dead-letter queue.
     pub dead: bool,
     visible: SystemTime,
 }
 
 impl Message {
-    pub fn sent(arrival: Arrival) -> Self {
+    pub fn sent(delivery: Delivery) -> Self {
         Self {
-            notice: arrival.notice,
-            sent: arrival.at,
+            notification: delivery.notification,
+            sent: delivery.at,
             receives: 0,
             first_received: None,
-            done: None,
+            succeeded_at: None,
             dead: false,
-            visible: arrival.at,
+            visible: delivery.at,
         }
     }
 }
@@ -66,18 +68,18 @@ impl Queue {
         }
     }
 
-    pub fn send(&mut self, arrival: Arrival) {
+    pub fn send(&mut self, delivery: Delivery) {
         let id = self.messages.len();
-        self.by_time.insert((arrival.at, id));
-        self.messages.push(Message::sent(arrival));
+        self.by_time.insert((delivery.at, id));
+        self.messages.push(Message::sent(delivery));
     }
 
-    /// Returns when a message can next be had; none if there never will be one.
+    /// Returns when the next message is visible; `None` if there are no more messages.
     pub fn next_visible(&self) -> Option<SystemTime> {
         self.by_time.first().map(|(visible, _)| *visible)
     }
 
-    /// Hands out a message and hides it, if one is visible.
+    /// Receives a message and hides it; `None` if none is visible.
     pub fn receive(&mut self, now: SystemTime) -> Option<usize> {
         loop {
             let (visible, id) = *self.by_time.first()?;
@@ -92,23 +94,23 @@ impl Queue {
             }
             message.receives += 1;
             message.first_received.get_or_insert(now);
-            let hidden_badly = self.random.once_in(ONE_IN_HIDDEN_BADLY);
-            message.visible = now
-                + match hidden_badly {
-                    true => self.random.up_to(self.visibility_timeout),
-                    false => self.visibility_timeout,
-                };
+            let hidden = if self.random.one_in(ONE_IN_VISIBLE_TOO_EARLY) {
+                self.random.up_to(self.visibility_timeout)
+            } else {
+                self.visibility_timeout
+            };
+            message.visible = now + hidden;
             self.by_time.insert((message.visible, id));
             return Some(id);
         }
     }
 
-    /// Deletes a message that the function reported done; now and then it comes once more.
+    /// Deletes a message that the function reported as successful; rarely, it is received once more.
     pub fn delete(&mut self, id: usize, now: SystemTime) {
         let message = &mut self.messages[id];
-        let first_time = message.done.is_none();
-        message.done.get_or_insert(now);
-        if !(first_time && self.random.once_in(ONE_IN_DELETED_BADLY)) {
+        let first_time = message.succeeded_at.is_none();
+        message.succeeded_at.get_or_insert(now);
+        if !(first_time && self.random.one_in(ONE_IN_RECEIVED_AFTER_DELETION)) {
             self.by_time.remove(&(message.visible, id));
         }
     }
@@ -131,9 +133,9 @@ mod tests {
 
     fn queue_of(messages: usize) -> Queue {
         let mut queue = Queue::new(VISIBILITY, 2, Random::new(1));
-        for notice in 0..messages {
+        for notification in 0..messages {
             let at = UNIX_EPOCH;
-            queue.send(Arrival { notice, at });
+            queue.send(Delivery { notification, at });
         }
         queue
     }
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_until_it_is_deleted_or_dead() {
+    fn a_message_is_received_until_it_is_deleted_or_moved_to_the_dead_letter_queue() {
         let mut queue = queue_of(3);
         let moment = |times: u32| UNIX_EPOCH + VISIBILITY * times;
         assert_eq!(receive_all(&mut queue, moment(0)), [0, 1, 2]);
@@ -158,20 +160,26 @@ mod tests {
     }
 
     #[test]
-    fn some_messages_come_early_and_some_come_after_they_were_deleted() {
+    fn some_messages_are_received_too_early_and_some_after_their_deletion() {
         let mut queue = queue_of(10_000);
         for id in receive_all(&mut queue, UNIX_EPOCH) {
             assert!(id < 10_000);
         }
         let just_before = UNIX_EPOCH + VISIBILITY - Duration::from_millis(1);
         let early = receive_all(&mut queue, just_before).len();
-        assert!((20..100).contains(&early), "{early} came early");
+        assert!(
+            (20..100).contains(&early),
+            "{early} were received too early"
+        );
         for id in 0..10_000 {
             queue.delete(id, just_before);
         }
-        let undead = receive_all(&mut queue, UNIX_EPOCH + VISIBILITY * 2);
-        assert!((5..50).contains(&undead.len()), "{undead:?} came again");
-        for id in undead {
+        let again = receive_all(&mut queue, UNIX_EPOCH + VISIBILITY * 2);
+        assert!(
+            (5..50).contains(&again.len()),
+            "{again:?} were received again"
+        );
+        for id in again {
             queue.delete(id, just_before);
         }
         assert_eq!(queue.next_visible(), None);

@@ -1,7 +1,9 @@
-//! Chance that can be repeated.
+//! Reproducible random numbers.
 //!
-//! SplitMix64: ten lines, and the same numbers from the same seed with every version of every library. What the soak
-//! draws is statistics and no secret, so a bias of one in 2^50 is of no account.
+//! SplitMix64 is ten lines long, and its numbers for a seed do not depend on the version of a library. The soak needs
+//! statistics, not secrets, so a bias of one in 2^50 does not matter.
+//!
+//! Algorithm: <https://prng.di.unimi.it/splitmix64.c>
 
 use std::time::Duration;
 
@@ -14,12 +16,12 @@ impl Random {
         Self(seed)
     }
 
-    /// Starts a sequence of its own for one purpose, so that more draws there change nothing elsewhere.
-    pub fn apart(&mut self) -> Self {
+    /// Starts a separate sequence for one purpose, so that more draws there do not change other sequences.
+    pub fn fork(&mut self) -> Self {
         Self(self.seed())
     }
 
-    /// Draws a number for a sequence that is drawn elsewhere.
+    /// Draws the seed of another sequence.
     pub fn seed(&mut self) -> u64 {
         self.draw()
     }
@@ -31,22 +33,22 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Draws a number below the limit; below zero there is none, and zero comes.
+    /// Draws a number below the limit; zero if the limit is zero.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.draw() % limit.max(1) as u64) as usize
     }
 
-    /// Tells once in so many times.
-    pub fn once_in(&mut self, times: usize) -> bool {
+    /// Returns true once in this many times, on average.
+    pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// Draws a time up to the limit, in whole milliseconds.
+    /// Draws a duration up to the limit, in milliseconds.
     pub fn up_to(&mut self, limit: Duration) -> Duration {
         Duration::from_millis(self.below(limit.as_millis() as usize + 1) as u64)
     }
 
-    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 

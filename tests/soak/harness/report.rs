@@ -1,111 +1,136 @@
-//! What a soak prints: the figures, and the first of what is wrong.
+//! The report of a soak: its figures, and the first findings.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::Soak;
 use super::deploys::Deploys;
-use super::mapping::Tally;
-use super::queue::Queue;
+use super::event_source_mapping::Counters;
+use super::queue::Message;
 use super::verdict::{Finding, Verdict};
 use crate::standin::ReceivedInvalidation;
 
 const LISTED_FINDINGS: usize = 20;
-/// CloudFront's price of a path beyond the first thousand of a month.
-const DOLLARS_A_THOUSAND_PATHS: usize = 5;
+/// CloudFront's price after the first thousand paths of a month: <https://aws.amazon.com/cloudfront/pricing/>
+const DOLLARS_PER_THOUSAND_PATHS: usize = 5;
 
-/// What came of a soak.
+type Row = (&'static str, String);
+
+/// What a report is made from.
+pub struct Run<'a> {
+    pub seed: u64,
+    pub duration: Duration,
+    pub deploys: &'a Deploys,
+    pub messages: &'a [Message],
+    pub counters: &'a Counters,
+    pub received: &'a [ReceivedInvalidation],
+    pub verdict: &'a Verdict,
+}
+
+/// The result of a soak.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub findings: Vec<Finding>,
     pub kills: usize,
     pub crashes: Vec<String>,
     pub poison: usize,
-    pub refused: usize,
-    rows: Vec<(&'static str, String)>,
+    /// How many calls of CreateInvalidation CloudFront rejected.
+    pub rejected: usize,
+    rows: Vec<Row>,
 }
 
 impl Report {
-    pub fn of(
-        soak: &Soak,
-        deploys: &Deploys,
-        queue: &Queue,
-        tally: &Tally,
-        received: &[ReceivedInvalidation],
-        verdict: Verdict,
-        took: Duration,
-    ) -> Self {
-        let accepted: Vec<_> = received.iter().filter(|one| one.outcome.is_ok()).collect();
-        let paths = accepted.iter().flat_map(|one| &one.paths);
-        let paths_billed = paths.clone().count();
-        let wildcards = paths.filter(|path| path.ends_with('*')).count();
-        let refused = received.len() - accepted.len();
-        let receives: u32 = queue.messages().iter().map(|one| one.receives).sum();
-        let most_receives = queue.messages().iter().filter(|one| one.done.is_some());
-        let most_receives = most_receives.map(|one| one.receives).max();
-        let messages = queue.messages().len();
-        let dead = queue.messages().iter().filter(|one| one.dead).count();
-        let rows = vec![
-            ("seed", soak.seed.to_string()),
-            ("took", format!("{:.0} s", took.as_secs_f64())),
-            ("changes", number(deploys.notices.len())),
-            ("deploys", number(deploys.count)),
-            ("messages", number(messages)),
+    pub fn new(run: &Run) -> Self {
+        let received = run.received.iter();
+        Self {
+            findings: run.verdict.findings.clone(),
+            kills: run.counters.kills,
+            crashes: run.counters.crashes.clone(),
+            poison: run.verdict.poison,
+            rejected: received.filter(|call| call.outcome.is_err()).count(),
+            rows: [
+                run.message_rows(),
+                run.invocation_rows(),
+                run.cloudfront_rows(),
+            ]
+            .concat(),
+        }
+    }
+
+    /// Returns whether no change was lost and the function never ended by itself.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty() && self.crashes.is_empty()
+    }
+}
+
+impl Run<'_> {
+    fn message_rows(&self) -> Vec<Row> {
+        let messages = self.messages;
+        let receives: u32 = messages.iter().map(|message| message.receives).sum();
+        let redeliveries = (receives as usize).saturating_sub(messages.len());
+        let successful = messages
+            .iter()
+            .filter(|message| message.succeeded_at.is_some());
+        let most_receives = successful.map(|message| message.receives).max();
+        let dead = messages.iter().filter(|message| message.dead).count();
+        let poison = number(self.verdict.poison);
+        vec![
+            ("seed", self.seed.to_string()),
+            ("duration", format!("{:.0} s", self.duration.as_secs_f64())),
+            ("changes", number(self.deploys.notifications.len())),
+            ("deploys", number(self.deploys.count)),
+            ("messages", number(messages.len())),
+            ("redeliveries", number(redeliveries)),
             (
-                "redeliveries",
-                number((receives as usize).saturating_sub(messages)),
-            ),
-            (
-                "most receives of one that was done",
+                "most receives of a successful message",
                 number(most_receives.unwrap_or_default() as usize),
             ),
             (
                 "dead-letter queue",
-                format!("{} ({} poison)", number(dead), number(verdict.poison)),
+                format!("{} ({poison} poison)", number(dead)),
             ),
-            ("invocations", number(tally.invocations)),
-            ("  killed in mid-batch", number(tally.kills)),
-            ("  failed as a whole", number(tally.failed)),
-            (
-                "  timed out, malformed, crashed",
-                format!(
-                    "{}, {}, {}",
-                    tally.timeouts,
-                    tally.malformed,
-                    tally.crashes.len()
-                ),
-            ),
-            ("  largest batch", batch(tally.largest_batch)),
-            ("  longest", batch(tally.longest)),
-            ("CreateInvalidation calls", number(received.len())),
-            ("  accepted", number(accepted.len())),
-            ("  refused", refusals(received)),
-            (
-                "paths billed",
-                format!(
-                    "{} ({} wildcards), ${:.2} beyond the free ones",
-                    number(paths_billed),
-                    number(wildcards),
-                    dollars(paths_billed)
-                ),
-            ),
-            ("age when fresh, median", age(&verdict.ages, 0.5)),
-            ("  p99", age(&verdict.ages, 0.99)),
-            ("  worst", age(&verdict.ages, 1.0)),
-        ];
-        Self {
-            findings: verdict.findings,
-            kills: tally.kills,
-            crashes: tally.crashes.clone(),
-            poison: verdict.poison,
-            refused,
-            rows,
-        }
+        ]
     }
 
-    /// Tells whether nothing was lost, and the function never ended by itself.
-    pub fn is_sound(&self) -> bool {
-        self.findings.is_empty() && self.crashes.is_empty()
+    fn invocation_rows(&self) -> Vec<Row> {
+        let counters = self.counters;
+        let crashes = counters.crashes.len();
+        vec![
+            ("invocations", number(counters.invocations)),
+            ("  killed during a batch", number(counters.kills)),
+            ("  failed completely", number(counters.failed)),
+            (
+                "  timed out, malformed, crashed",
+                format!("{}, {}, {crashes}", counters.timeouts, counters.malformed),
+            ),
+            ("  largest batch", batch(counters.largest_batch)),
+            ("  longest", batch(counters.longest)),
+        ]
+    }
+
+    fn cloudfront_rows(&self) -> Vec<Row> {
+        let calls = self.received.iter();
+        let accepted: Vec<_> = calls.filter(|call| call.outcome.is_ok()).collect();
+        let paths = accepted.iter().flat_map(|call| &call.paths);
+        let billed = paths.clone().count();
+        let wildcards = paths.filter(|path| path.ends_with('*')).count();
+        let billed_text = format!(
+            "{} ({} wildcards), ${:.2} after the free tier",
+            number(billed),
+            number(wildcards),
+            dollars(billed)
+        );
+        vec![
+            ("CreateInvalidation calls", number(self.received.len())),
+            ("  accepted", number(accepted.len())),
+            ("  rejected", errors(self.received)),
+            ("paths billed", billed_text),
+            (
+                "change to invalidation, median",
+                age(&self.verdict.ages, 0.5),
+            ),
+            ("  p99", age(&self.verdict.ages, 0.99)),
+            ("  longest", age(&self.verdict.ages, 1.0)),
+        ]
     }
 }
 
@@ -122,7 +147,7 @@ impl fmt::Display for Report {
             writeln!(f, "{finding}")?;
         }
         match self.findings.len() {
-            0 => writeln!(f, "nothing was lost"),
+            0 => writeln!(f, "no change was lost"),
             count => writeln!(f, "{} violations", number(count)),
         }
     }
@@ -132,8 +157,8 @@ impl fmt::Display for Report {
 fn number(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -150,28 +175,28 @@ fn batch((messages, took): (usize, Duration)) -> String {
 }
 
 fn dollars(paths: usize) -> f64 {
-    (paths * DOLLARS_A_THOUSAND_PATHS) as f64 / 1_000.0
+    (paths * DOLLARS_PER_THOUSAND_PATHS) as f64 / 1_000.0
 }
 
-fn refusals(received: &[ReceivedInvalidation]) -> String {
+fn errors(received: &[ReceivedInvalidation]) -> String {
     let mut codes: Vec<_> = received
         .iter()
-        .filter_map(|one| one.outcome.as_ref().err())
+        .filter_map(|call| call.outcome.as_ref().err())
         .collect();
     codes.sort();
-    let kinds = codes.chunk_by(|one, other| one == other);
-    let kinds: Vec<_> = kinds
-        .map(|kind| format!("{} {}", number(kind.len()), kind[0]))
+    let counts: Vec<_> = codes
+        .chunk_by(|code, next| code == next)
+        .map(|same| format!("{} {}", number(same.len()), same[0]))
         .collect();
-    match kinds.is_empty() {
-        true => "0".to_owned(),
-        false => kinds.join(", "),
+    if counts.is_empty() {
+        return "0".to_owned();
     }
+    counts.join(", ")
 }
 
 fn age(sorted: &[Duration], quantile: f64) -> String {
-    let at = (sorted.len() as f64 * quantile).ceil() as usize;
-    let age = sorted.get(at.saturating_sub(1));
+    let rank = (sorted.len() as f64 * quantile).ceil() as usize;
+    let age = sorted.get(rank.saturating_sub(1));
     age.map_or_else(
         || "none".to_owned(),
         |age| format!("{:.1} s", age.as_secs_f64()),

@@ -1,49 +1,49 @@
-//! Ways to lose changes, to see that the soak notices them.
+//! Ways to lose changes, to prove that the soak notices them.
 //!
-//! A soak that finds nothing proves something only if it would have found it. So it can be told to spoil what passes
-//! between Lambda and the function, as a function with a fault would. Each way must end in violations.
+//! A soak without findings proves something only if it would have found a lost change. So the harness can change what
+//! passes between Lambda and the function, to the effect of a faulty function. Each way must cause violations.
 
 use std::str::FromStr;
 
-use super::deploys::{Chaff, Kind, Notice};
-use super::lambda::Answer;
+use super::deploys::{Irrelevant, Kind, Notification};
+use super::lambda::Outcome;
 
-/// The function loses one change in so many.
+/// The function loses one change of this many.
 const ONE_IN: u64 = 100;
 
-/// A way in which a function could lose changes.
+/// A way in which a faulty function loses changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// It takes a change for an event that changes nothing.
+    /// It treats a change as an event that changes nothing.
     Drops,
-    /// It invalidates another path than the object's.
+    /// It invalidates a path that is not the object's.
     Misspells,
     /// It reports success and does nothing.
     Idles,
-    /// It reports no failures.
+    /// It reports failed messages as successful.
     Forgets,
 }
 
 impl Sabotage {
     pub const ALL: [Self; 4] = [Self::Drops, Self::Misspells, Self::Idles, Self::Forgets];
 
-    /// Returns what the function makes of a notice.
-    pub fn of_notice(self, notice: &Notice) -> Notice {
-        let mut notice = notice.clone();
-        if notice.kind == Kind::Change && notice.sequencer.is_multiple_of(ONE_IN) {
+    /// Returns the notification as the faulty function reads it.
+    pub fn misread(self, notification: &Notification) -> Notification {
+        let mut notification = notification.clone();
+        if notification.kind == Kind::Change && notification.sequencer.is_multiple_of(ONE_IN) {
             match self {
-                Self::Drops => notice.kind = Kind::Chaff(Chaff::TestEvent),
-                Self::Misspells => notice.key.insert_str(0, "elsewhere/"),
+                Self::Drops => notification.kind = Kind::Irrelevant(Irrelevant::TestEvent),
+                Self::Misspells => notification.key.insert_str(0, "elsewhere/"),
                 Self::Idles | Self::Forgets => {}
             }
         }
-        notice
+        notification
     }
 
-    /// Returns the answer that it gives without looking at the event.
-    pub fn answer(self) -> Option<Answer> {
+    /// Returns the response that the faulty function sends without reading the event, if any.
+    pub fn response(self) -> Option<Outcome> {
         let nothing_failed = &b"{\"batchItemFailures\":[]}"[..];
-        (self == Self::Idles).then(|| Answer::Returned(nothing_failed.into()))
+        (self == Self::Idles).then(|| Outcome::Returned(nothing_failed.into()))
     }
 }
 
@@ -52,9 +52,9 @@ impl FromStr for Sabotage {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let mut all = Self::ALL.into_iter();
-        let found = all.find(|one| format!("{one:?}").eq_ignore_ascii_case(name));
+        let found = all.find(|sabotage| format!("{sabotage:?}").eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
-            let known = Self::ALL.map(|one| format!("{one:?}").to_lowercase());
+            let known = Self::ALL.map(|sabotage| format!("{sabotage:?}").to_lowercase());
             format!("unknown sabotage \"{name}\"; one of: {}", known.join(", "))
         })
     }

@@ -1,11 +1,12 @@
-//! The judgement: was every change made fresh, and was it before anybody was told so?
+//! The verdict: was every change invalidated, and before its message was reported as successful?
 //!
-//! "An invalidation that covers the change was created after it" alone would be too kind: a later deploy's `/docs/*`
-//! would hide a change that was lost in an earlier one. What the function promises is more: when it reports a message
-//! done, that invalidation exists already. So it must have been created between the change and the report.
+//! "An invalidation that covers the change was created after it" alone is too weak: the `/docs/*` of a later deploy
+//! would hide a change that was lost in an earlier one. The function guarantees more: when it reports a message as
+//! successful, the invalidation exists. So it must be created between the change and the report.
 //!
-//! What covers what is said here again, in a few lines over the texts that CloudFront got, and not asked of the crate:
-//! an error in `InvalidationPath::covers` would make the function drop a change and the soak approve of it.
+//! The rule of what a path covers is repeated here, in a few lines over the strings that CloudFront received. An error
+//! in the crate's `InvalidationPath::covers` would make the function lose a change; a verdict that called it would then
+//! approve.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,82 +15,84 @@ use std::time::{Duration, SystemTime};
 use cloudfront_invalidator::path::InvalidationPath;
 
 use super::DEFAULT_ROOT_OBJECT;
-use super::deploys::{Kind, Notice};
+use super::deploys::{Kind, Notification};
 use super::queue::Message;
 use crate::standin::{AcceptedInvalidation, iso8601};
 
-/// What is wrong with the fate of a message.
+/// A guarantee that was broken for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// Its change was never invalidated.
     Stale { path: String },
-    /// It was reported done before its change was invalidated.
-    TooEarly { path: String, by: Duration },
-    /// It makes sense and is in the dead-letter queue.
-    Dead,
-    /// It makes no sense and was reported done.
-    Swallowed,
-    /// It is in the queue still.
+    /// It was reported as successful before its change was invalidated.
+    TooEarly { path: String, early: Duration },
+    /// It is valid and in the dead-letter queue.
+    DeadLettered,
+    /// It is poison and was reported as successful.
+    PoisonAccepted,
+    /// It is still in the queue.
     Stuck,
 }
 
-/// A message and what is wrong with its fate.
+/// A message with a broken guarantee.
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub message: usize,
     pub receives: u32,
-    pub notice: Notice,
+    pub notification: Notification,
     pub violation: Violation,
 }
 
-/// What came of all messages.
+/// The verdict on all messages.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
-    /// How long each change that became fresh took to, sorted.
+    /// The time from each invalidated change to its invalidation, sorted.
     pub ages: Vec<Duration>,
     pub poison: usize,
 }
 
-/// An accepted invalidation, made quick to ask.
+/// An accepted invalidation, prepared for fast lookups.
 struct Invalidation<'a> {
     created: SystemTime,
     files: HashSet<&'a str>,
     wildcards: Vec<&'a str>,
 }
 
-/// Judges every message by its notice and by the invalidations that were accepted.
+/// Judges every message by its notification and by the accepted invalidations.
 ///
-/// Ages count from `began` for changes before it.
+/// The age of a change from before `started` counts from `started`.
 pub fn judge(
     messages: &[Message],
-    notices: &[Notice],
+    notifications: &[Notification],
     accepted: &[AcceptedInvalidation],
-    began: SystemTime,
+    started: SystemTime,
 ) -> Verdict {
-    let mut invalidations: Vec<_> = accepted.iter().map(Invalidation::of).collect();
-    invalidations.sort_by_key(|one| one.created);
+    let mut invalidations: Vec<_> = accepted.iter().map(Invalidation::new).collect();
+    invalidations.sort_by_key(|invalidation| invalidation.created);
     let mut verdict = Verdict::default();
     for (id, message) in messages.iter().enumerate() {
-        let notice = &notices[message.notice];
-        verdict.poison += usize::from(matches!(notice.kind, Kind::Poison(_)));
-        let violation = match judge_fate(message, notice.kind) {
+        let notification = &notifications[message.notification];
+        verdict.poison += usize::from(matches!(notification.kind, Kind::Poison(_)));
+        let violation = match judge_end(message, notification.kind) {
             Some(violation) => Some(violation),
-            None if notice.kind == Kind::Change => match judge_change(notice, &invalidations) {
-                Ok((fresh, path)) => {
-                    let counts_from = notice.changed.max(began);
-                    let age = fresh.duration_since(counts_from).unwrap_or_default();
-                    verdict.ages.push(age);
-                    too_early(message, fresh, path)
+            None if notification.kind == Kind::Change => {
+                match judge_change(notification, &invalidations) {
+                    Ok((invalidated, path)) => {
+                        let counts_from = notification.changed.max(started);
+                        let age = invalidated.duration_since(counts_from).unwrap_or_default();
+                        verdict.ages.push(age);
+                        too_early(message, invalidated, path)
+                    }
+                    Err(path) => Some(Violation::Stale { path }),
                 }
-                Err(path) => Some(Violation::Stale { path }),
-            },
+            }
             None => None,
         };
         verdict.findings.extend(violation.map(|violation| Finding {
             message: id,
             receives: message.receives,
-            notice: notice.clone(),
+            notification: notification.clone(),
             violation,
         }));
     }
@@ -97,48 +100,51 @@ pub fn judge(
     verdict
 }
 
-/// Judges where the message has ended, whatever it says.
-fn judge_fate(message: &Message, kind: Kind) -> Option<Violation> {
-    match (kind, message.dead, message.done) {
-        (Kind::Poison(_), _, Some(_)) => Some(Violation::Swallowed),
+/// Judges where a message ended, without its change.
+fn judge_end(message: &Message, kind: Kind) -> Option<Violation> {
+    match (kind, message.dead, message.succeeded_at) {
+        (Kind::Poison(_), _, Some(_)) => Some(Violation::PoisonAccepted),
         (Kind::Poison(_), true, None) => None,
-        (_, true, _) => Some(Violation::Dead),
+        (_, true, _) => Some(Violation::DeadLettered),
         (_, false, None) => Some(Violation::Stuck),
         (_, false, Some(_)) => None,
     }
 }
 
-fn too_early(message: &Message, fresh: SystemTime, path: String) -> Option<Violation> {
-    let by = fresh.duration_since(message.done?).ok()?;
-    (!by.is_zero()).then_some(Violation::TooEarly { path, by })
+fn too_early(message: &Message, invalidated: SystemTime, path: String) -> Option<Violation> {
+    let early = invalidated.duration_since(message.succeeded_at?).ok()?;
+    (!early.is_zero()).then_some(Violation::TooEarly { path, early })
 }
 
-/// Returns when the change was fresh under all its paths, and the last of them; or the first that never was.
+/// Returns when all paths of a change were invalidated, with the last of them; or a path that never was.
 fn judge_change(
-    notice: &Notice,
+    notification: &Notification,
     invalidations: &[Invalidation],
 ) -> Result<(SystemTime, String), String> {
-    let later = invalidations.partition_point(|one| one.created < notice.changed);
+    let later =
+        invalidations.partition_point(|invalidation| invalidation.created < notification.changed);
     let mut last = None;
-    for path in viewed_paths(&notice.key) {
-        let covering = invalidations[later..].iter().find(|one| one.covers(&path));
+    for path in cached_paths(&notification.key) {
+        let covering = invalidations[later..]
+            .iter()
+            .find(|invalidation| invalidation.covers(&path));
         let Some(covering) = covering else {
             return Err(path);
         };
         last = last.max(Some((covering.created, path)));
     }
-    last.ok_or_else(|| format!("/{}", notice.key))
+    last.ok_or_else(|| format!("/{}", notification.key))
 }
 
-/// Returns the paths under which viewers can have cached the object, as texts.
-fn viewed_paths(key: &str) -> Vec<String> {
+/// Returns the paths under which CloudFront can have cached the object.
+fn cached_paths(key: &str) -> Vec<String> {
     let paths = InvalidationPath::from_object_key(key).into_iter();
     let root = (key == DEFAULT_ROOT_OBJECT).then(|| "/".to_owned());
     paths.map(|path| path.to_string()).chain(root).collect()
 }
 
 impl<'a> Invalidation<'a> {
-    fn of(accepted: &'a AcceptedInvalidation) -> Self {
+    fn new(accepted: &'a AcceptedInvalidation) -> Self {
         let paths = accepted.paths.iter().map(String::as_str);
         let (wildcards, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.ends_with('*'));
         Self {
@@ -149,11 +155,11 @@ impl<'a> Invalidation<'a> {
     }
 
     fn covers(&self, path: &str) -> bool {
-        self.files.contains(path) || self.wildcards.iter().any(|one| covers(one, path))
+        self.files.contains(path) || self.wildcards.iter().any(|wildcard| covers(wildcard, path))
     }
 }
 
-/// Tells whether a wildcard surely covers a path, which may be one itself: `/dir/*` was seen to leave out `/dir/`.
+/// Returns whether a wildcard covers a path, which can be a wildcard itself; `/dir/*` does not always cover `/dir/`.
 fn covers(wildcard: &str, path: &str) -> bool {
     let prefix = wildcard.strip_suffix('*').unwrap_or(wildcard);
     let rest = path.strip_prefix(prefix);
@@ -162,13 +168,13 @@ fn covers(wildcard: &str, path: &str) -> bool {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Notice {
+        let Notification {
             key,
             kind,
             envelope,
             changed,
             ..
-        } = &self.notice;
+        } = &self.notification;
         let changed = iso8601(*changed);
         let (message, receives) = (self.message, self.receives);
         write!(
@@ -177,11 +183,18 @@ impl fmt::Display for Finding {
         )?;
         match &self.violation {
             Violation::Stale { path } => write!(f, "no invalidation after it covers {path}"),
-            Violation::TooEarly { path, by } => {
-                write!(f, "reported done {by:.1?} before {path} was invalidated")
+            Violation::TooEarly { path, early } => {
+                write!(
+                    f,
+                    "reported as successful {early:.1?} before {path} was invalidated"
+                )
             }
-            Violation::Dead => f.write_str("in the dead-letter queue, though it makes sense"),
-            Violation::Swallowed => f.write_str("reported done, though it makes no sense"),
+            Violation::DeadLettered => {
+                f.write_str("in the dead-letter queue, although it is valid")
+            }
+            Violation::PoisonAccepted => {
+                f.write_str("reported as successful, although it is poison")
+            }
             Violation::Stuck => f.write_str("still in the queue"),
         }
     }
@@ -189,7 +202,7 @@ impl fmt::Display for Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::deploys::{Arrival, Chaff, Envelope, Poison};
+    use super::super::deploys::{Delivery, Envelope, Irrelevant, Poison};
     use super::*;
     use std::time::UNIX_EPOCH;
 
@@ -197,23 +210,23 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    fn notice(key: &str, kind: Kind) -> Notice {
-        Notice {
+    fn notification(key: &str, kind: Kind) -> Notification {
+        Notification {
             key: key.to_owned(),
-            removed: false,
+            deleted: false,
             kind,
             envelope: Envelope::S3,
             changed: at(100),
-            stated: at(100),
+            event_time: at(100),
             sequencer: 1,
         }
     }
 
-    /// Judges one message of a change at 100 s; `sent` holds seconds and paths.
+    /// Judges one message of a change at 100 s; `sent` contains the seconds and paths of invalidations.
     fn violation(
         (key, kind): (&str, Kind),
         sent: &[(u64, &str)],
-        done: Option<u64>,
+        succeeded_at: Option<u64>,
         dead: bool,
     ) -> Option<Violation> {
         let accepted = sent.iter().map(|(second, paths)| AcceptedInvalidation {
@@ -221,24 +234,28 @@ mod tests {
             created: at(*second),
             paths: paths.split(' ').map(str::to_owned).collect(),
         });
-        let mut message = Message::sent(Arrival {
-            notice: 0,
+        let mut message = Message::sent(Delivery {
+            notification: 0,
             at: at(101),
         });
-        message.done = done.map(at);
+        message.succeeded_at = succeeded_at.map(at);
         message.dead = dead;
         let accepted: Vec<_> = accepted.collect();
-        let verdict = judge(&[message], &[notice(key, kind)], &accepted, at(0));
-        verdict.findings.into_iter().next().map(|it| it.violation)
+        let verdict = judge(&[message], &[notification(key, kind)], &accepted, at(0));
+        verdict
+            .findings
+            .into_iter()
+            .next()
+            .map(|finding| finding.violation)
     }
 
     #[test]
-    fn a_change_must_be_covered_between_itself_and_its_report() {
+    fn a_change_must_be_invalidated_after_it_and_before_the_report() {
         let stale = |path: &str| Some(Violation::Stale { path: path.into() });
-        let early = |path: &str, by| {
+        let early = |path: &str, seconds| {
             Some(Violation::TooEarly {
                 path: path.into(),
-                by: Duration::from_secs(by),
+                early: Duration::from_secs(seconds),
             })
         };
         for (key, sent, expected) in [
@@ -268,35 +285,40 @@ mod tests {
     }
 
     #[test]
-    fn a_message_must_end_where_it_belongs() {
+    fn each_kind_of_message_must_end_in_its_own_way() {
         let covered = &[(105, "/*")][..];
-        for (kind, done, dead, expected) in [
-            (Kind::Change, Some(110), true, Some(Violation::Dead)),
-            (Kind::Change, None, true, Some(Violation::Dead)),
+        for (kind, succeeded_at, dead, expected) in [
+            (Kind::Change, Some(110), true, Some(Violation::DeadLettered)),
+            (Kind::Change, None, true, Some(Violation::DeadLettered)),
             (Kind::Change, None, false, Some(Violation::Stuck)),
-            (Kind::Chaff(Chaff::Tagging), Some(110), false, None),
             (
-                Kind::Chaff(Chaff::Tagging),
+                Kind::Irrelevant(Irrelevant::Tagging),
+                Some(110),
+                false,
+                None,
+            ),
+            (
+                Kind::Irrelevant(Irrelevant::Tagging),
                 None,
                 true,
-                Some(Violation::Dead),
+                Some(Violation::DeadLettered),
             ),
-            (Kind::Poison(Poison::Keyless), None, true, None),
+            (Kind::Poison(Poison::NoKey), None, true, None),
             (
-                Kind::Poison(Poison::Keyless),
+                Kind::Poison(Poison::NoKey),
                 None,
                 false,
                 Some(Violation::Stuck),
             ),
             (
-                Kind::Poison(Poison::Keyless),
+                Kind::Poison(Poison::NoKey),
                 Some(110),
                 false,
-                Some(Violation::Swallowed),
+                Some(Violation::PoisonAccepted),
             ),
         ] {
-            let found = violation(("a", kind), covered, done, dead);
-            assert_eq!(found, expected, "{kind:?} {done:?} {dead}");
+            let found = violation(("a", kind), covered, succeeded_at, dead);
+            assert_eq!(found, expected, "{kind:?} {succeeded_at:?} {dead}");
         }
     }
 }

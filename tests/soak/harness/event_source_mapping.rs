@@ -1,8 +1,8 @@
-//! The event source mapping: what takes messages from the queue to the function, and deletes those that are done.
+//! The event source mapping: invokes the function with batches from the queue and deletes the successful messages.
 //!
-//! A batch is what came within the batching window, up to 10,000 messages and 6 MB. The messages that the answer
-//! lists, or all of them where there is no proper answer, are left to come again; the others are deleted. Two lanes
-//! run at a time, which is the least that Lambda's MaximumConcurrency can be set to.
+//! A batch is what arrives within the batching window, up to 10,000 messages and 6 MB. The response lists the failed
+//! messages; without a valid response, all of them failed. Failed messages stay in the queue and are received again.
+//! Two pollers run concurrently, which is the lowest value of Lambda's MaximumConcurrency.
 //!
 //! Rules: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -15,46 +15,48 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::Pace;
-use super::deploys::Notice;
+use super::deploys::Notification;
 use super::envelope::body;
-use super::lambda::{Answer, Function, Sandbox};
+use super::lambda::{ExecutionEnvironment, Function, Outcome};
 use super::queue::Queue;
 use super::random::Random;
 use super::sabotage::Sabotage;
 use crate::standin::Standin;
 
-const LARGEST_BATCH: usize = 10_000;
-const LARGEST_EVENT: usize = 6 * 1024 * 1024;
-/// A key has at most 1,024 bytes, three times as many once encoded, and is in the message once.
-const LARGEST_RECORD: usize = 8 * 1024;
-const POLL: Duration = Duration::from_millis(20);
-const MOST_CRASHES: usize = 20;
+const MAX_BATCH_MESSAGES: usize = 10_000;
+const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+/// A key has at most 1,024 bytes, three times as many when encoded, and is in the message once.
+const MAX_RECORD_BYTES: usize = 8 * 1024;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_CRASHES: usize = 20;
 
-/// What was seen between queue and function.
+/// What happened between the queue and the function.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct Counters {
     pub invocations: usize,
     pub kills: usize,
     pub timeouts: usize,
     pub failed: usize,
     pub malformed: usize,
     pub crashes: Vec<String>,
+    /// Messages and duration of the largest batch.
     pub largest_batch: (usize, Duration),
+    /// Messages and duration of the longest invocation.
     pub longest: (usize, Duration),
 }
 
-/// Two lanes between a queue and a function.
-pub struct Mapping<'a> {
+/// The event source mapping of a queue and a function.
+pub struct EventSourceMapping<'a> {
     pub pace: &'a Pace,
     pub queue: &'a RefCell<Queue>,
-    pub notices: &'a [Notice],
+    pub notifications: &'a [Notification],
     pub function: &'a Function,
     pub standin: &'a Standin,
     pub sabotage: Option<Sabotage>,
     pub give_up_at: SystemTime,
     pub random: RefCell<Random>,
-    pub tally: RefCell<Tally>,
-    /// How many invocations it is until the next one is killed.
+    pub counters: RefCell<Counters>,
+    /// How many invocations remain until one is killed.
     pub until_kill: Cell<usize>,
 }
 
@@ -63,25 +65,25 @@ struct Batch {
     event: String,
 }
 
-impl Mapping<'_> {
-    /// Runs until the queue is drained or it is time to give up.
+impl EventSourceMapping<'_> {
+    /// Runs until the queue is drained or the soak gives up.
     pub async fn run(&self) -> io::Result<()> {
-        let (one, other) = tokio::join!(self.lane(), self.lane());
-        one.and(other)
+        let (first, second) = tokio::join!(self.poll(), self.poll());
+        first.and(second)
     }
 
-    async fn lane(&self) -> io::Result<()> {
-        let mut sandbox = None;
+    async fn poll(&self) -> io::Result<()> {
+        let mut environment = None;
         while let Some(batch) = self.collect().await {
-            let mut warm = match sandbox.take() {
+            let mut warm = match environment.take() {
                 Some(warm) => warm,
-                None => Sandbox::start(self.function).await?,
+                None => ExecutionEnvironment::start(self.function).await?,
             };
-            let answer = self.invoke(&mut warm, &batch).await;
-            if matches!(answer, Answer::Returned(_) | Answer::Failed(_)) {
-                sandbox = Some(warm);
+            let outcome = self.invoke(&mut warm, &batch).await;
+            if matches!(outcome, Outcome::Returned(_) | Outcome::Failed(_)) {
+                environment = Some(warm);
             }
-            self.settle(&batch, answer)?;
+            self.finish(&batch, outcome)?;
         }
         Ok(())
     }
@@ -92,30 +94,31 @@ impl Mapping<'_> {
             ids: Vec::new(),
             event: "{\"Records\":[".to_owned(),
         };
-        let mut room_left = true;
+        let mut has_space = true;
         while batch.ids.is_empty() {
             if SystemTime::now() > self.give_up_at {
                 return None;
             }
             self.queue.borrow().next_visible()?;
-            sleep(POLL).await;
-            room_left = self.fill(&mut batch);
+            sleep(POLL_INTERVAL).await;
+            has_space = self.fill(&mut batch);
         }
         let window_closes = Instant::now() + self.pace.batching_window;
-        while room_left && Instant::now() < window_closes {
-            sleep(POLL).await;
-            room_left = self.fill(&mut batch);
+        while has_space && Instant::now() < window_closes {
+            sleep(POLL_INTERVAL).await;
+            has_space = self.fill(&mut batch);
         }
         batch.event.push_str("]}");
         Some(batch)
     }
 
-    /// Takes what is visible; tells whether there is room for more.
+    /// Adds the visible messages; returns whether the batch has space for more.
     fn fill(&self, batch: &mut Batch) -> bool {
-        let has_room = |batch: &Batch| {
-            batch.ids.len() < LARGEST_BATCH && batch.event.len() + LARGEST_RECORD < LARGEST_EVENT
+        let has_space = |batch: &Batch| {
+            batch.ids.len() < MAX_BATCH_MESSAGES
+                && batch.event.len() + MAX_RECORD_BYTES < MAX_EVENT_BYTES
         };
-        while has_room(batch) {
+        while has_space(batch) {
             let Some(id) = self.queue.borrow_mut().receive(SystemTime::now()) else {
                 return true;
             };
@@ -128,14 +131,14 @@ impl Mapping<'_> {
         false
     }
 
-    /// Writes a message as Lambda hands it on.
+    /// Writes a message as it is in Lambda's event.
     fn record(&self, id: usize) -> String {
         let queue = self.queue.borrow();
         let message = queue.message(id);
-        let notice = &self.notices[message.notice];
+        let notification = &self.notifications[message.notification];
         let body = match self.sabotage {
-            Some(sabotage) => body(&sabotage.of_notice(notice)),
-            None => body(notice),
+            Some(sabotage) => body(&sabotage.misread(notification)),
+            None => body(notification),
         };
         json!({
             "messageId": message_id(id),
@@ -156,27 +159,31 @@ impl Mapping<'_> {
         .to_string()
     }
 
-    async fn invoke(&self, sandbox: &mut Sandbox, batch: &Batch) -> Answer {
-        let before = Instant::now();
-        self.tally.borrow_mut().invocations += 1;
-        let answer = match self.sabotage.and_then(Sabotage::answer) {
-            Some(answer) => answer,
-            None => sandbox.invoke(batch.event.clone(), self.death()).await,
+    async fn invoke(&self, environment: &mut ExecutionEnvironment, batch: &Batch) -> Outcome {
+        let invoked = Instant::now();
+        self.counters.borrow_mut().invocations += 1;
+        let outcome = match self.sabotage.and_then(Sabotage::response) {
+            Some(outcome) => outcome,
+            None => {
+                environment
+                    .invoke(batch.event.clone(), self.time_to_kill())
+                    .await
+            }
         };
-        let tally = &mut *self.tally.borrow_mut();
-        let took = (batch.ids.len(), before.elapsed());
-        tally.largest_batch = tally.largest_batch.max(took);
-        if took.1 > tally.longest.1 {
-            tally.longest = took;
+        let counters = &mut *self.counters.borrow_mut();
+        let took = (batch.ids.len(), invoked.elapsed());
+        counters.largest_batch = counters.largest_batch.max(took);
+        if took.1 > counters.longest.1 {
+            counters.longest = took;
         }
-        answer
+        outcome
     }
 
-    /// Comes when the function is to be killed: soon after it called CloudFront, if it is its turn.
+    /// Returns when the function must be killed: soon after its call of CloudFront, or never in most invocations.
     ///
-    /// Before that call there is nothing that a kill could spoil; after it there is an invalidation whose caller
-    /// never heard of it, or one that was about to be made.
-    async fn death(&self) {
+    /// Before that call, a kill has no effect. After it, CloudFront may have an invalidation that the function did not
+    /// learn of, or the function may not have created the next one yet.
+    async fn time_to_kill(&self) {
         let left = self.until_kill.get().saturating_sub(1);
         self.until_kill.set(left);
         if left > 0 {
@@ -186,54 +193,54 @@ impl Mapping<'_> {
         while self.standin.calls().len() == calls {
             sleep(Duration::from_millis(2)).await;
         }
-        let moment = self.random.borrow_mut().up_to(self.pace.kill_within);
-        sleep(moment).await;
+        let delay = self.random.borrow_mut().up_to(self.pace.kill_within);
+        sleep(delay).await;
     }
 
-    fn settle(&self, batch: &Batch, answer: Answer) -> io::Result<()> {
-        let failed = self.failed(batch, answer);
+    fn finish(&self, batch: &Batch, outcome: Outcome) -> io::Result<()> {
+        let failed = self.failed_messages(batch, outcome);
         let now = SystemTime::now();
         let mut queue = self.queue.borrow_mut();
         for id in batch.ids.iter().filter(|id| !failed.contains(id)) {
             queue.delete(*id, now);
         }
-        let crashes = &self.tally.borrow().crashes;
+        let crashes = &self.counters.borrow().crashes;
         match crashes.last() {
-            Some(last) if crashes.len() > MOST_CRASHES => Err(io::Error::other(format!(
-                "the function crashes again and again, at last so: {last}"
+            Some(last) if crashes.len() > MAX_CRASHES => Err(io::Error::other(format!(
+                "the function keeps crashing, most recently: {last}"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Returns the messages that are to come again.
-    fn failed(&self, batch: &Batch, answer: Answer) -> BTreeSet<usize> {
-        let tally = &mut *self.tally.borrow_mut();
+    /// Returns the messages that stay in the queue.
+    fn failed_messages(&self, batch: &Batch, outcome: Outcome) -> BTreeSet<usize> {
+        let counters = &mut *self.counters.borrow_mut();
         let all = || batch.ids.iter().copied().collect();
-        match answer {
-            Answer::Returned(answer) => {
-                let failed = failures(&answer, &batch.ids);
-                tally.malformed += usize::from(failed.is_none());
+        match outcome {
+            Outcome::Returned(response) => {
+                let failed = batch_item_failures(&response, &batch.ids);
+                counters.malformed += usize::from(failed.is_none());
                 match self.sabotage {
                     Some(Sabotage::Forgets) => BTreeSet::new(),
                     _ => failed.unwrap_or_else(all),
                 }
             }
-            Answer::Failed(_) => {
-                tally.failed += 1;
+            Outcome::Failed(_) => {
+                counters.failed += 1;
                 all()
             }
-            Answer::Killed => {
-                tally.kills += 1;
+            Outcome::Killed => {
+                counters.kills += 1;
                 self.until_kill.set(self.pace.kill_every);
                 all()
             }
-            Answer::TimedOut => {
-                tally.timeouts += 1;
+            Outcome::TimedOut => {
+                counters.timeouts += 1;
                 all()
             }
-            Answer::Crashed(why) => {
-                tally.crashes.push(why);
+            Outcome::Crashed(reason) => {
+                counters.crashes.push(reason);
                 all()
             }
         }
@@ -249,14 +256,14 @@ fn milliseconds(moment: SystemTime) -> String {
     since_epoch.as_millis().to_string()
 }
 
-/// Reads a partial batch response; none where Lambda would take the whole batch as failed.
-fn failures(answer: &[u8], batch: &[usize]) -> Option<BTreeSet<usize>> {
-    if answer.is_empty() {
+/// Reads a partial batch response; `None` where Lambda treats the complete batch as failed.
+fn batch_item_failures(response: &[u8], batch: &[usize]) -> Option<BTreeSet<usize>> {
+    if response.is_empty() {
         return Some(BTreeSet::new());
     }
     let batch: BTreeSet<usize> = batch.iter().copied().collect();
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    let listed = match &answer {
+    let response: Value = serde_json::from_slice(response).ok()?;
+    let listed = match &response {
         Value::Null => &Value::Null,
         Value::Object(members) => members.get("batchItemFailures").unwrap_or(&Value::Null),
         _ => return None,
@@ -266,12 +273,12 @@ fn failures(answer: &[u8], batch: &[usize]) -> Option<BTreeSet<usize>> {
         Value::Array(listed) => listed,
         _ => return None,
     };
-    let id_of = |failure: &Value| {
+    let message_number = |failure: &Value| {
         let text = failure.get("itemIdentifier")?.as_str()?;
         let id = text.rsplit('-').next()?.parse().ok()?;
         (batch.contains(&id) && message_id(id) == text).then_some(id)
     };
-    listed.iter().map(id_of).collect()
+    listed.iter().map(message_number).collect()
 }
 
 #[cfg(test)]
@@ -279,25 +286,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_answers_as_lambda_does() {
-        let one = "{\"batchItemFailures\":[{\"itemIdentifier\":\"00000000-0000-4000-8000-000000000007\"}]}";
-        for (answer, expected) in [
+    fn reads_responses_as_lambda_does() {
+        let seven = "{\"batchItemFailures\":[{\"itemIdentifier\":\"00000000-0000-4000-8000-000000000007\"}]}";
+        for (response, expected) in [
             ("", Some(vec![])),
             ("null", Some(vec![])),
             ("{}", Some(vec![])),
             ("{\"batchItemFailures\":null}", Some(vec![])),
             ("{\"batchItemFailures\":[]}", Some(vec![])),
-            (one, Some(vec![7])),
-            (&one.replace("07\"", "08\""), None),
-            (&one.replace("itemIdentifier", "id"), None),
+            (seven, Some(vec![7])),
+            (&seven.replace("07\"", "08\""), None),
+            (&seven.replace("itemIdentifier", "id"), None),
             ("{\"batchItemFailures\":[{\"itemIdentifier\":\"\"}]}", None),
             ("{\"batchItemFailures\":[{\"itemIdentifier\":null}]}", None),
             ("\"done\"", None),
             ("{\"batchItemFailures\"", None),
         ] {
-            let read = failures(answer.as_bytes(), &[5, 7]);
+            let read = batch_item_failures(response.as_bytes(), &[5, 7]);
             let expected = expected.map(|ids| ids.into_iter().collect());
-            assert_eq!(read, expected, "{answer}");
+            assert_eq!(read, expected, "{response}");
         }
     }
 }
