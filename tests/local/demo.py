@@ -1,7 +1,7 @@
-"""The story of a deployment, told by a local AWS: `make demo` prints it, `make test` requires it.
+"""Deploys the stack into a local AWS and checks what happens there: `make demo` prints it, `make test` requires it.
 
-Each step does one thing to the deployed stack, says what CloudFront received and what the callers were told,
-and checks both. The first difference between the story and what happened ends the run with exit code 1.
+Each step does one thing to the deployed stack, prints what CloudFront received and which results the callers got, and
+checks both. The first difference ends the run with exit code 1.
 """
 
 from __future__ import annotations
@@ -11,63 +11,65 @@ import sys
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cloud import Cloud, CloudError, Progress, end_on_sigterm
-from story.burst import Burst
-from story.discovery import Discovery
-from story.inbox import Inbox
-from story.jobs import Jobs
-from story.logs import Logs
-from story.queue import Queue
-from story.relays import Relays
-from story.stage import Mismatch, Part, Stage, Step
-from story.terminal import Terminal
-from story.uploads import Uploads
+from local_aws import LocalAws, LocalAwsError, Progress, end_on_sigterm
+from scenarios.command_line import CommandLine
+from scenarios.large_batch import LargeBatch
+from scenarios.logs import Logs
+from scenarios.pipeline_jobs import PipelineJobs
+from scenarios.s3_notifications import S3Notifications
+from scenarios.shared_bucket import SharedBucket
+from scenarios.sns_and_eventbridge import SnsAndEventBridge
+from scenarios.sqs_batch import SqsBatch
+from scenarios.sqs_queue import SqsQueue
+from scenarios.stack import Mismatch, Scenario, Stack, Step
 
 
-def story(stage: Stage) -> list[Step]:
-    """Gives all steps, in the order in which a person would take them."""
-    uploads, discovery, inbox = Uploads(stage), Discovery(stage), Inbox(stage)
-    parts: list[Part] = [
-        uploads,
-        Jobs(stage, uploads),
-        discovery,
-        Relays(stage, discovery),
-        Queue(stage, inbox, uploads),
-        Burst(stage, inbox, uploads),
-        Terminal(stage, uploads),
-        Logs(stage),
+def all_steps(stack: Stack) -> list[Step]:
+    """Returns the steps of all scenarios; later scenarios use the resources of earlier ones."""
+    site, shared_bucket, queue = S3Notifications(stack), SharedBucket(stack), SqsQueue(stack)
+    scenarios: list[Scenario] = [
+        site,
+        PipelineJobs(stack, site),
+        shared_bucket,
+        SnsAndEventBridge(stack, shared_bucket),
+        SqsBatch(stack, queue, site),
+        LargeBatch(stack, queue, site),
+        CommandLine(stack, site),
+        Logs(stack),
     ]
-    return [step for part in parts for step in part.steps()]
+    return [step for scenario in scenarios for step in scenario.steps()]
 
 
-def tell(steps: list[Step]) -> None:
-    """Takes the steps one by one."""
+def run(steps: list[Step]) -> None:
+    """Runs the steps in order; the first failure names its step."""
     for number, (title, step) in enumerate(steps, 1):
         print(f"{number:2}  {title}", flush=True)
         try:
             step()
-        except (Mismatch, CloudError) as failure:
+        except (Mismatch, LocalAwsError) as failure:
             raise Mismatch(f"step {number} ({title}): {failure}") from None
         except (BotoCoreError, ClientError, OSError, LookupError, ValueError) as error:
             raise Mismatch(f"step {number} ({title}): {type(error).__name__}: {error}") from error
-    print(f"all {len(steps)} steps went as told")
+    print(f"all {len(steps)} steps passed")
 
 
 def main() -> int:
-    """Runs the story; exit code 1 says that it did not go as told."""
+    """Runs all steps; the exit code is 1 if a step failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quiet", action="store_true", help="print the steps only")
-    parser.add_argument("--venvs", type=Path, default=Path("target/venvs"), help="folder of the two environments")
+    parser.add_argument("--quiet", action="store_true", help="print only the titles of the steps")
+    parser.add_argument(
+        "--venvs", type=Path, default=Path("target/venvs"), help="directory of the virtual environments"
+    )
     options = parser.parse_args()
     end_on_sigterm()
     try:
-        with Cloud(options.venvs, Progress()) as cloud:
+        with LocalAws(options.venvs, Progress()) as aws:
             try:
-                tell(story(Stage(cloud, options.quiet)))
+                run(all_steps(Stack(aws, options.quiet)))
             except Mismatch:
-                print(cloud.logs(), file=sys.stderr)
+                print(aws.logs(), file=sys.stderr)
                 raise
-    except (Mismatch, CloudError) as failure:
+    except (Mismatch, LocalAwsError) as failure:
         print(f"failed: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,13 +1,13 @@
-"""A local AWS with this project's stack in it, as a context manager.
+"""A local AWS with this project's stack, as a context manager.
 
-Two processes make it up. MiniStack plays S3, Lambda, IAM, SQS, CloudFormation and CloudFront's control plane.
-The stand-in (tests/standin) plays what MiniStack lacks: CodePipeline's two calls and CloudFront's rules. The
-function reaches the stand-in for these two services, and the stand-in asks MiniStack whether the function's
-role permits the call. Everything they write goes into one temporary directory, and leaving the `with` block
-stops both, also after an error or Ctrl-C.
+It consists of two processes. MiniStack provides S3, Lambda, IAM, SQS, CloudFormation and CloudFront's control plane.
+The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations and CloudFront's rules. The
+function calls the stand-in for these two services, and the stand-in forwards each CloudFront request to MiniStack,
+which checks whether the function's role allows it. All files are in one temporary directory. Leaving the `with` block
+stops both processes, also after an error or Ctrl-C.
 
-Nothing here reaches the Internet or reads a person's AWS settings: this process and its children get an
-environment that is built from nothing.
+Nothing here connects to the Internet or reads the user's AWS settings: this process and its children get a new
+environment.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ STANDIN = BUILT / "examples" / "standin"
 COMMAND_LINE = BUILT / "cf-invalidate"
 
 REGION = "us-east-1"
-START_DEADLINE = 30.0  # seconds; MiniStack takes less than one on an idle machine
-CHANGE_DEADLINE = 20.0  # seconds; MiniStack changes a stack in well under one
-STOP_DEADLINE = 5.0  # seconds between the request to stop and the kill
+START_TIMEOUT = 30.0  # seconds; MiniStack takes less than one on an idle machine
+UPDATE_TIMEOUT = 20.0  # seconds; MiniStack updates a stack in well under one
+STOP_TIMEOUT = 5.0  # seconds between SIGTERM and SIGKILL
 POLL_INTERVAL = 0.05  # seconds
-COMPLETES_AFTER = 8  # seconds that an invalidation takes here: longer than one job polls, shorter than two
+COMPLETES_AFTER = 8  # seconds until an invalidation is completed: longer than one job polls, shorter than two
 
 T = TypeVar("T")
 
 
-class CloudError(Exception):
-    """The local AWS did not do what it had to; the message says what to look at."""
+class LocalAwsError(Exception):
+    """The local AWS failed; the message contains the reason or the output."""
 
 
 class Progress:
-    """Says what is being waited for: counts the seconds on a terminal, prints plain lines elsewhere."""
+    """Prints what the program waits for: on a terminal with the elapsed seconds, elsewhere as plain lines."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Shows `what` while the block runs, and how long it took."""
-        began = time.monotonic()
+    def step(self, title: str) -> Iterator[None]:
+        """Prints the title while the block runs, and then how long it took."""
+        started = time.monotonic()
         done = threading.Event()
-        counter = threading.Thread(target=self._count, args=(what, began, done), daemon=True)
+        counter = threading.Thread(target=self._count, args=(title, started, done), daemon=True)
         if self._terminal:
             counter.start()
         else:
-            self._print(f"{what} ...\n")
+            self._print(f"{title} ...\n")
         ending = "failed after"
         try:
             yield
@@ -78,11 +78,11 @@ class Progress:
             if self._terminal:
                 counter.join()
                 self._print("\r\x1b[K")
-            self._print(f"{what}: {ending} {time.monotonic() - began:.1f} s\n")
+            self._print(f"{title}: {ending} {time.monotonic() - started:.1f} s\n")
 
-    def _count(self, what: str, began: float, done: threading.Event) -> None:
+    def _count(self, title: str, started: float, done: threading.Event) -> None:
         while not done.wait(0.2):
-            self._print(f"\r\x1b[K{what} ... {time.monotonic() - began:.0f} s")
+            self._print(f"\r\x1b[K{title} ... {time.monotonic() - started:.0f} s")
 
     @staticmethod
     def _print(text: str) -> None:
@@ -90,18 +90,18 @@ class Progress:
         sys.stderr.flush()
 
 
-def poll(probe: Callable[[], T | None], deadline: float) -> T | None:
-    """Asks `probe` until it answers something true, or the seconds are over."""
-    until = time.monotonic() + deadline
+def poll(probe: Callable[[], T | None], timeout: float) -> T | None:
+    """Calls `probe` until it returns something true, at most for these seconds."""
+    deadline = time.monotonic() + timeout
     while True:
-        if answer := probe():
-            return answer
-        if time.monotonic() > until:
+        if result := probe():
+            return result
+        if time.monotonic() > deadline:
             return None
         time.sleep(POLL_INTERVAL)
 
 
-class Cloud:
+class LocalAws:
     """The running local AWS: `endpoint` is MiniStack's URL, `standin` the stand-in's."""
 
     def __init__(self, venvs: Path, progress: Progress) -> None:
@@ -109,14 +109,14 @@ class Cloud:
         self._progress = progress
         self._cleanup = ExitStack()
         ministack_port, standin_port = free_ports(2)
-        # Each needs the other's URL before it starts, hence ports chosen beforehand.
+        # Each process needs the other's URL when it starts, so the ports are chosen first.
         self.endpoint = f"http://127.0.0.1:{ministack_port}"
         self.standin = f"http://127.0.0.1:{standin_port}"
 
-    def __enter__(self) -> Cloud:
+    def __enter__(self) -> LocalAws:
         for binary in (FUNCTION, STANDIN, COMMAND_LINE):
             if not binary.exists():
-                raise CloudError(f"{binary} is not built: run `make demo`, or `cargo build --bins --examples` first")
+                raise LocalAwsError(f"{binary} is not built: run `make demo`, or `cargo build --bins --examples` first")
         try:
             self._start()
         except BaseException:
@@ -130,13 +130,13 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Creates a boto3 client of the local AWS."""
-        # Path style: a bucket's own host name would not resolve here.
+        # Path style, because a host name that contains the bucket would not resolve here.
         return boto3.client(service, endpoint_url=self.endpoint, config=Config(s3={"addressing_style": "path"}))
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
-        """Deploys template.yaml by `sam deploy` with the built function; gives the stack's outputs."""
-        folder = self._directory / "stack"
-        copy_stack(folder)
+        """Deploys template.yaml by `sam deploy` with the built function; returns the stack's outputs."""
+        directory = self._directory / "stack"
+        write_build_output(directory)
         command = ["sam", "deploy", "--stack-name", stack, "--no-confirm-changeset", "--no-progressbar"]
         if parameters:
             command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
@@ -144,18 +144,18 @@ class Cloud:
             result = subprocess.run(
                 command,
                 check=False,
-                cwd=folder,
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
         if result.returncode != 0:
-            raise CloudError(f"sam deploy exited with {result.returncode}:\n{result.stdout}")
+            raise LocalAwsError(f"sam deploy exited with {result.returncode}:\n{result.stdout}")
         return outputs(self._stack(stack))
 
-    def change(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
-        """Gives a deployed stack other parameters, much quicker than `sam deploy` would; gives its outputs."""
+    def update(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
+        """Updates the parameters of a deployed stack, much faster than `sam deploy`; returns its outputs."""
         self.client("cloudformation").update_stack(
             StackName=stack,
             UsePreviousTemplate=True,
@@ -163,37 +163,37 @@ class Cloud:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
 
-        def settled() -> dict[str, Any] | None:
+        def updated() -> dict[str, Any] | None:
             described = self._stack(stack)
             return None if described["StackStatus"].endswith("_IN_PROGRESS") else described
 
-        described = poll(settled, CHANGE_DEADLINE)
+        described = poll(updated, UPDATE_TIMEOUT)
         if not described or described["StackStatus"] != "UPDATE_COMPLETE":
-            raise CloudError(f"the change of stack {stack} did not succeed: {described or 'still in progress'}")
+            raise LocalAwsError(f"the update of stack {stack} failed: {described or 'still in progress'}")
         return outputs(described)
 
-    def cf_invalidate(self, arguments: list[str], typed: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs the command line as somebody would whose account this is."""
+    def cf_invalidate(self, arguments: list[str], standard_input: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs the command line with credentials of the local account."""
         return subprocess.run(
             [str(COMMAND_LINE), *arguments],
             env=os.environ | {"AWS_ENDPOINT_URL_CLOUDFRONT": self.standin, "HOME": str(self._directory)},
             cwd=self._directory,
-            input=typed,
+            input=standard_input,
             capture_output=True,
             text=True,
             check=False,
             timeout=120,
         )
 
-    def ask_standin(self, path: str, body: Any = None) -> Any:
-        """Calls the stand-in's control API: GET, or POST when there is a body."""
+    def call_standin(self, path: str, body: Any = None) -> Any:
+        """Calls the stand-in's control API: POST with a body, GET without."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.standin + path, data, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as response:
             return json.loads(response.read() or "null")
 
     def logs(self) -> str:
-        """Gives the last lines that the two processes printed, to explain a failure."""
+        """Returns the last lines that the two processes printed, which explain a failure."""
         return "\n".join(f"--- {log.name}\n{tail(log)}" for log in sorted(self._directory.glob("*.log")))
 
     def _stack(self, name: str) -> dict[str, Any]:
@@ -207,11 +207,11 @@ class Cloud:
             ports = ["--port", port_of(self.standin), "--upstream", self.endpoint]
             standin = self._run("standin", [str(STANDIN), *ports, "--completes-after", str(COMPLETES_AFTER)])
             ministack = self._run("ministack", [str(self._venvs / "cloud/bin/ministack")], self._ministack_settings())
-            self._await_answer("the stand-in", standin, self.standin + "/_standin/invalidations")
-            self._await_answer("MiniStack", ministack, self.endpoint + "/_ministack/health")
+            self._wait_until_ready("the stand-in", standin, self.standin + "/_standin/invalidations")
+            self._wait_until_ready("MiniStack", ministack, self.endpoint + "/_ministack/health")
 
     def _local_settings(self) -> dict[str, str]:
-        """What this process and all children see: the local AWS and no other."""
+        """Returns the environment of this process and its children, in which the local AWS is the only one."""
         return {
             "PATH": os.pathsep.join([str(self._venvs / "tools/bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
             "HOME": str(self._directory),
@@ -234,7 +234,7 @@ class Cloud:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
-            # The function inherits these three; MiniStack does not derive the level from the template.
+            # The function inherits these three; MiniStack does not read the log level from the template.
             "AWS_ENDPOINT_URL_CLOUDFRONT": self.standin,
             "AWS_ENDPOINT_URL_CODEPIPELINE": self.standin,
             "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
@@ -246,47 +246,47 @@ class Cloud:
             command,
             env=os.environ | (settings or {}),
             cwd=self._directory,
-            stdin=subprocess.PIPE,  # its end tells the stand-in that nobody is left to stop it
+            stdin=subprocess.PIPE,  # the stand-in stops when the other end of this pipe closes
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches only us, and we stop each with its own children
+            start_new_session=True,  # Ctrl-C reaches only this process, which then stops the others and their children
         )
         self._cleanup.callback(stop, process)
         return process
 
-    def _await_answer(self, name: str, process: subprocess.Popen[bytes], url: str) -> None:
-        def answered() -> bool:
+    def _wait_until_ready(self, name: str, process: subprocess.Popen[bytes], url: str) -> None:
+        def ready() -> bool:
             if process.poll() is not None:
-                raise CloudError(f"{name} exited with {process.returncode}:\n{self.logs()}")
+                raise LocalAwsError(f"{name} exited with {process.returncode}:\n{self.logs()}")
             with suppress(OSError):
                 urllib.request.urlopen(url, timeout=2).close()
                 return True
             return False
 
-        if not poll(answered, START_DEADLINE):
-            raise CloudError(f"{name} does not answer at {url} after {START_DEADLINE:.0f} s:\n{self.logs()}")
+        if not poll(ready, START_TIMEOUT):
+            raise LocalAwsError(f"{name} does not respond at {url} after {START_TIMEOUT:.0f} s:\n{self.logs()}")
 
 
 def outputs(stack: dict[str, Any]) -> dict[str, str]:
-    """Gives the outputs of a stack that was described."""
+    """Returns the outputs in the description of a stack."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def copy_stack(folder: Path) -> None:
-    """Lays out what `sam build` would: the template beside a folder with the built function as `bootstrap`."""
-    (folder / "function").mkdir(parents=True, exist_ok=True)
-    shutil.copy(FUNCTION, folder / "function/bootstrap")
-    shutil.copy(PROJECT / "samconfig.toml", folder)
+def write_build_output(directory: Path) -> None:
+    """Writes what `sam build` would: the template, and a directory with the built function as `bootstrap`."""
+    (directory / "function").mkdir(parents=True, exist_ok=True)
+    shutil.copy(FUNCTION, directory / "function/bootstrap")
+    shutil.copy(PROJECT / "samconfig.toml", directory)
     source = "CodeUri: ."
     template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
     if template.count(source + "\n") != 1:
-        raise CloudError(f"template.yaml must hold one line `{source}`, which the built function replaces here")
-    (folder / "template.yaml").write_text(template.replace(source, "CodeUri: function"), encoding="utf-8")
+        raise LocalAwsError(f"template.yaml must have exactly one line `{source}`, which is replaced here")
+    (directory / "template.yaml").write_text(template.replace(source, "CodeUri: function"), encoding="utf-8")
 
 
 @contextmanager
 def environment(settings: dict[str, str]) -> Iterator[None]:
-    """Replaces this process's environment: proxies, profiles and credentials of the person do not come along."""
+    """Replaces this process's environment, so that it contains no proxies, profiles or credentials of the user."""
     before = dict(os.environ)
     kept = {name: before[name] for name in ("LANG", "LC_ALL", "TERM") if name in before}
     try:
@@ -299,33 +299,33 @@ def environment(settings: dict[str, str]) -> Iterator[None]:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Stops a process that leads its own session, and the children it left."""
+    """Stops a process that has its own session, and its remaining children."""
     if process.stdin:
         process.stdin.close()
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_DEADLINE)
+        process.wait(STOP_TIMEOUT)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def free_ports(count: int) -> list[int]:
-    """Finds ports that nobody listens on, all of them different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Returns different free ports."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for unbound in sockets:
+            unbound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
 
 
 def port_of(url: str) -> str:
-    """Gives the port of one of our URLs."""
+    """Returns the port of a URL that ends with it."""
     return url.rpartition(":")[2]
 
 
 def tail(log: Path, lines: int = 40) -> str:
-    """Gives the last lines of a file."""
+    """Returns the last lines of a file."""
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 

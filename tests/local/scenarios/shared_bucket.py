@@ -1,10 +1,10 @@
-"""One bucket, two distributions with a folder each: the stack names neither, and the function finds both."""
+"""One bucket with a folder for each of two distributions: the function finds the distributions by the bucket."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from story.stage import Stage, Step
+from scenarios.stack import Stack, Step
 
 BUCKET = "example-folders"
 REWRITE = b"""
@@ -16,9 +16,9 @@ function handler(event) {
 }
 """
 
-# What viewers may have cached of each object, by distribution. A viewer of `live` who asks for /blog or /blog/ gets
-# blog/index.html by the function above; on `preview`, S3's website endpoint answers so to /blog/, and redirects /blog
-# there for as long as the index exists.
+# The paths that can be cached of each object, by distribution. On `live`, the function above rewrites /blog and /blog/
+# to /blog/index.html. On `preview`, S3's website endpoint returns blog/index.html for /blog/, and redirects /blog to
+# /blog/ while the index exists.
 UPLOADS = {
     "live/blog/index.html": {"live": ["/blog", "/blog/", "/blog/index.html"]},
     "live/index.html": {"live": ["/", "/index.html"]},
@@ -28,25 +28,25 @@ UPLOADS = {
 }
 
 
-class Discovery:
-    """What each distribution receives for an object, and why."""
+class SharedBucket:
+    """Uploads to a bucket that two distributions share."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self.distributions: dict[str, str] = {}  # ids by name
 
     def steps(self) -> list[Step]:
-        """Gives the steps in order."""
+        """Returns the steps in order."""
         return [
-            ("Two distributions share a bucket; the stack is changed, and names neither", self._change),
-            ("The bucket is told to notify the function", partial(self._stage.notify_function, BUCKET)),
-            *((f"Uploaded: {key}", partial(self._upload, key)) for key in UPLOADS),
+            ("Create two distributions with one bucket; update the stack to name no distribution", self._update),
+            ("Configure the bucket to notify the function", partial(self._stack.notify_function, BUCKET)),
+            *((f"Upload {key}", partial(self._upload, key)) for key in UPLOADS),
         ]
 
-    def _change(self) -> None:
-        stage = self._stage
-        stage.rest()
-        stage.cloud.client("s3").create_bucket(Bucket=BUCKET)
+    def _update(self) -> None:
+        stack = self._stack
+        stack.reset_standin()
+        stack.aws.client("s3").create_bucket(Bucket=BUCKET)
         live = {
             "DomainName": f"{BUCKET}.s3.us-east-1.amazonaws.com",
             "OriginPath": "/live",
@@ -60,23 +60,23 @@ class Discovery:
         function = {"FunctionARN": self._create_rewrite(), "EventType": "viewer-request"}
         behavior = {"FunctionAssociations": {"Quantity": 1, "Items": [function]}}
         self.distributions = {
-            "live": stage.create_distribution("live", live, behavior, root="index.html"),
-            "preview": stage.create_distribution("preview", preview),
+            "live": stack.create_distribution("live", live, behavior, root="index.html"),
+            "preview": stack.create_distribution("preview", preview),
         }
-        stage.change({"DistributionId": "", "SourceBucket": BUCKET})
+        stack.update({"DistributionId": "", "SourceBucket": BUCKET})
 
     def _create_rewrite(self) -> str:
-        cloudfront = self._stage.cloud.client("cloudfront")
+        cloudfront = self._stack.aws.client("cloudfront")
         config = {"Comment": "Serves index.html for directories", "Runtime": "cloudfront-js-2.0"}
         created = cloudfront.create_function(Name="index-documents", FunctionConfig=config, FunctionCode=REWRITE)
         cloudfront.publish_function(Name="index-documents", IfMatch=created["ETag"])
         return created["FunctionSummary"]["FunctionMetadata"]["FunctionARN"]
 
     def _upload(self, key: str) -> None:
-        self._stage.upload(BUCKET, key)
+        self._stack.upload(BUCKET, key)
         expected = [(self.distributions[name], paths) for name, paths in UPLOADS[key].items()]
         if expected:
-            self._stage.cloudfront_received(*expected)
-        self._stage.function_said(*self.distributions.values(), key)
+            self._stack.cloudfront_received(*expected)
+        self._stack.function_logged(*self.distributions.values(), key)
         if not expected:
-            self._stage.cloudfront_received_nothing()
+            self._stack.cloudfront_received_nothing()

@@ -1,0 +1,41 @@
+"""What must hold for every line that the function logged in any scenario."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from scenarios.stack import Mismatch, Stack, Step, expect, expect_in
+
+
+class Logs:
+    """The function's log of all scenarios."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def steps(self) -> list[Step]:
+        """Returns the steps in order."""
+        return [("Check the log of all invocations", self._check)]
+
+    def _check(self) -> None:
+        lines = [line for invocation in self._stack.log().values() for line in invocation]
+        if not lines:
+            raise Mismatch(f"the function's log group {self._stack.outputs['LogGroupName']} is empty")
+        for line in lines:
+            check(line)
+        for secret in self._stack.secrets:
+            expect("log lines with a job's credentials", [], [line for line in lines if secret in line])
+        summary = f"{len(lines)} lines, each JSON with timestamp and level, none with a job's credentials"
+        self._stack.print_detail("log", summary)
+
+
+def check(line: str) -> None:
+    """Requires the form by which Lambda filters levels: JSON with `level` and an RFC 3339 `timestamp`."""
+    try:
+        fields = json.loads(line)
+        moment = datetime.fromisoformat(fields["timestamp"])
+    except (ValueError, KeyError, TypeError):
+        raise Mismatch(f"log line\n  expected  JSON with an RFC 3339 timestamp\n  got       {line!r}") from None
+    expect(f"offset in the timestamp of {line!r}", True, moment.tzinfo is not None)
+    expect_in(f"level of {line!r}", [str(fields.get("level"))], "TRACE DEBUG INFO WARN ERROR")
