@@ -1,6 +1,6 @@
-//! What `collapse` costs for 100,000 changed keys at 20 paths and 10 wildcards: `cargo bench --bench plan`.
+//! Measures `collapse` for 100,000 changed keys at 20 paths and 10 wildcards: `cargo bench --bench plan`.
 //!
-//! The demand is 100 ms on one core, whatever the keys look like.
+//! It must take less than 100 ms on one core for every kind of keys.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
     wildcards: 10,
 };
 
-/// A documentation site in ten versions: two in three objects of the site changed.
+/// Returns the keys of a documentation site in ten versions.
 fn versions() -> Vec<String> {
     let page = |n: usize| {
         let (version, package, class) = (n % 10, n / 10 % 200, n / 2_000);
@@ -23,22 +23,22 @@ fn versions() -> Vec<String> {
     (0..KEYS).map(page).collect()
 }
 
-/// A bundler's output: no two names alike.
+/// Returns the keys of a bundler's output, with a different hash in each name.
 fn hashed() -> Vec<String> {
-    let name = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = |n: usize| (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (0..KEYS)
-        .map(|n| format!("assets/chunk-{:016x}.js", name(n)))
+        .map(|n| format!("assets/chunk-{:016x}.js", hash(n)))
         .collect()
 }
 
-/// Each key a prefix of the next, a thousand deep, a hundred times over.
+/// Returns a hundred chains of a thousand keys, in which each key is a prefix of the next.
 fn chains() -> Vec<String> {
     (0..KEYS)
         .map(|n| format!("{:02}/{}", n / 1_000, "a".repeat(n % 1_000)))
         .collect()
 }
 
-/// A radix tree without branches to the left: every prefix of a long key, and what sorts before it.
+/// Returns the keys of a degenerate radix tree: for every prefix of a long key, the prefix followed by an `a`.
 fn caterpillars() -> Vec<String> {
     (0..KEYS)
         .map(|n| format!("{:03}/{}a", n / 500, "b".repeat(n % 500)))
@@ -60,8 +60,8 @@ fn plan(criterion: &mut Criterion) {
             .collect();
         let unchanged = keys.iter().step_by(2).map(|key| format!("{key}~"));
         let site = Inventory::from_keys(keys.iter().cloned().chain(unchanged));
-        for (knowing, inventory) in [("blind", None), ("with inventory", Some(&site))] {
-            group.bench_function(format!("{name}, {knowing}"), |bencher| {
+        for (variant, inventory) in [("blind", None), ("with inventory", Some(&site))] {
+            group.bench_function(format!("{name}, {variant}"), |bencher| {
                 bencher.iter_batched(
                     || paths.clone(),
                     |paths| black_box(collapse(paths, inventory, LIMITS)),

@@ -1,8 +1,9 @@
-//! The planner as a command, for `score.py`: changed keys on standard input, one a line; `{"paths": [...]}` comes out.
+//! The planner as a command for `score.py`: reads changed keys from standard input, one per line, and prints
+//! `{"paths": [...]}`.
 //!
-//! `plan --max-paths N --max-wildcards N [--inventory FILE]`, where the file holds the site's keys, one a line.
+//! `plan --max-paths N --max-wildcards N [--inventory FILE]`, where the file contains the keys of the site, one per line.
 //!
-//! Each key counts with its first spelling only, the one that the scorer knows.
+//! Each key becomes its first path only, because the scorer has no other encodings.
 
 use std::error::Error;
 use std::io::{Read, stdin};
@@ -21,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while let Some(option) = arguments.next() {
         let value = arguments
             .next()
-            .ok_or_else(|| format!("{option} wants a value"))?;
+            .ok_or_else(|| format!("{option} needs a value"))?;
         match option.as_str() {
             "--max-paths" => limits.paths = value.parse()?,
             "--max-wildcards" => limits.wildcards = value.parse()?,

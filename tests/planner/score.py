@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Scores a path planner on real deploys.
+"""Scores a path planner on recorded deploys.
 
 usage: score.py TRACE.jsonl.gz BUDGET COMMAND [ARG ...]
        score.py --table [PLANNER]
 
-For each deploy the command gets the changed object keys on standard input, one a line, and prints
-one JSON object with a list "paths": invalidation paths, at most BUDGET of them. In an argument,
-"{budget}" becomes the number and "{inventory}" a file with every key that may be cached, one a
-line. Every path is percent-decoded before it is matched.
+For each deploy, the command reads the changed object keys from standard input, one per line, and
+prints one JSON object with a list "paths" of at most BUDGET invalidation paths. In an argument,
+"{budget}" is replaced by the number and "{inventory}" by a file with every key that can be cached,
+one per line. Every path is percent-decoded before it is compared.
 
 missed      changed objects that no path covers (must be 0)
 over        deploys with more than BUDGET paths (must be 0)
-paths       paths billed, all deploys together
-collateral  objects that did not change and lose their cached copy all the same
-optimum     the least collateral that any planner could reach with the same budget, knowing every
-            object of the site and free to use any prefix
+paths       paths billed for all deploys
+collateral  unchanged objects that are invalidated
+optimum     the least possible collateral with the same budget, for a planner that has every key of
+            the site and can use any prefix
 
---table scores the project's planner, blind and with the inventory, on both traces with budgets of 8
-and 15, and prints the table of src/plan/collapse.rs. It fails where a figure is worse than demanded:
-nothing missed, no budget broken, less collateral than the peer's when blind, at most 1.2 times the
-optimum on kafka, the optimum itself with the inventory.
+--table scores the project's planner on both traces with budgets of 8 and 15, without the inventory
+("blind") and with it, and prints the table of src/plan/collapse.rs. It fails unless these hold: no
+object is missed, no budget is exceeded, the collateral without the inventory is less than the peer's
+and on kafka at most 1.2 times the optimum, and the collateral with the inventory is the optimum.
 """
 import bisect, gzip, json, os, subprocess, sys, tempfile
 from urllib.parse import unquote
@@ -33,7 +33,7 @@ PEER = {("hexo", 8): 237_262, ("hexo", 15): 132_494, ("kafka", 8): 209_655, ("ka
 
 
 def deploys(trace):
-    """Yields (changed keys, every key that may be cached), both sorted."""
+    """Yields (changed keys, every key that can be cached), both sorted."""
     site = set()
     with gzip.open(trace, "rt") as lines:
         for line in lines:
@@ -45,22 +45,24 @@ def deploys(trace):
 
 
 def span(keys, prefix):
-    """The half-open range of sorted keys that start with prefix."""
+    """Returns the half-open range of the sorted keys that start with the prefix."""
     return bisect.bisect_left(keys, prefix), bisect.bisect_left(keys, prefix + "\U0010ffff")
 
 
 def covered(paths, keys):
-    hit = set()
+    """Returns the keys that the paths cover."""
+    found = set()
     for path in map(unquote, paths):
         if path.endswith("*"):
             low, high = span(keys, path[1:-1])
-            hit.update(keys[low:high])
+            found.update(keys[low:high])
         else:
-            hit.add(path[1:])
-    return hit
+            found.add(path[1:])
+    return found
 
 
 def optimum(changed, keys, budget):
+    """Returns the least possible collateral."""
     if len(changed) <= budget:
         return 0
     shared = []
@@ -81,17 +83,17 @@ def optimum(changed, keys, budget):
     def least(low, high):
         if low == high:
             return [INFINITE, 0] + [INFINITE] * (budget - 1)
-        cut = min(shared[low:high])
+        depth = min(shared[low:high])
         parts, start = [], low
         for i in range(low, high):
-            if shared[i] == cut:
+            if shared[i] == depth:
                 parts.append((start, i))
                 start = i + 1
         parts.append((start, high))
         best = [0] + [INFINITE] * budget
         for part in parts:
             best = merge(best, least(*part))
-        first, last = span(keys, changed[low][:cut])
+        first, last = span(keys, changed[low][:depth])
         best[1] = min(best[1], last - first - (high - low + 1))
         for i in range(2, budget + 1):
             best[i] = min(best[i], best[i - 1])
@@ -113,34 +115,34 @@ def plan(command, changed, keys):
 
 
 def score(trace, budget, *commands):
-    """Returns a total for each of the commands; the optimum is reckoned once."""
+    """Returns the totals of each command; the optimum is calculated once."""
     totals = [dict.fromkeys(("deploys", "changed", "paths", "over", "missed", "collateral", "optimum"), 0) for _ in commands]
     for changed, keys in deploys(trace):
         least = optimum(changed, keys, budget)
         for total, command in zip(totals, commands):
             paths = plan([word.replace("{budget}", str(budget)) for word in command], changed, keys)
-            hit = covered(paths, keys)
+            invalidated = covered(paths, keys)
             total["deploys"] += 1
             total["changed"] += len(changed)
             total["paths"] += len(paths)
             total["over"] += len(paths) > budget
-            total["missed"] += len(set(changed) - hit)
-            total["collateral"] += len((hit & set(keys)) - set(changed))
+            total["missed"] += len(set(changed) - invalidated)
+            total["collateral"] += len((invalidated & set(keys)) - set(changed))
             total["optimum"] += least
     return totals
 
 
-def demanded(site, budget, blind, known):
-    """Yields what is worse than it must be."""
-    for total in (blind, known):
+def shortfalls(site, budget, blind, with_inventory):
+    """Yields a message for each figure that is worse than required."""
+    for total in (blind, with_inventory):
         if total["missed"] or total["over"]:
             yield f"{site} at {budget}: {total['missed']} missed, {total['over']} over budget"
     if blind["collateral"] >= PEER[site, budget]:
-        yield f"{site} at {budget}: blind, no better than the peer"
+        yield f"{site} at {budget}: blind, not better than the peer"
     if site == "kafka" and blind["collateral"] > 1.2 * blind["optimum"]:
         yield f"{site} at {budget}: blind, more than 1.2 times the optimum"
-    if known["collateral"] != known["optimum"]:
-        yield f"{site} at {budget}: not the optimum with the inventory"
+    if with_inventory["collateral"] != with_inventory["optimum"]:
+        yield f"{site} at {budget}: with the inventory, not the optimum"
 
 
 def table(planner):
@@ -153,7 +155,7 @@ def table(planner):
         a, b = score(trace, budget, blind, [*blind, "--inventory", "{inventory}"])
         figures = PEER[site, budget], a["collateral"], b["collateral"], a["optimum"], a["paths"], b["paths"]
         print(f"| {site} | {budget} |", " | ".join(f"{figure:,}" for figure in figures), "|", flush=True)
-        worse += demanded(site, budget, a, b)
+        worse += shortfalls(site, budget, a, b)
     sys.exit("\n".join(worse) or 0)
 
 
