@@ -19,7 +19,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint unit local binaries bench soak build clean rust python
+.PHONY: help demo test lint docs unit local binaries bench soak build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -31,11 +31,14 @@ demo: binaries $(CLOUD) $(TOOLS) ## Deploy the stack into a local AWS and show w
 
 test: lint unit local ## Check everything that CI checks
 
-lint: rust $(TOOLS) ## Check the format, clippy and the template
+lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the documentation
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
 	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml)
 	$(call step,sam validate,$(SAM) validate --lint)
+
+docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template
+	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
 
 unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)
