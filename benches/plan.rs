@@ -5,7 +5,8 @@
 use std::hint::black_box;
 
 use cloudfront_invalidator::path::InvalidationPath;
-use cloudfront_invalidator::plan::collapse::{Inventory, Limits, collapse};
+use cloudfront_invalidator::plan::Limits;
+use cloudfront_invalidator::plan::collapse::{Inventory, collapse};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const KEYS: usize = 100_000;

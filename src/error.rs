@@ -251,17 +251,7 @@ impl ErrorKind {
             Self::NoSuchDistribution {
                 distribution,
                 message,
-            } => {
-                let text = format!(
-                    "distribution {distribution} does not exist in this account ({message})"
-                );
-                match audience {
-                    Audience::Operator => {
-                        text + ": correct DISTRIBUTION_ID or the action's UserParameters"
-                    }
-                    Audience::CommandLine { .. } => text,
-                }
-            }
+            } => no_such_distribution(distribution, message, audience),
             Self::Rejected { purpose, message } | Self::RejectedPath { purpose, message } => {
                 format!("CloudFront rejected the request to {purpose}: {message}")
             }
@@ -275,32 +265,48 @@ impl ErrorKind {
             Self::Unavailable { purpose, message } => {
                 format!("could not {purpose}: {message}; try again")
             }
-            Self::DeadlineExceeded => {
-                "the function's time ended before its work: raise its timeout, or try again"
-                    .to_owned()
+            Self::DeadlineExceeded => DEADLINE_EXCEEDED.to_owned(),
+            Self::NotCompleted { waited } => {
+                let waited = waited.as_secs();
+                format!("not completed after {waited} s; {NOT_COMPLETED_ADVICE}")
             }
-            Self::NotCompleted { waited } => format!(
-                "not completed after {} s; CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \
-                 \"succeed\"",
-                waited.as_secs()
-            ),
-            Self::JobNotFound { job, message } => format!(
-                "could not report the result of job {job}: {message}; check that the function is in the region and \
-                 account of the pipeline"
-            ),
+            Self::JobNotFound { job, message } => {
+                format!(
+                    "could not report the result of job {job}: {message}; {JOB_NOT_FOUND_ADVICE}"
+                )
+            }
             Self::ResultRejected { result, message } => format!(
                 "CodePipeline rejected the result of this job, which is a bug in this program: {message}; the result \
                  was: {result}"
             ),
-            Self::Panicked => {
-                "the function panicked, which is a bug in it: see its log, and try again".to_owned()
-            }
+            Self::Panicked => PANICKED.to_owned(),
             Self::Several(errors) => {
                 let texts: Vec<_> = errors.iter().map(|error| error.message(audience)).collect();
                 texts.join("; ")
             }
         }
     }
+}
+
+const DEADLINE_EXCEEDED: &str =
+    "the function's time ended before its work: raise its timeout, or try again";
+const NOT_COMPLETED_ADVICE: &str =
+    "CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \"succeed\"";
+const JOB_NOT_FOUND_ADVICE: &str =
+    "check that the function is in the region and account of the pipeline";
+const PANICKED: &str = "the function panicked, which is a bug in it: see its log, and try again";
+
+fn no_such_distribution(
+    distribution: &DistributionId,
+    message: &str,
+    audience: &Audience,
+) -> String {
+    let advice = match audience {
+        Audience::Operator => ": correct DISTRIBUTION_ID or the action's UserParameters",
+        // The command line suggests similar ids.
+        Audience::CommandLine { .. } => "",
+    };
+    format!("distribution {distribution} does not exist in this account ({message}){advice}")
 }
 
 /// Returns what to do about a denied call, by the policy that AWS's message names

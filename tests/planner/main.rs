@@ -9,7 +9,8 @@ use std::error::Error;
 use std::io::{Read, stdin};
 
 use cloudfront_invalidator::path::InvalidationPath;
-use cloudfront_invalidator::plan::collapse::{Inventory, Limits, collapse};
+use cloudfront_invalidator::plan::Limits;
+use cloudfront_invalidator::plan::collapse::{Inventory, collapse};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -60,7 +60,7 @@ class LargeBatch:
     def _invoke_again(self) -> None:
         self._invoke()
         self._stack.cloudfront_received_nothing()
-        self._stack.function_logged(str(len(OBJECTS)), "fresh")
+        self._stack.function_logged(str(len(OBJECTS)), "already covered")
 
     def _deliver_again(self) -> None:
         self._queue.release(self._messages)
