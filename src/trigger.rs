@@ -39,7 +39,7 @@ impl Trigger {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an ID. Other errors
+    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an id. Other errors
     /// are found by [`Job::request`] or kept in [`Content::unreadable`], because they concern one job or one record.
     pub fn parse(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {

@@ -1,6 +1,6 @@
-//! A CodePipeline job: its ID first, then what its `UserParameters` request.
+//! A CodePipeline job: its id first, then what its `UserParameters` request.
 //!
-//! A job without a result blocks its pipeline for 20 minutes. So [`Job::from_event`] requires only the ID.
+//! A job without a result blocks its pipeline for 20 minutes. So [`Job::from_event`] requires only the id.
 //! [`Job::request`] finds the errors in the rest, which can then be reported as the job's result.
 //!
 //! The module reads three values and leaves the rest of the event, with its credentials, alone. It does not use
@@ -16,17 +16,17 @@ use serde_json::Value;
 use super::user_parameters::JobRequest;
 use crate::error::Error;
 
-/// The ID by which a job's result is reported.
+/// The id by which a job's result is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobId(String);
 
 impl JobId {
-    /// Reads an ID, or returns `None` for an empty string.
+    /// Reads an id, or returns `None` for an empty string.
     pub fn parse(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the ID as CodePipeline wrote it.
+    /// Returns the id as CodePipeline wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -41,7 +41,7 @@ impl fmt::Display for JobId {
 /// A job of a pipeline's Lambda action, which waits for its result.
 #[derive(Debug)]
 pub struct Job {
-    /// The ID by which the job's result is reported.
+    /// The id by which the job's result is reported.
     pub id: JobId,
     user_parameters: Option<Value>,
     continuation_token: Option<String>,
@@ -52,7 +52,7 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] only for a job without an ID, because no result can be reported for it.
+    /// Returns an [`Error`] only for a job without an id, because no result can be reported for it.
     pub fn from_event(job: &Value) -> Result<Self, Error> {
         let id = job.get("id").and_then(Value::as_str).and_then(JobId::parse);
         let id = id.ok_or_else(|| {

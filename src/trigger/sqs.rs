@@ -1,6 +1,6 @@
-//! A message of an SQS batch: its ID first, then the content of its body.
+//! A message of an SQS batch: its id first, then the content of its body.
 //!
-//! A message that cannot be read fails alone, by its ID. If it failed the batch, it would block the queue.
+//! A message that cannot be read fails alone, by its id. If it failed the batch, it would block the queue.
 //!
 //! Shape: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// A message of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The ID by which a partial batch response reports the message as failed.
+    /// The id by which a partial batch response reports the message as failed.
     pub id: String,
     /// When the message was sent to the queue.
     pub sent: Option<DateTime<Utc>>,
@@ -26,7 +26,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] only for a record without an ID, because a response cannot report it as failed.
+    /// Returns an [`Error`] only for a record without an id, because a response cannot report it as failed.
     pub fn from_record(record: &Value) -> Result<Self, Error> {
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
         let id = text("/messageId").filter(|id| !id.is_empty());

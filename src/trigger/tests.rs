@@ -680,7 +680,7 @@ fn reads_the_parameters_of_a_pipeline_action() {
 
 #[test]
 fn names_the_invalid_field_of_the_parameters() {
-    const EXPECTED: &str = "expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+    const EXPECTED: &str = "expected a distribution id, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
                             an empty string";
     for (parameters, message) in [
         (json!(7), "UserParameters: expected a string".to_owned()),

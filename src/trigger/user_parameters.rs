@@ -1,6 +1,6 @@
 //! `UserParameters`: what a pipeline action requests, in at most 1,000 characters.
 //!
-//! The text is empty, a distribution's ID or domain name, or a JSON object. An unknown field is an error that names the
+//! The text is empty, a distribution's id or domain name, or a JSON object. An unknown field is an error that names the
 //! field: if a misspelled field were ignored, the job would invalidate the wrong paths and report success.
 //!
 //! Limit: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ActionConfiguration.html>
@@ -88,7 +88,7 @@ impl JobRequest {
 }
 
 fn parse_object(text: &str) -> Result<Map<String, Value>, Error> {
-    const EXPECTED: &str = "expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+    const EXPECTED: &str = "expected a distribution id, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
                             an empty string";
     if text.is_empty() {
         return Ok(Map::new());

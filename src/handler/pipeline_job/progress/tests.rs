@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn carries_what_was_done_in_a_token() {
-    let id = |text| DistributionId::parse(text).expect("a distribution ID");
+    let id = |text| DistributionId::parse(text).expect("a distribution id");
     let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:?";
     let progress = Progress::from_token(token).expect("a token");
     assert_eq!(progress.first_job, job_id("11111111-abcd"));
@@ -31,14 +31,14 @@ fn carries_what_was_done_in_a_token() {
 }
 
 fn job_id(id: &str) -> JobId {
-    JobId::parse(id).expect("an ID")
+    JobId::parse(id).expect("an id")
 }
 
 #[test]
 fn keeps_a_token_within_its_limit() {
     let progress = |distributions: usize| {
         let id = |index| {
-            DistributionId::parse(&format!("E{index:03}EXAMPLE1AB")).expect("a distribution ID")
+            DistributionId::parse(&format!("E{index:03}EXAMPLE1AB")).expect("a distribution id")
         };
         let first = job_id("11111111-aaaa-bbbb-cccc-222222222222");
         let mut progress = Progress::start(first, SystemTime::now());
