@@ -294,21 +294,9 @@ impl From<String> for SubmittedPath {
     }
 }
 
-impl From<InvalidationPath> for SubmittedPath {
-    fn from(path: InvalidationPath) -> Self {
-        Self(path.0)
-    }
-}
-
 impl From<&InvalidationPath> for SubmittedPath {
     fn from(path: &InvalidationPath) -> Self {
         Self(path.0.clone())
-    }
-}
-
-impl fmt::Display for SubmittedPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -3,19 +3,20 @@
 //! `batch` holds the paths of one request with its caller reference, `limits` every limit and quota with its source,
 //! `collapse` the choice of wildcards within the limits, `existing` what the invalidations that exist already cover.
 //!
-//! A path that is sent becomes a wildcard by one of these rules only:
+//! Only these rules make a wildcard (`docs/how-paths-are-chosen.md` has the reasons and their sources):
 //!
 //! | rule | example | code |
 //! |---|---|---|
 //! | the user wrote a `*` at the end | `/blog/*` | [`InvalidationPath::parse`] |
-//! | a pipeline job or `create --yes` names no paths | `/*` | `trigger::user_parameters`, `cli::create` |
 //! | the user's text has a character with an ambiguous encoding | `/a b` → `/a*` | [`InvalidationPath::parse`] |
-//! | the key has a character with an ambiguous encoding, or a dot segment | `a+b.html` → `/a*` | [`InvalidationPath::from_object_key`] |
-//! | the key has more than four spellings, or is too long for one path | `a, b & c, d.html` → `/a*` | [`InvalidationPath::from_object_key`] |
-//! | query strings are, or may be, part of the cache key | `/a.css` → `/a.css*` | [`InvalidationPath::with_query_strings`] |
-//! | the object is an error page or the fallback of a single-page application | `404.html` → `/*` | [`Site::cached_paths`](crate::site::Site::cached_paths) |
-//! | there are more paths than the limits allow | 50 files in `/blog/` → `/blog/*` | [`collapse::collapse`] |
-//! | a backlog must drain with one path | many files → `/*` | [`Limits::for_backlog`] |
+//! | a pipeline job names no paths, or `create --yes` gets none | `/*` | `trigger::user_parameters`, `cli::create` |
+//! | the key has an ambiguous encoding or a dot segment, or is empty | `a+b.html` → `/a*` | [`InvalidationPath::from_object_key`] |
+//! | the key has more than four spellings, or is too long for a path | `a, b & c.html` → `/a*` | [`InvalidationPath::from_object_key`] |
+//! | query strings are, or may be, in the cache key | `/a.css` → `/a.css*` | [`InvalidationPath::with_query_strings`] |
+//! | the object is an error page, or a single-page application | `404.html` → `/*` | [`Site::cached_paths`](crate::site::Site::cached_paths) |
+//! | there are more paths or wildcards than the limits allow | 50 pages → `/blog/*` | [`collapse::collapse`] |
+//! | the limits shrink: quota in use, a backlog | 12 in progress → 3 left | [`Limits::remaining`], [`Limits::for_backlog`] |
+//! | the limits shrink: the month's free paths are used up | 20 paths → 1 | `cli::preflight` |
 //!
 //! [`InvalidationPath::parse`]: crate::path::InvalidationPath::parse
 //! [`InvalidationPath::from_object_key`]: crate::path::InvalidationPath::from_object_key

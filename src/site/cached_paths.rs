@@ -1,7 +1,7 @@
 //! `CachedPaths`: the paths under which viewers can have cached an object, with the reasons as text.
 //!
 //! The text of a [`PathReason`] names its object. The text of a [`NotCached`] does not, because many objects share it:
-//! "31 outside origin path /prod". The paths of a `CachedPaths` are complete: a viewer cannot have a copy elsewhere.
+//! "31 outside origin path /prod". The paths are all that the configuration shows.
 //!
 //! How an object gets its paths: [`Site::cached_paths`](super::Site::cached_paths).
 
