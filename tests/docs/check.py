@@ -5,6 +5,7 @@
 - `sam deploy` and `make` commands name parameters of template.yaml and targets of the Makefile.
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
 - Lambda events equal a file of events/ or tests/events/.
+- Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - Tables of parameters, outputs and variables list those of template.yaml, no more and no fewer.
 
 It prints one line for each problem. tests/docs/main.rs checks the other languages and `cf-invalidate` commands.
@@ -188,6 +189,11 @@ class Template:
         return forms
 
 
+def slug(title):
+    """Returns the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
 def statements(value):
     """Yields the IAM statements in a value."""
     for child in descendants(value):
@@ -237,6 +243,8 @@ class Checker:
                 prose.append((number, line))
         if fence:
             self.problem(file, start - 1, "the block is not closed")
+        for number, line in prose:
+            self.links(file, number, line)
         if file.name == "settings-and-permissions.md":
             self.tables(file, prose)
 
@@ -446,6 +454,21 @@ class Checker:
             self.counts["events"] += 1
             if value not in self.events:
                 self.problem(file, line, "the event is not a file of events/ or tests/events/")
+
+    def links(self, file, number, line):
+        """Checks relative links, and that linked sources contain the names that follow: "[`src/a.rs`](../src/a.rs): `f`"."""
+        for link in re.finditer(r"\]\(([^)#:]*)(?:#([^)]*))?\)((?:[:,] `[^`]+`)*)", line):
+            target, anchor, names = link.groups()
+            linked = ROOT / file.parent / target if target else ROOT / file
+            if not linked.exists():
+                self.problem(file, number, f"the link leads to no file: {target}")
+                continue
+            text = linked.read_text() if linked.is_file() else ""
+            if anchor and anchor not in {slug(title) for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}:
+                self.problem(file, number, f"{target or file} has no heading for #{anchor}")
+            for name in re.findall(r"\w+", re.sub(r"::", " ", names)):
+                if not re.search(rf"\b{name}\b", text):
+                    self.problem(file, number, f"{target} does not contain {name}")
 
     def tables(self, file, prose):
         """Compares the first columns of the tables that list parameters, outputs and variables."""
