@@ -1,4 +1,4 @@
-//! A pipeline job gets exactly one answer, whatever happens.
+//! A pipeline job gets exactly one result, also when the work fails, panics or takes too long.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use cloudfront_invalidator::failure::Cause;
-use cloudfront_invalidator::flow::Function;
+use cloudfront_invalidator::error::Category;
+use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::settings::Settings;
 use serde_json::json;
 
-use crate::bed::{Bed, FIRST, SECOND, invocation, logged};
+use crate::fixture::{
+    FIRST, Fixture, SECOND, denial_with_statement, invocation, logged, one_minute, summary,
+};
 use crate::standin::{Fault, JobState, Operation, Options};
 
 #[tokio::test]
-async fn clears_everything_and_tells_the_pipeline_what_was_done() {
-    let bed = Bed::start();
-    let told = bed.run_job(None).await;
-    let id = told.variable("InvalidationIds").to_owned();
-    let job = told.answer.body["jobId"].clone();
+async fn invalidates_everything_and_reports_what_was_done() {
+    let fixture = Fixture::start();
+    let job = fixture.run_job(None).await;
+    let id = job.variable("InvalidationIds").to_owned();
     assert_eq!(
-        told.answer.body,
+        job.result.body,
         json!({
-            "jobId": job,
+            "jobId": job.result.body["jobId"],
             "executionDetails": {
                 "summary": format!("{FIRST}: submitted as {id} (1 path: /*)"),
                 "externalExecutionId": id,
@@ -37,7 +38,7 @@ async fn clears_everything_and_tells_the_pipeline_what_was_done() {
             },
         })
     );
-    let received = bed.standin.invalidations();
+    let received = fixture.standin.invalidations();
     assert_eq!(received.len(), 1);
     assert_eq!(
         (received[0].distribution.as_str(), &received[0].paths),
@@ -48,30 +49,27 @@ async fn clears_everything_and_tells_the_pipeline_what_was_done() {
 
 #[tokio::test]
 async fn invalidates_the_paths_and_distributions_that_the_action_names() {
-    let bed = Bed::start();
+    let fixture = Fixture::start();
     let parameters = json!({"distribution": [SECOND, FIRST], "paths": ["/b b.html", "/a.html", "/a.html", "#Blog"]});
-    let told = bed.run_job(Some(&parameters.to_string())).await;
+    let job = fixture.run_job(Some(&parameters.to_string())).await;
     let paths: Vec<String> = ["#Blog", "/a.html", "/b*"].map(String::from).into();
-    let mut taken = bed.taken();
-    taken.sort();
+    let mut accepted = fixture.accepted();
+    accepted.sort();
     assert_eq!(
-        taken,
+        accepted,
         [
             (FIRST.to_owned(), paths.clone()),
             (SECOND.to_owned(), paths)
         ]
     );
-    assert_eq!(
-        told.variable("DistributionIds"),
-        format!("{SECOND},{FIRST}")
-    );
-    assert_eq!(told.variable("Paths"), "#Blog,/a.html,/b*");
-    assert_eq!(told.variable("PathCount"), "6");
-    assert_eq!(told.variable("InvalidationIds").split(',').count(), 2);
+    assert_eq!(job.variable("DistributionIds"), format!("{SECOND},{FIRST}"));
+    assert_eq!(job.variable("Paths"), "#Blog,/a.html,/b*");
+    assert_eq!(job.variable("PathCount"), "6");
+    assert_eq!(job.variable("InvalidationIds").split(',').count(), 2);
 }
 
 #[tokio::test]
-async fn keeps_a_pipeline_job_from_hanging_when_user_parameters_are_broken() {
+async fn fails_a_job_whose_user_parameters_are_invalid() {
     for (parameters, message) in [
         (
             r#"{"pathes": ["/x"]}"#,
@@ -79,19 +77,19 @@ async fn keeps_a_pipeline_job_from_hanging_when_user_parameters_are_broken() {
         ),
         (
             "{",
-            "UserParameters: expected nothing, a distribution id or domain name, or a JSON object such as \
-             {\"paths\": [\"/*\"]}; as JSON it is broken: EOF while parsing an object at line 1 column 1",
+            "UserParameters: expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+             an empty string; not valid JSON: EOF while parsing an object at line 1 column 1",
         ),
     ] {
-        let bed = Bed::start();
-        let told = bed.run_job(Some(parameters)).await;
-        assert_eq!(told.failure(), ("ConfigurationError", message));
-        assert_eq!(bed.taken(), []);
+        let fixture = Fixture::start();
+        let job = fixture.run_job(Some(parameters)).await;
+        assert_eq!(job.failure(), ("ConfigurationError", message));
+        assert_eq!(fixture.accepted(), []);
     }
 }
 
 #[tokio::test]
-async fn answers_a_job_when_the_setting_is_missing_or_wrong() {
+async fn fails_a_job_when_distribution_id_is_missing_or_invalid() {
     for (setting, message) in [
         (
             None,
@@ -99,41 +97,44 @@ async fn answers_a_job_when_the_setting_is_missing_or_wrong() {
         ),
         (
             Some("www.example.com"),
-            "setting DISTRIBUTION_ID: \"www.example.com\" is no distribution id: write one such as E2EXAMPLE1ABC",
+            "setting DISTRIBUTION_ID: \"www.example.com\" is not a distribution id: write one such as E2EXAMPLE1ABC",
         ),
     ] {
-        let bed = match setting {
-            None => Bed::start().unset("DISTRIBUTION_ID"),
-            Some(value) => Bed::start().set("DISTRIBUTION_ID", value),
+        let fixture = match setting {
+            None => Fixture::start().unset("DISTRIBUTION_ID"),
+            Some(value) => Fixture::start().set("DISTRIBUTION_ID", value),
         };
         assert_eq!(
-            bed.run_job(None).await.failure(),
+            fixture.run_job(None).await.failure(),
             ("ConfigurationError", message)
         );
         // A job that names its distribution does not need the setting.
-        bed.standin.reset();
+        fixture.standin.reset();
         assert_eq!(
-            bed.run_job(Some(SECOND)).await.variable("DistributionIds"),
+            fixture
+                .run_job(Some(SECOND))
+                .await
+                .variable("DistributionIds"),
             SECOND
         );
     }
 }
 
 #[tokio::test]
-async fn answers_a_job_whose_artifacts_and_credentials_are_missing() {
-    let bed = Bed::start();
-    let mut event = bed.standin.start_job(None).event;
+async fn runs_a_job_without_artifacts_and_credentials() {
+    let fixture = Fixture::start();
+    let mut event = fixture.standin.start_job(None).event;
     let data = event["CodePipeline.job"]["data"]
         .as_object_mut()
         .expect("data");
     for field in ["inputArtifacts", "outputArtifacts", "artifactCredentials"] {
         assert!(data.remove(field).is_some(), "{field}");
     }
-    bed.handle(&event).await.expect("an answer");
-    assert_eq!(bed.only_answer().variable("Paths"), "/*");
+    fixture.handle(&event).await.expect("a result");
+    assert_eq!(fixture.only_result().variable("Paths"), "/*");
 }
 
-/// An HTTP client that panics where CloudFront is called and is the real one elsewhere.
+/// The real HTTP client, except that a call of CloudFront panics.
 #[derive(Clone, Debug)]
 struct PanicsAtCloudFront(SharedHttpClient);
 
@@ -160,194 +161,214 @@ impl HttpConnector for PanickingConnector {
 }
 
 #[tokio::test]
-async fn answers_a_job_when_the_flow_panics() {
-    let bed = Bed::start();
-    let sdk = bed.sdk();
+async fn fails_a_job_when_the_function_panics() {
+    let fixture = Fixture::start();
+    let sdk = fixture.sdk();
     let panicking = PanicsAtCloudFront(sdk.http_client().expect("an HTTP client"));
     let sdk = sdk.into_builder().http_client(panicking).build();
     let settings =
         Settings::from_environment(|name| (name == "DISTRIBUTION_ID").then(|| FIRST.to_owned()));
-    let job = bed.standin.start_job(None);
-    let done = Function::new(settings, sdk)
-        .handle(&job.event, &invocation(Duration::from_secs(60)))
+    let job = fixture.standin.start_job(None);
+    let returned = Invalidator::new(settings, sdk)
+        .handle(&job.event, &one_minute())
         .await;
-    let message =
-        "the invalidator panicked, which is a bug in it: see the function's log, and try again";
-    assert_eq!(done, Ok(message.into()));
-    assert_eq!(bed.only_answer().failure(), ("JobFailed", message));
+    let message = "the function panicked, which is a bug in it: see its log, and try again";
+    assert_eq!(returned, Ok(message.into()));
+    assert_eq!(fixture.only_result().failure(), ("JobFailed", message));
 }
 
 #[tokio::test]
-async fn answers_a_job_two_seconds_before_its_deadline_when_cloudfront_hangs() {
-    let bed = Bed::start();
-    bed.standin
+async fn fails_a_job_two_seconds_before_the_deadline_when_cloudfront_hangs() {
+    let fixture = Fixture::start();
+    fixture
+        .standin
         .fail(Operation::CreateInvalidation, Fault::Hang, 9);
-    let job = bed.standin.start_job(None);
+    let job = fixture.standin.start_job(None);
     let invocation = invocation(Duration::from_secs(3));
-    bed.function()
+    fixture
+        .invalidator()
         .handle(&job.event, &invocation)
         .await
-        .expect("an answer");
+        .expect("a result");
     let left = invocation
         .deadline
         .duration_since(tokio::time::Instant::now());
     assert!(left >= Duration::from_secs(2), "{left:?} left");
     assert_eq!(
-        bed.only_answer().failure(),
+        fixture.only_result().failure(),
         (
             "SystemUnavailable",
-            "CloudFront did not confirm an invalidation of E1EXAMPLE1ABC (no answer before the \
-             function's time was up): try again"
+            "could not invalidate E1EXAMPLE1ABC: no response in time; try again"
         )
     );
 }
 
 #[tokio::test]
-async fn answers_a_job_at_once_when_no_time_is_left_for_the_work() {
-    let bed = Bed::start();
-    let job = bed.standin.start_job(None);
-    bed.function()
+async fn fails_a_job_at_once_when_no_time_is_left_for_the_work() {
+    let fixture = Fixture::start();
+    let job = fixture.standin.start_job(None);
+    fixture
+        .invalidator()
         .handle(&job.event, &invocation(Duration::from_secs(1)))
         .await
-        .expect("an answer");
-    assert_eq!(bed.only_answer().failure().0, "SystemUnavailable");
+        .expect("a result");
+    assert_eq!(fixture.only_result().failure().0, "SystemUnavailable");
 }
 
 #[tokio::test]
-async fn answers_a_job_when_the_sdk_cannot_be_built() {
-    let bed = Bed::start().set("AWS_ENDPOINT_URL_CLOUDFRONT", "not a url");
-    let told = bed.run_job(None).await;
-    let (kind, message) = told.failure();
+async fn fails_a_job_when_the_endpoint_is_invalid() {
+    let fixture = Fixture::start().set("AWS_ENDPOINT_URL_CLOUDFRONT", "not a url");
+    let job = fixture.run_job(None).await;
+    let (kind, message) = job.failure();
     assert_eq!(kind, "SystemUnavailable");
     assert!(message.contains("endpoint `not a url`"), "{message}");
 }
 
 #[tokio::test]
-async fn delivers_an_answer_that_fails_twice() {
+async fn reports_a_result_again_when_codepipeline_fails_twice() {
     for fault in [Fault::ThrottlingException, Fault::InternalFailure] {
-        let bed = Bed::start();
-        bed.standin.fail(Operation::PutJobSuccessResult, fault, 2);
-        let told = bed.run_job(None).await;
-        assert_eq!(told.variable("Paths"), "/*");
-        assert_eq!(bed.calls(Operation::PutJobSuccessResult), 3);
-        assert_eq!(bed.calls(Operation::PutJobFailureResult), 0);
+        let fixture = Fixture::start();
+        fixture
+            .standin
+            .fail(Operation::PutJobSuccessResult, fault, 2);
+        let job = fixture.run_job(None).await;
+        assert_eq!(job.variable("Paths"), "/*");
+        assert_eq!(fixture.calls(Operation::PutJobSuccessResult), 3);
+        assert_eq!(fixture.calls(Operation::PutJobFailureResult), 0);
     }
 }
 
 #[tokio::test]
-async fn fails_for_lambda_to_retry_when_the_answer_cannot_be_delivered() {
-    let bed = Bed::start();
-    bed.standin
+async fn returns_an_error_when_the_result_cannot_be_reported() {
+    let fixture = Fixture::start();
+    fixture
+        .standin
         .fail(Operation::PutJobSuccessResult, Fault::InternalFailure, 4);
-    let job = bed.standin.start_job(None);
-    let failure = bed.handle(&job.event).await.expect_err("no answer");
-    assert_eq!(failure.cause, Cause::Unavailable);
+    let job = fixture.standin.start_job(None);
+    let error = fixture.handle(&job.event).await.expect_err("no result");
+    assert_eq!(error.category(), Category::Unavailable);
     assert_eq!(
-        failure.message,
+        error.to_string(),
         format!(
-            "the answer to job {} was not delivered by PutJobSuccessResult: InternalFailure: An internal error occurred.",
+            "could not report the result of job {}: InternalFailure: An internal error occurred.; try again",
             job.id
         )
     );
-    // Lambda sends the event again: the invalidation that exists is found, and the job gets its one answer.
-    bed.handle(&job.event).await.expect("an answer");
-    let received = bed.standin.invalidations();
+    // Lambda sends the event again: CloudFront returns the same invalidation, and the job gets its only result.
+    fixture.handle(&job.event).await.expect("a result");
+    let received = fixture.standin.invalidations();
     assert_eq!(received.len(), 2);
     assert_eq!(received[0], received[1]);
     assert_eq!(
-        Ok(bed.only_answer().variable("InvalidationIds").to_owned()),
+        Ok(fixture.only_result().variable("InvalidationIds").to_owned()),
         received[0].outcome
     );
 }
 
 #[tokio::test]
-async fn takes_a_job_that_was_answered_before_for_answered() {
-    // The answer arrived, its confirmation did not: the SDK repeats it and hears InvalidJobState.
-    let bed = Bed::start();
-    bed.standin
+async fn accepts_that_a_job_has_a_result_already() {
+    // CodePipeline accepts the result and its response is lost: the SDK's next attempt gets InvalidJobStateException.
+    let fixture = Fixture::start();
+    fixture
+        .standin
         .fail(Operation::PutJobSuccessResult, Fault::LostResponse, 1);
-    let job = bed.standin.start_job(None);
-    bed.handle(&job.event).await.expect("no retry is needed");
+    let job = fixture.standin.start_job(None);
+    fixture
+        .handle(&job.event)
+        .await
+        .expect("no retry is needed");
     assert_eq!(
-        bed.standin.job(&job.id).map(|job| job.state),
+        fixture.standin.job(&job.id).map(|job| job.state),
         Some(JobState::Succeeded)
     );
-    // A duplicate of the event changes nothing and is no error.
-    bed.handle(&job.event).await.expect("no retry is needed");
+    // A duplicate of the event changes nothing and is not an error.
+    fixture
+        .handle(&job.event)
+        .await
+        .expect("no retry is needed");
     assert_eq!(
-        bed.standin.job(&job.id).map(|job| job.state),
+        fixture.standin.job(&job.id).map(|job| job.state),
         Some(JobState::Succeeded)
     );
 }
 
 #[tokio::test]
-async fn names_why_an_answer_was_not_delivered() {
-    let bed = Bed::start();
-    for (fault, cause, message) in [
+async fn returns_why_a_result_cannot_be_reported() {
+    let fixture = Fixture::start();
+    let denied = denial_with_statement(
+        "AccessDeniedException",
+        "codepipeline:PutJobSuccessResult",
+        "*",
+    );
+    for (fault, category, reason) in [
         (
             Fault::AccessDeniedException,
-            Cause::Permission,
-            "the answer to job JOB was not delivered: not allowed to call codepipeline:PutJobSuccessResult on *: add \
-             this statement to the policy of the function's role: \
-             {\"Effect\":\"Allow\",\"Action\":\"codepipeline:PutJobSuccessResult\",\"Resource\":\"*\"}",
+            Category::Permission,
+            denied.as_str(),
         ),
         (
             Fault::JobNotFoundException,
-            Cause::Unavailable,
-            "the answer to job JOB was not delivered: CodePipeline knows no such job in this region and account",
+            Category::Unavailable,
+            "JobNotFoundException: Could not find the job.; check that the \
+             function is in the region and account of the pipeline",
         ),
     ] {
-        bed.standin.reset();
-        bed.standin.fail(Operation::PutJobSuccessResult, fault, 1);
-        let job = bed.standin.start_job(None);
-        let failure = bed.handle(&job.event).await.expect_err("no answer");
-        let message = message.replace("JOB", &job.id);
-        assert_eq!(failure.cause, cause);
-        assert_eq!(failure.message, message);
+        fixture.standin.reset();
+        fixture
+            .standin
+            .fail(Operation::PutJobSuccessResult, fault, 1);
+        let job = fixture.standin.start_job(None);
+        let error = fixture.handle(&job.event).await.expect_err("no result");
+        assert_eq!(error.category(), category);
+        assert_eq!(
+            error.to_string(),
+            format!("could not report the result of job {}: {reason}", job.id)
+        );
     }
 }
 
 #[tokio::test]
-async fn fails_a_job_whose_success_codepipeline_refuses_for_its_form() {
-    for fault in [
-        Fault::ValidationException,
-        Fault::OutputVariablesSizeExceededException,
+async fn fails_a_job_whose_success_codepipeline_rejects_for_its_form() {
+    for (fault, code) in [
+        (Fault::ValidationException, "ValidationException"),
+        (
+            Fault::OutputVariablesSizeExceededException,
+            "OutputVariablesSizeExceededException",
+        ),
     ] {
-        let bed = Bed::start();
-        bed.standin.fail(Operation::PutJobSuccessResult, fault, 1);
-        let told = bed.run_job_told(None).await;
-        let (kind, message) = told.failure();
-        assert_eq!(kind, "JobFailed");
-        assert!(
-            message.starts_with("CodePipeline refuses the answer to this job, which is a bug ("),
-            "{message}"
+        let fixture = Fixture::start();
+        fixture
+            .standin
+            .fail(Operation::PutJobSuccessResult, fault, 1);
+        let job = fixture.run_job_with_different_result(None).await;
+        let message = format!(
+            "CodePipeline rejected the result of this job, which is a bug in this program: {code}: The request was \
+             refused because a test asked for it.; the result was: {FIRST}: submitted as {} (1 path: /*)",
+            fixture.first_id()
         );
-        assert!(
-            message.contains(&format!("it was: {FIRST}: submitted as I")),
-            "{message}"
-        );
+        assert_eq!(job.failure(), ("JobFailed", message.as_str()));
     }
 }
 
 #[tokio::test]
 async fn reports_each_of_several_distributions() {
-    let bed = Bed::start().set(
+    let fixture = Fixture::start().set(
         "DISTRIBUTION_ID",
         "E1EXAMPLE1ABC,E9EXAMPLE1ABC,E2EXAMPLE1ABC",
     );
-    let told = bed.run_job(None).await;
-    let ids = told.answer.body["failureDetails"]["externalExecutionId"]
+    let job = fixture.run_job(None).await;
+    let ids = job.result.body["failureDetails"]["externalExecutionId"]
         .as_str()
         .expect("two ids");
     let (first, second) = ids.split_once(',').expect("two ids");
     assert_eq!(
-        told.failure(),
+        job.failure(),
         (
             "ConfigurationError",
             format!(
-                "E1EXAMPLE1ABC: submitted as {first} (1 path: /*); distribution E9EXAMPLE1ABC does not \
-                 exist in this account: correct DISTRIBUTION_ID or the action's UserParameters; E2EXAMPLE1ABC: \
-                 submitted as {second} (1 path: /*)"
+                "E1EXAMPLE1ABC: submitted as {first} (1 path: /*); distribution E9EXAMPLE1ABC does not exist in this \
+                 account (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or \
+                 the action's UserParameters; E2EXAMPLE1ABC: submitted as {second} (1 path: /*)"
             )
             .as_str()
         )
@@ -355,43 +376,43 @@ async fn reports_each_of_several_distributions() {
 }
 
 #[tokio::test]
-async fn cuts_what_the_pipeline_would_refuse_for_its_length() {
-    let ids: Vec<_> = (0..60).map(|at| format!("E{at:02}EXAMPLE1ABC")).collect();
-    let bed = Bed::start().set("DISTRIBUTION_ID", &ids.join(","));
-    let told = bed.run_job_told(None).await;
-    let (kind, message) = told.failure();
+async fn truncates_texts_that_are_longer_than_codepipeline_accepts() {
+    let ids: Vec<_> = (0..60)
+        .map(|number| format!("E{number:02}EXAMPLE1ABC"))
+        .collect();
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", &ids.join(","));
+    let job = fixture.run_job_with_different_result(None).await;
+    let (kind, message) = job.failure();
     assert_eq!(kind, "ConfigurationError");
     assert_eq!((message.len(), message.ends_with('…')), (5_000, true));
 
     let options = ids.iter().fold(Options::default(), |options, id| {
         options.with_distribution(id)
     });
-    let bed = Bed::with(Options {
+    let fixture = Fixture::with(Options {
         throttle: false,
         ..options
     })
     .set("DISTRIBUTION_ID", &ids.join(","));
-    let told = bed.run_job_told(None).await;
-    assert_eq!(told.variable("PathCount"), "60");
-    let summary = told.answer.body["executionDetails"]["summary"]
-        .as_str()
-        .expect("a summary");
+    let job = fixture.run_job_with_different_result(None).await;
+    assert_eq!(job.variable("PathCount"), "60");
+    let summary = summary(&job.result);
     assert_eq!((summary.len(), summary.ends_with('…')), (2_048, true));
 }
 
 #[tokio::test]
 async fn logs_neither_credentials_nor_the_job() {
-    let bed = Bed::start();
-    bed.run_job(None).await;
-    bed.standin.reset();
-    bed.run_job(Some("{broken")).await;
-    bed.standin.fail(
+    let fixture = Fixture::start();
+    fixture.run_job(None).await;
+    fixture.standin.reset();
+    fixture.run_job(Some("{broken")).await;
+    fixture.standin.fail(
         Operation::PutJobSuccessResult,
         Fault::AccessDeniedException,
         1,
     );
-    let job = bed.standin.start_job(None);
-    bed.handle(&job.event).await.expect_err("no answer");
+    let job = fixture.standin.start_job(None);
+    fixture.handle(&job.event).await.expect_err("no result");
     let lines = logged().join("\n");
     assert!(lines.lines().count() >= 5, "{lines}");
     let credentials = &job.event["CodePipeline.job"]["data"]["artifactCredentials"];
@@ -410,6 +431,6 @@ async fn logs_neither_credentials_nor_the_job() {
     assert_eq!(
         lines.matches("\"level\":\"ERROR\"").count(),
         2,
-        "each failure once: {lines}"
+        "each error is logged once: {lines}"
     );
 }

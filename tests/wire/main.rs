@@ -1,14 +1,15 @@
-//! The flow from an event to the bytes on the wire and back, against the stand-ins.
+//! The function from an event to the bytes on the wire and back, against the stand-ins.
 //!
-//! Nothing is mocked: the function runs with the real SDK, whose endpoint is the stand-in. Each test asserts what was
-//! received, whole, and what the caller was told.
+//! Nothing is mocked: the function runs with the real SDK, whose endpoint is the stand-in. Each test compares
+//! everything that the stand-in received and the complete result that the caller got.
 
 #[path = "../standin/mod.rs"]
 mod standin;
 
-mod bed;
+mod access;
 mod codepipeline;
 mod errors;
+mod fixture;
 mod queue;
 mod s3;
 mod sites;

@@ -1,24 +1,26 @@
-//! A queue's batch: what fails, fails alone; what is fresh already costs nothing.
+//! An SQS batch: only messages whose changes fail are retried, and changes that are covered already cost nothing.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
-use cloudfront_invalidator::failure::Failure;
+use cloudfront_invalidator::error::Error;
 use serde_json::{Value, json};
 
-use crate::bed::{BUCKET, Bed, FIRST, SECOND, invocation, logged};
+use crate::fixture::{
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, invocation, logged, logged_at, one_minute,
+};
 use crate::standin::{Clock, Fault, Operation, Options};
 
 fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
-fn ago(seconds: i64) -> DateTime<Utc> {
+pub fn ago(seconds: i64) -> DateTime<Utc> {
     now() - chrono::TimeDelta::seconds(seconds)
 }
 
 /// Returns S3's own notification of an upload.
-fn notification(key: &str, time: DateTime<Utc>) -> String {
+pub fn notification(key: &str, time: DateTime<Utc>) -> String {
     let record = json!({
         "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
         "eventTime": time.to_rfc3339(), "eventName": "ObjectCreated:Put",
@@ -28,15 +30,15 @@ fn notification(key: &str, time: DateTime<Utc>) -> String {
     json!({"Records": [record]}).to_string()
 }
 
-/// Returns an SQS event whose messages are called m0, m1, … and were sent just now.
-fn batch(bodies: &[String]) -> Value {
+/// Returns an SQS event whose messages have the ids m0, m1, … and were sent now.
+pub fn batch(bodies: &[String]) -> Value {
     batch_sent(bodies, now())
 }
 
 fn batch_sent(bodies: &[String], sent: DateTime<Utc>) -> Value {
-    let message = |(at, body)| {
+    let message = |(number, body)| {
         json!({
-            "messageId": format!("m{at}"), "receiptHandle": "r", "body": body,
+            "messageId": format!("m{number}"), "receiptHandle": "r", "body": body,
             "attributes": {"SentTimestamp": sent.timestamp_millis().to_string(), "ApproximateReceiveCount": "1"},
             "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": "us-east-1",
             "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:changes",
@@ -46,18 +48,14 @@ fn batch_sent(bodies: &[String], sent: DateTime<Utc>) -> Value {
     json!({ "Records": messages })
 }
 
-fn failures(ids: &[&str]) -> Result<Value, Failure> {
+pub fn failures(ids: &[&str]) -> Result<Value, Error> {
     let failures: Vec<_> = ids.iter().map(|id| json!({"itemIdentifier": id})).collect();
     Ok(json!({ "batchItemFailures": failures }))
 }
 
-fn minute() -> cloudfront_invalidator::invocation::Invocation {
-    invocation(Duration::from_secs(60))
-}
-
 #[tokio::test]
 async fn sends_one_invalidation_for_messages_of_all_shapes() {
-    let bed = Bed::start();
+    let fixture = Fixture::start();
     let s3 = |key| notification(key, ago(60));
     let wrapped =
         json!({"Type": "Notification", "MessageId": "1", "TopicArn": "t", "Message": s3("b")})
@@ -68,17 +66,17 @@ async fn sends_one_invalidation_for_messages_of_all_shapes() {
     });
     let test =
         json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}).to_string();
-    let done = bed
+    let response = fixture
         .handle(&batch(&[s3("a"), wrapped, bridged.to_string(), test]))
         .await;
-    assert_eq!(done, failures(&[]));
+    assert_eq!(response, failures(&[]));
     let paths = ["/a", "/b", "/c*"].map(String::from).into();
-    assert_eq!(bed.taken(), [(FIRST.to_owned(), paths)]);
+    assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)]);
 }
 
 #[tokio::test]
-async fn keeps_a_message_that_cannot_be_read_and_says_why_once() {
-    let bed = Bed::start();
+async fn fails_messages_that_cannot_be_read_and_logs_each_reason_once() {
+    let fixture = Fixture::start();
     let bodies = [
         notification("a", ago(60)),
         "{".to_owned(),
@@ -86,201 +84,231 @@ async fn keeps_a_message_that_cannot_be_read_and_says_why_once() {
         notification("b", ago(60)),
     ];
     logged();
-    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&["m1", "m2"]));
     assert_eq!(
-        bed.taken(),
+        fixture.handle(&batch(&bodies)).await,
+        failures(&["m1", "m2"])
+    );
+    assert_eq!(
+        fixture.accepted(),
         [(FIRST.to_owned(), vec!["/a".to_owned(), "/b".to_owned()])]
     );
-    let lines: Vec<Value> = logged()
+    let errors = logged_at("ERROR");
+    let errors: Vec<_> = errors
         .iter()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .map(|line| ["cause", "ids", "message"].map(|name| line[name].as_str().unwrap_or_default()))
         .collect();
-    let errors: Vec<_> = lines
-        .iter()
-        .filter(|line| line["level"] == "ERROR")
-        .map(|line| (line["ids"].as_str(), line["message"].as_str()))
-        .collect();
-    let reason = "kept for another try: the message is no JSON";
-    assert_eq!(errors, [(Some("m1 m2"), Some(reason))]);
+    let reason = "will be retried: the message is not JSON";
+    assert_eq!(errors, [["mistake", "m1 m2", reason]]);
 }
 
 #[tokio::test]
-async fn asks_nothing_for_a_message_that_comes_again() {
-    let bed = Bed::start();
-    let function = bed.function();
+async fn creates_nothing_for_a_message_that_is_delivered_again() {
+    let fixture = Fixture::start();
+    let invalidator = fixture.invalidator();
     let bodies: Vec<_> = (0..50)
-        .map(|at| notification(&format!("blog/{at}.html"), ago(60)))
+        .map(|number| notification(&format!("blog/{number}.html"), ago(60)))
         .collect();
     let event = batch(&bodies);
-    assert_eq!(function.handle(&event, &minute()).await, failures(&[]));
-    let calls = bed.standin.calls().len();
-    assert_eq!(function.handle(&event, &minute()).await, failures(&[]));
-    assert_eq!(bed.standin.calls().len(), calls, "a warm function knows");
+    assert_eq!(
+        invalidator.handle(&event, &one_minute()).await,
+        failures(&[])
+    );
+    let calls = fixture.standin.calls().len();
+    assert_eq!(
+        invalidator.handle(&event, &one_minute()).await,
+        failures(&[])
+    );
+    assert_eq!(
+        fixture.standin.calls().len(),
+        calls,
+        "a warm function makes no call"
+    );
 
-    // Another environment of the function asks CloudFront, and creates nothing.
-    assert_eq!(bed.handle(&event).await, failures(&[]));
-    assert_eq!(bed.calls(Operation::CreateInvalidation), 1);
-    let message = format!("{FIRST}: nothing to invalidate; 50 already fresh since ");
-    assert!(logged().iter().any(|line| line.contains(&message)));
+    // Another environment of the function lists the invalidations, and creates none.
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
+    assert_eq!(fixture.calls(Operation::CreateInvalidation), 1);
+    let message = format!(
+        "{FIRST}: nothing to invalidate; 50 already covered by {}",
+        fixture.first_id()
+    );
+    let lines = logged_at("INFO");
+    assert!(lines.iter().any(|line| line["message"] == message));
 }
 
 #[tokio::test]
-async fn asks_nothing_where_a_pipeline_has_just_cleared_everything() {
-    let bed = Bed::start();
-    bed.run_job(None).await;
-    let done = bed
+async fn creates_nothing_after_a_pipeline_has_invalidated_everything() {
+    let fixture = Fixture::start();
+    fixture.run_job(None).await;
+    let response = fixture
         .handle(&batch(&[
             notification("a", ago(60)),
             notification("b c", ago(30)),
         ]))
         .await;
-    assert_eq!(done, failures(&[]));
-    assert_eq!(bed.calls(Operation::CreateInvalidation), 1);
-    // A write after the job is not fresh, nor is one that the clocks cannot tell from it.
+    assert_eq!(response, failures(&[]));
+    assert_eq!(fixture.calls(Operation::CreateInvalidation), 1);
+    // A change after the job is not covered, nor is one within the difference of the clocks.
     assert_eq!(
-        bed.handle(&batch(&[notification("a", ago(2))])).await,
+        fixture.handle(&batch(&[notification("a", ago(2))])).await,
         failures(&[])
     );
-    assert_eq!(bed.taken()[1], (FIRST.to_owned(), vec!["/a".to_owned()]));
+    assert_eq!(
+        fixture.accepted()[1],
+        (FIRST.to_owned(), vec!["/a".to_owned()])
+    );
 }
 
 #[tokio::test]
-async fn goes_without_saving_where_earlier_invalidations_may_not_be_read() {
+async fn invalidates_without_the_list_of_existing_invalidations() {
     for (operation, fault) in [
         (Operation::ListInvalidations, Fault::AccessDenied),
+        (Operation::ListInvalidations, Fault::ExplicitDenyByScp),
+        (
+            Operation::GetInvalidation,
+            Fault::NoPermissionsBoundaryAllows,
+        ),
         (Operation::GetInvalidation, Fault::AccessDeniedBare),
         (Operation::ListInvalidations, Fault::InternalError),
         (Operation::ListInvalidations, Fault::Garbage),
     ] {
-        let bed = Bed::start();
-        bed.run_job(None).await;
-        bed.standin.fail(operation, fault, 9);
-        let function = bed.function();
+        let fixture = Fixture::start();
+        fixture.run_job(None).await;
+        fixture.standin.fail(operation, fault, ALWAYS);
+        let invalidator = fixture.invalidator();
         logged();
         for key in ["a", "b"] {
-            let done = function
-                .handle(&batch(&[notification(key, ago(60))]), &minute())
+            let response = invalidator
+                .handle(&batch(&[notification(key, ago(60))]), &one_minute())
                 .await;
-            assert_eq!(done, failures(&[]), "{fault:?}");
+            assert_eq!(response, failures(&[]), "{fault:?}");
         }
-        assert_eq!(bed.calls(Operation::CreateInvalidation), 3, "{fault:?}");
-        let looks = bed.calls(Operation::ListInvalidations);
-        let denied = matches!(fault, Fault::AccessDenied | Fault::AccessDeniedBare);
+        assert_eq!(fixture.calls(Operation::CreateInvalidation), 3, "{fault:?}");
+        let lists = fixture.calls(Operation::ListInvalidations);
+        let denied = !matches!(fault, Fault::InternalError | Fault::Garbage);
         assert_eq!(
-            looks == 1,
+            lists == 1,
             denied,
-            "{fault:?}: what is not permitted is not tried again"
+            "{fault:?}: a denied call is not made again"
         );
-        let warnings = logged()
-            .iter()
-            .filter(|line| line.contains("\"level\":\"WARN\""))
-            .count();
         assert_eq!(
-            warnings,
+            logged_at("WARN").len(),
             usize::from(denied),
-            "{fault:?}: a missing permission is told once"
+            "{fault:?}: a missing permission is logged once"
         );
     }
 }
 
 #[tokio::test]
-async fn does_not_wait_long_for_what_only_saves() {
-    let bed = Bed::start();
-    bed.standin
-        .fail(Operation::ListInvalidations, Fault::Hang, 9);
+async fn does_not_wait_long_for_an_optimisation() {
+    let fixture = Fixture::start();
+    fixture
+        .standin
+        .fail(Operation::ListInvalidations, Fault::Hang, ALWAYS);
     let event = batch(&[notification("a", ago(60))]);
     let invocation = invocation(Duration::from_millis(2_700));
-    // The look ends with the time for work, here 0.2 s: nothing is left for the invalidation, and the message is kept.
-    let done = bed.function().handle(&event, &invocation).await;
-    assert_eq!(done, failures(&["m0"]));
+    // The list is cancelled when the time for work ends, here after 0.2 s. No time is left for the invalidation.
+    let response = fixture.invalidator().handle(&event, &invocation).await;
+    assert_eq!(response, failures(&["m0"]));
     assert!(invocation.deadline - tokio::time::Instant::now() >= Duration::from_secs(2));
 }
 
 #[tokio::test]
-async fn keeps_the_messages_of_a_busy_distribution_and_no_others() {
-    let bed = Bed::start().set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
-    bed.standin.fail(
+async fn fails_the_messages_of_a_throttled_distribution_only() {
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
+    fixture.standin.fail(
         Operation::CreateInvalidation,
         Fault::TooManyInvalidationsInProgress,
         1,
     );
     let event = batch(&[notification("a", ago(60)), "{".to_owned()]);
-    assert_eq!(bed.handle(&event).await, failures(&["m0", "m1"]));
-    assert_eq!(bed.taken().len(), 1, "the other distribution has its paths");
-    assert_eq!(bed.handle(&event).await, failures(&["m1"]));
-    assert_eq!(bed.taken().len(), 2, "and is not asked again");
+    assert_eq!(fixture.handle(&event).await, failures(&["m0", "m1"]));
+    assert_eq!(
+        fixture.accepted().len(),
+        1,
+        "the other distribution is invalidated"
+    );
+    assert_eq!(fixture.handle(&event).await, failures(&["m1"]));
+    assert_eq!(
+        fixture.accepted().len(),
+        2,
+        "the other distribution is not invalidated again"
+    );
 }
 
 #[tokio::test]
-async fn finds_the_path_that_cloudfront_refuses_and_sends_the_rest() {
-    let bed = Bed::start();
+async fn isolates_the_path_that_cloudfront_rejects() {
+    let fixture = Fixture::start();
     let keys = ["a", "b", "c", "d", "e", "f", "g"];
     let bodies: Vec<_> = keys.map(|key| notification(key, ago(60))).into();
-    bed.standin.refuse_paths(&["/c"]);
-    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&["m2"]));
-    let mut taken: Vec<_> = bed
-        .taken()
+    fixture.standin.refuse_paths(&["/c"]);
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&["m2"]));
+    let mut accepted: Vec<_> = fixture
+        .accepted()
         .into_iter()
         .flat_map(|(_, paths)| paths)
         .collect();
-    taken.sort();
-    assert_eq!(taken, ["/a", "/b", "/d", "/e", "/f", "/g"]);
-    assert!(bed.calls(Operation::CreateInvalidation) <= 7);
+    accepted.sort();
+    assert_eq!(accepted, ["/a", "/b", "/d", "/e", "/f", "/g"]);
+    assert!(fixture.calls(Operation::CreateInvalidation) <= 7);
 }
 
 #[tokio::test]
-async fn plans_within_what_the_quotas_leave() {
+async fn plans_within_the_free_quotas() {
     let clock = Clock::frozen();
-    let bed = Bed::with(Options {
+    let fixture = Fixture::with(Options {
         clock,
         throttle: false,
         ..Options::default()
     });
-    let wildcards: Vec<_> = (0..14).map(|at| format!("/{at}/*")).collect();
+    let wildcards: Vec<_> = (0..14).map(|number| format!("/{number}/*")).collect();
     let parameters = json!({ "paths": wildcards }).to_string();
-    bed.run_job(Some(&parameters)).await;
+    fixture.run_job(Some(&parameters)).await;
     // Thirty objects need a wildcard, and one is free.
     let bodies: Vec<_> = (0..30)
-        .map(|at| notification(&format!("{}/{at}", ["x", "y"][at % 2]), now()))
+        .map(|number| notification(&format!("{}/{number}", ["x", "y"][number % 2]), now()))
         .collect();
-    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&[]));
-    let paths = bed.taken().remove(1).1;
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&[]));
+    let paths = fixture.accepted().remove(1).1;
     let wildcards: Vec<_> = paths.iter().filter(|path| path.ends_with('*')).collect();
     assert_eq!((paths.len(), wildcards.len()), (16, 1), "{paths:?}");
 }
 
 #[tokio::test]
-async fn asks_for_no_wildcard_that_the_quotas_would_refuse() {
-    let bed = Bed::with(Options {
+async fn sends_no_wildcard_that_exceeds_the_quotas() {
+    let fixture = Fixture::with(Options {
         clock: Clock::frozen(),
         throttle: false,
         ..Options::default()
     });
-    let wildcards: Vec<_> = (0..15).map(|at| format!("/{at}/*")).collect();
-    bed.run_job(Some(&json!({ "paths": wildcards }).to_string()))
+    let wildcards: Vec<_> = (0..15).map(|number| format!("/{number}/*")).collect();
+    fixture
+        .run_job(Some(&json!({ "paths": wildcards }).to_string()))
         .await;
-    // One object needs a wildcard, the other none.
+    // One object needs a wildcard, the other does not.
     let bodies = [notification("a%2Bb", now()), notification("c", now())];
-    assert_eq!(bed.handle(&batch(&bodies)).await, failures(&["m0"]));
-    assert_eq!(bed.taken()[1].1, ["/c"]);
-    assert_eq!(bed.handle(&batch(&bodies[..1])).await, failures(&["m0"]));
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&["m0"]));
+    assert_eq!(fixture.accepted()[1].1, ["/c"]);
     assert_eq!(
-        bed.calls(Operation::CreateInvalidation),
-        2,
-        "no call is made in vain"
+        fixture.handle(&batch(&bodies[..1])).await,
+        failures(&["m0"])
     );
-    // More files than the budget allows would need a wildcard too.
+    assert_eq!(
+        fixture.calls(Operation::CreateInvalidation),
+        2,
+        "a batch with a wildcard is not sent"
+    );
+    // More files than the limit of paths need a wildcard too.
     let many: Vec<_> = (0..21)
-        .map(|at| notification(&format!("{at}"), now()))
+        .map(|number| notification(&format!("{number}"), now()))
         .collect();
-    let ids: Vec<_> = (0..21).map(|at| format!("m{at}")).collect();
+    let ids: Vec<_> = (0..21).map(|number| format!("m{number}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(bed.handle(&batch(&many)).await, failures(&ids));
+    assert_eq!(fixture.handle(&batch(&many)).await, failures(&ids));
 }
 
 #[tokio::test]
-async fn takes_no_unreadable_message_for_a_backlog() {
-    let bed = Bed::start();
+async fn ignores_unreadable_messages_when_it_detects_a_backlog() {
+    let fixture = Fixture::start();
     let mut event = batch(&[
         notification("blog/a", ago(60)),
         notification("blog/b", ago(60)),
@@ -288,77 +316,84 @@ async fn takes_no_unreadable_message_for_a_backlog() {
     ]);
     let long_ago = ago(16 * 60).timestamp_millis().to_string();
     event["Records"][2]["attributes"]["SentTimestamp"] = json!(long_ago);
-    assert_eq!(bed.handle(&event).await, failures(&["m2"]));
-    assert_eq!(bed.taken()[0].1, ["/blog/a", "/blog/b"]);
+    assert_eq!(fixture.handle(&event).await, failures(&["m2"]));
+    assert_eq!(fixture.accepted()[0].1, ["/blog/a", "/blog/b"]);
 }
 
 #[tokio::test]
-async fn drains_a_backlog_with_one_path() {
-    let bed = Bed::start();
+async fn invalidates_a_backlog_with_one_path() {
+    let fixture = Fixture::start();
     let bodies: Vec<_> = ["blog/a", "blog/b", "blog/c"]
         .map(|key| notification(key, ago(16 * 60)))
         .into();
     assert_eq!(
-        bed.handle(&batch_sent(&bodies, ago(16 * 60))).await,
+        fixture.handle(&batch_sent(&bodies, ago(16 * 60))).await,
         failures(&[])
     );
     assert_eq!(
-        bed.taken(),
+        fixture.accepted(),
         [(FIRST.to_owned(), vec!["/blog/*".to_owned()])]
     );
 }
 
 #[tokio::test]
-async fn fails_the_changes_of_a_bucket_that_nobody_serves_and_no_others() {
-    let bed = Bed::start();
+async fn fails_only_the_changes_of_a_bucket_without_a_distribution() {
+    let fixture = Fixture::start();
     let other = notification("a", ago(60)).replace(BUCKET, "other");
-    let done = bed
+    let response = fixture
         .handle(&batch(&[other, notification("b", ago(60))]))
         .await;
-    assert_eq!(done, failures(&["m0"]));
-    assert_eq!(bed.taken(), [(FIRST.to_owned(), vec!["/b".to_owned()])]);
+    assert_eq!(response, failures(&["m0"]));
+    assert_eq!(
+        fixture.accepted(),
+        [(FIRST.to_owned(), vec!["/b".to_owned()])]
+    );
 }
 
 #[tokio::test]
-async fn serves_the_other_distributions_where_one_cannot_be_read() {
-    let bed = Bed::start().set("DISTRIBUTION_ID", &format!("{FIRST},E9EXAMPLE1ABC"));
+async fn invalidates_the_other_distributions_when_one_cannot_be_read() {
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", &format!("{FIRST},E9EXAMPLE1ABC"));
     assert_eq!(
-        bed.handle(&batch(&[notification("a", ago(60))])).await,
+        fixture.handle(&batch(&[notification("a", ago(60))])).await,
         failures(&["m0"])
     );
-    assert_eq!(bed.taken(), [(FIRST.to_owned(), vec!["/a".to_owned()])]);
+    assert_eq!(
+        fixture.accepted(),
+        [(FIRST.to_owned(), vec!["/a".to_owned()])]
+    );
 }
 
 #[tokio::test]
-async fn takes_the_most_messages_that_fit_in_one_call() {
-    let bed = Bed::start();
+async fn handles_the_largest_batch_with_one_call() {
+    let fixture = Fixture::start();
     let bodies: Vec<_> = (0..10_000)
-        .map(|at| notification(&format!("{}/{at}.html", at % 100), ago(60)))
+        .map(|number| notification(&format!("{}/{number}.html", number % 100), ago(60)))
         .collect();
     let event = batch(&bodies);
-    let began = std::time::Instant::now();
-    assert_eq!(bed.handle(&event).await, failures(&[]));
+    let started = std::time::Instant::now();
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
     assert!(
-        began.elapsed() < Duration::from_secs(30),
+        started.elapsed() < Duration::from_secs(30),
         "{:?}",
-        began.elapsed()
+        started.elapsed()
     );
-    assert_eq!(bed.taken().len(), 1);
-    assert!(bed.taken()[0].1.len() <= 20);
+    assert_eq!(fixture.accepted().len(), 1);
+    assert!(fixture.accepted()[0].1.len() <= 20);
 }
 
 #[tokio::test]
-async fn acknowledges_a_test_event_whatever_the_settings_say() {
-    let bed = Bed::start().set("MAX_PATHS", "many");
+async fn deletes_a_test_event_though_the_settings_are_invalid() {
+    let fixture = Fixture::start().set("MAX_PATHS", "many");
     let test =
         json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET}).to_string();
-    assert_eq!(bed.handle(&batch(&[test])).await, failures(&[]));
-    // A change is not lost to a wrong setting: Lambda keeps the whole batch.
-    let failure = bed.handle(&batch(&[notification("a", ago(60))])).await;
+    assert_eq!(fixture.handle(&batch(&[test])).await, failures(&[]));
+    // An invalid setting loses no change: SQS delivers all messages of a failed invocation again.
+    let response = fixture.handle(&batch(&[notification("a", ago(60))])).await;
     assert_eq!(
-        failure,
-        Err(Failure::mistake(
-            "setting MAX_PATHS: \"many\" is no number from 1 to 3000"
-        ))
+        response,
+        Err(
+            Error::invalid_input("\"many\" is not a number from 1 to 3000")
+                .context("setting MAX_PATHS")
+        )
     );
 }

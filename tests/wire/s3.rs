@@ -1,15 +1,19 @@
-//! An S3 notification becomes an invalidation, or an error that makes Lambda keep it.
+//! An S3 notification that invokes the function directly becomes an invalidation, or an error that Lambda retries.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
-use cloudfront_invalidator::failure::{Cause, Failure};
+use cloudfront_invalidator::error::{Category, Error};
 use serde_json::{Value, json};
 
-use crate::bed::{BUCKET, Bed, FIRST, SECOND, configuration, invocation, logged};
+use crate::fixture::{
+    BUCKET, FIRST, Fixture, SECOND, configuration, denial_with_statement, distribution_arn,
+    invocation, logged_at, one_minute,
+};
 use crate::standin::{Fault, Operation, Options};
 
-fn event(name: &str) -> Value {
+pub fn event(name: &str) -> Value {
     let path = format!(
         "{}/{name}.json",
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/events")
@@ -19,7 +23,7 @@ fn event(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn invalidates_what_each_recorded_notification_says() {
+async fn invalidates_the_object_of_each_recorded_notification() {
     for (name, paths) in [
         ("s3-direct-index", vec!["/index.html"]),
         ("s3-direct-index-delete", vec!["/index.html"]),
@@ -38,33 +42,30 @@ async fn invalidates_what_each_recorded_notification_says() {
             ],
         ),
     ] {
-        let bed = Bed::start();
-        bed.handle(&event(name)).await.expect(name);
+        let fixture = Fixture::start();
+        fixture.handle(&event(name)).await.expect(name);
         let paths = paths.into_iter().map(String::from).collect();
-        assert_eq!(bed.taken(), [(FIRST.to_owned(), paths)], "{name}");
+        assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)], "{name}");
     }
 }
 
 #[tokio::test]
-async fn takes_the_samples_of_the_events_folder() {
+async fn handles_the_samples_in_the_events_folder() {
     let path = format!("distribution/{FIRST}/config");
     let site = configuration("example-site", "", "");
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
-    let mut taken = std::collections::BTreeMap::new();
+    let mut path_counts = BTreeMap::new();
     for file in std::fs::read_dir(folder).expect("the events folder") {
         let file = file.expect("an entry");
         let event = std::fs::read_to_string(file.path()).expect("a sample");
         let event: Value = serde_json::from_str(&event).expect("JSON");
-        let bed = Bed::with(Options::default().with_document(&path, &site));
-        // The stand-in knows neither the job of the sample nor its distribution.
+        let fixture = Fixture::with(Options::default().with_document(&path, &site));
+        // The stand-in has neither the job of the sample nor its distribution.
         let is_job = event.get("CodePipeline.job").is_some();
-        assert_eq!(bed.handle(&event).await.is_err(), is_job, "{file:?}");
-        let paths: Vec<_> = bed
-            .taken()
-            .into_iter()
-            .flat_map(|(_, paths)| paths)
-            .collect();
-        taken.insert(file.file_name().into_string().expect("a name"), paths.len());
+        assert_eq!(fixture.handle(&event).await.is_err(), is_job, "{file:?}");
+        let paths = fixture.accepted().into_iter().flat_map(|(_, paths)| paths);
+        let name = file.file_name().into_string().expect("a name");
+        path_counts.insert(name, paths.count());
     }
     let expected = [
         ("codepipeline-job.json", 0),
@@ -74,29 +75,25 @@ async fn takes_the_samples_of_the_events_folder() {
         ("sns-notification.json", 1),
         ("sqs-batch.json", 1),
     ];
-    assert_eq!(
-        taken,
-        expected
-            .map(|(name, paths)| (name.to_owned(), paths))
-            .into()
-    );
+    let expected = expected.map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(path_counts, expected.into());
 }
 
 #[tokio::test]
-async fn finds_the_invalidation_again_on_a_retry_and_makes_a_new_one_for_a_later_write() {
-    let bed = Bed::start();
+async fn creates_one_invalidation_for_retries_and_another_for_a_later_change() {
+    let fixture = Fixture::start();
     let mut first = event("s3-direct-index");
-    // As long as the clocks may differ, no invalidation counts as newer.
+    // The event is so new that no invalidation counts as newer: the clocks can differ.
     first["Records"][0]["eventTime"] = json!(DateTime::<Utc>::from(SystemTime::now()).to_rfc3339());
     let mut later = first.clone();
     later["Records"][0]["s3"]["object"]["sequencer"] = json!("00000660B6BAB26864");
     for event in [&first, &first, &later] {
-        bed.handle(event).await.expect("an invalidation");
+        fixture.handle(event).await.expect("an invalidation");
     }
-    let received = bed.standin.invalidations();
+    let received = fixture.standin.invalidations();
     let ids: Vec<_> = received
         .iter()
-        .map(|one| one.outcome.clone().expect("taken"))
+        .map(|invalidation| invalidation.outcome.clone().expect("an id"))
         .collect();
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0], ids[2]);
@@ -104,50 +101,55 @@ async fn finds_the_invalidation_again_on_a_retry_and_makes_a_new_one_for_a_later
 }
 
 #[tokio::test]
-async fn fails_for_lambda_to_retry_when_cloudfront_takes_nothing() {
-    let bed = Bed::start().set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
-    bed.standin.fail(
+async fn returns_an_error_when_cloudfront_accepts_no_invalidation() {
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
+    fixture.standin.fail(
         Operation::CreateInvalidation,
         Fault::TooManyInvalidationsInProgress,
         1,
     );
-    let failure = bed
+    let error = fixture
         .handle(&event("s3-direct-index"))
         .await
-        .expect_err("one was refused");
-    assert_eq!(failure.cause, Cause::Busy);
-    assert_eq!(bed.taken().len(), 1, "the other distribution got its paths");
-    bed.handle(&event("s3-direct-index"))
+        .expect_err("CloudFront rejects a batch");
+    assert_eq!(error.category(), Category::Throttled);
+    assert_eq!(
+        fixture.accepted().len(),
+        1,
+        "the other distribution is invalidated"
+    );
+    fixture
+        .handle(&event("s3-direct-index"))
         .await
-        .expect("the retry is taken");
-    let distinct: std::collections::BTreeSet<_> = bed
+        .expect("the retry succeeds");
+    let distinct: BTreeSet<_> = fixture
         .standin
         .invalidations()
         .into_iter()
-        .filter_map(|one| one.outcome.ok())
+        .filter_map(|invalidation| invalidation.outcome.ok())
         .collect();
-    assert_eq!(distinct.len(), 2, "and pays for nothing twice");
+    assert_eq!(distinct.len(), 2, "no path is billed twice");
 }
 
 #[tokio::test]
-async fn keeps_what_it_cannot_read_for_the_dead_letter_queue_and_does_the_rest() {
-    let bed = Bed::start();
+async fn returns_an_error_for_a_record_that_cannot_be_read_and_invalidates_the_others() {
+    let fixture = Fixture::start();
     let mut event = event("s3-direct-index");
     let records = event["Records"].as_array_mut().expect("records");
     records.push(json!({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}));
-    let failure = bed
+    let error = fixture
         .handle(&event)
         .await
         .expect_err("a record is unreadable");
-    assert_eq!(failure.message, "Records[1]: missing field `eventTime`");
+    assert_eq!(error.to_string(), "Records[1]: missing field `eventTime`");
     assert_eq!(
-        bed.taken(),
+        fixture.accepted(),
         [(FIRST.to_owned(), vec!["/index.html".to_owned()])]
     );
 }
 
-/// Returns the list of an account's distributions, each with the bucket of the recorded events behind its origin path.
-fn list(distributions: &[(&str, &str)]) -> String {
+/// Returns an account's list of distributions; the origin of each is the bucket of the recorded events with this path.
+pub fn list(distributions: &[(&str, &str)]) -> String {
     let summary = |(id, origin_path): &(&str, &str)| {
         let config = configuration(BUCKET, origin_path, "");
         let (_, config) = config.split_once("<Origins>").expect("origins");
@@ -166,7 +168,7 @@ fn list(distributions: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn gives_each_distribution_of_a_bucket_its_own_paths() {
+async fn invalidates_the_paths_of_each_distribution_of_a_bucket() {
     let config = |id: &str| format!("distribution/{id}/config");
     let options = Options::default()
         .with_document(
@@ -178,25 +180,21 @@ async fn gives_each_distribution_of_a_bucket_its_own_paths() {
             &configuration(BUCKET, "/blog", "index.html"),
         )
         .with_document(&config(SECOND), &configuration(BUCKET, "/shop", ""));
-    let bed = Bed::with(options).unset("DISTRIBUTION_ID");
-    let done = bed
+    let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
+    let text = fixture
         .handle(&event("s3-direct-nested-index"))
         .await
         .expect("an invalidation");
-    let taken = bed.taken();
     assert_eq!(
-        taken,
+        fixture.accepted(),
         [(
             FIRST.to_owned(),
             vec!["/".to_owned(), "/index.html".to_owned()]
         )]
     );
-    let id = bed.standin.invalidations()[0]
-        .outcome
-        .clone()
-        .expect("taken");
+    let id = fixture.first_id();
     assert_eq!(
-        done,
+        text,
         format!(
             "{FIRST}: submitted as {id} (1 object became 2 paths: / /index.html); blog/index.html is also / (default \
              root object); {SECOND}: nothing to invalidate; 1 outside origin path /shop: blog/index.html"
@@ -205,157 +203,160 @@ async fn gives_each_distribution_of_a_bucket_its_own_paths() {
 }
 
 #[tokio::test]
-async fn keeps_the_event_of_a_bucket_that_no_distribution_serves() {
+async fn returns_an_error_for_a_bucket_without_a_distribution() {
     let options = Options::default().with_document("distribution", &list(&[]));
-    let bed = Bed::with(options).unset("DISTRIBUTION_ID");
-    let failure = bed
+    let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
+    let error = fixture
         .handle(&event("s3-direct-index"))
         .await
-        .expect_err("nobody serves it");
+        .expect_err("no distribution");
     assert_eq!(
-        failure,
-        Failure::mistake(
+        error,
+        Error::invalid_input(
             "no distribution of this account has bucket tiny-direct-cfn as an origin: remove the bucket's \
-             notification, or name the distribution in DISTRIBUTION_ID"
+             notification, or set DISTRIBUTION_ID"
         )
     );
 
     let path = format!("distribution/{FIRST}/config");
-    let bed = Bed::with(Options::default().with_document(&path, &configuration("other", "", "")));
-    let failure = bed
+    let fixture =
+        Fixture::with(Options::default().with_document(&path, &configuration("other", "", "")));
+    let error = fixture
         .handle(&event("s3-direct-index"))
         .await
-        .expect_err("nobody serves it");
+        .expect_err("no distribution");
     assert_eq!(
-        failure,
-        Failure::mistake(
-            "bucket tiny-direct-cfn is no origin of E1EXAMPLE1ABC: correct DISTRIBUTION_ID, or remove the bucket's \
+        error,
+        Error::invalid_input(
+            "bucket tiny-direct-cfn is not an origin of E1EXAMPLE1ABC: correct DISTRIBUTION_ID, or remove the bucket's \
              notification"
         )
     );
-    assert_eq!(bed.taken(), []);
-    // Whoever mends it need not wait for the function to forget.
-    let function = bed.function();
+    assert_eq!(fixture.accepted(), []);
+    // The configurations are not cached, so that a correction has an immediate effect.
+    let invalidator = fixture.invalidator();
     for _ in 0..2 {
-        let minute = invocation(Duration::from_secs(60));
-        function
-            .handle(&event("s3-direct-index"), &minute)
+        invalidator
+            .handle(&event("s3-direct-index"), &one_minute())
             .await
-            .expect_err("nobody serves it");
+            .expect_err("no distribution");
     }
-    assert_eq!(bed.calls(Operation::GetDistributionConfig), 3);
+    assert_eq!(fixture.calls(Operation::GetDistributionConfig), 3);
 }
 
 #[tokio::test]
-async fn takes_the_key_for_the_path_where_the_configuration_may_not_be_read() {
-    for fault in [Fault::AccessDenied, Fault::AccessDeniedBare] {
-        let bed = Bed::start();
-        bed.standin.fail(Operation::GetDistributionConfig, fault, 1);
-        let function = bed.function();
+async fn derives_paths_from_keys_when_reading_the_configuration_is_denied() {
+    for (fault, code) in [
+        (Fault::AccessDenied, "AccessDenied"),
+        (Fault::AccessDeniedBare, "HTTP status 403"),
+    ] {
+        let fixture = Fixture::start();
+        fixture
+            .standin
+            .fail(Operation::GetDistributionConfig, fault, 1);
+        let invalidator = fixture.invalidator();
         for name in ["s3-direct-index", "s3-direct-nested-index"] {
-            function
-                .handle(&event(name), &invocation(Duration::from_secs(60)))
+            invalidator
+                .handle(&event(name), &one_minute())
                 .await
                 .expect(name);
         }
         let paths = |path: &str| (FIRST.to_owned(), vec![path.to_owned()]);
         assert_eq!(
-            bed.taken(),
+            fixture.accepted(),
             [paths("/index.html"), paths("/blog/index.html")]
         );
-        let mut warnings = logged();
-        warnings.retain(|line| line.contains("\"level\":\"WARN\""));
+        let warnings = logged_at("WARN");
         let [line] = &warnings[..] else {
-            panic!("the warning comes once: {warnings:#?}");
+            panic!("not one warning but {warnings:#?}");
         };
-        let line: Value = serde_json::from_str(line).expect("JSON");
+        let denied = denial_with_statement(
+            code,
+            "cloudfront:GetDistributionConfig",
+            &distribution_arn(FIRST),
+        );
         assert_eq!(
             line["message"],
-            "paths are told from keys alone: not allowed to call cloudfront:GetDistributionConfig on \
-             arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC: add this statement to the policy of the \
-             function's role: {\"Effect\":\"Allow\",\"Action\":\"cloudfront:GetDistributionConfig\",\"Resource\":\
-             \"arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC\"}"
+            format!("paths are derived from the object keys alone: {denied}")
         );
     }
 }
 
 #[tokio::test]
-async fn keeps_the_event_where_distributions_must_be_found_and_may_not_be_listed() {
-    let bed = Bed::start().unset("DISTRIBUTION_ID");
-    bed.standin
+async fn returns_an_error_when_listing_distributions_is_denied() {
+    let fixture = Fixture::start().unset("DISTRIBUTION_ID");
+    fixture
+        .standin
         .fail(Operation::ListDistributions, Fault::AccessDenied, 1);
-    let failure = bed
+    let error = fixture
         .handle(&event("s3-direct-index"))
         .await
-        .expect_err("no distribution is known");
+        .expect_err("no distribution is found");
+    assert_eq!(error.category(), Category::Permission);
     assert_eq!(
-        failure,
-        Failure::missing_permission("cloudfront:ListDistributions", "*")
+        error.to_string(),
+        denial_with_statement("AccessDenied", "cloudfront:ListDistributions", "*")
     );
 }
 
 #[tokio::test]
-async fn remembers_configurations_for_minutes_and_not_for_ever() {
-    let bed = Bed::start();
-    let function = bed.function();
-    let reads = || bed.calls(Operation::GetDistributionConfig);
+async fn caches_configurations_for_five_minutes() {
+    let fixture = Fixture::start();
+    let invalidator = fixture.invalidator();
+    let reads = || fixture.calls(Operation::GetDistributionConfig);
     for _ in 0..2 {
-        function
-            .handle(
-                &event("s3-direct-index"),
-                &invocation(Duration::from_secs(60)),
-            )
+        invalidator
+            .handle(&event("s3-direct-index"), &one_minute())
             .await
-            .expect("done");
+            .expect("an invalidation");
     }
     assert_eq!(reads(), 1);
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(5 * 60)).await;
     tokio::time::resume();
-    function
-        .handle(
-            &event("s3-direct-index"),
-            &invocation(Duration::from_secs(60)),
-        )
+    invalidator
+        .handle(&event("s3-direct-index"), &one_minute())
         .await
-        .expect("done");
+        .expect("an invalidation");
     assert_eq!(reads(), 2);
 }
 
 #[tokio::test]
-async fn fails_in_time_when_a_configuration_is_not_told() {
-    let bed = Bed::start();
-    bed.standin
+async fn returns_an_error_in_time_when_reading_the_configuration_hangs() {
+    let fixture = Fixture::start();
+    fixture
+        .standin
         .fail(Operation::GetDistributionConfig, Fault::Hang, 9);
     let invocation = invocation(Duration::from_millis(2_600));
-    let failure = bed
-        .function()
+    let error = fixture
+        .invalidator()
         .handle(&event("s3-direct-index"), &invocation)
         .await
-        .expect_err("no answer");
-    assert_eq!(failure, Failure::out_of_time());
+        .expect_err("no configuration");
+    assert_eq!(error.category(), Category::Unavailable);
+    assert_eq!(
+        error.to_string(),
+        "the function's time ended before its work: raise its timeout, or try again"
+    );
     assert!(invocation.deadline - tokio::time::Instant::now() >= Duration::from_secs(2));
 }
 
 #[tokio::test]
 async fn sends_few_paths_for_many_objects() {
-    let bed = Bed::start();
+    let fixture = Fixture::start();
     let mut event = event("s3-direct-index");
     let record = event["Records"][0].clone();
-    let records = (0..412).map(|at| {
+    let records = (0..412).map(|number| {
         let mut record = record.clone();
-        record["s3"]["object"]["key"] = json!(format!("blog/{}/{at}.html", at % 2));
+        record["s3"]["object"]["key"] = json!(format!("blog/{}/{number}.html", number % 2));
         record
     });
     event["Records"] = records.collect::<Vec<_>>().into();
-    let done = bed.handle(&event).await.expect("an invalidation");
-    let id = bed.standin.invalidations()[0]
-        .outcome
-        .clone()
-        .expect("taken");
-    let paths = bed.taken().remove(0).1;
+    let text = fixture.handle(&event).await.expect("an invalidation");
+    let id = fixture.first_id();
+    let paths = fixture.accepted().remove(0).1;
     assert_eq!(paths.len(), 20);
-    let (summary, reasons) = done
+    let (summary, reasons) = text
         .as_str()
         .and_then(|text| text.split_once("); "))
         .expect("reasons");
@@ -366,26 +367,32 @@ async fn sends_few_paths_for_many_objects() {
             paths.join(" ")
         )
     );
-    let stands_for = |reason: &str| reason.rsplit_once(" stands for ")?.1.parse::<usize>().ok();
-    let merged: usize = reasons.split("; ").filter_map(stands_for).sum();
+    let replaced = |reason: &str| {
+        let (_, count) = reason.strip_suffix(" paths")?.rsplit_once(" replaces ")?;
+        count.parse::<usize>().ok()
+    };
+    let merged: usize = reasons.split("; ").filter_map(replaced).sum();
     let files = paths.iter().filter(|path| !path.ends_with('*')).count();
     assert_eq!(merged + files, 412, "{reasons}");
 }
 
 #[tokio::test]
-async fn asks_for_nothing_where_nothing_changed() {
-    let bed = Bed::start();
+async fn makes_no_call_for_events_that_change_nothing() {
+    let fixture = Fixture::start();
     let mut event = event("s3-direct-index");
     event["Records"][0]["eventName"] = json!("ObjectTagging:Put");
-    let done = bed.handle(&event).await;
-    assert_eq!(done, Ok("nothing to invalidate".into()));
-    assert_eq!(bed.standin.calls(), []);
+    let returned = fixture.handle(&event).await;
+    assert_eq!(returned, Ok("nothing to invalidate".into()));
+    assert_eq!(fixture.standin.calls(), []);
 }
 
 #[tokio::test]
-async fn refuses_an_unknown_event() {
-    let bed = Bed::start();
-    let failure = bed.handle(&json!({})).await.expect_err("an unknown event");
-    assert_eq!(failure.cause, Cause::Mistake);
-    assert_eq!(bed.standin.calls(), []);
+async fn returns_an_error_for_an_unknown_event() {
+    let fixture = Fixture::start();
+    let error = fixture
+        .handle(&json!({}))
+        .await
+        .expect_err("an unknown event");
+    assert_eq!(error.category(), Category::InvalidInput);
+    assert_eq!(fixture.standin.calls(), []);
 }

@@ -1,21 +1,19 @@
-//! Whole answers of CloudFront, read by the real SDK, become sites; and sites become paths.
+//! Complete responses of CloudFront, read by the real SDK, become sites, and sites become paths.
 //!
-//! `tests/distributions` holds the documents: as complete as CloudFront sends them, but for `bare`, which holds what
-//! the API's model requires and nothing else. Each distribution stands in the list and has a configuration of its own.
+//! The documents in `tests/distributions` are as complete as CloudFront's own. Only `bare` holds no more than the API's
+//! model requires. Each distribution is in the list and has a configuration.
 
 use std::time::Duration;
 
-use aws_sdk_cloudfront::Client;
-use cloudfront_invalidator::aws::Account;
-use cloudfront_invalidator::aws::sites::{Found, site, sites_of_bucket};
+use cloudfront_invalidator::aws::cloudfront::{BucketSites, CloudFront};
 use cloudfront_invalidator::distribution::DistributionId;
-use cloudfront_invalidator::failure::{Cause, Failure};
+use cloudfront_invalidator::error::{Category, Error};
 use cloudfront_invalidator::site::{
-    CacheBehavior, CustomErrorResponse, IndexDocuments, Origin, OriginGroup, QueryStrings, Serving,
-    Site,
+    CacheBehavior, CachedPaths, CustomErrorResponse, IndexDocuments, Origin, OriginGroup,
+    QueryStrings, Site,
 };
 
-use crate::bed::Bed;
+use crate::fixture::{ALWAYS, Fixture, account, denial_with_statement, distribution_arn};
 use crate::standin::{Fault, Operation, Options};
 
 const LEGACY: &str = "E1EXAMPLE1ABC";
@@ -25,10 +23,13 @@ const ORIGIN_GROUPS: &str = "E5EXAMPLE1ABC";
 const BARE: &str = "E6EXAMPLE1ABC";
 const SINGLE_PAGE: &str = "E7EXAMPLE1ABC";
 
-const CACHE_POLICY: &str = "cache-policy/2766f7b2-75c5-41c6-8f06-bf4303a2f2f5";
+/// The faults of a denied call, and how an error names them.
+const DENIALS: [(Fault, &str); 2] = [
+    (Fault::AccessDenied, "AccessDenied"),
+    (Fault::AccessDeniedBare, "HTTP status 403"),
+];
 
-/// More than the SDK tries.
-const ALWAYS: u64 = 9;
+const CACHE_POLICY: &str = "cache-policy/2766f7b2-75c5-41c6-8f06-bf4303a2f2f5";
 
 macro_rules! document {
     ($name:literal) => {
@@ -37,7 +38,7 @@ macro_rules! document {
 }
 
 /// An account whose distributions fill two pages.
-fn account() -> Options {
+fn two_pages() -> Options {
     let config = |id: &str| format!("distribution/{id}/config");
     Options::default()
         .with_document("distribution", document!("list"))
@@ -51,98 +52,111 @@ fn account() -> Options {
         .with_document(CACHE_POLICY, document!("cache-policy"))
 }
 
-fn owner() -> Account {
-    Account::of_arn("arn:aws:lambda:eu-west-1:111122223333:function:invalidator")
-}
-
 fn id(text: &str) -> DistributionId {
     DistributionId::parse(text).expect("an id")
 }
 
-async fn found_on(bed: &Bed, bucket: &str) -> Result<Found, Failure> {
-    sites_of_bucket(&Client::new(&bed.sdk()), &owner(), bucket).await
+fn cloudfront(fixture: &Fixture) -> CloudFront {
+    CloudFront::new(&fixture.sdk(), account())
 }
 
-async fn found(bucket: &str) -> Vec<Site> {
-    let found = found_on(&Bed::with(account()), bucket).await;
+async fn find_sites(fixture: &Fixture, bucket: &str) -> Result<BucketSites, Error> {
+    cloudfront(fixture).bucket_sites(bucket).await
+}
+
+async fn sites_of_bucket(bucket: &str) -> Vec<Site> {
+    let found = find_sites(&Fixture::with(two_pages()), bucket).await;
     let found = found.expect("sites");
-    assert_eq!(found.warnings, []);
+    assert_eq!(found.denied, []);
     found.sites
 }
 
-async fn read_on(bed: &Bed, one: &str) -> Result<Site, Failure> {
-    site(&Client::new(&bed.sdk()), &owner(), &id(one)).await
+async fn read_site(fixture: &Fixture, distribution: &str) -> Result<Site, Error> {
+    cloudfront(fixture).site(&id(distribution)).await
 }
 
-async fn read(one: &str) -> Site {
-    read_on(&Bed::with(account()), one).await.expect("a site")
+async fn site(distribution: &str) -> Site {
+    let site = read_site(&Fixture::with(two_pages()), distribution).await;
+    site.expect("a site")
 }
 
 fn ids(sites: &[Site]) -> Vec<&str> {
     sites.iter().map(|site| site.id.as_str()).collect()
 }
 
-/// The paths, or why there are none, and what is said of them.
-fn told(site: &Site, bucket: &str, key: &str) -> (String, String) {
-    match site.serving(bucket, key, IndexDocuments::Auto) {
-        Serving::Served { paths, why } => {
+/// Returns the paths with their reasons, or why the object is not cached.
+fn cached_paths(site: &Site, bucket: &str, key: &str) -> (String, String) {
+    match site.cached_paths(bucket, key, IndexDocuments::Auto) {
+        CachedPaths::Cached { paths, reasons } => {
             let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
-            let why: Vec<_> = why.iter().map(ToString::to_string).collect();
-            (paths.join(" "), why.join("; "))
+            let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+            (paths.join(" "), reasons.join("; "))
         }
-        Serving::NotServed(reason) => (reason.to_string(), String::new()),
+        CachedPaths::NotCached(reason) => (reason.to_string(), String::new()),
     }
 }
 
-fn assert_told(site: &Site, bucket: &str, table: &[(&str, &str, &str)]) {
-    for (key, paths, why) in table {
-        let told = told(site, bucket, key);
-        assert_eq!((told.0.as_str(), told.1.as_str()), (*paths, *why), "{key}");
+fn assert_cached_paths(site: &Site, bucket: &str, table: &[(&str, &str, &str)]) {
+    for (key, paths, reasons) in table {
+        let cached = cached_paths(site, bucket, key);
+        assert_eq!(cached, (paths.to_string(), reasons.to_string()), "{key}");
     }
 }
 
 #[tokio::test]
-async fn finds_every_distribution_of_a_bucket_on_every_page_and_reads_no_other() {
+async fn finds_the_distributions_of_a_bucket_on_all_pages_and_reads_no_other() {
     for (bucket, sites) in [
         ("site", vec![LEGACY, WEBSITE, DISABLED, ORIGIN_GROUPS, BARE]),
         ("site-replica", vec![ORIGIN_GROUPS]),
         ("app", vec![SINGLE_PAGE]),
         ("unknown", vec![]),
     ] {
-        assert_eq!(ids(&found(bucket).await), sites, "{bucket}");
+        assert_eq!(ids(&sites_of_bucket(bucket).await), sites, "{bucket}");
     }
-    let bed = Bed::with(account());
-    found_on(&bed, "app").await.expect("sites");
+    let fixture = Fixture::with(two_pages());
+    find_sites(&fixture, "app").await.expect("sites");
     assert_eq!(
-        bed.standin.calls(),
+        fixture.standin.calls(),
         [
             Operation::ListDistributions,
             Operation::ListDistributions,
             Operation::GetDistributionConfig
         ]
     );
-    let bed = Bed::with(Options::default().with_document("distribution", document!("list-empty")));
-    let none = Found {
+    let fixture =
+        Fixture::with(Options::default().with_document("distribution", document!("list-empty")));
+    let none = BucketSites {
         sites: vec![],
-        warnings: vec![],
+        denied: vec![],
     };
-    assert_eq!(found_on(&bed, "site").await, Ok(none));
+    assert_eq!(find_sites(&fixture, "site").await, Ok(none));
 }
 
-#[tokio::test]
-async fn reads_a_configuration_whole() {
-    let behavior = |pattern: &str, target: &str, request_function, query_strings| CacheBehavior {
-        path_pattern: pattern.into(),
-        target_origin_id: target.into(),
+fn behavior(
+    path_pattern: &str,
+    target_origin_id: &str,
+    request_function: bool,
+    query_strings: QueryStrings,
+) -> CacheBehavior {
+    CacheBehavior {
+        path_pattern: path_pattern.into(),
+        target_origin_id: target_origin_id.into(),
         request_function,
         query_strings,
-    };
-    let origin = |id: &str, domain_name: &str, origin_path: &str| Origin {
+    }
+}
+
+fn origin(id: &str, domain_name: &str, origin_path: &str) -> Origin {
+    Origin {
         id: id.into(),
         domain_name: domain_name.into(),
         origin_path: origin_path.into(),
-    };
-    let whole = Site {
+    }
+}
+
+/// Returns what `origin-groups.xml` holds.
+fn origin_groups() -> Site {
+    Site {
         id: id(ORIGIN_GROUPS),
         enabled: true,
         aliases: vec!["docs.example.com".into()],
@@ -161,7 +175,7 @@ async fn reads_a_configuration_whole() {
         }],
         cache_behaviors: vec![
             behavior("/api/*", "api", false, QueryStrings::Ignored),
-            // A function at the viewer's response sees no request.
+            // A function at the viewer response cannot rewrite requests.
             behavior("/assets/*", "site-live", false, QueryStrings::Ignored),
             behavior("/download/*", "site-live", false, QueryStrings::InCacheKey),
             behavior("*", "live-or-replica", true, QueryStrings::Ignored),
@@ -173,9 +187,13 @@ async fn reads_a_configuration_whole() {
             response_code: None,
             error_caching_min_ttl: Some(Duration::from_secs(10)),
         }],
-    };
-    assert_eq!(read(ORIGIN_GROUPS).await, whole);
-    assert_eq!(found("site-replica").await, [whole]);
+    }
+}
+
+#[tokio::test]
+async fn reads_all_parts_of_a_configuration() {
+    assert_eq!(site(ORIGIN_GROUPS).await, origin_groups());
+    assert_eq!(sites_of_bucket("site-replica").await, [origin_groups()]);
     let bare = Site {
         id: id(BARE),
         enabled: true,
@@ -186,24 +204,24 @@ async fn reads_a_configuration_whole() {
         default_root_object: None,
         custom_error_responses: vec![],
     };
-    assert_eq!(read(BARE).await, bare);
-    // Where there is none, CloudFront sends empty elements.
-    let responses = read(LEGACY).await.custom_error_responses;
-    let response = |error_code, page: Option<&str>, code: Option<&str>, kept| CustomErrorResponse {
+    assert_eq!(site(BARE).await, bare);
+    // CloudFront sends empty elements for what a response does not have.
+    let responses = site(LEGACY).await.custom_error_responses;
+    let response = |error_code, page: Option<&str>, code: Option<&str>, ttl| CustomErrorResponse {
         error_code,
         response_page_path: page.map(Into::into),
         response_code: code.map(Into::into),
-        error_caching_min_ttl: Some(Duration::from_secs(kept)),
+        error_caching_min_ttl: Some(Duration::from_secs(ttl)),
     };
     let not_found = response(404, Some("/errors/404.html"), Some("404"), 300);
     assert_eq!(responses, [not_found, response(500, None, None, 0)]);
-    assert_eq!(read(WEBSITE).await.default_root_object, None);
+    assert_eq!(site(WEBSITE).await.default_root_object, None);
 }
 
 #[tokio::test]
-async fn a_distribution_of_old_gives_its_paths() {
-    assert_told(
-        &read(LEGACY).await,
+async fn finds_the_paths_of_a_legacy_distribution() {
+    assert_cached_paths(
+        &site(LEGACY).await,
         "site",
         &[
             ("about.html", "/about.html", ""),
@@ -223,7 +241,7 @@ async fn a_distribution_of_old_gives_its_paths() {
                 "/contact.php*",
                 "contact.php is cached by query string",
             ),
-            // Lambda@Edge at the origin's request; a pattern without its slash.
+            // Lambda@Edge at the origin request; a path pattern without a leading slash.
             (
                 "help/index.html",
                 "/help/index.html /help/",
@@ -232,18 +250,18 @@ async fn a_distribution_of_old_gives_its_paths() {
             (
                 "errors/404.html",
                 "/*",
-                "errors/404.html is an error page kept 300 s: widened to /*",
+                "errors/404.html is an error page that is cached for 300 s: widened to /*",
             ),
         ],
     );
 }
 
 #[tokio::test]
-async fn a_website_endpoint_gives_its_paths() {
-    let why = "prod/blog/index.html is cached by query string; \
+async fn finds_the_paths_of_a_website_endpoint() {
+    let reasons = "prod/blog/index.html is cached by query string; \
                prod/blog/index.html is also /blog/ and /blog (website endpoint)";
-    assert_told(
-        &read(WEBSITE).await,
+    assert_cached_paths(
+        &site(WEBSITE).await,
         "site",
         &[
             (
@@ -254,7 +272,7 @@ async fn a_website_endpoint_gives_its_paths() {
             (
                 "prod/blog/index.html",
                 "/blog/index.html* /blog/ /blog/?* /blog /blog?*",
-                why,
+                reasons,
             ),
             ("index.html", "outside origin path /prod", ""),
         ],
@@ -262,10 +280,10 @@ async fn a_website_endpoint_gives_its_paths() {
 }
 
 #[tokio::test]
-async fn an_origin_group_beside_an_api_gives_its_paths() {
-    let site = read(ORIGIN_GROUPS).await;
+async fn finds_the_paths_of_an_origin_group() {
+    let site = site(ORIGIN_GROUPS).await;
     for bucket in ["site", "site-replica"] {
-        assert_told(
+        assert_cached_paths(
             &site,
             bucket,
             &[
@@ -283,7 +301,7 @@ async fn an_origin_group_beside_an_api_gives_its_paths() {
             ],
         );
     }
-    assert_told(
+    assert_cached_paths(
         &site,
         "site",
         &[
@@ -295,8 +313,8 @@ async fn an_origin_group_beside_an_api_gives_its_paths() {
             ),
         ],
     );
-    // The replica stands in for the pages only.
-    assert_told(
+    // The replica is in the origin group of the pages only.
+    assert_cached_paths(
         &site,
         "site-replica",
         &[(
@@ -308,15 +326,15 @@ async fn an_origin_group_beside_an_api_gives_its_paths() {
 }
 
 #[tokio::test]
-async fn a_single_page_application_is_under_every_path() {
-    assert_told(
-        &read(SINGLE_PAGE).await,
+async fn invalidates_everything_of_a_single_page_application() {
+    assert_cached_paths(
+        &site(SINGLE_PAGE).await,
         "app",
         &[
             (
                 "index.html",
                 "/*",
-                "index.html is shown with status 200 for 403: widened to /*",
+                "index.html is shown with status 200 in place of 403: widened to /*",
             ),
             ("main.js", "/main.js", ""),
         ],
@@ -324,18 +342,15 @@ async fn a_single_page_application_is_under_every_path() {
 }
 
 #[tokio::test]
-async fn each_distribution_of_a_bucket_gives_its_own_paths() {
-    let sites = found("site").await;
-    let told: Vec<_> = sites
-        .iter()
-        .map(|site| told(site, "site", "prod/index.html").0)
-        .collect();
+async fn finds_the_paths_of_each_distribution_of_a_bucket() {
+    let sites = sites_of_bucket("site").await;
+    let paths = |site: &Site| cached_paths(site, "site", "prod/index.html").0;
     assert_eq!(
-        told,
+        sites.iter().map(paths).collect::<Vec<_>>(),
         [
             "/prod/index.html",
             "/index.html* / /?*",
-            "not served: the distribution is disabled",
+            "not cached: the distribution is disabled",
             "/index.html /",
             "/prod/index.html",
         ]
@@ -344,134 +359,138 @@ async fn each_distribution_of_a_bucket_gives_its_own_paths() {
 
 #[tokio::test]
 async fn names_the_permission_to_list_distributions() {
-    for fault in [Fault::AccessDenied, Fault::AccessDeniedBare] {
-        let bed = Bed::with(account());
-        bed.standin
+    for (fault, code) in DENIALS {
+        let fixture = Fixture::with(two_pages());
+        fixture
+            .standin
             .fail(Operation::ListDistributions, fault, ALWAYS);
+        let error = find_sites(&fixture, "site").await.expect_err("a denial");
+        assert_eq!(error.category(), Category::Permission);
         assert_eq!(
-            found_on(&bed, "site").await,
-            Err(Failure::missing_permission(
-                "cloudfront:ListDistributions",
-                "*"
-            )),
-            "{fault:?}"
+            error.to_string(),
+            denial_with_statement(code, "cloudfront:ListDistributions", "*")
         );
-        assert_eq!(bed.standin.calls().len(), 1);
+        assert_eq!(fixture.standin.calls().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn names_the_permission_to_read_a_distribution() {
-    let missing = Failure::missing_permission(
-        "cloudfront:GetDistributionConfig",
-        "arn:aws:cloudfront::111122223333:distribution/E7EXAMPLE1ABC",
-    );
-    for fault in [Fault::AccessDenied, Fault::AccessDeniedBare] {
-        let bed = Bed::with(account());
-        bed.standin
-            .fail(Operation::GetDistributionConfig, fault, ALWAYS);
-        assert_eq!(
-            read_on(&bed, SINGLE_PAGE).await,
-            Err(missing.clone()),
-            "{fault:?}"
+    for (fault, code) in DENIALS {
+        let denied = denial_with_statement(
+            code,
+            "cloudfront:GetDistributionConfig",
+            &distribution_arn(SINGLE_PAGE),
         );
-        // Of a bucket's distributions, the list tells all but the default root object.
-        let found = found_on(&bed, "app").await.expect("sites");
-        assert_eq!(found.sites, [read(SINGLE_PAGE).await]);
-        let place = "E7EXAMPLE1ABC (its default root object is taken for index.html)";
-        assert_eq!(found.warnings, [missing.clone().within(place)]);
-        let found = found_on(&bed, "site-replica").await.expect("sites");
-        assert_eq!(found.sites, [read(ORIGIN_GROUPS).await]);
+        let fixture = Fixture::with(two_pages());
+        fixture
+            .standin
+            .fail(Operation::GetDistributionConfig, fault, ALWAYS);
+        let error = read_site(&fixture, SINGLE_PAGE)
+            .await
+            .expect_err("a denial");
+        assert_eq!(error.category(), Category::Permission);
+        assert_eq!(error.to_string(), denied);
+        // The list of distributions has all parts of a configuration except the default root object.
+        let found = find_sites(&fixture, "app").await.expect("sites");
+        assert_eq!(found.sites, [site(SINGLE_PAGE).await]);
+        let texts: Vec<_> = found.denied.iter().map(ToString::to_string).collect();
+        let assumption = "whose default root object is assumed to be index.html";
+        assert_eq!(texts, [format!("{SINGLE_PAGE}, {assumption}: {denied}")]);
+        let found = find_sites(&fixture, "site-replica").await.expect("sites");
+        assert_eq!(found.sites, [site(ORIGIN_GROUPS).await]);
     }
 }
 
 #[tokio::test]
-async fn a_cache_policy_that_cannot_be_read_makes_wildcards() {
-    let unreadable = Bed::with(account());
+async fn uses_wildcards_when_a_cache_policy_cannot_be_read() {
+    let unreadable = Fixture::with(two_pages());
     unreadable
         .standin
         .fail(Operation::GetCachePolicy, Fault::AccessDenied, ALWAYS);
-    let mut options = account();
+    let mut options = two_pages();
     options.documents.remove(CACHE_POLICY);
-    let missing = Bed::with(options);
-    for bed in [unreadable, missing] {
-        let site = read_on(&bed, WEBSITE).await.expect("a site");
-        let why = "prod/a.css may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)";
-        assert_told(&site, "site", &[("prod/a.css", "/a.css*", why)]);
+    let deleted = Fixture::with(options);
+    for fixture in [unreadable, deleted] {
+        let site = read_site(&fixture, WEBSITE).await.expect("a site");
+        let reason = "prod/a.css may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)";
+        assert_cached_paths(&site, "site", &[("prod/a.css", "/a.css*", reason)]);
     }
 }
 
 #[tokio::test]
-async fn asks_for_a_cache_policy_once_and_for_none_that_aws_manages() {
-    let bed = Bed::with(account());
-    found_on(&bed, "site").await.expect("sites");
-    let asked = |operation| bed.calls(operation);
-    assert_eq!(asked(Operation::GetDistributionConfig), 5);
-    assert_eq!(asked(Operation::GetCachePolicy), 1);
+async fn reads_a_cache_policy_once_and_none_that_aws_manages() {
+    let fixture = Fixture::with(two_pages());
+    find_sites(&fixture, "site").await.expect("sites");
+    assert_eq!(fixture.calls(Operation::GetDistributionConfig), 5);
+    assert_eq!(fixture.calls(Operation::GetCachePolicy), 1);
 }
 
 #[tokio::test]
-async fn a_distribution_deleted_since_it_was_listed_does_not_break_the_others() {
-    let bed = Bed::with(account());
-    bed.standin.fail(
+async fn ignores_a_distribution_that_was_deleted_after_it_was_listed() {
+    let fixture = Fixture::with(two_pages());
+    fixture.standin.fail(
         Operation::GetDistributionConfig,
         Fault::NoSuchDistribution,
         1,
     );
-    let found = found_on(&bed, "site").await.expect("sites");
+    let found = find_sites(&fixture, "site").await.expect("sites");
     assert_eq!(ids(&found.sites), [WEBSITE, DISABLED, ORIGIN_GROUPS, BARE]);
-    bed.standin.fail(
+    fixture.standin.fail(
         Operation::GetDistributionConfig,
         Fault::NoSuchDistribution,
         1,
     );
+    let error = read_site(&fixture, LEGACY).await.expect_err("no site");
+    assert_eq!(error.category(), Category::InvalidInput);
     assert_eq!(
-        read_on(&bed, LEGACY).await,
-        Err(Failure::mistake(
-            "distribution E1EXAMPLE1ABC does not exist in this account: correct DISTRIBUTION_ID"
-        ))
+        error.to_string(),
+        "distribution E1EXAMPLE1ABC does not exist in this account (NoSuchDistribution: The specified distribution does \
+         not exist.): correct DISTRIBUTION_ID or the action's UserParameters"
     );
 }
 
 #[tokio::test]
-async fn says_what_cloudfront_did_not_tell() {
-    for (operation, fault, cause, message) in [
+async fn names_what_cannot_be_read() {
+    for (operation, fault, category, message) in [
         (
             Operation::ListDistributions,
             Fault::Throttling,
-            Cause::Busy,
-            "CloudFront did not tell its distributions (Throttling: Rate exceeded): try again",
+            Category::Throttled,
+            "could not list the distributions now: Throttling: Rate exceeded; try again in a minute",
         ),
         (
             Operation::ListDistributions,
             Fault::InvalidArgument,
-            Cause::Mistake,
-            "CloudFront refuses to tell its distributions: InvalidArgument: Your request contains one or more invalid \
-             invalidation paths.",
+            Category::InvalidInput,
+            "CloudFront rejected the request to list the distributions: InvalidArgument: Your request contains one or \
+             more invalid invalidation paths.",
         ),
         (
             Operation::GetDistributionConfig,
             Fault::InternalError,
-            Cause::Unavailable,
-            "CloudFront did not tell the configuration of E1EXAMPLE1ABC (InternalError: An internal error occurred.): \
-             try again",
+            Category::Unavailable,
+            "could not read the configuration of E1EXAMPLE1ABC: InternalError: An internal error occurred.; try again",
         ),
     ] {
-        let bed = Bed::with(account());
-        bed.standin.fail(operation, fault, ALWAYS);
-        let failure = found_on(&bed, "site").await.expect_err("a fault");
-        assert_eq!((failure.cause, failure.message.as_str()), (cause, message));
+        let fixture = Fixture::with(two_pages());
+        fixture.standin.fail(operation, fault, ALWAYS);
+        let error = find_sites(&fixture, "site").await.expect_err("an error");
+        assert_eq!(
+            (error.category(), error.to_string().as_str()),
+            (category, message)
+        );
     }
 }
 
 #[tokio::test]
-async fn a_marker_that_comes_again_ends_the_list() {
-    let again = document!("list").replace("<Marker/>", "<Marker>E4EXAMPLE1ABC</Marker>");
-    let mut options = account();
+async fn ends_the_list_when_a_marker_repeats() {
+    let repeated = document!("list").replace("<Marker/>", "<Marker>E4EXAMPLE1ABC</Marker>");
+    let mut options = two_pages();
     options
         .documents
-        .insert("distribution?Marker=E4EXAMPLE1ABC".into(), again);
-    let bed = Bed::with(options);
-    found_on(&bed, "app").await.expect("an end");
-    assert_eq!(bed.calls(Operation::ListDistributions), 2);
+        .insert("distribution?Marker=E4EXAMPLE1ABC".into(), repeated);
+    let fixture = Fixture::with(options);
+    find_sites(&fixture, "app").await.expect("an end");
+    assert_eq!(fixture.calls(Operation::ListDistributions), 2);
 }

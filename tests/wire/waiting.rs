@@ -1,19 +1,23 @@
-//! A pipeline goes on when the edge is fresh: waiting by continuation token, on a clock that nobody sits out.
+//! A pipeline job that waits for completion, by continuation tokens and on a frozen clock.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, FIRST, SECOND, invocation};
+use crate::fixture::{
+    ALWAYS, FIRST, Fixture, SECOND, denial, denial_with_statement, distribution_arn,
+    failure_details, invocation, one_minute, rejected_credentials, summary,
+};
 use crate::standin::{Clock, Fault, Job, JobResult, JobState, Operation, Options, ReferenceReuse};
 
 const THIRD: &str = "E3EXAMPLE1ABC";
 
-/// How long CodePipeline takes to start the job that goes on.
+/// How long CodePipeline takes to start the next job of an action.
 const NEXT_JOB: Duration = Duration::from_secs(30);
 
-/// An account where invalidations take so many seconds.
-fn account(completes_after: u64) -> Bed {
+/// An account whose invalidations are in progress for this many seconds.
+fn account(completes_after: u64) -> Fixture {
     let completes_after = Duration::from_secs(completes_after);
     let options = Options {
         clock: Clock::frozen(),
@@ -21,187 +25,186 @@ fn account(completes_after: u64) -> Bed {
         throttle: false,
         ..Options::default()
     };
-    Bed::with(options.with_distribution(THIRD))
+    Fixture::with(options.with_distribution(THIRD))
 }
 
-/// Runs an action: its first job, and the one that goes on with it each time there is one. Each event is delivered
-/// `times` times, to functions that do not know of each other. Returns the jobs and the last one's only answer.
-async fn run(bed: &Bed, parameters: &Value, times: usize) -> (Vec<Job>, JobResult) {
-    let mut job = bed.standin.start_job(Some(&parameters.to_string()));
+/// Runs an action: its first job and all jobs that continue it. Each event is delivered `times` times, each time to a
+/// new function. Returns the jobs and the only result of the last job.
+async fn run(fixture: &Fixture, parameters: &Value, times: usize) -> (Vec<Job>, JobResult) {
+    let mut job = fixture.standin.start_job(Some(&parameters.to_string()));
     let mut jobs = Vec::new();
     loop {
         for _ in 0..times {
-            let function = bed.patient_function();
-            function
-                .handle(&job.event, &invocation(Duration::from_secs(60)))
+            let invalidator = fixture.invalidator_without_pauses();
+            invalidator
+                .handle(&job.event, &one_minute())
                 .await
-                .expect("an answered job");
+                .expect("a result");
         }
-        let taken = |answer: &&JobResult| {
-            answer.error.is_none() && answer.job_id() == Some(job.id.as_str())
+        let is_accepted = |result: &&JobResult| {
+            result.error.is_none() && result.job_id() == Some(job.id.as_str())
         };
-        let answers: Vec<_> = bed
+        let results: Vec<_> = fixture
             .standin
             .job_results()
             .iter()
-            .filter(taken)
+            .filter(is_accepted)
             .cloned()
             .collect();
-        let [answer] = &answers[..] else {
-            panic!("not one answer but {answers:#?}")
+        let [result] = &results[..] else {
+            panic!("not one accepted result but {results:#?}")
         };
-        let answered = bed.standin.job(&job.id).expect("the job");
-        jobs.push(answered.clone());
-        if answered.state != JobState::Continued {
-            return (jobs, answer.clone());
+        let ended = fixture.standin.job(&job.id).expect("the job");
+        jobs.push(ended.clone());
+        if ended.state != JobState::Continued {
+            return (jobs, result.clone());
         }
-        assert!(jobs.len() < 100, "it goes on for ever");
-        bed.standin.advance(NEXT_JOB);
-        job = bed.standin.next_job(&job.id).expect("the job that goes on");
+        assert!(jobs.len() < 100, "the action does not end");
+        fixture.standin.advance(NEXT_JOB);
+        job = fixture.standin.next_job(&job.id).expect("the next job");
     }
 }
 
-fn variables(answer: &JobResult) -> [&str; 4] {
+fn variables(result: &JobResult) -> [&str; 4] {
     ["Status", "WaitedSeconds", "PathCount", "DistributionIds"].map(|name| {
-        answer.body["outputVariables"][name]
+        result.body["outputVariables"][name]
             .as_str()
             .unwrap_or("missing")
     })
 }
 
-fn failure(answer: &JobResult) -> (&str, &str) {
-    let detail = |name: &str| {
-        answer.body["failureDetails"][name]
-            .as_str()
-            .expect("a failure")
-    };
-    (detail("type"), detail("message"))
-}
-
-fn summary(answer: &JobResult) -> &str {
-    answer.body["executionDetails"]["summary"]
-        .as_str()
-        .expect("a summary")
-}
-
 #[tokio::test]
-async fn succeeds_at_once_where_the_edge_is_fresh_at_once() {
+async fn succeeds_at_once_when_the_invalidation_is_completed_at_once() {
     for times in [1, 2] {
-        let bed = account(0);
-        let (jobs, answer) = run(&bed, &json!({"wait": true}), times).await;
+        let fixture = account(0);
+        let (jobs, result) = run(&fixture, &json!({"wait": true}), times).await;
         assert_eq!(jobs.len(), 1);
-        assert_eq!(variables(&answer), ["Completed", "0", "1", FIRST]);
-        let id = bed.standin.invalidations()[0]
+        assert_eq!(variables(&result), ["Completed", "0", "1", FIRST]);
+        let id = fixture.standin.invalidations()[0]
             .outcome
             .clone()
-            .expect("taken");
-        assert_eq!(answer.body["executionDetails"]["percentComplete"], 100);
+            .expect("an id");
+        assert_eq!(result.body["executionDetails"]["percentComplete"], 100);
         assert_eq!(
-            summary(&answer),
-            format!("fresh everywhere after 0 s; {FIRST}: submitted as {id} (1 path: /*)")
+            summary(&result),
+            format!("completed after 0 s; {FIRST}: submitted as {id} (1 path: /*)")
         );
     }
 }
 
 #[tokio::test]
-async fn polls_for_some_seconds_before_it_hands_on() {
-    let bed = account(5);
-    let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
+async fn polls_for_some_seconds_before_it_continues_with_another_job() {
+    let fixture = account(5);
+    let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
     assert_eq!(jobs.len(), 1);
-    assert_eq!(variables(&answer), ["Completed", "6", "1", FIRST]);
+    assert_eq!(variables(&result), ["Completed", "6", "1", FIRST]);
 }
 
 #[tokio::test]
-async fn goes_on_by_token_until_the_edge_is_fresh() {
+async fn continues_by_token_until_the_invalidation_is_completed() {
     for times in [1, 2] {
-        let bed = account(90);
-        let (jobs, answer) = run(&bed, &json!({"wait": "5m", "paths": ["/a", "/b"]}), times).await;
+        let fixture = account(90);
+        let (jobs, result) = run(
+            &fixture,
+            &json!({"wait": "5m", "paths": ["/a", "/b"]}),
+            times,
+        )
+        .await;
         assert_eq!(
             jobs.len(),
             3 + usize::from(times == 1),
-            "{times} deliveries take their own time to poll"
+            "each of {times} deliveries polls for some seconds"
         );
         assert!(
             jobs.iter()
                 .all(|job| job.state == JobState::Continued || job.id == jobs[jobs.len() - 1].id)
         );
-        let [status, waited, paths, _] = variables(&answer);
+        let [status, waited, paths, _] = variables(&result);
         assert_eq!((status, paths), ("Completed", "2"));
         assert!(
             (90..130).contains(&waited.parse().expect("seconds")),
             "{waited}"
         );
-        let ids: std::collections::BTreeSet<_> = bed
+        let ids: BTreeSet<_> = fixture
             .standin
             .invalidations()
             .into_iter()
-            .map(|one| one.outcome.expect("taken"))
+            .map(|invalidation| invalidation.outcome.expect("an id"))
             .collect();
-        assert_eq!(
-            ids.len(),
-            1,
-            "one invalidation, however often the event came"
-        );
-        let continued = bed
+        assert_eq!(ids.len(), 1, "all deliveries have the same invalidation");
+        let continued = fixture
             .standin
             .job_results()
             .into_iter()
-            .find(|answer| answer.error.is_none())
-            .expect("an answer");
+            .find(|result| result.error.is_none())
+            .expect("a result");
         assert_eq!(continued.body["executionDetails"]["percentComplete"], 50);
         assert_eq!(continued.body["outputVariables"], Value::Null);
         let id = ids.first().expect("an id");
         assert_eq!(
             summary(&continued),
             format!(
-                "0 of 1 distribution fresh after 6 s; {FIRST}: submitted as {id} (2 paths: /a /b)"
+                "0 of 1 distribution completed after 6 s; {FIRST}: submitted as {id} (2 paths: /a /b)"
             )
         );
     }
 }
 
 #[tokio::test]
-async fn ends_a_wait_in_vain_as_the_pipeline_wants() {
+async fn ends_a_wait_that_is_too_short_as_on_timeout_defines() {
     for times in [1, 2] {
-        let bed = account(1_000_000);
-        let (jobs, answer) = run(&bed, &json!({"wait": "2m"}), times).await;
+        let fixture = account(1_000_000);
+        let (jobs, result) = run(&fixture, &json!({"wait": "2m"}), times).await;
         assert!(jobs.len() >= 3);
         assert_eq!(jobs[jobs.len() - 1].state, JobState::Succeeded);
-        let [status, waited, ..] = variables(&answer);
+        let [status, waited, ..] = variables(&result);
         assert_eq!(status, "InProgress");
         assert!(
             (120..170).contains(&waited.parse().expect("seconds")),
             "{waited}"
         );
-        let text = summary(&answer);
-        assert!(text.starts_with(&format!(
-            "not fresh everywhere after {waited} s, and CloudFront goes on by itself; "
-        )));
+        let id = fixture.first_id();
+        let submitted = |id: &str| format!("{FIRST}: submitted as {id} (1 path: /*)");
+        assert_eq!(
+            summary(&result),
+            format!(
+                "not completed after {waited} s, but CloudFront still completes it; {}",
+                submitted(&id)
+            )
+        );
 
-        let (jobs, answer) = run(&bed, &json!({"wait": "2m", "onTimeout": "fail"}), times).await;
+        let (jobs, result) =
+            run(&fixture, &json!({"wait": "2m", "onTimeout": "fail"}), times).await;
         assert_eq!(jobs[jobs.len() - 1].state, JobState::Failed);
-        let (kind, message) = failure(&answer);
-        assert_eq!(kind, "SystemUnavailable");
-        assert!(
-            message.contains("though CloudFront goes on by itself: raise \"wait\""),
-            "{message}"
+        let id = result.body["failureDetails"]["externalExecutionId"]
+            .as_str()
+            .expect("an id");
+        let message = format!(
+            "not completed after {waited} s; CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \
+             \"succeed\"; {}",
+            submitted(id)
+        );
+        assert_eq!(
+            failure_details(&result),
+            ("SystemUnavailable", message.as_str())
         );
     }
 }
 
 #[tokio::test]
-async fn goes_on_by_token_while_cloudfront_is_busy() {
+async fn continues_by_token_while_cloudfront_throttles() {
     for (wait, times) in [(json!(null), 1), (json!("10m"), 1), (json!("10m"), 2)] {
-        let bed = account(0);
-        // Five minutes at two polls a minute; an invalidation is asked for once a delivery.
+        let fixture = account(0);
+        // For five minutes at two jobs a minute; each delivery makes one call.
         let fault = Fault::TooManyInvalidationsInProgress;
-        bed.standin
+        fixture
+            .standin
             .fail(Operation::CreateInvalidation, fault, 10 * times as u64);
-        let (jobs, answer) = run(&bed, &json!({"wait": wait}), times).await;
+        let (jobs, result) = run(&fixture, &json!({"wait": wait}), times).await;
         assert_eq!(jobs.len(), 11, "{wait}");
-        assert_eq!(variables(&answer)[1], "300");
+        assert_eq!(variables(&result)[1], "300");
         assert_eq!(
-            variables(&answer)[0],
+            variables(&result)[0],
             if wait.is_null() {
                 "InProgress"
             } else {
@@ -212,76 +215,78 @@ async fn goes_on_by_token_while_cloudfront_is_busy() {
 }
 
 #[tokio::test]
-async fn fails_when_cloudfront_is_busy_for_too_long() {
-    let bed = account(0);
-    bed.standin.fail(
+async fn fails_when_cloudfront_throttles_for_too_long() {
+    let fixture = account(0);
+    fixture.standin.fail(
         Operation::CreateInvalidation,
         Fault::TooManyInvalidationsInProgress,
         1_000,
     );
-    let (jobs, answer) = run(&bed, &json!({"wait": "1m"}), 1).await;
+    let (jobs, result) = run(&fixture, &json!({"wait": "1m"}), 1).await;
     assert_eq!(jobs.len(), 3);
-    let (kind, message) = failure(&answer);
+    let (kind, message) = failure_details(&result);
     assert_eq!(kind, "SystemUnavailable");
-    assert!(
-        message.starts_with("CloudFront is busy with earlier invalidations and takes none for "),
-        "{message}"
+    assert_eq!(
+        message,
+        "could not invalidate E1EXAMPLE1ABC now: TooManyInvalidationsInProgress: Processing your request will cause \
+         you to exceed the maximum number of in-progress invalidations.; try again in a minute"
     );
-    assert!(message.ends_with("try again in a minute"), "{message}");
 }
 
 #[tokio::test]
 async fn names_which_of_several_distributions_failed() {
     for times in [1, 2] {
-        let bed = account(10);
+        let fixture = account(10);
         let named = json!({"distribution": [FIRST, "E9EXAMPLE1ABC", THIRD], "wait": true});
-        let (jobs, answer) = run(&bed, &named, times).await;
+        let (jobs, result) = run(&fixture, &named, times).await;
         assert_eq!((jobs.len(), jobs[0].state), (1, JobState::Failed));
-        let received = bed.standin.invalidations();
+        let received = fixture.standin.invalidations();
         let id = |distribution: &str| {
-            let one = received
+            let invalidation = received
                 .iter()
-                .find(|one| one.distribution == distribution)
-                .expect("asked");
-            one.outcome.clone().expect("taken")
+                .find(|invalidation| invalidation.distribution == distribution)
+                .expect("an invalidation");
+            invalidation.outcome.clone().expect("an id")
         };
-        let (kind, message) = failure(&answer);
+        let (kind, message) = failure_details(&result);
         assert_eq!(kind, "ConfigurationError");
         assert_eq!(
             message,
             format!(
-                "{FIRST}: submitted as {} (1 path: /*); distribution E9EXAMPLE1ABC does not exist in this account: \
-                 correct DISTRIBUTION_ID or the action's UserParameters; {THIRD}: submitted as {} (1 path: /*)",
+                "{FIRST}: submitted as {} (1 path: /*); distribution E9EXAMPLE1ABC does not exist in this account \
+                 (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or the \
+                 action's UserParameters; {THIRD}: submitted as {} (1 path: /*)",
                 id(FIRST),
                 id(THIRD)
             )
         );
         assert_eq!(
-            answer.body["failureDetails"]["externalExecutionId"],
+            result.body["failureDetails"]["externalExecutionId"],
             format!("{},{}", id(FIRST), id(THIRD))
         );
     }
 }
 
 #[tokio::test]
-async fn names_the_distribution_that_is_denied_beside_those_that_succeeded() {
+async fn names_the_distribution_that_is_denied_and_those_that_are_submitted() {
     for times in [1, 2] {
-        denied_one_of_three(times).await;
+        deny_one_of_three(times).await;
     }
 }
 
-async fn denied_one_of_three(times: usize) {
-    let bed = account(10);
+async fn deny_one_of_three(times: usize) {
+    let fixture = account(10);
     // The second of three calls is denied, whichever distribution it is for.
-    bed.standin
+    fixture
+        .standin
         .fail(Operation::CreateInvalidation, Fault::AccessDenied, 1);
-    let (_, answer) = run(
-        &bed,
+    let (_, result) = run(
+        &fixture,
         &json!({"distribution": [FIRST, SECOND, THIRD], "wait": true}),
         times,
     )
     .await;
-    let (kind, message) = failure(&answer);
+    let (kind, message) = failure_details(&result);
     assert_eq!(kind, "PermissionError");
     assert_eq!(message.matches(": submitted as I").count(), 2, "{message}");
     assert_eq!(
@@ -294,66 +299,111 @@ async fn denied_one_of_three(times: usize) {
 }
 
 #[tokio::test]
-async fn fails_a_job_whose_token_it_cannot_read() {
-    let bed = account(0);
-    let mut event = bed.standin.start_job(None).event;
+async fn fails_a_job_whose_token_has_another_version() {
+    let fixture = account(0);
+    let mut event = fixture.standin.start_job(None).event;
     event["CodePipeline.job"]["data"]["continuationToken"] = json!("0 v0 {}");
-    bed.handle(&event).await.expect("an answer");
+    fixture.handle(&event).await.expect("a result");
     assert_eq!(
-        bed.only_answer().failure(),
+        fixture.only_result().failure(),
         (
             "ConfigurationError",
-            "the continuation token has version \"0\" where this function writes \"1\": it was updated in the middle of \
-             a wait, so run the action again"
+            "the continuation token has version \"0\", and this function reads \"1\": the function was updated during the \
+             wait, so run the action again"
         )
     );
-    assert_eq!(bed.taken(), []);
+    assert_eq!(fixture.accepted(), []);
 }
 
 #[tokio::test]
-async fn keeps_waiting_where_the_status_is_not_told_for_a_while() {
-    let bed = account(30);
-    bed.standin
-        .fail(Operation::GetInvalidation, Fault::InternalError, 10);
-    let (_, answer) = run(&bed, &json!({"wait": true}), 1).await;
-    assert_eq!(variables(&answer)[0], "Completed");
+async fn keeps_waiting_while_the_status_cannot_be_read() {
+    // The SDK attempts a call four times, but not with expired credentials.
+    for (fault, calls) in [
+        (Fault::InternalError, 10),
+        (Fault::Throttling, 10),
+        (Fault::ExpiredToken, 3),
+        (Fault::ExpiredTokenException, 3),
+    ] {
+        let fixture = account(30);
+        fixture
+            .standin
+            .fail(Operation::GetInvalidation, fault, calls);
+        let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
+        assert_eq!(jobs.len(), 2, "{fault:?}");
+        assert_eq!(variables(&result), ["Completed", "36", "1", FIRST]);
+        assert_eq!(fixture.calls(Operation::CreateInvalidation), 1, "{fault:?}");
+    }
 }
 
 #[tokio::test]
-async fn names_the_permission_that_waiting_needs() {
-    let bed = account(30);
-    bed.standin
-        .fail(Operation::GetInvalidation, Fault::AccessDenied, 1);
-    let (_, answer) = run(&bed, &json!({"wait": true}), 1).await;
-    let (kind, message) = failure(&answer);
-    assert_eq!(kind, "PermissionError");
-    assert!(message.starts_with(
-        "not allowed to call cloudfront:GetInvalidation on arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC"
-    ));
+async fn fails_when_reading_the_status_is_denied_or_the_credentials_are_wrong() {
+    let arn = distribution_arn(FIRST);
+    let action = "cloudfront:GetInvalidation";
+    let deny = denial(
+        "AccessDenied",
+        action,
+        &arn,
+        "with an explicit deny in a service control policy",
+    );
+    for (fault, reason) in [
+        (
+            Fault::AccessDenied,
+            denial_with_statement("AccessDenied", action, &arn),
+        ),
+        (
+            Fault::ExplicitDenyByScp,
+            format!(
+                "{deny}; no Allow statement overrides an explicit deny: change the policy that the message names"
+            ),
+        ),
+        (
+            Fault::InvalidClientTokenId,
+            rejected_credentials(Fault::InvalidClientTokenId),
+        ),
+        (
+            Fault::SignatureDoesNotMatch,
+            rejected_credentials(Fault::SignatureDoesNotMatch),
+        ),
+    ] {
+        let fixture = account(30);
+        fixture.standin.fail(Operation::GetInvalidation, fault, 1);
+        let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
+        assert_eq!(jobs.len(), 1, "{fault:?}");
+        let id = fixture.first_id();
+        let message = format!("{reason}; {FIRST}: submitted as {id} (1 path: /*)");
+        assert_eq!(
+            failure_details(&result),
+            ("PermissionError", message.as_str())
+        );
+        assert_eq!(
+            result.body["failureDetails"]["externalExecutionId"],
+            fixture.first_id()
+        );
+    }
 }
 
 #[tokio::test]
-async fn waits_where_the_stack_says_so_and_the_action_does_not() {
-    let bed = account(5).set("WAIT", "true");
-    let (_, answer) = run(&bed, &json!({}), 1).await;
-    assert_eq!(variables(&answer)[0], "Completed");
-    let (_, answer) = run(&bed, &json!({"wait": false}), 1).await;
-    assert_eq!(variables(&answer)[0], "InProgress");
+async fn waits_as_the_setting_defines_if_the_action_does_not() {
+    let fixture = account(5).set("WAIT", "true");
+    let (_, result) = run(&fixture, &json!({}), 1).await;
+    assert_eq!(variables(&result)[0], "Completed");
+    let (_, result) = run(&fixture, &json!({"wait": false}), 1).await;
+    assert_eq!(variables(&result)[0], "InProgress");
 }
 
 #[tokio::test]
-async fn begins_the_caller_reference_with_what_people_call_the_request() {
-    let bed = account(0);
-    run(&bed, &json!({"reference": "release-42"}), 1).await;
+async fn starts_the_caller_reference_with_the_label_of_the_action() {
+    let fixture = account(0);
+    run(&fixture, &json!({"reference": "release-42"}), 1).await;
     assert!(
-        bed.standin.invalidations()[0]
+        fixture.standin.invalidations()[0]
             .reference
             .starts_with("release-42-")
     );
 }
 
 #[tokio::test]
-async fn finds_the_invalidation_that_a_reference_was_used_for_and_waits_for_it() {
+async fn finds_the_invalidation_of_a_used_reference_and_waits_for_it() {
     let options = Options {
         clock: Clock::frozen(),
         reuse: ReferenceReuse::Observed,
@@ -361,16 +411,17 @@ async fn finds_the_invalidation_that_a_reference_was_used_for_and_waits_for_it()
         throttle: false,
         ..Options::default()
     };
-    let bed = Bed::with(options);
-    bed.standin
+    let fixture = Fixture::with(options);
+    fixture
+        .standin
         .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
-    let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
+    let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
     assert!(jobs.len() > 1);
-    assert_eq!(variables(&answer)[0], "Completed");
+    assert_eq!(variables(&result)[0], "Completed");
 }
 
 #[tokio::test]
-async fn tells_no_freshness_of_an_invalidation_whose_id_it_does_not_know() {
+async fn does_not_report_completion_without_the_id_of_the_invalidation() {
     let options = Options {
         clock: Clock::frozen(),
         reuse: ReferenceReuse::Observed,
@@ -378,45 +429,53 @@ async fn tells_no_freshness_of_an_invalidation_whose_id_it_does_not_know() {
         throttle: false,
         ..Options::default()
     };
-    let bed = Bed::with(options);
-    bed.standin
+    let fixture = Fixture::with(options);
+    fixture
+        .standin
         .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
-    bed.standin
+    fixture
+        .standin
         .fail(Operation::ListInvalidations, Fault::AccessDenied, 1);
-    let (jobs, answer) = run(&bed, &json!({"wait": true}), 1).await;
-    assert!(jobs.len() > 1, "the next job asks again, and finds it");
-    let [status, waited, ..] = variables(&answer);
+    let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
+    assert!(
+        jobs.len() > 1,
+        "the next job sends the batch again and finds it"
+    );
+    let [status, waited, ..] = variables(&result);
     assert_eq!(status, "Completed");
     assert!(waited.parse::<u64>().expect("seconds") >= 30, "{waited}");
 
-    bed.standin
+    fixture
+        .standin
         .fail(Operation::CreateInvalidation, Fault::LostResponse, 1);
-    bed.standin
+    fixture
+        .standin
         .fail(Operation::ListInvalidations, Fault::AccessDenied, 1_000);
-    let (_, answer) = run(&bed, &json!({"wait": "2m"}), 1).await;
-    assert_eq!(variables(&answer)[0], "InProgress");
+    let (_, result) = run(&fixture, &json!({"wait": "2m"}), 1).await;
+    assert_eq!(variables(&result)[0], "InProgress");
 }
 
 #[tokio::test]
-async fn hands_on_what_it_knows_when_a_status_is_not_told_in_time() {
-    let bed = account(30);
-    bed.standin.fail(Operation::GetInvalidation, Fault::Hang, 9);
-    let job = bed.standin.start_job(Some(r#"{"wait": true}"#));
-    let function = bed.patient_function();
-    function
+async fn continues_with_another_job_when_reading_the_status_hangs() {
+    let fixture = account(30);
+    fixture
+        .standin
+        .fail(Operation::GetInvalidation, Fault::Hang, ALWAYS);
+    let job = fixture.standin.start_job(Some(r#"{"wait": true}"#));
+    let invalidator = fixture.invalidator_without_pauses();
+    invalidator
         .handle(&job.event, &invocation(Duration::from_secs(4)))
         .await
-        .expect("an answer");
-    let told = bed.only_answer();
-    assert!(
-        told.goes_on()
-            .starts_with("0 of 1 distribution fresh after 0 s; "),
-        "{told:?}"
+        .expect("a result");
+    let id = fixture.first_id();
+    assert_eq!(
+        fixture.only_result().continuation(),
+        format!("0 of 1 distribution completed after 0 s; {FIRST}: submitted as {id} (1 path: /*)")
     );
 }
 
 #[tokio::test]
-async fn goes_on_by_token_while_cloudfront_has_no_time_to_tell_its_distributions() {
+async fn continues_by_token_while_cloudfront_does_not_list_its_distributions() {
     let page = "distribution?Marker=E4EXAMPLE1ABC";
     let options = Options {
         clock: Clock::frozen(),
@@ -425,38 +484,38 @@ async fn goes_on_by_token_while_cloudfront_has_no_time_to_tell_its_distributions
     }
     .with_document("distribution", include_str!("../distributions/list.xml"))
     .with_document(page, include_str!("../distributions/list-2.xml"));
-    let bed = Bed::with(options);
-    bed.standin
+    let fixture = Fixture::with(options);
+    fixture
+        .standin
         .fail(Operation::ListDistributions, Fault::ServiceUnavailable, 4);
-    let (jobs, answer) = run(&bed, &json!({"distribution": "www.example.com"}), 1).await;
+    let (jobs, result) = run(&fixture, &json!({"distribution": "www.example.com"}), 1).await;
     assert_eq!(jobs.len(), 2);
-    assert_eq!(variables(&answer)[0], "InProgress");
-    let first = bed.standin.job_results()[0].clone();
+    assert_eq!(variables(&result)[0], "InProgress");
+    let first = fixture.standin.job_results()[0].clone();
     assert_eq!(
         summary(&first),
-        "CloudFront is busy and has not told the distributions after 0 s"
+        "the distributions could not be listed within 0 s, because CloudFront is busy"
     );
 }
 
 #[tokio::test]
-async fn takes_a_duplicate_of_an_answered_job_for_answered_though_codepipeline_forgot_it() {
-    let bed = account(0);
-    let job = bed.standin.start_job(None);
-    let function = bed.patient_function();
-    let minute = invocation(Duration::from_secs(60));
-    function
-        .handle(&job.event, &minute)
+async fn accepts_a_duplicate_of_a_reported_job_that_no_longer_exists() {
+    let fixture = account(0);
+    let job = fixture.standin.start_job(None);
+    let invalidator = fixture.invalidator_without_pauses();
+    invalidator
+        .handle(&job.event, &one_minute())
         .await
-        .expect("an answer");
-    bed.standin.fail(
+        .expect("a result");
+    fixture.standin.fail(
         Operation::PutJobSuccessResult,
         Fault::JobNotFoundException,
         1,
     );
-    function
-        .handle(&job.event, &minute)
+    invalidator
+        .handle(&job.event, &one_minute())
         .await
-        .expect("no error for what was answered");
+        .expect("no error for a reported job");
 }
 
 #[tokio::test]
@@ -470,7 +529,7 @@ async fn finds_distributions_by_their_names() {
     }
     .with_document("distribution", list)
     .with_document("distribution?Marker=E4EXAMPLE1ABC", page);
-    let bed = Bed::with(options);
+    let fixture = Fixture::with(options);
     let alias = list
         .split("<CNAME>")
         .nth(1)
@@ -482,16 +541,16 @@ async fn finds_distributions_by_their_names() {
         .next()
         .and_then(|rest| rest.split('<').next())
         .map(|id| format!("E{id}"));
-    let (_, answer) = run(&bed, &json!({"distribution": alias}), 1).await;
+    let (_, result) = run(&fixture, &json!({"distribution": alias}), 1).await;
     assert_eq!(
-        answer.body["outputVariables"]["DistributionIds"],
+        result.body["outputVariables"]["DistributionIds"],
         json!(id.expect("an id"))
     );
 
-    let (_, answer) = run(&bed, &json!({"distribution": "nowhere.example.org"}), 1).await;
-    let (kind, message) = failure(&answer);
+    let (_, result) = run(&fixture, &json!({"distribution": "nowhere.example.org"}), 1).await;
+    let (kind, message) = failure_details(&result);
     assert_eq!(kind, "ConfigurationError");
     assert!(message.starts_with(
-        "no distribution of this account answers to nowhere.example.org (the nearest are "
+        "no distribution of this account has the domain name nowhere.example.org (the most similar names are "
     ));
 }
