@@ -124,7 +124,7 @@ impl CodePipeline {
         deadline: Instant,
     ) -> Result<Delivery, Error> {
         let details = failure_details(category, message, outcome)
-            .map_err(|error| unavailable(job, with_causes(&error)))?;
+            .map_err(|error| unavailable("PutJobFailureResult", job, with_causes(&error)))?;
         let request = self
             .client
             .put_job_failure_result()
@@ -204,7 +204,13 @@ where
     let error = match response {
         Ok(Ok(_)) => return Ok(Delivery::Accepted),
         Ok(Err(error)) => error,
-        Err(_elapsed) => return Err(unavailable(job, "no response in time".to_owned())),
+        Err(_elapsed) => {
+            return Err(unavailable(
+                operation,
+                job,
+                "no response in time".to_owned(),
+            ));
+        }
     };
     let status = error
         .raw_response()
@@ -229,15 +235,15 @@ where
                     message,
                 }
             }
-            None => return Err(unavailable(job, message)),
+            None => return Err(unavailable(operation, job, message)),
         },
     };
     let context = format!("could not report the result of job {job}");
     Err(Error::from(kind).context(context))
 }
 
-fn unavailable(job: &JobId, message: String) -> Error {
-    let purpose = format!("report the result of job {job}");
+fn unavailable(operation: &str, job: &JobId, message: String) -> Error {
+    let purpose = format!("report the result of job {job} with {operation}");
     ErrorKind::Unavailable { purpose, message }.into()
 }
 

@@ -77,7 +77,7 @@ async fn fails_a_job_whose_user_parameters_are_invalid() {
         ),
         (
             "{",
-            "UserParameters: expected a distribution ID, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
+            "UserParameters: expected a distribution id, a domain name, a JSON object such as {\"paths\": [\"/*\"]}, or \
              an empty string; not valid JSON: EOF while parsing an object at line 1 column 1",
         ),
     ] {
@@ -250,7 +250,7 @@ async fn returns_an_error_when_the_result_cannot_be_reported() {
     assert_eq!(
         error.to_string(),
         format!(
-            "could not report the result of job {}: InternalFailure: An internal error occurred.; try again",
+            "could not report the result of job {} with PutJobSuccessResult: InternalFailure: An internal error occurred.; try again",
             job.id
         )
     );
