@@ -49,3 +49,79 @@ impl From<Error> for CliError {
         Self::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::ErrorOutput;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn each_error_has_an_exit_code_and_a_cause() {
+        let purpose = || "list the distributions".to_owned();
+        let message = || "AWS's message".to_owned();
+        let failed = |kind: ErrorKind| CliError::from(Error::from(kind));
+        for (error, exit, code, cause) in [
+            (CliError::usage("x"), Exit::Usage, 2, "mistake"),
+            (CliError::Declined("x".into()), Exit::Failed, 1, "mistake"),
+            (
+                failed(ErrorKind::InvalidInput("x".into())),
+                Exit::Failed,
+                1,
+                "mistake",
+            ),
+            (
+                failed(ErrorKind::RejectedPath {
+                    purpose: purpose(),
+                    message: message(),
+                }),
+                Exit::Failed,
+                1,
+                "path",
+            ),
+            (
+                failed(ErrorKind::AccessDenied {
+                    action: "cloudfront:ListDistributions".into(),
+                    resource: "*".into(),
+                    message: message(),
+                }),
+                Exit::NotAllowed,
+                5,
+                "permission",
+            ),
+            (
+                failed(ErrorKind::NoCredentials { message: None }),
+                Exit::NotAllowed,
+                5,
+                "permission",
+            ),
+            (
+                failed(ErrorKind::Throttled {
+                    purpose: purpose(),
+                    message: message(),
+                }),
+                Exit::Busy,
+                4,
+                "busy",
+            ),
+            (
+                failed(ErrorKind::Unavailable {
+                    purpose: purpose(),
+                    message: message(),
+                }),
+                Exit::Failed,
+                1,
+                "unavailable",
+            ),
+            (failed(ErrorKind::Panicked), Exit::Failed, 1, "bug"),
+        ] {
+            assert_eq!(
+                (error.exit(), error.exit() as u8),
+                (exit, code),
+                "{error:?}"
+            );
+            let output = ErrorOutput::new(error.category(), String::new());
+            assert_eq!(output.cause, cause, "{error:?}");
+        }
+    }
+}
