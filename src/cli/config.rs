@@ -1,8 +1,8 @@
-//! `Config`: named sites, so that a person writes `cf-invalidate create -d blog`, or nothing at all.
+//! `Config`: the sites that a user can name with `-d`, as in `cf-invalidate create -d blog`.
 //!
-//! `cf-invalidate.toml` is looked for in the working directory and upwards, then `config.toml` in the user's own
-//! directory of configurations. A site of the project hides one of the user's with the same name. An unknown key is
-//! refused by name: a typing error must not be ignored.
+//! The project's file is `cf-invalidate.toml` in the working directory or the nearest directory above it. The user's
+//! file is `config.toml` in the user's configuration directory. A site of the project replaces the user's site of the
+//! same name. An unknown key is an error, so that a typing error has no silent effect.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,24 +18,24 @@ use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 const PROJECT_FILE: &str = "cf-invalidate.toml";
 const USER_FILE: &str = "config.toml";
 
-/// What the configuration files say.
+/// The contents of the configuration files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
-    /// The site that is meant where none is named.
+    /// The name of the site that is used without `-d`.
     default: Option<String>,
     #[serde(default)]
-    sites: BTreeMap<String, NamedSite>,
+    sites: BTreeMap<String, SiteConfig>,
 }
 
-/// A site by its name.
+/// The entry `[sites.NAME]` of a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NamedSite {
-    /// Ids, domain names or aliases.
-    #[serde(deserialize_with = "one_or_more")]
+pub(super) struct SiteConfig {
+    /// The distributions: ids, domain names or aliases.
+    #[serde(deserialize_with = "one_or_several")]
     pub distribution: Vec<String>,
-    /// What `create` invalidates where nothing is given.
+    /// What `create` invalidates without any input.
     #[serde(default)]
     paths: Vec<String>,
     pub bucket: Option<String>,
@@ -43,8 +43,8 @@ pub(super) struct NamedSite {
     pub max_wildcards: Option<usize>,
 }
 
-impl NamedSite {
-    /// Returns what `create` invalidates where nothing is given.
+impl SiteConfig {
+    /// Returns what `create` invalidates without any input.
     pub(super) fn paths(&self) -> Result<Vec<InvalidationPath>, CliError> {
         let paths = self.paths.iter().map(|text| InvalidationPath::parse(text));
         let paths: Result<_, _> = paths.collect();
@@ -53,8 +53,8 @@ impl NamedSite {
 }
 
 impl Config {
-    /// Reads the project's file and the user's.
-    pub(super) fn find() -> Result<Self, CliError> {
+    /// Reads the project's file and the user's file. A file that does not exist is empty.
+    pub(super) fn load() -> Result<Self, CliError> {
         let project = env::current_dir().ok().and_then(|directory| {
             directory
                 .ancestors()
@@ -65,7 +65,7 @@ impl Config {
             .map(|directories| directories.config_dir().join(USER_FILE));
         let project = project.map_or(Ok(Self::default()), |file| Self::read(&file))?;
         let user = user.map_or(Ok(Self::default()), |file| Self::read(&file))?;
-        project.over(user)
+        project.or_user(user)
     }
 
     fn read(file: &PathBuf) -> Result<Self, CliError> {
@@ -78,13 +78,13 @@ impl Config {
     }
 
     fn parse(text: &str, file: &Path) -> Result<Self, CliError> {
-        let refused = |reason: String| CliError::usage(format!("{}: {reason}", file.display()));
+        let invalid = |reason: String| CliError::usage(format!("{}: {reason}", file.display()));
         let config: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
                 let before = text.get(..span.start).unwrap_or_default();
                 format!("line {}: ", before.matches('\n').count() + 1)
             });
-            refused(format!("{}{}", line.unwrap_or_default(), error.message()))
+            invalid(format!("{}{}", line.unwrap_or_default(), error.message()))
         })?;
         for (name, site) in &config.sites {
             let limits = [
@@ -95,25 +95,28 @@ impl Config {
                     MAX_WILDCARDS_IN_REQUEST,
                 ),
             ];
-            for (key, value, most) in limits {
-                if value.is_some_and(|value| !(1..=most).contains(&value)) {
-                    return Err(refused(format!("sites.{name}: {key} must be 1 to {most}")));
+            for (key, value, maximum) in limits {
+                if value.is_some_and(|value| !(1..=maximum).contains(&value)) {
+                    return Err(invalid(format!(
+                        "sites.{name}: {key} must be 1 to {maximum}"
+                    )));
                 }
             }
             if site.distribution.is_empty() {
-                return Err(refused(format!("sites.{name}: distribution is empty")));
+                return Err(invalid(format!("sites.{name}: distribution is empty")));
             }
         }
         Ok(config)
     }
 
-    fn over(self, user: Self) -> Result<Self, CliError> {
+    /// Adds the sites and the default that only the user's file has.
+    fn or_user(self, user: Self) -> Result<Self, CliError> {
         let mut sites = user.sites;
         sites.extend(self.sites);
         let default = self.default.or(user.default);
         if let Some(name) = default.as_ref().filter(|name| !sites.contains_key(*name)) {
             return Err(CliError::usage(format!(
-                "the configuration's default is {name:?}, which is none of its sites: {}",
+                "the configuration's default is {name:?}, which is not one of its sites: {}",
                 names(&sites)
             )));
         }
@@ -121,12 +124,12 @@ impl Config {
     }
 
     /// Returns the site with this name.
-    pub(super) fn site(&self, name: &str) -> Option<&NamedSite> {
+    pub(super) fn site(&self, name: &str) -> Option<&SiteConfig> {
         self.sites.get(name)
     }
 
-    /// Returns the site that is meant where none is named: the default one, or the only one.
-    pub(super) fn default_site(&self) -> Option<(&str, &NamedSite)> {
+    /// Returns the site that is used without `-d`: the default, or the only one.
+    pub(super) fn default_site(&self) -> Option<(&str, &SiteConfig)> {
         let name = self.default.as_ref().or_else(|| {
             let mut names = self.sites.keys();
             names.next().filter(|_| names.next().is_none())
@@ -141,44 +144,51 @@ impl Config {
     }
 }
 
-fn names(sites: &BTreeMap<String, NamedSite>) -> String {
+fn names(sites: &BTreeMap<String, SiteConfig>) -> String {
     match sites.len() {
-        0 => "it has none".to_owned(),
+        0 => "it has no sites".to_owned(),
         _ => sites.keys().cloned().collect::<Vec<_>>().join(", "),
     }
 }
 
-fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn one_or_several<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a text or a list of texts")]
-    enum OneOrMore {
+    #[serde(untagged, expecting = "expected a string or an array of strings")]
+    enum OneOrSeveral {
         One(String),
-        More(Vec<String>),
+        Several(Vec<String>),
     }
-    Ok(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
+    Ok(match OneOrSeveral::deserialize(deserializer)? {
+        OneOrSeveral::One(distribution) => vec![distribution],
+        OneOrSeveral::Several(distributions) => distributions,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Audience;
+
+    fn message(error: CliError) -> String {
+        error.message(&Audience::Operator)
+    }
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("cf-invalidate.toml")).map_err(|stop| stop.failure.message)
+        Config::parse(text, Path::new("cf-invalidate.toml")).map_err(message)
     }
 
     #[test]
-    fn reads_sites_and_refuses_what_it_does_not_know() {
-        let whole = "default = 'blog'\n[sites.blog]\ndistribution = 'blog.example.com'\npaths = ['/*']\n\
+    fn reads_sites_and_rejects_unknown_keys_and_wrong_values() {
+        let text = "default = 'blog'\n[sites.blog]\ndistribution = 'blog.example.com'\npaths = ['/*']\n\
                      bucket = 'blog'\nmax_paths = 8\nmax_wildcards = 2\n[sites.shop]\ndistribution = ['E2EXAMPLE1ABC']\n";
-        let config = parse(whole).expect("a configuration");
+        let config = parse(text).expect("a configuration");
         assert_eq!(config.names().collect::<Vec<_>>(), ["blog", "shop"]);
         assert_eq!(config.default_site().map(|(name, _)| name), Some("blog"));
         assert_eq!(
             config.site("blog"),
-            Some(&NamedSite {
+            Some(&SiteConfig {
                 distribution: vec!["blog.example.com".into()],
                 paths: vec!["/*".into()],
                 bucket: Some("blog".into()),
@@ -186,7 +196,7 @@ mod tests {
                 max_wildcards: Some(2),
             })
         );
-        for (text, refused) in [
+        for (text, reason) in [
             (
                 "defualt = 'blog'",
                 "line 1: unknown field `defualt`, expected `default` or `sites`",
@@ -202,7 +212,7 @@ mod tests {
             ),
             (
                 "[sites.blog]\ndistribution = 3",
-                "line 2: expected a text or a list of texts",
+                "line 2: expected a string or an array of strings",
             ),
             (
                 "[sites.blog]\ndistribution = []",
@@ -215,27 +225,24 @@ mod tests {
         ] {
             assert_eq!(
                 parse(text),
-                Err(format!("cf-invalidate.toml: {refused}")),
+                Err(format!("cf-invalidate.toml: {reason}")),
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn the_project_goes_before_the_user() {
+    fn the_project_takes_precedence_over_the_user() {
         let project = parse("[sites.blog]\ndistribution = 'project'").expect("a project's");
         let user = parse("default = 'shop'\n[sites.blog]\ndistribution = 'user'\n[sites.shop]\ndistribution = 'shop'")
             .expect("a user's");
-        let both = project.clone().over(user).expect("both");
+        let both = project.clone().or_user(user).expect("both");
         assert_eq!(both.site("blog"), project.site("blog"));
         assert_eq!(both.default_site().map(|(name, _)| name), Some("shop"));
         assert_eq!(project.default_site().map(|(name, _)| name), Some("blog"));
         let dangling = parse("default = 'blog'").expect("a configuration");
-        let refused = dangling
-            .over(Config::default())
-            .map_err(|stop| stop.failure.message);
-        let text =
-            "the configuration's default is \"blog\", which is none of its sites: it has none";
-        assert_eq!(refused, Err(text.to_owned()));
+        let error = dangling.or_user(Config::default()).map_err(message);
+        let text = "the configuration's default is \"blog\", which is not one of its sites: it has no sites";
+        assert_eq!(error, Err(text.to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::config::NamedSite;
+use super::config::SiteConfig;
 use super::input::Input;
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
 use super::selection::{self, PlannedBatch};
@@ -16,9 +16,9 @@ use crate::aws::cloudfront::Submission;
 use crate::error::Error;
 use crate::outcome::{BatchReport, UnaffectedDistribution};
 use crate::path::InvalidationPath;
-use crate::plan::{Batch, CallerReference};
+use crate::plan::{Batch, CallerReference, Inventory};
 
-/// How long CloudFront may take to accept an invalidation, with all retries.
+/// How long CloudFront can take to accept an invalidation, with all retries.
 const MAX_SUBMISSION_TIME: Duration = Duration::from_secs(60);
 
 /// Runs the command.
@@ -40,20 +40,13 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
     let inventory = selection.inventory()?;
-    let mut planned = Vec::new();
-    for target in &targets {
-        if !selection.has_input() {
-            input.paths = default_paths(session, create, target)?;
-        }
-        let batch = selection::plan(session, selection, target, &input, inventory.as_ref());
-        planned.push(batch.await?);
-    }
+    let inventory = inventory.as_ref();
+    let mut planned = plan_all(session, create, &targets, &mut input, inventory).await?;
     let reference = input.reference;
     let warnings = if create.no_checks {
         Vec::new()
     } else {
         let has_reference = create.reference.is_some() || reference.is_some();
-        let inventory = inventory.as_ref();
         preflight::check(session, selection, has_reference, &mut planned, inventory).await
     };
     warnings.iter().for_each(|warning| terminal.warn(warning));
@@ -67,9 +60,29 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     submit_all(session, create, &planned, reference, warnings).await
 }
 
+/// Plans for each distribution.
+async fn plan_all(
+    session: &Session,
+    create: &Create,
+    targets: &[Target],
+    input: &mut Input,
+    inventory: Option<&Inventory>,
+) -> Result<Vec<PlannedBatch>, CliError> {
+    let selection = &create.selection;
+    let mut planned = Vec::new();
+    for target in targets {
+        if !selection.has_input() {
+            input.paths = default_paths(session, create, target)?;
+        }
+        let batch = selection::plan(session, selection, target, input, inventory);
+        planned.push(batch.await?);
+    }
+    Ok(planned)
+}
+
 fn confirm_despite_warnings(session: &Session, create: &Create) -> Result<(), CliError> {
     let terminal = &session.terminal;
-    if create.yes || !terminal.can_ask() {
+    if create.yes || !terminal.can_prompt() {
         terminal.note("sending it despite the warnings");
     } else if !terminal.confirm("Send it despite the warnings?")? {
         return Err(declined());
@@ -77,13 +90,13 @@ fn confirm_despite_warnings(session: &Session, create: &Create) -> Result<(), Cl
     Ok(())
 }
 
-/// Returns the paths for a distribution if the command names none: those of the configuration, or `/*` if confirmed.
+/// Returns the paths for a distribution if there is no input: those of the configuration, or `/*` if confirmed.
 fn default_paths(
     session: &Session,
     create: &Create,
     target: &Target,
 ) -> Result<Vec<InvalidationPath>, CliError> {
-    let configured = target.site.as_ref().map(NamedSite::paths).transpose()?;
+    let configured = target.site.as_ref().map(SiteConfig::paths).transpose()?;
     if let Some(configured) = configured.filter(|paths| !paths.is_empty()) {
         return Ok(configured);
     }
@@ -91,7 +104,7 @@ fn default_paths(
     if create.yes {
         return Ok(everything);
     }
-    if !session.terminal.can_ask() {
+    if !session.terminal.can_prompt() {
         return Err(CliError::usage(
             "no paths are given: name some, or /* for everything (--yes implies /*)",
         ));
@@ -142,7 +155,7 @@ async fn submit_all(
         .zip(&reports)
         .map(|(planned, report)| distribution_output(session, planned, report.as_ref(), &waits));
     let output = CreateOutput::new(distributions.collect(), warnings, false, exit);
-    session.terminal.object(output);
+    session.terminal.json(output);
     Ok(exit)
 }
 
@@ -199,7 +212,7 @@ async fn print_report(
     let Some(report) = report else {
         if let Some(distribution) = planned.distribution.clone() {
             let notes = planned.notes.clone();
-            session.terminal.part(UnaffectedDistribution {
+            session.terminal.text(UnaffectedDistribution {
                 distribution,
                 notes,
             });
@@ -208,7 +221,7 @@ async fn print_report(
     };
     match &report.result {
         Ok(_) => {
-            session.terminal.part(report);
+            session.terminal.text(report);
             Exit::Done
         }
         Err(error) => {
@@ -221,9 +234,9 @@ async fn print_report(
 async fn print_error(session: &Session, report: &BatchReport, error: &Error) {
     let mut message = error.message(session.terminal.audience());
     if error.is_no_such_distribution() {
-        let similar = target::similar_ids(session, report.batch.distribution()).await;
-        if let Some(similar) = similar {
-            message = format!("{message}: {similar}");
+        let suggestion = target::suggestion(session, report.batch.distribution()).await;
+        if let Some(suggestion) = suggestion {
+            message = format!("{message}: {suggestion}");
         }
     }
     session.terminal.error(message);
@@ -255,7 +268,9 @@ fn distribution_output(
     output.reference = Some(report.batch.reference().to_string());
     match &report.result {
         Ok(id) => output.invalidation = id.as_ref().map(ToString::to_string),
-        Err(error) => output.failure = Some(ErrorOutput::of(error, session.terminal.audience())),
+        Err(error) => {
+            output.failure = Some(ErrorOutput::from_error(error, session.terminal.audience()))
+        }
     }
     let wait = waits
         .iter()

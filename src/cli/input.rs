@@ -1,17 +1,18 @@
-//! `Input`: what changed, from wherever it is told.
+//! `Input`: what changed, from the arguments and files of `create` and `plan`.
 //!
-//! | source | holds |
+//! | source | contents |
 //! |---|---|
-//! | arguments, `--paths-from` | paths and tags as people write them |
+//! | arguments, `--paths-from` | paths and cache tags |
 //! | `--keys-from` | object keys |
-//! | `--from-s3-sync` | what `aws s3` says of what it did |
-//! | `--batch` | what the AWS CLI takes |
+//! | `--from-s3-sync` | the output of `aws s3` |
+//! | `--batch` | an invalidation batch of the AWS CLI |
 
 mod batch;
+mod build_directory;
 mod lines;
 mod s3_sync;
-mod walk;
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -23,59 +24,58 @@ use crate::plan::Inventory;
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Input {
-    /// As somebody asked for them.
+    /// The requested paths.
     pub paths: Vec<InvalidationPath>,
+    /// The changed objects, sorted, each once.
     pub objects: Vec<Object>,
     /// The caller reference of a batch.
     pub reference: Option<String>,
     /// What was left out.
     pub notes: Vec<String>,
-    /// Whether the objects are those that a dry run would change.
+    /// Whether the objects are those that a dry run of `aws s3` would change.
     pub dry_run: bool,
 }
 
 /// An object that was written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Object {
-    /// Where that is known.
+    /// `None` if it is not known.
     pub bucket: Option<String>,
     pub key: String,
 }
 
 impl Input {
-    /// Reads all that a selection names.
+    /// Reads the arguments and all files that they name.
     pub(super) fn read(selection: &Selection) -> Result<Self, CliError> {
-        only_once(selection)?;
+        check_stdin_is_read_once(selection)?;
         let mut input = Self::default();
         for text in &selection.paths {
             let path = InvalidationPath::parse(text);
-            input
-                .paths
-                .push(path.map_err(|error| CliError::usage(error.to_string()))?);
+            let path = path.map_err(|error| CliError::usage(error.to_string()))?;
+            input.paths.push(path);
         }
         if let Some(file) = &selection.paths_from {
-            let paths = lines::paths(&read(file)?);
-            input
-                .paths
-                .extend(paths.map_err(|error| in_file(file, &error))?);
+            let paths = lines::parse_paths(&read(file)?);
+            let paths = paths.map_err(|error| file_error(file, error))?;
+            input.paths.extend(paths);
         }
         if let Some(file) = &selection.keys_from {
-            let bucket = &selection.bucket;
-            let object = |key: &str| Object {
-                bucket: bucket.clone(),
+            let text = read(file)?;
+            let objects = lines::keys(&text).map(|key| Object {
+                bucket: selection.bucket.clone(),
                 key: key.to_owned(),
-            };
-            input.objects.extend(lines::keys(&read(file)?).map(object));
+            });
+            input.objects.extend(objects);
         }
         if let Some(file) = &selection.from_s3_sync {
-            let synced = s3_sync::parse(&read(file)?);
-            let synced = synced.map_err(|error| in_file(file, &error))?;
-            input.notes.extend(synced.note());
-            input.dry_run = synced.dry_run;
-            input.objects.extend(synced.objects);
+            let output = s3_sync::parse(&read(file)?);
+            let output = output.map_err(|error| file_error(file, error))?;
+            input.notes.extend(output.notes());
+            input.dry_run = output.dry_run;
+            input.objects.extend(output.objects);
         }
         if let Some(file) = &selection.batch {
-            let batch = batch::parse(&read(file)?).map_err(|error| in_file(file, &error))?;
+            let batch = batch::parse(&read(file)?).map_err(|error| file_error(file, error))?;
             input.paths = batch.paths;
             input.reference = batch.reference;
         }
@@ -84,12 +84,13 @@ impl Input {
         Ok(input)
     }
 
-    /// Returns the buckets that are known to have changed.
+    /// Returns the buckets of the changed objects, as far as they are known, each once.
     pub(super) fn buckets(&self) -> Vec<String> {
         let buckets = self
             .objects
             .iter()
             .filter_map(|object| object.bucket.clone());
+        // The objects are sorted by bucket.
         let mut buckets: Vec<_> = buckets.collect();
         buckets.dedup();
         buckets
@@ -112,57 +113,54 @@ impl Selection {
         files.into_iter().flatten().map(AsRef::as_ref)
     }
 
-    /// Reads what the site holds, where that is told.
+    /// Reads the keys of the site from `--site` and `--inventory`; `None` if neither is given.
     pub(super) fn inventory(&self) -> Result<Option<Inventory>, CliError> {
+        if self.build_directory.is_none() && self.inventory.is_none() {
+            return Ok(None);
+        }
         let mut keys = Vec::new();
-        if let Some(directory) = &self.site {
-            keys = walk::keys(directory)?;
+        if let Some(directory) = &self.build_directory {
+            keys = build_directory::keys(directory)?;
         }
         if let Some(file) = &self.inventory {
             keys.extend(lines::keys(&read(file)?).map(str::to_owned));
         }
-        let told = self.site.is_some() || self.inventory.is_some();
-        Ok(told.then(|| Inventory::from_keys(keys)))
+        Ok(Some(Inventory::from_keys(keys)))
     }
 }
 
-fn only_once(selection: &Selection) -> Result<(), CliError> {
-    let inventory = selection.inventory.as_deref();
-    let files = selection.files().chain(inventory);
-    match files.filter(|file| is_stdin(file)).count() {
-        0 | 1 => Ok(()),
-        _ => Err(CliError::usage(
-            "- stands for standard input, which can be read once only",
-        )),
+fn check_stdin_is_read_once(selection: &Selection) -> Result<(), CliError> {
+    let files = selection.files().chain(selection.inventory.as_deref());
+    if files.filter(|file| is_stdin(file)).count() > 1 {
+        return Err(CliError::usage(
+            "- is standard input, which only one option can read",
+        ));
     }
+    Ok(())
 }
 
 fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-fn named(file: &Path) -> String {
-    if is_stdin(file) {
-        "standard input".to_owned()
+fn file_error(file: &Path, error: impl Display) -> CliError {
+    CliError::usage(if is_stdin(file) {
+        format!("standard input: {error}")
     } else {
-        file.display().to_string()
-    }
-}
-
-fn in_file(file: &Path, error: &str) -> CliError {
-    CliError::usage(format!("{}: {error}", named(file)))
+        format!("{}: {error}", file.display())
+    })
 }
 
 fn read(file: &Path) -> Result<String, CliError> {
     let mut bytes = Vec::new();
-    let done = if is_stdin(file) {
+    let result = if is_stdin(file) {
         io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
     } else {
-        fs::read(file).map(|read| bytes = read)
+        fs::read(file).map(|content| bytes = content)
     };
-    done.map_err(|error| in_file(file, &error.to_string()))?;
+    result.map_err(|error| file_error(file, error))?;
     let text = String::from_utf8(bytes)
-        .map_err(|error| in_file(file, &format!("is no UTF-8 text: {error}")))?;
-    // What Windows puts before it.
+        .map_err(|error| file_error(file, format!("not UTF-8 text: {error}")))?;
+    // Programs on Windows write a byte order mark before the text.
     Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }

@@ -3,12 +3,11 @@
 //! A completed invalidation never changes, so its paths are read from CloudFront once. There is one file for each
 //! distribution, in the user's cache directory. If it cannot be read or written, calls are repeated.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
 use directories::ProjectDirs;
 use futures_util::{StreamExt, stream};
 
@@ -42,16 +41,16 @@ impl InvalidationCache {
         }
     }
 
-    /// Returns the listed invalidations with their paths, in their order. Those that are not stored are read from
-    /// CloudFront, and stored if they are completed.
+    /// Returns the listed invalidations with their paths, in the order of the list. Those that are not stored are read
+    /// from CloudFront, and stored if they are completed.
     pub(super) async fn read(
         &mut self,
         cloudfront: &CloudFront,
         distribution: &DistributionId,
-        listed: &[InvalidationSummary],
+        summaries: &[InvalidationSummary],
     ) -> Result<Vec<ExistingInvalidation>, Error> {
         let completed = &self.completed;
-        let reads = listed.iter().map(|summary| async move {
+        let reads = summaries.iter().map(|summary| async move {
             match completed.get(&summary.id) {
                 Some(stored) => Ok(stored.clone()),
                 None => cloudfront.invalidation(distribution, &summary.id).await,
@@ -80,7 +79,7 @@ impl InvalidationCache {
             .values()
             .map(|invalidation| invalidation.created)
             .collect();
-        created.sort_unstable_by(|a, b| b.cmp(a));
+        created.sort_unstable_by_key(|created| Reverse(*created));
         if let Some(newest_dropped) = created.get(MAX_STORED) {
             self.completed
                 .retain(|_, invalidation| invalidation.created > *newest_dropped);
@@ -89,18 +88,13 @@ impl InvalidationCache {
         let Ok(text) = serde_json::to_vec(&self.completed) else {
             return;
         };
-        // Another process may read the file at any time, so it is replaced in one step.
-        let part = file.with_extension(format!("{}.part", std::process::id()));
+        // Another process can read the file at any time, so it is replaced in one step.
+        let temporary = file.with_extension(format!("{}.part", std::process::id()));
         let directory = file.parent().map(fs::create_dir_all);
         let is_written =
-            directory.is_some_and(|created| created.is_ok()) && fs::write(&part, text).is_ok();
-        if !is_written || fs::rename(&part, file).is_err() {
-            let _ = fs::remove_file(&part);
+            directory.is_some_and(|created| created.is_ok()) && fs::write(&temporary, text).is_ok();
+        if !is_written || fs::rename(&temporary, file).is_err() {
+            let _ = fs::remove_file(&temporary);
         }
     }
-}
-
-/// Returns the current time.
-pub(super) fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
 }

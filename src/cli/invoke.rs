@@ -18,9 +18,9 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
         fs::read(&invoke.event).map_err(|error| CliError::usage(format!("{file}: {error}")))?;
     let event: Value = serde_json::from_slice(&text)
         .map_err(|error| CliError::usage(format!("{file} is not JSON: {error}")))?;
-    let named = (!invoke.distributions.is_empty()).then(|| invoke.distributions.join(","));
+    let distributions = (!invoke.distributions.is_empty()).then(|| invoke.distributions.join(","));
     let settings = Settings::from_environment(|name| match name {
-        "DISTRIBUTION_ID" if named.is_some() => named.clone(),
+        "DISTRIBUTION_ID" if distributions.is_some() => distributions.clone(),
         _ => std::env::var(name).ok(),
     });
     let clients = session.connection.clients().await?;
@@ -28,6 +28,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
         log_to_stderr();
     }
     let invalidator = Invalidator::new(settings, clients.sdk.clone());
+    // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;
     let invocation = Invocation::new(deadline, clients.account.clone());
     let response = invalidator.handle(&event, &invocation).await?;

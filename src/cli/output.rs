@@ -1,4 +1,6 @@
-//! `CreateOutput`: the JSON object of `create` and `plan`. The README documents it; fields are added, never changed.
+//! `CreateOutput`: the JSON object of `create` and `plan`. New versions add fields and do not change present ones.
+//!
+//! Documentation: `docs/command-line.md`
 
 use serde::Serialize;
 
@@ -9,37 +11,37 @@ use crate::error::{Audience, Category, Error};
 use crate::path::InvalidationPath;
 use crate::plan::Merged;
 
-/// What was asked and what came of it.
+/// The result of `create` or `plan`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct CreateOutput {
-    /// Those of all distributions, each once, sorted.
+    /// The paths of all distributions, each once, sorted.
     pub paths: Vec<InvalidationPath>,
-    /// How many are billed.
+    /// How many paths are billed: the sum over the distributions.
     pub path_count: usize,
-    /// Whether anything was sent.
+    /// Whether nothing was sent, because of `plan` or `--dry-run`.
     pub dry_run: bool,
     pub distributions: Vec<DistributionOutput>,
     pub warnings: Vec<String>,
     pub exit_code: u8,
 }
 
-/// One distribution's part.
+/// The result for one distribution.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct DistributionOutput {
     pub distribution: Option<DistributionId>,
     pub paths: Vec<InvalidationPath>,
-    /// How many distinct paths were asked for.
+    /// How many distinct paths the plan was made from.
     pub from: usize,
     pub merged: Vec<Merged>,
-    /// How many changed objects it is about.
+    /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
-    /// How many unchanged objects lose their copy too, where the site's objects are known.
+    /// How many unchanged objects lose their cached copy too, if the site's objects are known.
     pub unchanged: Option<usize>,
     pub notes: Vec<String>,
     pub reference: Option<String>,
     pub invalidation: Option<String>,
     pub status: Option<String>,
-    /// How long it took to complete, where it was waited for.
+    /// How long it took to complete, with `--wait`.
     pub seconds: Option<u64>,
     pub failure: Option<ErrorOutput>,
 }
@@ -57,7 +59,7 @@ impl ErrorOutput {
         Self { cause, message }
     }
 
-    pub(super) fn of(error: &Error, audience: &Audience) -> Self {
+    pub(super) fn from_error(error: &Error, audience: &Audience) -> Self {
         Self::new(error.category(), error.message(audience))
     }
 }
@@ -69,7 +71,7 @@ impl CreateOutput {
         dry_run: bool,
         exit: Exit,
     ) -> Self {
-        let paths = distributions.iter().flat_map(|entry| &entry.paths);
+        let paths = distributions.iter().flat_map(|output| &output.paths);
         let mut paths: Vec<_> = paths.cloned().collect();
         let path_count = paths.len();
         paths.sort_unstable();

@@ -1,24 +1,24 @@
 //! Checks before a batch is sent: the same paths in progress, many recent invalidations, the month's free paths.
 //!
-//! The checks are a service to the user. What cannot be read, or takes too long, is left out.
+//! The checks are optional: a check that fails or takes too long is skipped.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::time::timeout;
 
-use super::invalidation_cache::{InvalidationCache, now};
-use super::plan::{counted, thousands};
+use super::format::{counted, now, thousands};
+use super::invalidation_cache::InvalidationCache;
 use super::selection::PlannedBatch;
 use super::usage::{self, FREE_PATHS, dollars};
 use super::{Selection, Session};
 use crate::error::Error;
 use crate::plan::{ExistingInvalidation, Inventory, Limits};
 
-/// More invalidations of a distribution than this within an hour cause a warning.
+/// How many invalidations of a distribution within an hour cause no warning yet.
 const MANY_IN_AN_HOUR: usize = 10;
 
-/// How long one check may take.
+/// How long a check can take.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
 
 /// Checks the planned batches; returns warnings, and plans with fewer paths if few are left.
@@ -39,8 +39,8 @@ pub(super) async fn check(
     {
         match timeout(MAX_CHECK_TIME, recent(session, batch)).await {
             Ok(Ok(recent)) => {
-                let is_free = !has_reference && batch.objects.is_some();
-                if is_free && selection.max_wildcards.is_none() {
+                let can_replan = !has_reference && batch.objects.is_some();
+                if can_replan && selection.max_wildcards.is_none() {
                     let remaining = batch.limits.remaining(&recent.in_progress);
                     if remaining != batch.limits {
                         batch.replan(remaining, inventory);
@@ -58,7 +58,7 @@ pub(super) async fn check(
     match timeout(MAX_CHECK_TIME, usage::paths_this_month(session)).await {
         Ok(Ok(used)) => {
             let can_replan = !has_reference && selection.max_paths.is_none();
-            let warning = within_allowance(used, can_replan, planned, inventory);
+            let warning = fit_free_paths(used, can_replan, planned, inventory);
             if warning.is_none() {
                 let left = thousands(FREE_PATHS.saturating_sub(used));
                 let free = thousands(FREE_PATHS);
@@ -138,7 +138,7 @@ fn warn_of_many(batch: &PlannedBatch, within_an_hour: usize) -> Option<String> {
 }
 
 /// Plans with fewer paths if the free ones do not suffice, and warns of those that are billed.
-fn within_allowance(
+fn fit_free_paths(
     used: usize,
     can_replan: bool,
     planned: &mut [PlannedBatch],
@@ -149,27 +149,28 @@ fn within_allowance(
         let counts = planned.iter().map(|batch| batch.plan.paths.len());
         counts.sum()
     };
-    let wanted = path_count(planned);
-    if wanted <= left || wanted == 0 {
+    let before = path_count(planned);
+    if before <= left || before == 0 {
         return None;
     }
-    let share = (left / planned.len().max(1)).max(1);
+    let left_per_batch = (left / planned.len().max(1)).max(1);
     for batch in planned.iter_mut().filter(|batch| batch.objects.is_some()) {
-        if can_replan && batch.plan.paths.len() > share {
+        if can_replan && batch.plan.paths.len() > left_per_batch {
             let limits = Limits {
-                paths: share.min(batch.limits.paths),
+                paths: left_per_batch.min(batch.limits.paths),
                 ..batch.limits
             };
             batch.replan(limits, inventory);
         }
     }
     let sent = path_count(planned);
-    let fewer = match wanted.saturating_sub(sent) {
-        0 => String::new(),
-        _ => format!(
-            "; planned with {} instead of {wanted}",
+    let fewer = if sent < before {
+        format!(
+            "; planned with {} instead of {before}",
             counted(sent, "path")
-        ),
+        )
+    } else {
+        String::new()
     };
     let billed = sent.saturating_sub(left);
     Some(format!(

@@ -1,12 +1,12 @@
-//! From what changed to the paths of each distribution.
+//! Plans the paths of each distribution.
 //!
-//! Paths that somebody asked for are sent as they are, as long as CloudFront takes so many. Keys become the paths under
-//! which viewers can have cached them, which the distribution's configuration tells, within the smaller budget that the
-//! function has, too.
+//! Requested paths are sent as they are, as many as CloudFront accepts. Keys become the paths under which viewers can
+//! have cached the objects, which the distribution's configuration determines, within the lower default limits of the
+//! function.
 
 use std::collections::BTreeSet;
 
-use super::config::NamedSite;
+use super::config::SiteConfig;
 use super::input::{Input, Object};
 use super::target::Target;
 use super::{CliError, Selection, Session};
@@ -15,19 +15,18 @@ use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
-use crate::settings::Settings;
 use crate::site::{ChangedObject, ChangesByDistribution, IndexDocuments, MaybeSite, Site};
 
-/// What one distribution would be asked for.
+/// The paths that are planned for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlannedBatch {
-    /// None where only the paths were asked for.
+    /// `None` if only paths are planned, without a distribution.
     pub distribution: Option<DistributionId>,
     pub plan: Collapsed,
-    /// What the plan was made of, to make it again within other limits.
-    pub asked: Vec<InvalidationPath>,
+    /// The paths that the plan was made from, to plan again within other limits.
+    pub requested: Vec<InvalidationPath>,
     pub limits: Limits,
-    /// How many changed objects it is about; none where somebody asked for paths.
+    /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
     pub notes: Vec<String>,
 }
@@ -35,28 +34,28 @@ pub(super) struct PlannedBatch {
 impl PlannedBatch {
     fn new(
         distribution: Option<DistributionId>,
-        asked: Vec<InvalidationPath>,
+        requested: Vec<InvalidationPath>,
         inventory: Option<&Inventory>,
         limits: Limits,
     ) -> Self {
         Self {
             distribution,
-            plan: collapse(asked.clone(), inventory, limits),
-            asked,
+            plan: collapse(requested.clone(), inventory, limits),
+            requested,
             limits,
             objects: None,
             notes: Vec::new(),
         }
     }
 
-    /// Plans again with fewer paths.
+    /// Plans again within other limits.
     pub(super) fn replan(&mut self, limits: Limits, inventory: Option<&Inventory>) {
-        self.plan = collapse(self.asked.clone(), inventory, limits);
+        self.plan = collapse(self.requested.clone(), inventory, limits);
         self.limits = limits;
     }
 }
 
-/// Plans for one distribution.
+/// Plans for one distribution. Keys need its configuration, unless `--no-index-aliases` is given.
 pub(super) async fn plan(
     session: &Session,
     selection: &Selection,
@@ -66,16 +65,15 @@ pub(super) async fn plan(
 ) -> Result<PlannedBatch, CliError> {
     let limits = limits(selection, target.site.as_ref(), input);
     let id = Some(target.id.clone());
-    if input.objects.is_empty() {
-        return Ok(PlannedBatch::new(
+    if input.objects.is_empty() || selection.no_index_aliases {
+        let first_spelling_only = selection.no_index_aliases;
+        return Ok(plan_offline(
             id,
-            input.paths.clone(),
+            input,
             inventory,
             limits,
+            first_spelling_only,
         ));
-    }
-    if selection.no_index_aliases {
-        return Ok(plan_offline(id, input, inventory, limits, true));
     }
     let site = read_site(session, &target.id).await?;
     let configured = target.site.as_ref().and_then(|site| site.bucket.clone());
@@ -123,7 +121,7 @@ async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, 
     }
 }
 
-/// Plans from the keys alone, without a distribution's configuration.
+/// Plans from paths and keys alone, without a distribution's configuration.
 pub(super) fn plan_offline(
     distribution: Option<DistributionId>,
     input: &Input,
@@ -132,33 +130,37 @@ pub(super) fn plan_offline(
     first_spelling_only: bool,
 ) -> PlannedBatch {
     let spellings = if first_spelling_only { 1 } else { usize::MAX };
-    let of_keys = input.objects.iter().flat_map(|object| {
+    let key_paths = input.objects.iter().flat_map(|object| {
         let paths = InvalidationPath::from_object_key(&object.key);
         paths.into_iter().take(spellings)
     });
-    let asked = input.paths.iter().cloned().chain(of_keys).collect();
+    let requested = input.paths.iter().cloned().chain(key_paths).collect();
     PlannedBatch {
         objects: Some(input.objects.len()).filter(|count| *count > 0),
-        ..PlannedBatch::new(distribution, asked, inventory, limits)
+        ..PlannedBatch::new(distribution, requested, inventory, limits)
     }
 }
 
-/// Returns how many paths there may be: as the command line says, the configuration, or what changed.
-pub(super) fn limits(selection: &Selection, site: Option<&NamedSite>, input: &Input) -> Limits {
-    let usual = match Settings::from_environment(|_| None) {
-        Ok(settings) if !input.objects.is_empty() => settings.limits,
-        _ => Limits::REQUESTED_PATHS,
+/// Returns the limits of the command line, or else of the configuration entry, or else the default for keys or paths.
+pub(super) fn limits(selection: &Selection, site: Option<&SiteConfig>, input: &Input) -> Limits {
+    let default = if input.objects.is_empty() {
+        Limits::REQUESTED_PATHS
+    } else {
+        Limits::BUCKET_CHANGES
     };
-    let asked = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
-    let max_paths = asked(selection.max_paths).or(site.and_then(|site| site.max_paths));
-    let max_wildcards = asked(selection.max_wildcards).or(site.and_then(|site| site.max_wildcards));
+    let limit = |argument: Option<u64>, configured: Option<usize>, default: usize| {
+        let argument = argument.and_then(|limit| usize::try_from(limit).ok());
+        argument.or(configured).unwrap_or(default)
+    };
+    let max_paths = site.and_then(|site| site.max_paths);
+    let max_wildcards = site.and_then(|site| site.max_wildcards);
     Limits {
-        paths: max_paths.unwrap_or(usual.paths),
-        wildcards: max_wildcards.unwrap_or(usual.wildcards),
+        paths: limit(selection.max_paths, max_paths, default.paths),
+        wildcards: limit(selection.max_wildcards, max_wildcards, default.wildcards),
     }
 }
 
-/// Returns the buckets that an object may be in: the one that is named, or all those of the distribution.
+/// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution.
 fn buckets(
     object: &Object,
     configured: Option<&str>,
@@ -170,13 +172,13 @@ fn buckets(
             "bucket {bucket} is not an origin of {}: name another distribution with -d",
             site.id()
         ))),
-        (None, MaybeSite::Known(site)) => Ok(buckets_of(site)),
+        (None, MaybeSite::Known(site)) => Ok(origin_buckets(site)),
         (None, MaybeSite::Unknown(_)) => Ok(vec![String::new()]),
     }
 }
 
-/// Returns the buckets among the origins. If there is none, returns an empty name, which may be any of the origins.
-fn buckets_of(site: &Site) -> Vec<String> {
+/// Returns the buckets among the origins. If there is none, returns an empty name, which can be any of the origins.
+fn origin_buckets(site: &Site) -> Vec<String> {
     let mut buckets: Vec<String> = Vec::new();
     for origin in &site.origins {
         let dots = origin.domain_name.match_indices('.');

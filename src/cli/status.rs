@@ -3,8 +3,8 @@
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::list::{excerpt, newest, timestamp};
-use super::plan::counted;
+use super::format::{counted, excerpt, timestamp};
+use super::list::newest;
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
         .iter()
         .map(|(distribution, invalidation)| text(distribution, invalidation))
         .collect();
-    session.terminal.part(match texts.as_slice() {
+    session.terminal.text(match texts.as_slice() {
         [] => "no invalidations".to_owned(),
         texts => texts.join("\n"),
     });
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
         .collect();
     session
         .terminal
-        .object(json!({"invalidations": objects, "exit_code": exit as u8}));
+        .json(json!({"invalidations": objects, "exit_code": exit as u8}));
     Ok(exit)
 }
 

@@ -1,139 +1,95 @@
-//! `Target`: which distribution is meant, and what the configuration says of it.
+//! `Target`: a distribution that a command works on, with its configuration entry.
 //!
-//! Named on the command line, else the configuration's default, else those of the bucket that changed, else a choice
-//! from a menu, where somebody is there to choose.
+//! The distributions are the first of these that there are: those of `-d`, the default site of the configuration file,
+//! those that have the changed bucket as an origin, the user's choice from a menu on a terminal.
 
 use std::fmt;
 
-use super::config::NamedSite;
-use super::{CliError, Session};
+use super::config::SiteConfig;
+use super::{CliError, Session, distributions};
 use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
 
-/// How many distributions are told where none is named.
-const MAX_TOLD: usize = 5;
+/// How many distributions of the account an error lists.
+const MAX_LISTED: usize = 5;
 
-/// How many ids are offered for one that is wrong.
-const MAX_NEAR: usize = 3;
+/// How many similar ids an error suggests.
+const MAX_SUGGESTED: usize = 3;
 
-/// How like two ids must be for one to be taken for a slip of the other.
-const ALIKE: f64 = 0.8;
+/// The Jaro-Winkler similarity from which an id counts as similar; 1 is equality.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// A distribution that is meant.
+/// A distribution that the command works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub id: DistributionId,
-    /// What the configuration says, where it names the distribution.
-    pub site: Option<NamedSite>,
+    /// The configuration entry, if the distribution comes from one.
+    pub site: Option<SiteConfig>,
 }
 
-/// A distribution as it was named, not looked up.
+/// A distribution by the name that the user wrote; it is not resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct TargetName {
     pub name: String,
-    pub site: Option<NamedSite>,
+    pub site: Option<SiteConfig>,
 }
 
-/// Returns what is named, or configured where nothing is; nothing where neither is.
-pub(super) fn named(session: &Session, names: &[String]) -> Vec<Named> {
-    let of_site = |site: &NamedSite| {
-        let named = |name: &String| Named {
-            name: name.trim().to_owned(),
-            site: Some(site.clone()),
-        };
-        site.distribution.iter().map(named).collect::<Vec<_>>()
-    };
-    if names.is_empty() {
+/// Returns the distributions of `-d`, or those of the default site; none if there is neither.
+pub(super) fn names(session: &Session, arguments: &[String]) -> Vec<TargetName> {
+    if arguments.is_empty() {
         let site = session.config.default_site();
-        return site.map(|(_, site)| of_site(site)).unwrap_or_default();
+        return site.map(|(_, site)| site_names(site)).unwrap_or_default();
     }
-    let named = |name: &String| match session.config.site(name.trim()) {
-        Some(site) => of_site(site),
-        None => vec![Named {
-            name: name.trim().to_owned(),
+    let names = arguments.iter().map(|argument| argument.trim());
+    let names = names.flat_map(|name| match session.config.site(name) {
+        Some(site) => site_names(site),
+        None => vec![TargetName {
+            name: name.to_owned(),
             site: None,
         }],
-    };
-    names.iter().flat_map(named).collect()
+    });
+    names.collect()
 }
 
-/// Returns the distributions that are meant, each once.
+fn site_names(site: &SiteConfig) -> Vec<TargetName> {
+    let names = site.distribution.iter().map(|name| TargetName {
+        name: name.trim().to_owned(),
+        site: Some(site.clone()),
+    });
+    names.collect()
+}
+
+/// Returns the distributions that the command works on, each once.
 pub(super) async fn find(
     session: &Session,
-    names: &[String],
+    arguments: &[String],
     buckets: &[String],
 ) -> Result<Vec<Target>, CliError> {
-    let named = named(session, names);
     let mut targets: Vec<Target> = Vec::new();
-    for Named { name, site } in named {
-        for id in ids(session, &name).await? {
+    for TargetName { name, site } in names(session, arguments) {
+        for id in resolve(session, &name).await? {
             if !targets.iter().any(|target| target.id == id) {
                 let site = site.clone();
                 targets.push(Target { id, site });
             }
         }
     }
-    if targets.is_empty() {
-        targets = unnamed(session, buckets).await?;
+    if !targets.is_empty() {
+        return Ok(targets);
     }
-    Ok(targets)
-}
-
-/// Finds the distributions where none is named.
-async fn unnamed(session: &Session, buckets: &[String]) -> Result<Vec<Target>, CliError> {
-    let target = |id| Target { id, site: None };
-    let mut found: Vec<Target> = Vec::new();
-    if !buckets.is_empty() {
-        let cloudfront = session.connection.cloudfront().await?;
-        for bucket in buckets {
-            for site in cloudfront.bucket_sites(bucket).await?.sites {
-                if !found.iter().any(|target| target.id == site.id) {
-                    found.push(target(site.id));
-                }
-            }
-        }
-        if found.is_empty() {
-            let buckets = buckets.join(" and ");
-            return Err(CliError::from(Error::invalid_input(format!(
-                "no distribution of this account has bucket {buckets} as an origin: name one with -d"
-            ))));
-        }
-        return Ok(found);
-    }
-    let listed = list(session).await?;
-    if session.terminal.can_ask() && !listed.is_empty() {
-        let chosen = session.terminal.choose(
-            "Which distribution?",
-            listed.into_iter().map(Choice).collect(),
-        )?;
-        return Ok(vec![target(chosen.0.id)]);
-    }
-    let sites: Vec<_> = session.config.names().collect();
-    let configured = match sites.len() {
-        0 => String::new(),
-        _ => format!("the sites of the configuration are {}; ", sites.join(", ")),
+    let ids = if buckets.is_empty() {
+        vec![choose(session).await?]
+    } else {
+        with_origins(session, buckets).await?
     };
-    Err(CliError::usage(format!(
-        "no distribution is named: give one with -d, by its id or domain name, or name a default in \
-         cf-invalidate.toml; {configured}{}",
-        holds(&listed)
-    )))
+    let targets = ids.into_iter().map(|id| Target { id, site: None });
+    Ok(targets.collect())
 }
 
-async fn list(session: &Session) -> Result<Vec<DistributionSummary>, CliError> {
-    let progress = session
-        .terminal
-        .progress("listing the account's distributions");
-    let cloudfront = session.connection.cloudfront().await?;
-    let listed = cloudfront.list_distributions().await;
-    drop(progress);
-    Ok(listed?)
-}
-
-/// Returns the distribution with a name; an id costs no call.
-async fn ids(session: &Session, name: &str) -> Result<Vec<DistributionId>, CliError> {
-    let known = DistributionName::parse(name).map_err(|error| {
+/// Returns the distributions with this name. An id needs no call.
+async fn resolve(session: &Session, name: &str) -> Result<Vec<DistributionId>, CliError> {
+    let name = DistributionName::parse(name).map_err(|error| {
         let sites: Vec<_> = session.config.names().collect();
         CliError::usage(match sites.len() {
             0 => error.to_string(),
@@ -143,43 +99,101 @@ async fn ids(session: &Session, name: &str) -> Result<Vec<DistributionId>, CliEr
             ),
         })
     })?;
-    if let DistributionName::Id(id) = known {
+    if let DistributionName::Id(id) = name {
         return Ok(vec![id]);
     }
     let cloudfront = session.connection.cloudfront().await?;
-    Ok(cloudfront.resolve(&[known]).await?)
+    Ok(cloudfront.resolve(&[name]).await?)
 }
 
-/// Returns which ids of the account are similar to one that does not exist.
-pub(super) async fn similar_ids(session: &Session, id: &DistributionId) -> Option<String> {
+/// Returns the distributions that have one of the buckets as an origin.
+async fn with_origins(session: &Session, buckets: &[String]) -> Result<Vec<DistributionId>, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    let mut ids: Vec<DistributionId> = Vec::new();
+    for bucket in buckets {
+        for site in cloudfront.bucket_sites(bucket).await?.sites {
+            if !ids.contains(&site.id) {
+                ids.push(site.id);
+            }
+        }
+    }
+    if ids.is_empty() {
+        let buckets = buckets.join(" and ");
+        return Err(Error::invalid_input(format!(
+            "no distribution of this account has bucket {buckets} as an origin: name one with -d"
+        )));
+    }
+    Ok(ids)
+}
+
+/// Shows a menu of the account's distributions. Without a terminal, returns an error that lists them.
+async fn choose(session: &Session) -> Result<DistributionId, CliError> {
+    let distributions = distributions::list(session).await?;
+    if session.terminal.can_prompt() && !distributions.is_empty() {
+        let choices = distributions.into_iter().map(Choice).collect();
+        let choice = session.terminal.choose("Which distribution?", choices)?;
+        return Ok(choice.0.id);
+    }
+    let sites: Vec<_> = session.config.names().collect();
+    let configured = match sites.len() {
+        0 => String::new(),
+        _ => format!("the sites of the configuration are {}; ", sites.join(", ")),
+    };
+    Err(CliError::usage(format!(
+        "no distribution is named: give one with -d, by its id or domain name, or name a default in \
+         cf-invalidate.toml; {configured}{}",
+        account_text(&distributions)
+    )))
+}
+
+/// Returns a hint for an id that does not exist: similar ids of the account, or the first ones. Returns `None` if the
+/// distributions cannot be listed.
+pub(super) async fn suggestion(session: &Session, id: &DistributionId) -> Option<String> {
     let cloudfront = session.connection.cloudfront().await.ok()?;
-    let listed = cloudfront.list_distributions().await.ok()?;
-    Some(similar(id, &listed))
+    let distributions = cloudfront.list_distributions().await.ok()?;
+    Some(suggestion_text(id, &distributions))
 }
 
-fn similar(id: &DistributionId, listed: &[DistributionSummary]) -> String {
-    let alike = |one: &DistributionSummary| strsim::jaro_winkler(one.id.as_str(), id.as_str());
-    let mut near: Vec<_> = listed.iter().filter(|one| alike(one) >= ALIKE).collect();
-    near.sort_by(|a, b| alike(b).total_cmp(&alike(a)));
-    let near: Vec<_> = near.into_iter().take(MAX_NEAR).map(told).collect();
-    match near.len() {
-        0 => holds(listed),
-        _ => format!("did you mean {}?", near.join(" or ")),
+fn suggestion_text(id: &DistributionId, distributions: &[DistributionSummary]) -> String {
+    let mut similar: Vec<(f64, &DistributionSummary)> = distributions
+        .iter()
+        .map(|distribution| {
+            let similarity = strsim::jaro_winkler(distribution.id.as_str(), id.as_str());
+            (similarity, distribution)
+        })
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
+        .collect();
+    similar.sort_by(|(first, _), (second, _)| second.total_cmp(first));
+    let similar: Vec<_> = similar
+        .into_iter()
+        .take(MAX_SUGGESTED)
+        .map(|(_, distribution)| id_and_name(distribution))
+        .collect();
+    if similar.is_empty() {
+        account_text(distributions)
+    } else {
+        format!("did you mean {}?", similar.join(" or "))
     }
 }
 
-fn holds(listed: &[DistributionSummary]) -> String {
-    let told: Vec<_> = listed.iter().take(MAX_TOLD).map(told).collect();
-    match listed.len().saturating_sub(MAX_TOLD) {
-        0 if told.is_empty() => "the account has none".to_owned(),
-        0 => format!("the account has {}", told.join(", ")),
-        more => format!("the account has {} and {more} more", told.join(", ")),
+/// Returns the first distributions of the account, and the number of the others.
+fn account_text(distributions: &[DistributionSummary]) -> String {
+    let first: Vec<_> = distributions
+        .iter()
+        .take(MAX_LISTED)
+        .map(id_and_name)
+        .collect();
+    let first = first.join(", ");
+    match distributions.len().saturating_sub(MAX_LISTED) {
+        0 if first.is_empty() => "the account has none".to_owned(),
+        0 => format!("the account has {first}"),
+        others => format!("the account has {first} and {others} more"),
     }
 }
 
-fn told(one: &DistributionSummary) -> String {
-    let name = one.names().next().unwrap_or_default();
-    format!("{} ({name})", one.id)
+fn id_and_name(distribution: &DistributionSummary) -> String {
+    let name = distribution.names().next().unwrap_or_default();
+    format!("{} ({name})", distribution.id)
 }
 
 /// A line of the menu.
@@ -210,7 +224,7 @@ impl fmt::Display for Choice {
 mod tests {
     use super::*;
 
-    fn described(id: &str, aliases: &[&str]) -> DistributionSummary {
+    fn distribution(id: &str, aliases: &[&str]) -> DistributionSummary {
         DistributionSummary {
             id: DistributionId::parse(id).expect("an id"),
             domain_name: format!("d{}.cloudfront.net", id.to_lowercase()),
@@ -222,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_was_perhaps_meant() {
+    fn suggests_similar_ids_or_lists_the_account() {
         let account = [
-            described("E1EXAMPLE1ABC", &["www.example.com"]),
-            described("EZ2PLQXYZ7Z9W", &[]),
+            distribution("E1EXAMPLE1ABC", &["www.example.com"]),
+            distribution("EZ2PLQXYZ7Z9W", &[]),
         ];
         let id = |text: &str| DistributionId::parse(text).expect("an id");
-        for (wrong, told) in [
+        for (wrong, suggestion) in [
             (
                 "E1EXAMPLE1ABD",
                 "did you mean E1EXAMPLE1ABC (www.example.com)?",
@@ -238,8 +252,9 @@ mod tests {
                 "the account has E1EXAMPLE1ABC (www.example.com), EZ2PLQXYZ7Z9W (dez2plqxyz7z9w.cloudfront.net)",
             ),
         ] {
-            assert_eq!(similar(&id(wrong), &account), told);
+            assert_eq!(suggestion_text(&id(wrong), &account), suggestion);
         }
-        assert_eq!(similar(&id("E1EXAMPLE1ABD"), &[]), "the account has none");
+        let suggestion = suggestion_text(&id("E1EXAMPLE1ABD"), &[]);
+        assert_eq!(suggestion, "the account has none");
     }
 }

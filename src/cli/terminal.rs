@@ -1,8 +1,7 @@
-//! `Terminal`: who hears what.
+//! `Terminal`: stdout and stderr, prompts and progress.
 //!
-//! A result goes to stdout, so that it can be piped; notes, warnings, errors, questions and progress go to stderr.
-//! Progress is shown and questions are asked only where a person can see them and answer. Colours follow `NO_COLOR`,
-//! `CLICOLOR_FORCE` and whether stderr is a terminal.
+//! A result goes to stdout, so that it can be piped. Everything else goes to stderr. Prompts and progress appear on a
+//! terminal only. Colors follow `NO_COLOR`, `CLICOLOR_FORCE` and whether stderr is a terminal.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -19,9 +18,12 @@ use crate::error::Audience;
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
-const PLAIN: &str = "\u{1b}[0m";
+const RESET: &str = "\u{1b}[0m";
 
-/// Where results, notes and questions go.
+/// How often the progress line is drawn.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(120);
+
+/// The user's terminal, or the pipes and files in its place.
 #[derive(Clone, Debug)]
 pub(super) struct Terminal {
     output: Output,
@@ -42,72 +44,65 @@ impl Terminal {
         }
     }
 
-    /// Tells the result: `text` to people, `object` to programs.
+    /// Prints the result to stdout: as text, or as a JSON object with `--output json`.
     pub(super) fn result(&self, text: impl Display, object: impl Serialize) {
-        match self.output {
-            Output::Json => write_out(&json!(object)),
-            Output::Text if self.quiet => {}
-            Output::Text => write_out(&text),
-        }
+        self.text(text);
+        self.json(object);
     }
 
-    /// Tells the result to programs only; people were told its parts.
-    pub(super) fn object(&self, object: impl Serialize) {
-        if self.output == Output::Json {
-            write_out(&json!(object));
-        }
-    }
-
-    /// Tells a part of the result that the JSON object will hold too.
-    pub(super) fn part(&self, text: impl Display) {
+    /// Prints a part of the result to stdout as text; nothing with `--output json` or `--quiet`.
+    pub(super) fn text(&self, text: impl Display) {
         if self.output == Output::Text && !self.quiet {
-            write_out(&text);
+            write_to_stdout(&text);
         }
     }
 
-    /// Tells a person what happens.
+    /// Prints the result to stdout as a JSON object; nothing without `--output json`.
+    pub(super) fn json(&self, object: impl Serialize) {
+        if self.output == Output::Json {
+            write_to_stdout(&json!(object));
+        }
+    }
+
+    /// Prints to stderr, except with `--quiet`.
     pub(super) fn note(&self, text: impl Display) {
         if !self.quiet {
             anstream::eprintln!("{text}");
         }
     }
 
-    /// Tells what only the curious want to know.
+    /// Prints to stderr with `--verbose` only.
     pub(super) fn detail(&self, text: impl Display) {
         if self.verbose {
             anstream::eprintln!("{text}");
         }
     }
 
-    /// Tells what is nice to know for a person, and noise in a log.
+    /// Prints to stderr on a terminal or with `--verbose`, so that it does not fill the log of a build.
     pub(super) fn hint(&self, text: impl Display) {
-        if self.verbose || self.can_ask() {
+        if self.verbose || self.can_prompt() {
             anstream::eprintln!("{text}");
         }
     }
 
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
+    /// Prints a warning to stderr, except with `--quiet`.
     pub(super) fn warn(&self, text: impl Display) {
         if !self.quiet {
-            anstream::eprintln!("{YELLOW}warning:{PLAIN} {text}");
+            anstream::eprintln!("{YELLOW}warning:{RESET} {text}");
         }
     }
 
+    /// Prints an error to stderr.
     pub(super) fn error(&self, text: impl Display) {
-        anstream::eprintln!("{RED}error:{PLAIN} {text}");
+        anstream::eprintln!("{RED}error:{RESET} {text}");
     }
 
-    /// Prints why there is no result.
-    pub(super) fn failed(&self, error: &CliError) {
+    /// Prints why a command has no result: to stderr, and as a JSON object with `--output json`.
+    pub(super) fn failure(&self, error: &CliError) {
         let message = error.message(&self.audience);
         self.error(&message);
-        if self.output == Output::Json {
-            let failure = ErrorOutput::new(error.category(), message);
-            write_out(&json!({"exit_code": error.exit() as u8, "failure": failure}));
-        }
+        let failure = ErrorOutput::new(error.category(), message);
+        self.json(json!({"exit_code": error.exit() as u8, "failure": failure}));
     }
 
     /// Returns the audience of error messages.
@@ -115,21 +110,26 @@ impl Terminal {
         &self.audience
     }
 
-    /// Tells whether somebody is there to answer.
-    pub(super) fn can_ask(&self) -> bool {
+    /// Returns whether `--quiet` is given.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Returns whether a user can answer a prompt.
+    pub(super) fn can_prompt(&self) -> bool {
         !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Asks for a yes; an answer that is not given is a no.
+    /// Prompts for yes or no; the default is no.
     pub(super) fn confirm(&self, question: &str) -> Result<bool, CliError> {
         match inquire::Confirm::new(question).with_default(false).prompt() {
-            Ok(yes) => Ok(yes),
+            Ok(is_confirmed) => Ok(is_confirmed),
             Err(InquireError::OperationCanceled) => Ok(false),
-            Err(error) => Err(unanswered(error)),
+            Err(error) => Err(prompt_error(error)),
         }
     }
 
-    /// Lets a person choose; typing filters.
+    /// Shows a menu, which typing filters.
     pub(super) fn choose<T: Display>(
         &self,
         question: &str,
@@ -138,10 +138,10 @@ impl Terminal {
         inquire::Select::new(question, choices)
             .with_help_message("type to filter, ↑↓ to move, enter to choose, esc to leave")
             .prompt()
-            .map_err(unanswered)
+            .map_err(prompt_error)
     }
 
-    /// Shows that something goes on, for as long as the value lives.
+    /// Shows a progress line until the value is dropped; only on a terminal.
     pub(super) fn progress(&self, text: impl Into<String>) -> Progress {
         if self.quiet || !io::stderr().is_terminal() {
             return Progress(ProgressBar::hidden());
@@ -150,16 +150,17 @@ impl Terminal {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.enable_steady_tick(PROGRESS_INTERVAL);
         Progress(bar)
     }
 }
 
-/// A line of progress, which goes when it is dropped.
+/// A progress line, which disappears when it is dropped.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    pub(super) fn say(&self, text: impl Into<String>) {
+    /// Replaces the text.
+    pub(super) fn set_text(&self, text: impl Into<String>) {
         self.0.set_message(text.into());
     }
 }
@@ -170,17 +171,16 @@ impl Drop for Progress {
     }
 }
 
-fn unanswered(error: InquireError) -> CliError {
-    let text = match error {
+fn prompt_error(error: InquireError) -> CliError {
+    CliError::Declined(match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            "nothing was chosen, and nothing was sent".to_owned()
+            "nothing was chosen, so nothing was sent".to_owned()
         }
-        error => format!("could not ask: {error}"),
-    };
-    CliError::Declined(text)
+        error => format!("could not prompt: {error}"),
+    })
 }
 
-/// A reader that went away, such as `head`, is no failure.
-fn write_out(text: &dyn Display) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+/// Writes a line to stdout. A reader that closes the pipe early, such as `head`, is not an error.
+fn write_to_stdout(line: &dyn Display) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -1,149 +1,166 @@
-//! `usage`: the month's paths, what they cost, and which were needless.
+//! `usage`: prints the month's paths, their cost, and which were needless.
 //!
-//! CloudFront tells neither the paths of an invalidation in its list nor a sum, so each invalidation of the month is
-//! asked for; the finished ones once only.
+//! ListInvalidations returns neither paths nor a sum, so each invalidation of the month is read with GetInvalidation;
+//! completed ones are read once and then stored.
+//!
+//! Response: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_InvalidationSummary.html>
 
 mod month;
 
 use serde_json::json;
 
-use super::invalidation_cache::{InvalidationCache, now};
-use super::plan::{counted, thousands};
+use super::format::{counted, now, thousands};
+use super::invalidation_cache::InvalidationCache;
 use super::terminal::Progress;
 use super::{CliError, Exit, Session, Usage};
-use crate::aws::cloudfront::DistributionSummary;
 use crate::error::Error;
-use crate::plan::ExistingInvalidation;
+use month::{DistributionInvalidations, Month, MonthlyUsage, NEEDLESS_WITHIN};
 pub(super) use month::{FREE_PATHS, dollars};
-use month::{Month, Reckoning};
 
-/// How many characters the longest bar has.
-const BAR: usize = 40;
+/// The width of the longest bar, in characters.
+const MAX_BAR_WIDTH: usize = 40;
 
-/// How many needless invalidations are told one by one.
-const MAX_TOLD: usize = 5;
+/// How many needless invalidations are printed as text.
+const MAX_NEEDLESS_PRINTED: usize = 5;
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, CliError> {
     let month = match &usage.month {
         None => Month::of(now()),
         Some(text) => Month::parse(text).ok_or_else(|| {
-            CliError::usage(format!("{text:?} is no month: write one such as 2026-01"))
+            CliError::usage(format!(
+                "{text:?} is not a month: write one such as 2026-01"
+            ))
         })?,
     };
     let progress = session
         .terminal
-        .progress("looking at the account's invalidations");
-    let all = invalidations(session, &month, Some(&progress)).await;
+        .progress("reading the account's invalidations");
+    let invalidations = read(session, &month, Some(&progress)).await;
     drop(progress);
-    let reckoning = Reckoning::of(&month, &all?);
-    session
-        .terminal
-        .result(text(&month, &reckoning), json!(reckoning));
+    let usage = MonthlyUsage::new(&month, &invalidations?);
+    session.terminal.result(text(&usage), json!(usage));
     Ok(Exit::Done)
 }
 
 /// Returns how many paths were invalidated this month.
 pub(super) async fn paths_this_month(session: &Session) -> Result<usize, Error> {
-    let all = invalidations(session, &Month::of(now()), None).await?;
-    Ok(all
+    let invalidations = read(session, &Month::of(now()), None).await?;
+    let counts = invalidations
         .iter()
-        .flat_map(|(_, list)| list)
-        .map(|one| one.paths.len())
-        .sum())
+        .map(DistributionInvalidations::path_count);
+    Ok(counts.sum())
 }
 
-/// Returns the month's invalidations of all distributions, the newest first.
-async fn invalidations(
+/// Reads the month's invalidations of all distributions, for each the newest first.
+async fn read(
     session: &Session,
     month: &Month,
     progress: Option<&Progress>,
-) -> Result<Vec<(DistributionSummary, Vec<ExistingInvalidation>)>, Error> {
+) -> Result<Vec<DistributionInvalidations>, Error> {
     let cloudfront = session.connection.cloudfront().await?;
     let distributions = cloudfront.list_distributions().await?;
     let count = distributions.len();
-    let mut all = Vec::new();
-    for (at, distribution) in distributions.into_iter().enumerate() {
+    let mut read = Vec::new();
+    for (number, distribution) in (1_usize..).zip(distributions) {
+        let id = &distribution.id;
         if let Some(progress) = progress {
-            progress.say(format!(
-                "looking at {} ({} of {count})",
-                distribution.id,
-                at + 1
+            progress.set_text(format!(
+                "reading the invalidations of {id} ({number} of {count})"
             ));
         }
-        let mut listed = cloudfront
-            .list_invalidations(&distribution.id, month.start(), usize::MAX)
+        let mut summaries = cloudfront
+            .list_invalidations(id, month.start(), usize::MAX)
             .await?;
-        listed.retain(|summary| month.contains(summary.created));
-        let mut cache = InvalidationCache::open(&distribution.id);
-        let invalidations = cache.read(cloudfront, &distribution.id, &listed).await?;
-        all.push((distribution, invalidations));
+        summaries.retain(|summary| month.contains(summary.created));
+        let mut cache = InvalidationCache::open(id);
+        let invalidations = cache.read(cloudfront, id, &summaries).await?;
+        read.push(DistributionInvalidations {
+            distribution,
+            invalidations,
+        });
     }
-    Ok(all)
+    Ok(read)
 }
 
-fn text(month: &Month, reckoning: &Reckoning) -> String {
-    let left = match reckoning.billed {
-        0 => format!("{} left", thousands(FREE_PATHS - reckoning.used)),
+fn text(usage: &MonthlyUsage) -> String {
+    let mut lines = vec![summary(usage)];
+    lines.extend(days(usage));
+    let distributions = usage.distributions.iter();
+    lines.extend(
+        distributions
+            .filter(|distribution| distribution.invalidations > 0)
+            .map(|distribution| {
+                format!(
+                    "  {} {}: {} in {}",
+                    distribution.distribution,
+                    distribution.name,
+                    counted(distribution.paths, "path"),
+                    counted(distribution.invalidations, "invalidation")
+                )
+            }),
+    );
+    lines.extend(needless(usage));
+    lines.join("\n")
+}
+
+/// Returns the first line: how many of the free paths are used, and the cost of the others.
+fn summary(usage: &MonthlyUsage) -> String {
+    let rest = match usage.billed {
+        0 => format!("{} left", thousands(usage.free.saturating_sub(usage.used))),
         billed => format!(
             "{} billed, about {}",
             counted(billed, "path"),
             dollars(billed)
         ),
     };
-    let used = thousands(reckoning.used);
-    let mut lines = vec![format!(
-        "{month}: {used} of {} free paths used, {left}",
-        thousands(FREE_PATHS)
-    )];
-    let most = reckoning
-        .days
-        .iter()
-        .map(|day| day.paths)
-        .max()
-        .unwrap_or_default();
-    for day in reckoning.days.iter().filter(|day| day.paths > 0) {
-        let bar = "█".repeat((day.paths * BAR).div_ceil(most.max(1)));
-        lines.push(format!("  {} {:>6} {bar}", day.date, thousands(day.paths)));
-    }
-    let shares = reckoning.distributions.iter();
-    for one in shares.filter(|one| one.invalidations > 0) {
-        let (paths, count) = (
-            counted(one.paths, "path"),
-            counted(one.invalidations, "invalidation"),
-        );
-        lines.push(format!(
-            "  {} {}: {paths} in {count}",
-            one.distribution, one.name
-        ));
-    }
-    lines.extend(needless(reckoning));
-    lines.join("\n")
+    format!(
+        "{}: {} of {} free paths used, {rest}",
+        usage.month,
+        thousands(usage.used),
+        thousands(usage.free)
+    )
 }
 
-fn needless(reckoning: &Reckoning) -> Vec<String> {
-    if reckoning.needless.is_empty() {
+/// Returns a line with a bar for each day that has paths.
+fn days(usage: &MonthlyUsage) -> Vec<String> {
+    let paths = usage.days.iter().map(|day| day.paths);
+    let maximum = paths.max().unwrap_or_default().max(1);
+    let days = usage.days.iter().filter(|day| day.paths > 0);
+    let lines = days.map(|day| {
+        let width = day.paths.saturating_mul(MAX_BAR_WIDTH).div_ceil(maximum);
+        let bar = "█".repeat(width);
+        format!("  {} {:>6} {bar}", day.date, thousands(day.paths))
+    });
+    lines.collect()
+}
+
+/// Returns lines about needless paths, if there are any.
+fn needless(usage: &MonthlyUsage) -> Vec<String> {
+    if usage.needless.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "{} were needless: covered by others of the same invalidation, or by another within {} minutes",
-        counted(reckoning.needless_paths, "path"),
-        month::NEEDLESS_WITHIN.num_minutes()
+        "{} were needless: covered by another path of the same invalidation, or by another invalidation within {} \
+         minutes",
+        counted(usage.needless_paths, "path"),
+        NEEDLESS_WITHIN.num_minutes()
     )];
-    for one in reckoning.needless.iter().take(MAX_TOLD) {
-        let by = match &one.covered_by {
-            Some(other) => format!("covered by {other}"),
-            None => "covered by its own others".to_owned(),
+    for needless in usage.needless.iter().take(MAX_NEEDLESS_PRINTED) {
+        let covered_by = match &needless.covered_by {
+            Some(invalidation) => invalidation.as_str(),
+            None => "other paths of the same invalidation",
         };
-        let paths = counted(one.paths, "path");
         lines.push(format!(
-            "  {} {}: {paths}, {by}",
-            one.distribution, one.invalidation
+            "  {} {}: {}, covered by {covered_by}",
+            needless.distribution,
+            needless.invalidation,
+            counted(needless.paths, "path")
         ));
     }
-    match reckoning.needless.len().saturating_sub(MAX_TOLD) {
+    match usage.needless.len().saturating_sub(MAX_NEEDLESS_PRINTED) {
         0 => {}
-        more => lines.push(format!("  and {more} more (all with --output json)")),
+        others => lines.push(format!("  and {others} more (all with --output json)")),
     }
     lines
 }

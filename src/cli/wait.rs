@@ -1,7 +1,7 @@
 //! Waits until invalidations are completed, up to the user's limit.
 //!
 //! An invalidation cannot be cancelled. Whatever ends the wait, the limit or Ctrl-C, CloudFront still completes it, and
-//! the message says so.
+//! the message explains it.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ fn print(session: &Session, result: &WaitResult) {
     };
     match end {
         WaitEnd::Completed => {
-            terminal.part(format!("{distribution}: completed after {seconds} s ({name})"));
+            terminal.text(format!("{distribution}: completed after {seconds} s ({name})"));
         }
         WaitEnd::TimedOut => terminal.error(format!(
             "{distribution}: {name} was submitted and is not completed after {seconds} s; CloudFront still completes \

@@ -1,23 +1,25 @@
-//! An invalidation batch as `aws cloudfront create-invalidation --invalidation-batch file://…` takes it.
+//! Reads an invalidation batch, as `aws cloudfront create-invalidation --invalidation-batch file://…` does.
 //!
 //! ```json
 //! {"Paths": {"Quantity": 2, "Items": ["/a", "/b/*"]}, "CallerReference": "release-42"}
 //! ```
+//!
+//! Fields: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_InvalidationBatch.html>
 
 use serde::Deserialize;
 
 use crate::path::InvalidationPath;
 
-/// What a batch asks for.
+/// The contents of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Batch {
+pub(super) struct RequestedBatch {
     pub paths: Vec<InvalidationPath>,
     pub reference: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct Written {
+struct InvalidationBatch {
     paths: Paths,
     caller_reference: Option<String>,
 }
@@ -29,27 +31,23 @@ struct Paths {
     items: Vec<String>,
 }
 
-/// Reads a batch.
-pub(super) fn parse(text: &str) -> Result<Batch, String> {
-    let Written {
+/// Parses a batch. Unlike in the API, `Quantity` and `CallerReference` can be missing.
+pub(super) fn parse(text: &str) -> Result<RequestedBatch, String> {
+    let InvalidationBatch {
         paths: Paths { quantity, items },
         caller_reference,
     } = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if let Some(quantity) = quantity.filter(|quantity| *quantity != items.len()) {
-        let held = items.len();
         return Err(format!(
-            "Paths.Quantity is {quantity}, but Paths.Items holds {held}"
+            "Paths.Quantity is {quantity}, but the length of Paths.Items is {}",
+            items.len()
         ));
     }
-    let path = |(at, text): (usize, &String)| {
-        InvalidationPath::parse(text).map_err(|error| format!("Paths.Items[{at}]: {error}"))
-    };
-    Ok(Batch {
-        paths: items
-            .iter()
-            .enumerate()
-            .map(path)
-            .collect::<Result<_, _>>()?,
+    let paths = items.iter().enumerate().map(|(index, text)| {
+        InvalidationPath::parse(text).map_err(|error| format!("Paths.Items[{index}]: {error}"))
+    });
+    Ok(RequestedBatch {
+        paths: paths.collect::<Result<_, _>>()?,
         reference: caller_reference,
     })
 }
@@ -59,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_a_batch_of_the_aws_cli() {
-        let read = |text: &str| {
+    fn parses_a_batch_of_the_aws_cli() {
+        let parse = |text: &str| {
             let batch = parse(text)?;
             let paths = batch
                 .paths
@@ -69,7 +67,7 @@ mod tests {
                 .collect::<Vec<_>>();
             Ok((paths.join(" "), batch.reference))
         };
-        for (text, told) in [
+        for (text, expected) in [
             (
                 r##"{"Paths": {"Quantity": 2, "Items": ["/a", "#t"]}, "CallerReference": "r"}"##,
                 Ok(("/a #t", Some("r"))),
@@ -77,7 +75,7 @@ mod tests {
             (r#"{"Paths": {"Items": []}}"#, Ok(("", None))),
             (
                 r#"{"Paths": {"Quantity": 3, "Items": ["/a"]}}"#,
-                Err("Paths.Quantity is 3, but Paths.Items holds 1"),
+                Err("Paths.Quantity is 3, but the length of Paths.Items is 1"),
             ),
             (
                 r#"{"Paths": {"Items": ["/a", ""]}}"#,
@@ -91,12 +89,14 @@ mod tests {
             ),
             (
                 "[]",
-                Err("invalid length 0, expected struct Written with 2 elements at line 1 column 2"),
+                Err(
+                    "invalid length 0, expected struct InvalidationBatch with 2 elements at line 1 column 2",
+                ),
             ),
         ] {
-            let told =
-                told.map(|(paths, reference)| (paths.to_owned(), reference.map(str::to_owned)));
-            assert_eq!(read(text), told.map_err(str::to_owned), "{text}");
+            let expected =
+                expected.map(|(paths, reference)| (paths.to_owned(), reference.map(str::to_owned)));
+            assert_eq!(parse(text), expected.map_err(str::to_owned), "{text}");
         }
     }
 }

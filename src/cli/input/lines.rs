@@ -1,26 +1,25 @@
-//! Lists with one entry a line.
+//! Reads lists with one entry on each line.
 //!
-//! In a list of paths, `#` starts both comments and cache tags. A `#` that stands alone or before white space starts a
-//! comment, a `#` before anything else a tag; a comment stands on a line of its own. Keys are taken as they are: white
-//! space and `#` may belong to them.
+//! In a list of paths, a `#` alone or before white space starts a comment, which needs a line of its own. A `#` before
+//! anything else starts a cache tag. Keys are read as they are, because white space and `#` can be part of them.
 
 use crate::path::InvalidationPath;
 
-/// Reads paths; an error names the line.
-pub(super) fn paths(text: &str) -> Result<Vec<InvalidationPath>, String> {
+/// Parses paths. The error contains the number of the line.
+pub(super) fn parse_paths(text: &str) -> Result<Vec<InvalidationPath>, String> {
     let mut paths = Vec::new();
-    for (at, line) in text.lines().enumerate() {
+    for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || is_comment(line) {
             continue;
         }
         let path = InvalidationPath::parse(line).map_err(|error| {
             let hint = if line.starts_with('#') {
-                " (a comment has a space behind the #)"
+                " (a comment needs a space after the #)"
             } else {
                 ""
             };
-            format!("line {}: {error}{hint}", at + 1)
+            format!("line {}: {error}{hint}", index.saturating_add(1))
         })?;
         paths.push(path);
     }
@@ -32,9 +31,8 @@ fn is_comment(line: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
-/// Reads keys.
+/// Returns the keys; empty lines are skipped, and a line can end in CRLF.
 pub(super) fn keys(text: &str) -> impl Iterator<Item = &str> {
-    // `lines` takes off what CRLF leaves.
     text.lines().filter(|line| !line.is_empty())
 }
 
@@ -43,12 +41,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_comments_tags_and_paths_apart() {
-        let read = |text: &str| {
-            let paths = paths(text)?;
+    fn distinguishes_comments_cache_tags_and_paths() {
+        let parse = |text: &str| {
+            let paths = parse_paths(text)?;
             Ok(paths.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        for (text, told) in [
+        for (text, expected) in [
             ("/a\r\n\r\n  /b  \n\t\nc", Ok(vec!["/a", "/b", "/c"])),
             (
                 "# a comment\n#\n#\ta comment\n  # indented\n/a",
@@ -63,33 +61,33 @@ mod tests {
             (
                 "/a\n#no space here",
                 Err(
-                    "line 2: \"#no space here\" is no cache tag: a # and up to 256 printable ASCII characters, no \
-                     comma and no * (a comment has a space behind the #)",
+                    "line 2: \"#no space here\" is not a cache tag: write a # and 1 to 256 printable ASCII characters, \
+                     without spaces, commas and * (a comment needs a space after the #)",
                 ),
             ),
             (
                 "/a # behind",
                 Err(
-                    "line 1: \"/a # behind\" has a # in it: leave the fragment out, or write %23 for a # in a file's \
-                     name",
+                    "line 1: \"/a # behind\" contains a #: remove the fragment, or write %23 for a # in a file name",
                 ),
             ),
             (
                 "\n/*/a",
                 Err(
-                    "line 2: \"/*/a\" has a * before its end: CloudFront takes it as the last character only",
+                    "line 2: \"/*/a\" has a * before its end: CloudFront accepts a * only as the last character",
                 ),
             ),
         ] {
-            let told = told.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
-            assert_eq!(read(text), told.map_err(str::to_owned), "{text:?}");
+            let expected =
+                expected.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+            assert_eq!(parse(text), expected.map_err(str::to_owned), "{text:?}");
         }
     }
 
     #[test]
-    fn takes_keys_as_they_are() {
+    fn reads_keys_as_they_are() {
         let text = "a b.html\r\n\n leading\ntrailing \n#1.html\n%41\n";
-        let told = ["a b.html", " leading", "trailing ", "#1.html", "%41"];
-        assert_eq!(keys(text).collect::<Vec<_>>(), told);
+        let expected = ["a b.html", " leading", "trailing ", "#1.html", "%41"];
+        assert_eq!(keys(text).collect::<Vec<_>>(), expected);
     }
 }

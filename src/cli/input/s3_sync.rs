@@ -1,4 +1,4 @@
-//! The output of `aws s3 sync`, `cp`, `mv` and `rm`: which objects were written or deleted.
+//! Parses the output of `aws s3 sync`, `cp`, `mv` and `rm`: which objects were written or deleted.
 //!
 //! ```text
 //! upload: public/index.html to s3://site/index.html
@@ -8,56 +8,66 @@
 //! (dryrun) upload: public/b.html to s3://site/b.html
 //! ```
 //!
-//! Progress is written over with a carriage return, and what then stands on the line is padded with spaces to hide it;
-//! so white space at the end is the CLI's, and a key that ends in white space cannot be told. A local file's name has
-//! no `//` in it, so the first ` to s3://` is the one between the two.
+//! The AWS CLI overwrites its progress with a carriage return and pads the next line with spaces. So only the text after
+//! the last carriage return counts, and white space at the end of a key is lost. A local path contains no `//`, so the
+//! first ` to s3://` separates source and target.
 
 use super::Object;
+use crate::cli::format::counted;
 
 const DRY_RUN: &str = "(dryrun) ";
 
-/// What the AWS CLI says that it did.
+/// What the AWS CLI changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Synced {
+pub(super) struct SyncOutput {
     pub objects: Vec<Object>,
-    /// Whether it only says what it would do.
+    /// Whether it is the output of a dry run, so that nothing has changed.
     pub dry_run: bool,
-    /// Lines that tell of failures.
+    /// The lines that report failures.
     failures: Vec<String>,
-    /// How many objects went to this machine: nothing that viewers see.
-    downloads: usize,
+    /// How many lines report changes of local files only, which no viewer sees.
+    local_changes: usize,
+    /// The lines in no known format.
     unknown: Vec<String>,
 }
 
-/// Reads the output; an error tells that it is none.
-pub(super) fn parse(text: &str) -> Result<Synced, String> {
-    let mut synced = Synced::default();
-    let lines = text.lines().filter_map(|line| {
-        let shown = line.trim_end().rsplit('\r').next().unwrap_or_default();
-        Some(shown.trim_end()).filter(|shown| !shown.is_empty())
-    });
-    for line in lines {
-        synced.add(line);
+/// Parses the output. Returns an error if all lines are in no known format.
+pub(super) fn parse(text: &str) -> Result<SyncOutput, String> {
+    let mut output = SyncOutput::default();
+    for line in text.lines() {
+        let line = line
+            .trim_end()
+            .rsplit('\r')
+            .next()
+            .unwrap_or_default()
+            .trim_end();
+        if !line.is_empty() {
+            output.add(line);
+        }
     }
-    let understood = synced.objects.len() + synced.failures.len() + synced.downloads;
-    match synced.unknown.first() {
-        Some(first) if understood == 0 => Err(format!(
-            "{first:?} is no line that `aws s3 sync` writes, nor is any other: give keys with --keys-from, paths with \
-             --paths-from"
+    let is_known =
+        !output.objects.is_empty() || !output.failures.is_empty() || output.local_changes > 0;
+    match output.unknown.first() {
+        Some(first) if !is_known => Err(format!(
+            "{first:?} is not a line that `aws s3 sync` writes, and neither is any other line: use --keys-from for \
+             keys, --paths-from for paths"
         )),
-        _ => Ok(synced),
+        _ => Ok(output),
     }
 }
 
-impl Synced {
+impl SyncOutput {
     fn add(&mut self, line: &str) {
-        let done = line.strip_prefix(DRY_RUN);
-        let dry_run = done.is_some();
-        let done = done.unwrap_or(line);
-        let changed = match done.split_once(": ") {
-            Some((kind @ ("upload" | "copy" | "move"), both)) => transferred(both, kind == "move"),
-            // `aws s3 sync --delete` deletes on this machine where it syncs from S3.
-            Some(("delete", one)) => Some(object(one).into_iter().collect()),
+        let (dry_run, operation) = match line.strip_prefix(DRY_RUN) {
+            Some(operation) => (true, operation),
+            None => (false, line),
+        };
+        let changed = match operation.split_once(": ") {
+            Some((kind @ ("upload" | "copy" | "move"), transfer)) => {
+                changed_by_transfer(transfer, kind == "move")
+            }
+            // A sync from S3 with --delete deletes local files.
+            Some(("delete", target)) => Some(parse_object(target).into_iter().collect()),
             Some(("download", _)) => Some(vec![]),
             Some((kind, _)) if kind.ends_with(" failed") || kind.ends_with("error") => {
                 return self.failures.push(line.to_owned());
@@ -67,7 +77,9 @@ impl Synced {
         };
         match changed {
             None => self.unknown.push(line.to_owned()),
-            Some(objects) if objects.is_empty() => self.downloads += 1,
+            Some(objects) if objects.is_empty() => {
+                self.local_changes = self.local_changes.saturating_add(1);
+            }
             Some(objects) => {
                 self.dry_run |= dry_run;
                 self.objects.extend(objects);
@@ -75,40 +87,40 @@ impl Synced {
         }
     }
 
-    /// Returns, in words, what a person should know of the rest.
-    pub(super) fn note(&self) -> Vec<String> {
+    /// Returns what was left out, for the user.
+    pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(first) = self.failures.first() {
+            let objects = counted(self.failures.len(), "object");
             notes.push(format!(
-                "aws s3 failed with {} of the objects, which are left out, such as: {first}",
-                self.failures.len()
+                "left out {objects} for which aws s3 failed, such as: {first}"
             ));
         }
         if let Some(first) = self.unknown.first() {
+            let lines = counted(self.unknown.len(), "line");
             notes.push(format!(
-                "{} of the lines are not understood, such as: {first}",
-                self.unknown.len()
+                "ignored {lines} in no known format, such as: {first}"
             ));
         }
         notes
     }
 }
 
-/// Reads `SOURCE to TARGET`, of which a move changes both.
-fn transferred(both: &str, moved: bool) -> Option<Vec<Object>> {
-    let Some((source, target)) = both.split_once(" to s3://") else {
-        // It went to this machine.
-        let (source, _) = both.split_once(" to ")?;
-        let source = object(source)?;
-        return Some(if moved { vec![source] } else { vec![] });
+/// Parses `SOURCE to TARGET`, and returns the objects that changed: the target, and the source of a move.
+fn changed_by_transfer(transfer: &str, is_move: bool) -> Option<Vec<Object>> {
+    let Some((source, target)) = transfer.split_once(" to s3://") else {
+        // The target is a local file.
+        let (source, _) = transfer.split_once(" to ")?;
+        let source = parse_object(source)?;
+        return Some(if is_move { vec![source] } else { vec![] });
     };
-    let mut objects = vec![object(&format!("s3://{target}"))?];
-    objects.extend(object(source).filter(|_| moved));
+    let mut objects = vec![parse_object(&format!("s3://{target}"))?];
+    objects.extend(parse_object(source).filter(|_| is_move));
     Some(objects)
 }
 
-fn object(text: &str) -> Option<Object> {
-    let (bucket, key) = text.strip_prefix("s3://")?.split_once('/')?;
+fn parse_object(url: &str) -> Option<Object> {
+    let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
     if bucket.is_empty() || key.is_empty() {
         return None;
     }
@@ -126,28 +138,27 @@ fn is_progress(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What the AWS CLI 1.46 wrote while it worked on a local S3; see `tests/cli/recorded/README.md`.
+    /// The output of the AWS CLI 1.46 against a local S3; see `tests/cli/recorded/README.md`.
     macro_rules! recorded {
         ($name:literal) => {
             include_str!(concat!("../../../tests/cli/recorded/", $name, ".txt"))
         };
     }
 
-    fn told(text: &str) -> (Vec<String>, Vec<String>) {
-        let synced = parse(text).expect("an output");
-        let objects = synced.objects.iter();
-        let told = objects.map(|object| {
+    fn objects_and_notes(text: &str) -> (Vec<String>, Vec<String>) {
+        let output = parse(text).expect("an output");
+        let objects = output.objects.iter().map(|object| {
             format!(
                 "{}:{}",
                 object.bucket.as_deref().unwrap_or_default(),
                 object.key
             )
         });
-        (told.collect(), synced.note())
+        (objects.collect(), output.notes())
     }
 
     #[test]
-    fn reads_what_the_aws_cli_wrote() {
+    fn reads_recorded_output_of_the_aws_cli() {
         let all = [
             " leading.html",
             "a+b & c.html",
@@ -160,16 +171,21 @@ mod tests {
             "to s3: not.html",
             "two  spaces.html",
         ];
-        let left = all
+        let without_deleted = all
             .iter()
             .filter(|key| !key.contains("caf") && !key.contains("my "))
             .copied();
-        let left: Vec<_> = left.collect();
+        let without_deleted: Vec<_> = without_deleted.collect();
         let deleted = vec!["blog/caf\u{e9}.html", "index.html", "my dir/my page.html"];
         for (text, bucket, prefix, keys) in [
             (recorded!("sync-upload"), "site", "", all.to_vec()),
-            (recorded!("sync-terminal"), "site", "pty/", left.clone()),
-            (recorded!("sync-copy"), "copies", "prod/", left),
+            (
+                recorded!("sync-terminal"),
+                "site",
+                "pty/",
+                without_deleted.clone(),
+            ),
+            (recorded!("sync-copy"), "copies", "prod/", without_deleted),
             (recorded!("sync-delete"), "site", "", deleted.clone()),
             (recorded!("sync-dryrun"), "site", "", deleted),
             (recorded!("sync-nothing"), "site", "", vec![]),
@@ -197,7 +213,7 @@ mod tests {
                 .iter()
                 .map(|key| format!("{bucket}:{prefix}{key}"))
                 .collect();
-            let (mut objects, notes) = told(text);
+            let (mut objects, notes) = objects_and_notes(text);
             objects.sort();
             assert_eq!((objects, notes), (keys, vec![]));
         }
@@ -206,23 +222,23 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_it_leaves_out_and_refuses_what_is_no_output() {
-        let (objects, notes) = told(recorded!("cp-failed"));
-        let failed = "aws s3 failed with 1 of the objects, which are left out, such as: upload failed: site/index.html to \
-                      s3://nosuchbucket/x An error occurred (NoSuchBucket) when calling the PutObject operation: The \
-                      specified bucket does not exist";
-        assert_eq!((objects, notes), (vec![], vec![failed.to_owned()]));
+    fn notes_what_it_leaves_out_and_rejects_other_text() {
+        let (objects, notes) = objects_and_notes(recorded!("cp-failed"));
+        let note = "left out 1 object for which aws s3 failed, such as: upload failed: site/index.html to \
+                    s3://nosuchbucket/x An error occurred (NoSuchBucket) when calling the PutObject operation: The \
+                    specified bucket does not exist";
+        assert_eq!((objects, notes), (vec![], vec![note.to_owned()]));
         let failed = "upload failed: a.html to s3://site/a.html An error occurred (AccessDenied)\n";
         let text = format!(
             "{failed}warning: Skipping file b. File does not exist.\nupload: c to s3://site/c\n"
         );
         let notes = [
-            "aws s3 failed with 1 of the objects, which are left out, such as: upload failed: a.html to \
-             s3://site/a.html An error occurred (AccessDenied)",
-            "1 of the lines are not understood, such as: warning: Skipping file b. File does not exist.",
+            "left out 1 object for which aws s3 failed, such as: upload failed: a.html to s3://site/a.html An error \
+             occurred (AccessDenied)",
+            "ignored 1 line in no known format, such as: warning: Skipping file b. File does not exist.",
         ];
         assert_eq!(
-            told(&text),
+            objects_and_notes(&text),
             (vec!["site:c".to_owned()], notes.map(str::to_owned).to_vec())
         );
         for (line, objects) in [
@@ -232,11 +248,11 @@ mod tests {
             ("delete: ./x", vec![]),
             ("upload: x to s3://a/b to s3://c/d", vec!["a:b to s3://c/d"]),
         ] {
-            assert_eq!(told(line).0, objects, "{line}");
+            assert_eq!(objects_and_notes(line).0, objects, "{line}");
         }
-        let refused = "\"index.html\" is no line that `aws s3 sync` writes, nor is any other: give keys with \
-                       --keys-from, paths with --paths-from";
-        assert_eq!(parse("index.html\nblog/a.html"), Err(refused.to_owned()));
-        assert_eq!(parse("\n"), Ok(Synced::default()));
+        let message = "\"index.html\" is not a line that `aws s3 sync` writes, and neither is any other line: use \
+                       --keys-from for keys, --paths-from for paths";
+        assert_eq!(parse("index.html\nblog/a.html"), Err(message.to_owned()));
+        assert_eq!(parse("\n"), Ok(SyncOutput::default()));
     }
 }

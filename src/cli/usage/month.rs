@@ -1,4 +1,6 @@
-//! The arithmetic of a month.
+//! `Month`, and `MonthlyUsage`: what the invalidations of a month amount to.
+//!
+//! Prices and free paths: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html>
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,152 +12,192 @@ use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::DistributionId;
 use crate::plan::{ExistingInvalidation, InvalidationId};
 
-/// How many paths of an account's month cost nothing
-/// ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html)).
+/// How many paths of an account are free in each month.
 pub(in crate::cli) const FREE_PATHS: usize = 1_000;
 
 /// What each further path costs, in thousandths of a dollar.
-const MILLS_A_PATH: usize = 5;
+const MILLS_PER_PATH: usize = 5;
 
-/// How soon after an invalidation another one that covers it makes it needless: a visitor would hardly have noticed.
+/// How soon after an invalidation another one that covers it makes it needless: few viewers notice this delay.
 pub(super) const NEEDLESS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
-/// A month, in universal time as AWS bills it.
+/// A month in UTC, as AWS bills it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Month(NaiveDate);
+pub(super) struct Month {
+    first_day: NaiveDate,
+}
 
 impl Month {
+    /// Returns the month of a time.
     pub(super) fn of(time: DateTime<Utc>) -> Self {
         let date = time.date_naive();
-        Self(date.with_day(1).unwrap_or(date))
+        let first_day = date.with_day(1).unwrap_or(date);
+        Self { first_day }
     }
 
+    /// Parses a month such as `2026-01`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
-        let shape = year.len() == 4 && month.len() == 2;
-        let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
-        shape.then_some(Self(date))
+        if year.len() != 4 || month.len() != 2 {
+            return None;
+        }
+        let first_day = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
+        Some(Self { first_day })
     }
 
+    /// Returns the time when it starts.
     pub(super) fn start(&self) -> DateTime<Utc> {
-        self.0.and_time(NaiveTime::MIN).and_utc()
+        self.first_day.and_time(NaiveTime::MIN).and_utc()
     }
 
+    /// Returns whether the time is in this month.
     pub(super) fn contains(&self, time: DateTime<Utc>) -> bool {
         Self::of(time) == *self
     }
 
     fn days(&self) -> impl Iterator<Item = NaiveDate> {
-        let next = self.0.checked_add_months(Months::new(1));
-        let first = self.0;
-        first
-            .iter_days()
-            .take_while(move |day| next.is_none_or(|next| *day < next))
+        let next_month = self.first_day.checked_add_months(Months::new(1));
+        let days = self.first_day.iter_days();
+        days.take_while(move |day| next_month.is_none_or(|next_month| *day < next_month))
     }
 }
 
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.0.year(), self.0.month())
+        write!(
+            f,
+            "{:04}-{:02}",
+            self.first_day.year(),
+            self.first_day.month()
+        )
     }
 }
 
-/// What a month came to.
+/// A distribution and its invalidations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DistributionInvalidations {
+    pub distribution: DistributionSummary,
+    pub invalidations: Vec<ExistingInvalidation>,
+}
+
+impl DistributionInvalidations {
+    /// Returns how many paths the invalidations have together.
+    pub(super) fn path_count(&self) -> usize {
+        let invalidations = self.invalidations.iter();
+        invalidations
+            .map(|invalidation| invalidation.paths.len())
+            .sum()
+    }
+}
+
+/// The result of `usage`, in the form of its JSON object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Reckoning {
+pub(super) struct MonthlyUsage {
     pub month: String,
+    /// How many paths are free in a month.
     pub free: usize,
     pub used: usize,
     pub billed: usize,
     /// In dollars.
     pub cost: f64,
-    pub days: Vec<Day>,
-    pub distributions: Vec<Share>,
+    /// All days of the month.
+    pub days: Vec<DailyUsage>,
+    /// All distributions of the account.
+    pub distributions: Vec<DistributionUsage>,
     pub needless_paths: usize,
-    pub needless: Vec<Needless>,
+    pub needless: Vec<NeedlessPaths>,
 }
 
 /// The paths of a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Day {
+pub(super) struct DailyUsage {
     pub date: String,
     pub paths: usize,
 }
 
 /// The paths of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Share {
+pub(super) struct DistributionUsage {
     pub distribution: DistributionId,
     pub name: String,
     pub invalidations: usize,
     pub paths: usize,
 }
 
-/// Paths that another invalidation covered.
+/// The needless paths of an invalidation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Needless {
+pub(super) struct NeedlessPaths {
     pub distribution: DistributionId,
     pub invalidation: InvalidationId,
     pub paths: usize,
-    /// The invalidation that covers all of it; none where paths of its own cover some of it.
+    /// The invalidation that covers all paths; `None` if other paths of the same invalidation cover them.
     pub covered_by: Option<InvalidationId>,
 }
 
-impl Reckoning {
-    pub(super) fn of(
-        month: &Month,
-        all: &[(DistributionSummary, Vec<ExistingInvalidation>)],
-    ) -> Self {
-        let invalidations = || all.iter().flat_map(|(_, list)| list);
-        let used = invalidations().map(|one| one.paths.len()).sum();
-        let mut by_day: BTreeMap<NaiveDate, usize> = BTreeMap::new();
-        for one in invalidations() {
-            *by_day.entry(one.created.date_naive()).or_default() += one.paths.len();
-        }
-        let days = month.days().map(|date| Day {
-            paths: by_day.get(&date).copied().unwrap_or_default(),
-            date: date.to_string(),
-        });
-        let share = |(listed, list): &(DistributionSummary, Vec<ExistingInvalidation>)| Share {
-            distribution: listed.id.clone(),
-            name: listed.names().next().unwrap_or_default().to_owned(),
-            invalidations: list.len(),
-            paths: list.iter().map(|one| one.paths.len()).sum(),
-        };
-        let needless: Vec<_> = all
+impl MonthlyUsage {
+    pub(super) fn new(month: &Month, account: &[DistributionInvalidations]) -> Self {
+        let used = account
             .iter()
-            .flat_map(|(listed, list)| needless(&listed.id, list))
-            .collect();
+            .map(DistributionInvalidations::path_count)
+            .sum();
         let billed = usize::saturating_sub(used, FREE_PATHS);
+        let distributions = account.iter().map(|entry| DistributionUsage {
+            distribution: entry.distribution.id.clone(),
+            name: entry
+                .distribution
+                .names()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            invalidations: entry.invalidations.len(),
+            paths: entry.path_count(),
+        });
+        let needless: Vec<_> = account
+            .iter()
+            .flat_map(|entry| needless_paths(&entry.distribution.id, &entry.invalidations))
+            .collect();
         Self {
             month: month.to_string(),
             free: FREE_PATHS,
             used,
             billed,
-            // Cents and half cents, which a float holds well enough to be shown.
-            cost: (billed * MILLS_A_PATH) as f64 / 1_000.0,
-            days: days.collect(),
-            distributions: all.iter().map(share).collect(),
-            needless_paths: needless.iter().map(|one| one.paths).sum(),
+            // The rounding error of a float is far below the half cents of the price.
+            cost: mills(billed) as f64 / 1_000.0,
+            days: daily_usage(month, account),
+            distributions: distributions.collect(),
+            needless_paths: needless.iter().map(|needless| needless.paths).sum(),
             needless,
         }
     }
 }
 
-/// Finds the invalidations that a later one covers soon after, and the paths that others of the same one cover.
-fn needless(
+fn daily_usage(month: &Month, account: &[DistributionInvalidations]) -> Vec<DailyUsage> {
+    let mut paths_by_day: BTreeMap<NaiveDate, usize> = BTreeMap::new();
+    for invalidation in account.iter().flat_map(|entry| &entry.invalidations) {
+        let day = invalidation.created.date_naive();
+        *paths_by_day.entry(day).or_default() += invalidation.paths.len();
+    }
+    let days = month.days().map(|day| DailyUsage {
+        date: day.to_string(),
+        paths: paths_by_day.get(&day).copied().unwrap_or_default(),
+    });
+    days.collect()
+}
+
+/// Returns the invalidations that a later one covers soon after, and those with paths that cover each other.
+fn needless_paths(
     distribution: &DistributionId,
     invalidations: &[ExistingInvalidation],
-) -> Vec<Needless> {
+) -> Vec<NeedlessPaths> {
     let needless = invalidations.iter().filter_map(|invalidation| {
         let covering = invalidations
             .iter()
             .find(|later| is_covered_soon(invalidation, later));
         let paths = match covering {
             Some(_) => invalidation.paths.len(),
-            None => doubled_paths(invalidation),
+            None => redundant_paths(invalidation),
         };
-        (paths > 0).then(|| Needless {
+        (paths > 0).then(|| NeedlessPaths {
             distribution: distribution.clone(),
             invalidation: invalidation.id.clone(),
             paths,
@@ -167,56 +209,62 @@ fn needless(
 
 /// Returns whether the later invalidation covers all paths of this one, soon after it.
 fn is_covered_soon(invalidation: &ExistingInvalidation, later: &ExistingInvalidation) -> bool {
-    let after = later.created.signed_duration_since(invalidation.created);
-    let is_soon = after > TimeDelta::zero() && after <= NEEDLESS_WITHIN;
-    let mut paths = invalidation.paths.iter();
+    let delay = later.created.signed_duration_since(invalidation.created);
+    let is_soon = delay > TimeDelta::zero() && delay <= NEEDLESS_WITHIN;
+    let is_covered = |path: &str| later.paths.iter().any(|covering| covering.covers(path));
     is_soon
         && !invalidation.paths.is_empty()
-        && paths.all(|path| later.paths.iter().any(|wide| wide.covers(path.as_str())))
+        && (invalidation.paths.iter()).all(|path| is_covered(path.as_str()))
 }
 
 /// Counts the paths that another path of the same invalidation covers. Of equal paths, the first is not counted.
-fn doubled_paths(invalidation: &ExistingInvalidation) -> usize {
+fn redundant_paths(invalidation: &ExistingInvalidation) -> usize {
     let paths = || invalidation.paths.iter().enumerate();
-    let doubled = paths().filter(|(index, path)| {
-        paths().any(|(other, wide)| {
-            let is_other = other != *index && wide.covers(path.as_str());
-            is_other && (other < *index || !path.covers(wide.as_str()))
+    let redundant = paths().filter(|(index, path)| {
+        paths().any(|(other_index, other)| {
+            let is_covered = other_index != *index && other.covers(path.as_str());
+            is_covered && (other_index < *index || !path.covers(other.as_str()))
         })
     });
-    doubled.count()
+    redundant.count()
 }
 
-/// Writes what so many billed paths cost.
+/// Returns the price of billed paths, in thousandths of a dollar.
+fn mills(billed: usize) -> usize {
+    billed.saturating_mul(MILLS_PER_PATH)
+}
+
+/// Formats the price of billed paths, such as `$0.005` or `$5.00`.
 pub(in crate::cli) fn dollars(billed: usize) -> String {
-    let mills = billed * MILLS_A_PATH;
-    let (dollars, rest) = (mills / 1_000, mills % 1_000);
-    let fraction = if rest.is_multiple_of(10) {
-        format!("{:02}", rest / 10)
+    let mills = mills(billed);
+    let (dollars, fraction) = (mills / 1_000, mills % 1_000);
+    if fraction.is_multiple_of(10) {
+        format!("${dollars}.{:02}", fraction / 10)
     } else {
-        format!("{rest:03}")
-    };
-    format!("${dollars}.{fraction}")
+        format!("${dollars}.{fraction:03}")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::SubmittedPath;
 
-    fn one(id: &str, created: &str, paths: &[&str]) -> ExistingInvalidation {
+    fn invalidation(id: &str, created: &str, paths: &[&str]) -> ExistingInvalidation {
         ExistingInvalidation {
-            id: id.into(),
+            id: InvalidationId::new(id),
             created: created.parse().expect("a time"),
             status: "Completed".into(),
             reference: "r".into(),
-            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            paths: paths
+                .iter()
+                .map(|path| SubmittedPath::from((*path).to_owned()))
+                .collect(),
         }
     }
 
-    fn account(
-        list: Vec<ExistingInvalidation>,
-    ) -> Vec<(DistributionSummary, Vec<ExistingInvalidation>)> {
-        let listed = DistributionSummary {
+    fn account(invalidations: Vec<ExistingInvalidation>) -> [DistributionInvalidations; 1] {
+        let distribution = DistributionSummary {
             id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             domain_name: "d1.cloudfront.net".into(),
             aliases: vec!["www.example.com".into()],
@@ -224,15 +272,18 @@ mod tests {
             enabled: true,
             status: "Deployed".into(),
         };
-        vec![(listed, list)]
+        [DistributionInvalidations {
+            distribution,
+            invalidations,
+        }]
     }
 
     #[test]
-    fn reads_months() {
+    fn parses_months() {
         let february = Month::parse("2028-02").expect("a month");
         assert_eq!(february.days().count(), 29);
         assert_eq!(february.start().to_rfc3339(), "2028-02-01T00:00:00+00:00");
-        for (time, holds) in [
+        for (time, is_contained) in [
             ("2028-01-31T23:59:59Z", false),
             ("2028-02-01T00:00:00Z", true),
             ("2028-02-29T23:59:59Z", true),
@@ -240,7 +291,7 @@ mod tests {
         ] {
             assert_eq!(
                 february.contains(time.parse().expect("a time")),
-                holds,
+                is_contained,
                 "{time}"
             );
         }
@@ -250,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn reckons_what_is_billed() {
+    fn sums_up_what_is_billed() {
         for (billed, text) in [
             (0, "$0.00"),
             (1, "$0.005"),
@@ -261,53 +312,64 @@ mod tests {
             assert_eq!(dollars(billed), text);
         }
         let month = Month::parse("2026-01").expect("a month");
-        let many: Vec<_> = (0..1_003).map(|n| format!("/{n}")).collect();
-        let many: Vec<_> = many.iter().map(String::as_str).collect();
-        let list = vec![
-            one("I2", "2026-01-31T10:00:00Z", &many),
-            one("I1", "2026-01-01T00:00:00Z", &["/a", "/b"]),
-        ];
-        let reckoning = Reckoning::of(&month, &account(list));
-        assert_eq!(
-            (reckoning.used, reckoning.billed, reckoning.cost),
-            (1_005, 5, 0.025)
+        let paths: Vec<_> = (0..1_003).map(|number| format!("/{number}")).collect();
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        let usage = MonthlyUsage::new(
+            &month,
+            &account(vec![
+                invalidation("I2", "2026-01-31T10:00:00Z", &paths),
+                invalidation("I1", "2026-01-01T00:00:00Z", &["/a", "/b"]),
+            ]),
         );
-        assert_eq!(reckoning.days.len(), 31);
-        assert_eq!(
-            (reckoning.days[0].paths, reckoning.days[30].paths),
-            (2, 1_003)
-        );
-        assert_eq!(reckoning.distributions[0].name, "www.example.com");
-        assert_eq!(reckoning.needless, []);
+        assert_eq!((usage.used, usage.billed, usage.cost), (1_005, 5, 0.025));
+        assert_eq!(usage.days.len(), 31);
+        assert_eq!((usage.days[0].paths, usage.days[30].paths), (2, 1_003));
+        assert_eq!(usage.distributions[0].name, "www.example.com");
+        assert_eq!(usage.needless, []);
     }
 
     #[test]
-    fn finds_what_was_needless() {
-        let told = |list: Vec<ExistingInvalidation>| {
-            let all = account(list);
-            let needless = needless(&all[0].0.id, &all[0].1);
-            let told = needless
+    fn finds_needless_paths() {
+        let find = |invalidations: Vec<ExistingInvalidation>| {
+            let [entry] = account(invalidations);
+            let needless = needless_paths(&entry.distribution.id, &entry.invalidations);
+            let needless = needless
                 .into_iter()
-                .map(|one| (one.invalidation, one.paths, one.covered_by));
-            told.collect::<Vec<_>>()
+                .map(|needless| (needless.invalidation, needless.paths, needless.covered_by));
+            needless.collect::<Vec<_>>()
         };
-        let by =
-            |id: &str, paths, other: Option<&str>| (id.to_owned(), paths, other.map(str::to_owned));
+        let needless = |id: &str, paths: usize, covered_by: Option<&str>| {
+            let id = InvalidationId::new(id);
+            (id, paths, covered_by.map(InvalidationId::new))
+        };
         let at = |minute: u32| format!("2026-01-01T10:{minute:02}:00Z");
-        // Covered within ten minutes, and by a later one only.
-        let list = vec![
-            one("I2", &at(10), &["/*"]),
-            one("I1", &at(0), &["/a", "/b"]),
+        // Covered within ten minutes, by a later invalidation only.
+        let covered = vec![
+            invalidation("I2", &at(10), &["/*"]),
+            invalidation("I1", &at(0), &["/a", "/b"]),
         ];
-        assert_eq!(told(list), [by("I1", 2, Some("I2"))]);
-        let list = vec![one("I2", &at(11), &["/*"]), one("I1", &at(0), &["/a"])];
-        assert_eq!(told(list), []);
-        let list = vec![one("I2", &at(1), &["/a"]), one("I1", &at(0), &["/*"])];
-        assert_eq!(told(list), []);
-        let list = vec![one("I2", &at(1), &["/a"]), one("I1", &at(0), &["/a", "/b"])];
-        assert_eq!(told(list), []);
-        // Covered by their neighbours, of two alike one.
-        let list = vec![one("I1", &at(0), &["/a/*", "/a/b", "/a/c", "/d", "/d"])];
-        assert_eq!(told(list), [by("I1", 3, None)]);
+        assert_eq!(find(covered), [needless("I1", 2, Some("I2"))]);
+        let too_late = vec![
+            invalidation("I2", &at(11), &["/*"]),
+            invalidation("I1", &at(0), &["/a"]),
+        ];
+        assert_eq!(find(too_late), []);
+        let earlier = vec![
+            invalidation("I2", &at(1), &["/a"]),
+            invalidation("I1", &at(0), &["/*"]),
+        ];
+        assert_eq!(find(earlier), []);
+        let partly = vec![
+            invalidation("I2", &at(1), &["/a"]),
+            invalidation("I1", &at(0), &["/a", "/b"]),
+        ];
+        assert_eq!(find(partly), []);
+        // Covered by other paths of the same invalidation; one of two equal paths counts.
+        let same = vec![invalidation(
+            "I1",
+            &at(0),
+            &["/a/*", "/a/b", "/a/c", "/d", "/d"],
+        )];
+        assert_eq!(find(same), [needless("I1", 3, None)]);
     }
 }

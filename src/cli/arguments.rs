@@ -1,0 +1,244 @@
+//! The arguments. Their doc comments are the text of `--help`, so they use the imperative.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::{examples, exit};
+use crate::duration::parse_wait_limit;
+use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+
+/// Create CloudFront invalidations for changed paths and objects
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cf-invalidate", version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
+pub struct Arguments {
+    /// The options of all commands.
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options of all commands.
+#[derive(Args, Clone, Debug)]
+pub struct GlobalOptions {
+    /// Use this profile of ~/.aws/config and ~/.aws/credentials
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Sign requests for this region (CloudFront itself is global)
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Use this endpoint instead of AWS's own
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    pub endpoint_url: Option<String>,
+    /// Print the result in this format: text, or json for one object
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
+    pub output: Output,
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more; twice, print the log too
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The format of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Text for reading
+    #[default]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Invalidate paths, or the paths under which viewers can have cached changed objects
+    #[command(after_help = examples::CREATE)]
+    Create(Create),
+    /// Show what `create` would send (offline if paths or keys are enough for the plan)
+    #[command(after_help = examples::PLAN)]
+    Plan(Selection),
+    /// Show the status of an invalidation, or of all in progress, or else of the newest
+    #[command(after_help = examples::STATUS)]
+    Status(Status),
+    /// List the newest invalidations with their paths
+    #[command(after_help = examples::LIST)]
+    List(List),
+    /// List the distributions of the account
+    #[command(after_help = examples::DISTRIBUTIONS)]
+    Distributions,
+    /// Show the paths of a month, what they cost, and which were needless
+    #[command(after_help = examples::USAGE)]
+    Usage(Usage),
+    /// Run a Lambda event through the function on this machine
+    #[command(after_help = examples::INVOKE)]
+    Invoke(Invoke),
+    /// Print a completion script
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// Print the script for this shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What changed, the distributions, and how to plan.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Selection {
+    /// Paths (/about.html), prefixes (/blog/*) and cache tags (#product:42)
+    #[arg(value_name = "PATHS")]
+    pub paths: Vec<String>,
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    pub distributions: Vec<String>,
+    /// Read paths, one on each line; "# …" is a comment, "#tag" a cache tag
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    pub paths_from: Option<PathBuf>,
+    /// Read object keys, one on each line, as they are in the bucket
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    pub keys_from: Option<PathBuf>,
+    /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm`
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    pub from_s3_sync: Option<PathBuf>,
+    /// Read an invalidation batch of the AWS CLI, and send it under its CallerReference
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["paths", "paths_from", "keys_from", "from_s3_sync"])]
+    pub batch: Option<PathBuf>,
+    /// Read --keys-from as keys of this bucket [default: the buckets among the distribution's origins]
+    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    pub bucket: Option<String>,
+    /// Avoid wildcards over unchanged files of this local build of the site
+    #[arg(long = "site", value_name = "DIR", help_heading = "Planning", value_hint = ValueHint::DirPath)]
+    pub build_directory: Option<PathBuf>,
+    /// Avoid wildcards over unchanged keys of this list, one on each line
+    #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath)]
+    pub inventory: Option<PathBuf>,
+    /// Send one path for each key, in the encoding that CloudFront documents, and read no configuration
+    #[arg(long, help_heading = "Planning")]
+    pub no_index_aliases: bool,
+    /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]
+    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = one_to(MAX_PATHS_IN_REQUEST))]
+    pub max_paths: Option<u64>,
+    /// Send at most this many wildcards among them [default: 10 for keys, 15 for paths]
+    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = one_to(MAX_WILDCARDS_IN_REQUEST))]
+    pub max_wildcards: Option<u64>,
+}
+
+/// The arguments of `create`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Create {
+    /// What to invalidate.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
+    #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_wait_limit)]
+    pub wait: Option<Duration>,
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not prompt; if no paths are given or configured, invalidate /*
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Name the request: the same request under the same name finds the invalidation that exists
+    #[arg(long, value_name = "NAME", conflicts_with = "batch")]
+    pub reference: Option<String>,
+    /// Skip the checks of recent invalidations and of the month's free paths
+    #[arg(long)]
+    pub no_checks: bool,
+}
+
+/// The arguments of `status`.
+#[derive(Args, Clone, Debug)]
+pub struct Status {
+    /// The id of an invalidation [default: all in progress, or else the newest]
+    pub id: Option<String>,
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    pub distributions: Vec<String>,
+    /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
+    #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = parse_wait_limit)]
+    pub wait: Option<Duration>,
+}
+
+/// The arguments of `list`.
+#[derive(Args, Clone, Debug)]
+pub struct List {
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    pub distributions: Vec<String>,
+    /// List at most this many invalidations of each distribution
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to(1_000))]
+    pub max: u64,
+}
+
+/// The arguments of `usage`.
+#[derive(Args, Clone, Debug)]
+pub struct Usage {
+    /// Show this month, such as 2026-01 [default: the current month]
+    #[arg(long, value_name = "YYYY-MM")]
+    pub month: Option<String>,
+}
+
+/// The arguments of `invoke`.
+#[derive(Args, Clone, Debug)]
+pub struct Invoke {
+    /// The event, as Lambda passes it to the function
+    #[arg(value_name = "EVENT.json", value_hint = ValueHint::FilePath)]
+    pub event: PathBuf,
+    /// Use this distribution instead of the setting DISTRIBUTION_ID; repeatable
+    #[arg(short, long = "distribution", value_name = "ID")]
+    pub distributions: Vec<String>,
+    /// Give the function this much time
+    #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_wait_limit)]
+    pub timeout: Duration,
+}
+
+fn one_to(maximum: usize) -> RangedU64ValueParser {
+    let maximum = u64::try_from(maximum).unwrap_or(u64::MAX);
+    clap::value_parser!(u64).range(1..=maximum)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_two_to_four_examples() {
+        let program = Arguments::command();
+        for command in program.get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_help().expect("examples").to_string();
+            let mut lines = help.lines();
+            assert_eq!(lines.next(), Some("Examples:"), "{name}");
+            let examples: Vec<_> = lines.collect();
+            assert!((2..=4).contains(&examples.len()), "{name}");
+            let calls = format!("cf-invalidate {name}");
+            for example in examples {
+                assert!(example.starts_with("  "), "{example}");
+                assert!(example.contains(&calls), "{example}");
+                assert!(example.len() <= 80, "{example}");
+            }
+        }
+    }
+}
