@@ -1,15 +1,16 @@
-//! The built program from outside: what it prints, what it sends, how it ends.
+//! Tests of the built `cf-invalidate`: its output, its requests and its exit codes.
 //!
-//! It runs in an empty home against the stand-in. A snapshot holds a command with all that it wrote, whole; what
-//! differs from run to run is blanked. `UPDATE_SNAPSHOTS=1 cargo test --features cli --test cli` writes them anew.
+//! The program runs in an empty home directory against the stand-in for CloudFront. A snapshot contains each command with
+//! its complete output; values that differ from run to run are replaced by `…`.
+//! `UPDATE_SNAPSHOTS=1 cargo test --features cli --test cli` writes the snapshots again.
 
 #[path = "../standin/mod.rs"]
 mod standin;
 
-mod bed;
 mod create;
-mod endings;
-mod examples;
-mod look;
-mod person;
+mod environment;
+mod exit_codes;
+mod inspect;
 mod plan;
+mod scripts;
+mod terminal_session;

@@ -1,4 +1,4 @@
-//! What the tests share: an account, an empty home, and snapshots.
+//! `Environment`: an account, an empty home directory, and snapshots of the output.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::standin::{Operation, Options, Standin};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cf-invalidate");
 
-/// The first distribution of the account: www.example.com, whose origin is the bucket `site`.
+/// The first distribution of the account: www.example.com, with the bucket `site` as its origin.
 pub const FIRST: &str = "E1EXAMPLE1ABC";
 
-/// The second: an S3 website, below the prefix `prod/` of the same bucket.
+/// The second: an S3 website endpoint of the same bucket, with the origin path `/prod`.
 pub const WEBSITE: &str = "E2EXAMPLE1ABC";
 
 /// The seventh: app.example.com, with the bucket `app`.
@@ -26,7 +26,7 @@ macro_rules! document {
     };
 }
 
-/// An account with seven distributions on two pages.
+/// Returns an account with seven distributions, listed on two pages.
 pub fn account() -> Options {
     let config = |id: &str| format!("distribution/{id}/config");
     let options = Options {
@@ -52,21 +52,23 @@ pub fn account() -> Options {
         )
 }
 
-/// Somebody's machine and account.
-pub struct Bed {
+/// A home directory, environment variables and an account, in which programs run.
+pub struct Environment {
     pub standin: Standin,
     pub directory: PathBuf,
     pub variables: BTreeMap<String, String>,
-    story: String,
+    /// The commands since the last snapshot, with their output.
+    transcript: String,
 }
 
-impl Bed {
-    /// Makes an empty home for the test with this name.
+impl Environment {
+    /// Creates an empty home directory for the test with this name.
     pub fn new(name: &str) -> Self {
-        Self::with(name, account())
+        Self::with_options(name, account())
     }
 
-    pub fn with(name: &str, options: Options) -> Self {
+    /// Creates it with another account.
+    pub fn with_options(name: &str, options: Options) -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join("cli")
             .join(name);
@@ -86,7 +88,7 @@ impl Bed {
             standin,
             directory,
             variables: variables.into(),
-            story: String::new(),
+            transcript: String::new(),
         }
     }
 
@@ -98,30 +100,30 @@ impl Bed {
         self.variables.remove(name);
     }
 
-    /// Writes a file below the home, which is the working directory as well.
+    /// Writes a file in the home directory, which is also the working directory.
     pub fn write(&self, name: &str, text: &str) {
         let file = self.directory.join(name);
         fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
         fs::write(file, text).expect("a file");
     }
 
-    /// Runs a command line to its end; words are split at spaces.
-    pub fn run(&mut self, line: &str) -> Ran {
-        self.feed(line, "")
+    /// Runs `cf-invalidate` with these arguments, split at spaces.
+    pub fn run(&mut self, line: &str) -> ProgramOutput {
+        self.run_with_input(line, "")
     }
 
-    /// Runs a command line that reads this.
-    pub fn feed(&mut self, line: &str, input: &str) -> Ran {
+    /// Runs `cf-invalidate` with these arguments and this standard input.
+    pub fn run_with_input(&mut self, line: &str, input: &str) -> ProgramOutput {
         let words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let mut command = Command::new(PROGRAM);
         command.args(&words);
-        let ran = self.finish(command, input);
-        self.tell(&format!("cf-invalidate {line}"), &ran);
-        ran
+        let output = self.run_program(command, input);
+        self.record(&format!("cf-invalidate {line}"), &output);
+        output
     }
 
-    /// Runs any program in this home.
-    pub fn finish(&self, mut command: Command, input: &str) -> Ran {
+    /// Runs any program in this environment.
+    pub fn run_program(&self, mut command: Command, input: &str) -> ProgramOutput {
         let mut child = command
             .env_clear()
             .envs(&self.variables)
@@ -131,7 +133,7 @@ impl Bed {
             .stderr(Stdio::piped())
             .spawn()
             .expect("a program that starts");
-        // It may end without having read all.
+        // The program can end before it has read its input.
         let _ = child
             .stdin
             .take()
@@ -139,80 +141,87 @@ impl Bed {
             .write_all(input.as_bytes());
         let output = child.wait_with_output().expect("an end");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Ran {
+        ProgramOutput {
             code: output.status.code().expect("a code"),
             stdout: text(output.stdout),
             stderr: text(output.stderr),
         }
     }
 
-    pub fn tell(&mut self, line: &str, ran: &Ran) {
-        self.story += &format!("$ {line}\n");
-        for (name, text) in [("", &ran.stdout), ("2> ", &ran.stderr)] {
+    /// Adds a command and its output to the transcript.
+    pub fn record(&mut self, line: &str, output: &ProgramOutput) {
+        self.transcript += &format!("$ {line}\n");
+        for (name, text) in [("", &output.stdout), ("2> ", &output.stderr)] {
             text.lines()
-                .for_each(|line| self.story += &format!("{name}{line}\n"));
+                .for_each(|line| self.transcript += &format!("{name}{line}\n"));
         }
-        self.story += &format!("exit {}\n\n", ran.code);
+        self.transcript += &format!("exit {}\n\n", output.code);
     }
 
-    /// Compares all that was run since the last time with a snapshot.
+    /// Compares the commands since the last snapshot, and their output, with a snapshot.
     pub fn snapshot(&mut self, name: &str) {
-        let told = std::mem::take(&mut self.story);
-        let told = told.replace(&self.standin.url(), "http://standin");
-        let told = told.replace(&*self.directory.to_string_lossy(), "~");
-        let told = blank(&told, "cloudfront-invalidator-", |c| c.is_ascii_hexdigit());
-        let told = blank(&told, "created 20", |c| {
+        let transcript = std::mem::take(&mut self.transcript);
+        let transcript = transcript.replace(&self.standin.url(), "http://standin");
+        let transcript = transcript.replace(&*self.directory.to_string_lossy(), "~");
+        let transcript = mask(&transcript, "cloudfront-invalidator-", |c| {
+            c.is_ascii_hexdigit()
+        });
+        let transcript = mask(&transcript, "created 20", |c| {
             c.is_ascii_digit() || "-:TZ.".contains(c)
         });
-        let told = blank(&told, "\"created\":\"20", |c| c != '"');
-        let told = blank(&told, "fresh everywhere after ", |c| c.is_ascii_digit());
-        let told = blank(&told, "is not completed after ", |c| c.is_ascii_digit());
-        let told = blank(&told, "\"seconds\":", |c| c.is_ascii_digit());
-        let told = blank(&told, "it was created ", |c| c.is_ascii_digit());
+        let transcript = mask(&transcript, "\"created\":\"20", |c| c != '"');
+        let transcript = mask(&transcript, ": completed after ", |c| c.is_ascii_digit());
+        let transcript = mask(&transcript, "is not completed after ", |c| {
+            c.is_ascii_digit()
+        });
+        let transcript = mask(&transcript, "\"seconds\":", |c| c.is_ascii_digit());
+        let transcript = mask(&transcript, "it was created ", |c| c.is_ascii_digit());
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/cli/snapshots")
             .join(format!("{name}.txt"));
-        if env::var("UPDATE_SNAPSHOTS").is_ok_and(|set| set == "1") {
-            fs::write(&file, &told).expect("a snapshot written");
+        if env::var("UPDATE_SNAPSHOTS").is_ok_and(|value| value == "1") {
+            fs::write(&file, &transcript).expect("a snapshot written");
         }
-        let held = fs::read_to_string(&file).unwrap_or_default();
+        let expected = fs::read_to_string(&file).unwrap_or_default();
         assert!(
-            held == told,
-            "{} holds\n{held}\nbut this came\n{told}",
+            expected == transcript,
+            "{} contains\n{expected}\nbut the transcript is\n{transcript}",
             file.display()
         );
     }
 
-    /// Returns what CloudFront has taken: distribution and paths.
-    pub fn taken(&self) -> Vec<(String, Vec<String>)> {
+    /// Returns the distribution and the paths of each invalidation that CloudFront accepted, in order.
+    pub fn accepted(&self) -> Vec<(String, Vec<String>)> {
         let received = self.standin.invalidations().into_iter();
-        let taken = received.filter(|one| one.outcome.is_ok());
-        taken.map(|one| (one.distribution, one.paths)).collect()
+        let accepted = received.filter(|invalidation| invalidation.outcome.is_ok());
+        let accepted = accepted.map(|invalidation| (invalidation.distribution, invalidation.paths));
+        accepted.collect()
     }
 
-    pub fn calls(&self, operation: Operation) -> usize {
+    /// Returns how often the operation was called.
+    pub fn count_calls(&self, operation: Operation) -> usize {
         let calls = self.standin.calls().into_iter();
         calls.filter(|call| *call == operation).count()
     }
 }
 
-/// What a program wrote, and how it ended.
+/// The output and the exit code of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ran {
+pub struct ProgramOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// Blanks what stands behind a text, as far as it is of some characters.
-fn blank(text: &str, behind: &str, of: impl Fn(char) -> bool) -> String {
-    let mut parts = text.split(behind);
-    let mut blanked = parts.next().unwrap_or_default().to_owned();
+/// Replaces the characters of the value after each `label` by `…`.
+fn mask(text: &str, label: &str, is_value: impl Fn(char) -> bool) -> String {
+    let mut parts = text.split(label);
+    let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.trim_start_matches(&of);
-        blanked += behind;
-        blanked += if rest.len() < part.len() { "…" } else { "" };
-        blanked += rest;
+        let rest = part.trim_start_matches(&is_value);
+        masked += label;
+        masked += if rest.len() < part.len() { "…" } else { "" };
+        masked += rest;
     }
-    blanked
+    masked
 }
