@@ -38,8 +38,11 @@ pub(super) struct SiteConfig {
     /// What `create` invalidates without any input.
     #[serde(default)]
     paths: Vec<String>,
+    /// The bucket of keys that are given without one.
     pub bucket: Option<String>,
+    /// The default of `--max-paths`.
     pub max_paths: Option<usize>,
+    /// The default of `--max-wildcards`.
     pub max_wildcards: Option<usize>,
 }
 

@@ -15,8 +15,8 @@ use super::{Selection, Session};
 use crate::error::Error;
 use crate::plan::{ExistingInvalidation, Inventory, Limits};
 
-/// How many invalidations of a distribution within an hour cause no warning yet.
-const MANY_IN_AN_HOUR: usize = 10;
+/// A distribution with more invalidations than this within an hour causes a warning.
+const MAX_WITHIN_AN_HOUR: usize = 10;
 
 /// How long a check can take.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
@@ -37,53 +37,48 @@ pub(super) async fn check(
         .iter_mut()
         .filter(|batch| !batch.plan.paths.is_empty())
     {
-        match timeout(MAX_CHECK_TIME, recent(session, batch)).await {
-            Ok(Ok(recent)) => {
-                let can_replan = !has_reference && batch.objects.is_some();
-                if can_replan && selection.max_wildcards.is_none() {
-                    let remaining = batch.limits.remaining(&recent.in_progress);
-                    if remaining != batch.limits {
-                        batch.replan(remaining, inventory);
-                    }
-                }
-                if !has_reference {
-                    warnings.extend(warn_of_same(batch, &recent.in_progress));
-                }
-                warnings.extend(warn_of_many(batch, recent.within_an_hour));
+        let read = read_recent(session, batch);
+        let Some(recent) = within_time(session, "recent invalidations", read).await else {
+            continue;
+        };
+        if !has_reference {
+            if batch.objects.is_some() && selection.max_wildcards.is_none() {
+                fit_remaining_quota(batch, &recent.in_progress, inventory);
             }
-            Ok(Err(error)) => skipped(session, "recent invalidations", &error),
-            Err(_elapsed) => skipped_for_time(session, "recent invalidations"),
+            warnings.extend(covered_warning(batch, &recent.in_progress));
         }
+        warnings.extend(frequency_warning(batch, recent.within_an_hour));
     }
-    match timeout(MAX_CHECK_TIME, usage::paths_this_month(session)).await {
-        Ok(Ok(used)) => {
-            let can_replan = !has_reference && selection.max_paths.is_none();
-            let warning = fit_free_paths(used, can_replan, planned, inventory);
-            if warning.is_none() {
-                let left = thousands(FREE_PATHS.saturating_sub(used));
-                let free = thousands(FREE_PATHS);
-                let text = format!("{left} of {free} free paths are left this month");
-                session.terminal.hint(text);
-            }
-            warnings.extend(warning);
+    let read = usage::paths_this_month(session);
+    if let Some(used) = within_time(session, "the month's free paths", read).await {
+        let can_replan = !has_reference && selection.max_paths.is_none();
+        let warning = fit_free_paths(used, can_replan, planned, inventory);
+        if warning.is_none() {
+            let left = thousands(FREE_PATHS.saturating_sub(used));
+            let free = thousands(FREE_PATHS);
+            let text = format!("{left} of {free} free paths are left this month");
+            session.terminal.hint(text);
         }
-        Ok(Err(error)) => skipped(session, "the month's free paths", &error),
-        Err(_elapsed) => skipped_for_time(session, "the month's free paths"),
+        warnings.extend(warning);
     }
     warnings
 }
 
-fn skipped(session: &Session, subject: &str, error: &Error) {
-    let error = error.message(session.terminal.audience());
+/// Returns the result of a read that succeeds in time. Otherwise prints with `--verbose` why the check is skipped.
+async fn within_time<T>(
+    session: &Session,
+    subject: &str,
+    read: impl Future<Output = Result<T, Error>>,
+) -> Option<T> {
+    let reason = match timeout(MAX_CHECK_TIME, read).await {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(error)) => error.message(session.terminal.audience()),
+        Err(_elapsed) => "it took too long".to_owned(),
+    };
     session
         .terminal
-        .detail(format!("{subject} were not checked: {error}"));
-}
-
-fn skipped_for_time(session: &Session, subject: &str) {
-    session
-        .terminal
-        .detail(format!("{subject} were not checked: it took too long"));
+        .detail(format!("{subject} were not checked: {reason}"));
+    None
 }
 
 /// The recent invalidations of a distribution.
@@ -93,7 +88,7 @@ struct Recent {
     within_an_hour: usize,
 }
 
-async fn recent(session: &Session, batch: &PlannedBatch) -> Result<Recent, Error> {
+async fn read_recent(session: &Session, batch: &PlannedBatch) -> Result<Recent, Error> {
     let Some(distribution) = &batch.distribution else {
         return Ok(Recent::default());
     };
@@ -113,7 +108,19 @@ async fn recent(session: &Session, batch: &PlannedBatch) -> Result<Recent, Error
     })
 }
 
-fn warn_of_same(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> Option<String> {
+/// Plans with the wildcards and paths that the invalidations in progress leave.
+fn fit_remaining_quota(
+    batch: &mut PlannedBatch,
+    in_progress: &[ExistingInvalidation],
+    inventory: Option<&Inventory>,
+) {
+    let remaining = batch.limits.remaining(in_progress);
+    if remaining != batch.limits {
+        batch.replan(remaining, inventory);
+    }
+}
+
+fn covered_warning(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> Option<String> {
     let distribution = batch.distribution.as_ref()?;
     let paths = &batch.plan.paths;
     let same = in_progress
@@ -127,9 +134,9 @@ fn warn_of_same(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> O
     ))
 }
 
-fn warn_of_many(batch: &PlannedBatch, within_an_hour: usize) -> Option<String> {
+fn frequency_warning(batch: &PlannedBatch, within_an_hour: usize) -> Option<String> {
     let distribution = batch.distribution.as_ref()?;
-    (within_an_hour > MANY_IN_AN_HOUR).then(|| {
+    (within_an_hour > MAX_WITHIN_AN_HOUR).then(|| {
         format!(
             "{distribution}: {} were created within the last hour; a single wildcard would count as one path",
             counted(within_an_hour, "invalidation")
@@ -181,4 +188,63 @@ fn fit_free_paths(
         if billed == 1 { "is" } else { "are" },
         dollars(billed)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::input::{Input, Object};
+    use crate::cli::selection::plan_offline;
+
+    fn planned(objects: usize) -> PlannedBatch {
+        let objects = (0..objects).map(|number| Object {
+            bucket: None,
+            key: format!("blog/{number}.html"),
+        });
+        let input = Input {
+            objects: objects.collect(),
+            ..Input::default()
+        };
+        plan_offline(None, &input, None, Limits::BUCKET_CHANGES, true)
+    }
+
+    #[test]
+    fn plans_with_fewer_paths_near_the_end_of_the_free_ones() {
+        for (used, can_replan, paths, warning) in [
+            (0, true, 20, None),
+            (980, true, 20, None),
+            (
+                990,
+                true,
+                10,
+                Some(
+                    "990 of 1,000 free paths are used this month; planned with 10 paths instead of 20; of this request, \
+                     0 paths are billed, about $0.00",
+                ),
+            ),
+            (
+                990,
+                false,
+                20,
+                Some(
+                    "990 of 1,000 free paths are used this month; of this request, 10 paths are billed, about $0.05",
+                ),
+            ),
+            (
+                1_234,
+                true,
+                1,
+                Some(
+                    "1,234 of 1,000 free paths are used this month; planned with 1 path instead of 20; of this request, \
+                     1 path is billed, about $0.005",
+                ),
+            ),
+        ] {
+            let mut batches = [planned(20)];
+            let result = fit_free_paths(used, can_replan, &mut batches, None);
+            assert_eq!(result.as_deref(), warning, "{used}");
+            let [batch] = batches;
+            assert_eq!(batch.plan.paths.len(), paths, "{used}");
+        }
+    }
 }

@@ -193,3 +193,39 @@ fn origin_buckets(site: &Site) -> Vec<String> {
     }
     buckets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_come_from_the_command_line_then_the_configuration_then_the_defaults() {
+        let paths = Input::default();
+        let keys = Input {
+            objects: vec![Object {
+                bucket: None,
+                key: "a.html".into(),
+            }],
+            ..Input::default()
+        };
+        let mut site = SiteConfig::default();
+        site.max_paths = Some(8);
+        site.max_wildcards = Some(2);
+        for (arguments, site, input, expected) in [
+            ((None, None), None, &paths, (3_000, 15)),
+            ((None, None), None, &keys, (20, 10)),
+            ((None, None), Some(&site), &keys, (8, 2)),
+            ((None, None), Some(&site), &paths, (8, 2)),
+            ((Some(5), None), Some(&site), &keys, (5, 2)),
+            ((None, Some(15)), None, &keys, (20, 15)),
+        ] {
+            let selection = Selection {
+                max_paths: arguments.0,
+                max_wildcards: arguments.1,
+                ..Selection::default()
+            };
+            let limits = limits(&selection, site, input);
+            assert_eq!((limits.paths, limits.wildcards), expected, "{arguments:?}");
+        }
+    }
+}
