@@ -67,7 +67,7 @@ impl Environment {
         Self::with_options(name, account())
     }
 
-    /// Creates it with another account.
+    /// Creates an empty home directory for the test with this name, with this account.
     pub fn with_options(name: &str, options: Options) -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join("cli")
@@ -160,22 +160,10 @@ impl Environment {
 
     /// Compares the commands since the last snapshot, and their output, with a snapshot.
     pub fn snapshot(&mut self, name: &str) {
-        let transcript = std::mem::take(&mut self.transcript);
-        let transcript = transcript.replace(&self.standin.url(), "http://standin");
-        let transcript = transcript.replace(&*self.directory.to_string_lossy(), "~");
-        let transcript = mask(&transcript, "cloudfront-invalidator-", |c| {
-            c.is_ascii_hexdigit()
-        });
-        let transcript = mask(&transcript, "created 20", |c| {
-            c.is_ascii_digit() || "-:TZ.".contains(c)
-        });
-        let transcript = mask(&transcript, "\"created\":\"20", |c| c != '"');
-        let transcript = mask(&transcript, ": completed after ", |c| c.is_ascii_digit());
-        let transcript = mask(&transcript, "is not completed after ", |c| {
-            c.is_ascii_digit()
-        });
-        let transcript = mask(&transcript, "\"seconds\":", |c| c.is_ascii_digit());
-        let transcript = mask(&transcript, "it was created ", |c| c.is_ascii_digit());
+        let transcript = std::mem::take(&mut self.transcript)
+            .replace(&self.standin.url(), "http://standin")
+            .replace(&*self.directory.to_string_lossy(), "~");
+        let transcript = mask_variable_values(&transcript);
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/cli/snapshots")
             .join(format!("{name}.txt"));
@@ -211,6 +199,19 @@ pub struct ProgramOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+}
+
+/// Masks the caller references, times and durations, which differ from run to run.
+fn mask_variable_values(text: &str) -> String {
+    let is_time = |c: char| c.is_ascii_digit() || "-:TZ.".contains(c);
+    let is_digit = |c: char| c.is_ascii_digit();
+    let text = mask(text, "cloudfront-invalidator-", |c| c.is_ascii_hexdigit());
+    let text = mask(&text, "created 20", is_time);
+    let text = mask(&text, "\"created\":\"20", is_time);
+    let text = mask(&text, ": completed after ", is_digit);
+    let text = mask(&text, "is not completed after ", is_digit);
+    let text = mask(&text, "\"seconds\":", is_digit);
+    mask(&text, "it was created ", is_digit)
 }
 
 /// Replaces the characters of the value after each `label` by `…`.
