@@ -17,7 +17,7 @@ for attempt in 1 2 3 4 5; do
     cf-invalidate create -d "$distribution" --from-s3-sync "$changes" --site "$site" --wait=5m --yes || status=$?
     case $status in
         0) exit 0 ;;
-        3) echo "published; CloudFront is not done yet, but goes on by itself"; exit 0 ;;
+        3) echo "published; CloudFront has not completed the invalidation yet"; exit 0 ;;
         4) sleep "${PAUSE:-60}" ;; # throttled or quota in use
         *) break ;;
     esac

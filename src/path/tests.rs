@@ -259,7 +259,7 @@ fn covers_what_it_certainly_invalidates() {
             expected,
             "{wide} {narrow}"
         );
-        let submitted = SubmittedPath::from(path(wide));
+        let submitted = SubmittedPath::from(&path(wide));
         assert_eq!(submitted.covers(narrow), expected, "{wide} {narrow}");
     }
 }
@@ -286,7 +286,7 @@ fn a_submitted_path_covers_by_the_same_rules_without_validation() {
         ("/*", "anything", true),
     ] {
         let submitted = SubmittedPath::from(submitted.to_owned());
-        assert_eq!(submitted.covers(path), expected, "{submitted} {path}");
+        assert_eq!(submitted.covers(path), expected, "{submitted:?} {path}");
     }
 }
 
@@ -305,12 +305,10 @@ fn a_submitted_path_keeps_its_text() {
             (submitted.as_str(), submitted.is_wildcard()),
             (text, is_wildcard)
         );
-        assert_eq!(submitted.to_string(), text);
         assert_eq!(serde_json::to_value(&submitted).expect("JSON"), text);
     }
     let path = path("/blog/*");
     assert_eq!(SubmittedPath::from(&path).as_str(), "/blog/*");
-    assert_eq!(SubmittedPath::from(&path), SubmittedPath::from(path));
 }
 
 #[test]
