@@ -1,4 +1,4 @@
-//! AWS: the only modules that name an SDK crate (besides `SdkConfig`, which the entry points pass on).
+//! AWS: the only modules that name an SDK crate (except `SdkConfig`, which the entry points pass on).
 //!
 //! `sdk` configures the clients. `cloudfront` and `codepipeline` each make the calls of one service and classify its
 //! errors. `site_cache` remembers the configuration of distributions for some minutes.

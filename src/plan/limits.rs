@@ -22,7 +22,7 @@ pub const MAX_PATHS_IN_REQUEST: usize = MAX_PATHS_IN_PROGRESS;
 pub const MAX_WILDCARDS_IN_REQUEST: usize = MAX_WILDCARDS_IN_PROGRESS;
 
 /// How many existing invalidations of a distribution are read at most: those that can be in progress if each has a
-/// wildcard, and some that completed lately. Reading fewer may repeat work; it never skips any.
+/// wildcard, and some that are completed. Reading fewer may repeat work; it never skips any.
 pub const MAX_INVALIDATIONS_READ: usize = MAX_WILDCARDS_IN_PROGRESS + 5;
 
 /// How old the oldest message of a batch is when the queue counts as a backlog.

@@ -144,7 +144,7 @@ impl<'a> SiteReader<'a> {
         }
     }
 
-    /// Returns whether the cache policy has query strings in the cache key; a policy that cannot be read is no error.
+    /// Returns whether the cache policy has query strings in the cache key; a policy that cannot be read is not an error.
     async fn query_strings(&mut self, cache_policy: &str) -> QueryStrings {
         if let Some(query_strings) = self.cache_policies.get(cache_policy) {
             return *query_strings;
