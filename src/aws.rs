@@ -1,6 +1,6 @@
 //! AWS: the only modules that name an SDK crate (except `SdkConfig`, which the entry points pass on).
 //!
-//! `sdk` configures the clients. `cloudfront` and `codepipeline` each make the calls of one service and classify its
+//! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one service and classify its
 //! errors. `site_cache` remembers the configuration of distributions for some minutes.
 
 pub mod cloudfront;
@@ -8,4 +8,5 @@ pub mod codepipeline;
 #[cfg(feature = "cli")]
 pub mod credentials;
 pub mod sdk;
+mod sdk_error;
 pub mod site_cache;

@@ -35,6 +35,8 @@ pub enum Audience {
 }
 
 /// What kind of error it is: decides the failure type of a pipeline job, the exit code and whether a retry can help.
+///
+/// Its names on the wire ([`Category::as_str`], there called the cause) are older than these names, and stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
     /// An event, a parameter, a setting or an argument is invalid.
@@ -91,6 +93,11 @@ pub(crate) enum ErrorKind {
     },
     NoSuchDistribution {
         distribution: DistributionId,
+        message: String,
+    },
+    /// The SDK could not build the request.
+    NotSent {
+        purpose: String,
         message: String,
     },
     Rejected {
@@ -182,6 +189,7 @@ impl Error {
         match &*self.kind {
             ErrorKind::InvalidInput(_)
             | ErrorKind::NoSuchDistribution { .. }
+            | ErrorKind::NotSent { .. }
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
             ErrorKind::AccessDenied { .. }
@@ -199,9 +207,9 @@ impl Error {
         }
     }
 
-    /// Returns whether the same call can succeed soon without anybody's help.
+    /// Returns whether the same call can succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
-        // Lambda replaces expired credentials of a function.
+        // Lambda renews expired credentials with the next execution environment.
         matches!(&*self.kind, ErrorKind::InvalidCredentials { expired, .. } if *expired)
             || matches!(self.category(), Category::Throttled | Category::Unavailable)
     }
@@ -252,6 +260,9 @@ impl ErrorKind {
                 distribution,
                 message,
             } => no_such_distribution(distribution, message, audience),
+            Self::NotSent { purpose, message } => {
+                format!("could not {purpose}: {message}; check the region and the endpoint")
+            }
             Self::Rejected { purpose, message } | Self::RejectedPath { purpose, message } => {
                 format!("CloudFront rejected the request to {purpose}: {message}")
             }

@@ -1,19 +1,22 @@
 //! The handler: parses the event, finds the distributions, plans, sends, responds.
 //!
-//! The caller gets a response whatever fails. A panic or the deadline ends the work with an error; the response is sent
-//! outside of that guard:
+//! Every event ends in a result, whatever fails. A panic or the deadline ends the work with an error; the result is
+//! reported outside of that guard:
 //!
-//! - a pipeline job (`pipeline_job`) gets a result from CodePipeline's API;
-//! - a notification that invoked the function directly (`object_changes`) fails the invocation, so that Lambda retries
-//!   it and puts it into the dead-letter queue at last;
-//! - an SQS batch (`sqs_batch`) gets a partial batch response with the messages to retry.
+//! - of a pipeline job (`pipeline_job`), through CodePipeline's API;
+//! - of a notification that invoked the function directly (`contents`), as the result of the invocation: Lambda retries
+//!   an event that failed, and finally puts it into the dead-letter queue;
+//! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
-//! `recent` remembers what this process created.
+//! `object_changes` invalidates the objects that notifications and messages contain.
+//!
+//! `warm_state` remembers what this process did in earlier invocations.
 
+mod contents;
 mod object_changes;
 mod pipeline_job;
-mod recent;
 mod sqs_batch;
+mod warm_state;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -24,7 +27,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use tracing::{error, info};
 
-use self::recent::RecentInvalidations;
+use self::warm_state::WarmState;
 use crate::aws::cloudfront::{CloudFront, Submission};
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::site_cache::SiteCache;
@@ -44,12 +47,12 @@ pub struct Invalidator {
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
     site_cache: SiteCache,
-    recent: RecentInvalidations,
+    warm_state: WarmState,
     clock: Clock,
 }
 
 impl Invalidator {
-    /// Creates the function; sends nothing. An error in the settings is reported to the first caller.
+    /// Creates the function; sends nothing. An error in the settings is reported to each caller that needs them.
     pub fn new(settings: Result<Settings, Error>, sdk: SdkConfig) -> Self {
         Self {
             settings,
@@ -57,12 +60,12 @@ impl Invalidator {
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
             site_cache: SiteCache::default(),
-            recent: RecentInvalidations::default(),
+            warm_state: WarmState::default(),
             clock: Clock::system(),
         }
     }
 
-    /// Replaces the system clock, which decides how long jobs wait.
+    /// Replaces the system clock, which decides how long jobs wait and when a queue has a backlog.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
@@ -122,7 +125,7 @@ impl Invalidator {
             info!(%distribution, invalidation, %reference, "{report}");
         }
         if let Ok(Some(invalidation)) = invalidation {
-            self.recent
+            self.warm_state
                 .remember(report.batch.distribution(), invalidation);
         }
         report

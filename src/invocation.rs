@@ -15,7 +15,7 @@ pub const RESPONSE_RESERVE: Duration = Duration::from_millis(2_500);
 /// How long before the end of the work the polls end.
 const POLL_RESERVE: Duration = Duration::from_millis(300);
 
-/// How long before Lambda's deadline the function stops reporting, so that we return the error, not Lambda's time-out.
+/// How long before Lambda's deadline the function stops reporting, so that we return the error, not Lambda's timeout.
 const ERROR_RESERVE: Duration = Duration::from_millis(200);
 
 /// The time that is left if the deadline is in the past (`cargo lambda watch` sends 1970).

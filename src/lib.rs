@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  bytes ──▶ Trigger ──▶ objects or paths ──▶ Batch ──▶ CloudFront ──▶ Outcome ──▶ response to the caller
-//!         who called?   Site: what can a     fewest    the only       what was     job result, batch item
+//!         who called?   Site: what may a     fewest    the only       what was     job result, batch item
 //!                       viewer have cached?  paths     effect         done, why    failures, text, JSON
 //! ```
 //!
@@ -18,7 +18,7 @@
 //! | [`settings`] | `Settings` from the environment |
 //! | [`trigger`] | `Trigger`: what invoked the function; one file for each caller and each kind of content |
 //! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
-//! | [`site`] | `Site`: a distribution's configuration as a bucket's objects see it; key → cached paths |
+//! | [`site`] | `Site`: which paths of a distribution lead to an object of a bucket; key → cached paths |
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
 //! | [`path`] | `InvalidationPath`: checked and encoded when it is made |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |

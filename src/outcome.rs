@@ -158,12 +158,12 @@ impl fmt::Display for BatchReport {
         let distribution = self.batch.distribution();
         let paths = self.batch.paths();
         match &self.result {
-            // Its text names the distribution.
+            // Its text names the distribution, as every error of a call to CloudFront does.
             Err(error) => return write!(f, "{error}"),
             Ok(Some(id)) => write!(f, "{distribution}: submitted as {id}")?,
             Ok(None) => write!(
                 f,
-                "{distribution}: submitted before as {}",
+                "{distribution}: submitted before with caller reference {}",
                 self.batch.reference()
             )?,
         }

@@ -53,6 +53,7 @@ const ENCODERS: [&AsciiSet; 4] = [
 ];
 
 const fn encoding_reserved_except(unencoded: &[u8]) -> AsciiSet {
+    // Adding what it has already copies the set.
     let mut set = ALWAYS_ENCODED.add(b' ');
     let mut reserved = RESERVED;
     while let [byte, rest @ ..] = reserved {
@@ -88,7 +89,7 @@ impl InvalidationPath {
         Self("/".into())
     }
 
-    /// Returns the paths under which viewers can have cached the object with this (decoded) key.
+    /// Returns the paths under which viewers may have cached the object with this (decoded) key.
     ///
     /// The first is the spelling that CloudFront documents. The others are those of viewers that encode more (`%40` for
     /// `@`) or that encode a space as a plus. If the key contains an ambiguous encoding, has more than four spellings
@@ -101,7 +102,7 @@ impl InvalidationPath {
         let mut paths = Vec::with_capacity(1);
         for encoder in ENCODERS {
             let path = format!("/{}", utf8_percent_encode(key, encoder));
-            // Every "%" here starts a percent triple, so "%20" is always a space.
+            // Every "%" here starts a percent-encoded byte, so "%20" is always a space.
             let with_plus = path.replace("%20", "+");
             for path in [path, with_plus].map(Self) {
                 if !paths.contains(&path) {
@@ -147,7 +148,7 @@ impl InvalidationPath {
         if let Some(tag) = text.strip_prefix('#') {
             return parse_tag(tag);
         }
-        let path = without_origin(text)?;
+        let path = without_scheme_and_host(text)?;
         let path = if path.starts_with('/') {
             path.to_owned()
         } else {
@@ -197,7 +198,7 @@ impl InvalidationPath {
 
     /// Returns the length of the longest prefix whose wildcard covers both paths.
     ///
-    /// The prefix does not end inside a percent triple, between the triples of one character, or at the slash of a
+    /// The prefix does not end inside a percent-encoded byte, between the triples of one character, or at the slash of a
     /// bare directory that is one of the two. Only `/*` covers a tag.
     pub(crate) fn shared_prefix_len(&self, other: &Self) -> usize {
         if self.is_tag() || other.is_tag() {
@@ -251,14 +252,6 @@ impl InvalidationPath {
 impl fmt::Display for InvalidationPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl std::str::FromStr for InvalidationPath {
-    type Err = PathError;
-
-    fn from_str(text: &str) -> Result<Self, PathError> {
-        Self::parse(text)
     }
 }
 
@@ -334,7 +327,7 @@ fn shared_bytes([a, b]: [&[u8]; 2]) -> usize {
     start + equal_bytes.count()
 }
 
-/// Returns whether `end` is between two characters of an encoded text: not inside a percent triple, and not before the
+/// Returns whether `end` is between two characters of an encoded text: not inside a percent-encoded byte, and not before the
 /// triple of a UTF-8 continuation byte.
 fn is_between_characters(text: &str, end: usize) -> bool {
     let Some((before, after)) = text.as_bytes().split_at_checked(end) else {
@@ -456,7 +449,7 @@ fn is_host(segment: &str) -> bool {
 }
 
 /// Reduces `https://host/path?query#fragment` to `/path?query`. Returns other text unchanged.
-fn without_origin(text: &str) -> Result<&str, PathError> {
+fn without_scheme_and_host(text: &str) -> Result<&str, PathError> {
     let scheme_relative = text.strip_prefix("//").map(first_segment);
     if scheme_relative.is_some_and(|host| host.contains('.')) || is_host(first_segment(text)) {
         return Err(PathError::Host(text.to_owned()));
@@ -502,7 +495,7 @@ fn reject_unrequestable(path: &str) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Encodes the characters that CloudFront requires to be encoded, and keeps percent triples.
+/// Encodes the characters that CloudFront requires to be encoded, and keeps percent-encoded bytes.
 fn encode_as_written(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     let mut in_query = false;
@@ -531,7 +524,7 @@ fn encode_as_written(path: &str) -> String {
     encoded
 }
 
-/// Returns the byte that a percent sign and the start of `following` encode, if they are a percent triple.
+/// Returns the byte that a percent sign and the start of `following` encode, if they are a percent-encoded byte.
 fn percent_triple(following: &str) -> Option<u8> {
     let digits = following
         .get(..2)

@@ -1,4 +1,4 @@
-//! From paths to the batch of one CreateInvalidation call, with as few paths as possible.
+//! From paths to the batch of one CreateInvalidation call: least harm to unchanged objects, then fewest paths.
 //!
 //! `batch` holds the paths of one request with its caller reference, `limits` every limit and quota with its source,
 //! `collapse` the choice of wildcards within the limits, `existing` what the invalidations that exist already cover.
@@ -14,6 +14,7 @@
 //! | the key has more than four spellings, or is too long for a path | `a, b & c.html` → `/a*` | [`InvalidationPath::from_object_key`] |
 //! | query strings are, or may be, in the cache key | `/a.css` → `/a.css*` | [`InvalidationPath::with_query_strings`] |
 //! | the object is an error page, or a single-page application | `404.html` → `/*` | [`Site::cached_paths`](crate::site::Site::cached_paths) |
+//! | the site's objects are known, and the wildcard drops no unchanged object | all of `/old/` → `/old/*` | [`collapse::collapse`] |
 //! | there are more paths or wildcards than the limits allow | 50 pages → `/blog/*` | [`collapse::collapse`] |
 //! | the limits shrink: quota in use, a backlog | 12 in progress → 3 left | [`Limits::remaining`], [`Limits::for_backlog`] |
 //! | the limits shrink: the month's free paths are used up | 20 paths → 1 | `cli::preflight` |
@@ -29,5 +30,5 @@ pub mod limits;
 
 pub use self::batch::{Batch, CallerReference};
 pub use self::collapse::{Collapsed, Inventory, Merged};
-pub use self::existing::{ExistingInvalidation, InvalidationId};
+pub use self::existing::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 pub use self::limits::Limits;

@@ -76,7 +76,7 @@ impl Settings {
     /// # Errors
     ///
     /// Returns an [`Error`] that names `DISTRIBUTION_ID` if it is not set.
-    pub fn distributions(&self) -> Result<&[DistributionId], Error> {
+    pub fn required_distributions(&self) -> Result<&[DistributionId], Error> {
         if self.distributions.is_empty() {
             return Err(Error::invalid_input(
                 "no distribution is named: give one in the action's UserParameters, or set DISTRIBUTION_ID",

@@ -1,4 +1,4 @@
-//! `Site`: a distribution's configuration as a bucket's objects see it.
+//! `Site`: the parts of a distribution's configuration that decide under which paths objects are cached.
 //!
 //! CloudFront chooses a cache behavior by a request's path, adds the origin path and requests an object from the
 //! bucket. [`Site::cached_paths`] does this in reverse: it returns the paths that lead to an object, of which there can
@@ -24,7 +24,7 @@ mod origin;
 
 pub use cached_paths::{AliasReason, CachedPaths, NotCached, PathReason};
 pub use distribution_changes::{
-    CachedObject, ChangedObject, ChangesByDistribution, DistributionChanges, MaybeSite,
+    CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
 pub use origin::{Endpoint, Origin};
 
@@ -76,7 +76,7 @@ pub struct CacheBehavior {
     pub target_origin_id: String,
     /// Whether a function can rewrite the paths of requests: a CloudFront Function or Lambda@Edge at the viewer
     /// request, or Lambda@Edge at the origin request.
-    pub request_function: bool,
+    pub edge_function: bool,
     /// Whether a copy is cached for each query string.
     pub query_strings: QueryStrings,
 }
@@ -151,7 +151,7 @@ impl Site {
         self.origins.iter().any(|origin| origin.may_be(bucket))
     }
 
-    /// Returns the paths under which viewers can have cached the object with this (decoded) key, or why they cannot
+    /// Returns the paths under which viewers may have cached the object with this (decoded) key, or why they cannot
     /// have cached it.
     pub fn cached_paths(
         &self,
@@ -247,7 +247,7 @@ impl Site {
             behaviors.extend(self.behaviors_routing(key, origin));
         }
         let query_strings = QueryStrings::strictest(&behaviors)?;
-        let has_function = behaviors.iter().any(|behavior| behavior.request_function);
+        let has_function = behaviors.iter().any(|behavior| behavior.edge_function);
         let alias_reason = match (candidate.kind, index_documents) {
             (CandidateKind::OwnPath, _) => None,
             (CandidateKind::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
@@ -256,7 +256,7 @@ impl Site {
             (CandidateKind::IndexDocument, _) if endpoint == Endpoint::Website => {
                 Some(AliasReason::WebsiteEndpoint)
             }
-            _ if has_function => Some(AliasReason::RequestFunction),
+            _ if has_function => Some(AliasReason::EdgeFunction),
             (_, IndexDocuments::Always) => Some(AliasReason::Setting),
             (_, IndexDocuments::Auto) => return None,
         };

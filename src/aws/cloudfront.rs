@@ -1,6 +1,6 @@
 //! CloudFront: creates invalidations, and reads invalidations and distributions.
 //!
-//! `errors` classifies every error of the service. `invalidations` and `listing` read what exists, `resolve` finds
+//! `errors` classifies the errors of the service. `invalidations` and `listing` read what exists, `resolve` finds
 //! distributions by domain name, `sites` and `configuration` turn a distribution's configuration into a `Site`.
 
 mod configuration;
@@ -22,7 +22,7 @@ use self::invalidations::existing;
 pub use self::listing::DistributionSummary;
 pub use self::sites::BucketSites;
 use crate::account::Account;
-use crate::aws::sdk::with_causes;
+use crate::aws::sdk_error::with_causes;
 use crate::error::Error;
 use crate::plan::{Batch, ExistingInvalidation};
 

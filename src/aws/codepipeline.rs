@@ -14,7 +14,7 @@ use aws_types::SdkConfig;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::sdk::{aws_message, credentials_error, with_causes};
+use super::sdk_error::{aws_message, credentials_error, with_causes};
 use crate::error::{Category, Error, ErrorKind};
 use crate::outcome::{JobReport, Outcome};
 use crate::path::InvalidationPath;

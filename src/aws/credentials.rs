@@ -1,6 +1,6 @@
 //! The credential chain of the command line: profiles, SSO, roles, processes, the environment, containers, machines.
 //!
-//! `aws-config` finds the credentials. The HTTP client with its TLS, the time-outs and the retries are those of the
+//! `aws-config` finds the credentials. The HTTP client with its TLS, the timeouts and the retries are those of the
 //! function.
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -10,7 +10,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_sdk_cloudfront::config::{BehaviorVersion, ProvideCredentials, Region};
 use aws_types::SdkConfig;
 
-use super::sdk::{self, with_causes};
+use super::sdk;
+use super::sdk_error::with_causes;
 use crate::account::Account;
 use crate::error::{Error, ErrorKind};
 

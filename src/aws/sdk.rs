@@ -1,22 +1,17 @@
-//! The configuration that all SDK clients share, and AWS's own words about an error.
+//! The configuration that all SDK clients share.
 //!
 //! Cold start is the function's latency, so the clients are configured by hand: one TLS connector for all of them, ring
 //! for its cryptography (aws-lc gathers entropy for 24 ms of CPU in the first handshake), and the credentials that
 //! Lambda puts into the environment. Only the command line needs the full credential chain (`credentials`).
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
-use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_sdk_cloudfront::config::timeout::TimeoutConfig;
 use aws_sdk_cloudfront::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-
-use crate::error::ErrorKind;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -95,68 +90,4 @@ impl<V: Fn(&str) -> Option<String> + Send + Sync> LoadServiceConfig for ServiceE
         let service = key.service_id().to_uppercase().replace(' ', "_");
         self.0(&format!("{}_{service}", key.env()))
     }
-}
-
-/// Returns AWS's code and message, or what happened on the way to AWS.
-pub(super) fn aws_message<E>(error: &SdkError<E, HttpResponse>) -> String
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        (None, _) => match error.raw_response() {
-            Some(response) => {
-                let status = response.status();
-                let text = match body_message(response) {
-                    Some(message) => message,
-                    None => with_causes(error),
-                };
-                format!("HTTP status {status}: {text}")
-            }
-            None => with_causes(error),
-        },
-    }
-}
-
-/// Returns the `Message` of an XML body that does not have CloudFront's form, as a proxy or gateway may send it.
-fn body_message(response: &HttpResponse) -> Option<String> {
-    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
-    let (_, message) = body.split_once("<Message>")?;
-    let (message, _) = message.split_once("</Message>")?;
-    Some(message.to_owned())
-}
-
-/// Returns the text of an error with its causes, each once: the SDK's own text is "service error" or
-/// "dispatch failure".
-pub(super) fn with_causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Classifies an error about the credentials of the request by its code
-/// ([documented](https://docs.aws.amazon.com/IAM/latest/UserGuide/CommonErrors.html)); returns `None` for all others.
-pub(super) fn credentials_error(code: &str, message: &str) -> Option<ErrorKind> {
-    let expired = match code {
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => true,
-        "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch"
-        | "InvalidSignatureException"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" => false,
-        _ => return None,
-    };
-    let message = message.to_owned();
-    Some(ErrorKind::InvalidCredentials { expired, message })
 }

@@ -1,7 +1,8 @@
 //! `SiteCache`: the configurations of distributions, read when needed and reused for five minutes.
 //!
-//! Events come in bursts and configurations change rarely, so one read serves many events. If IAM denies to read a
-//! configuration, the paths are derived from the object's key alone, and the log names the missing permission.
+//! Events come in bursts and configurations change rarely, so one read serves many events. If IAM denies reading the
+//! configuration of a distribution that the settings name, the paths are derived from the object's key alone; of one
+//! that was found by its bucket, the summary of the list is used. The log names the missing permission.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ pub struct SiteCache {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Query {
     OfBucket(String),
-    Named(DistributionId),
+    FromSettings(DistributionId),
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ impl SiteCache {
     ) -> (Vec<MaybeSite>, Vec<Error>) {
         let queries = match named {
             [] => vec![Query::OfBucket(bucket.to_owned())],
-            ids => ids.iter().cloned().map(Query::Named).collect(),
+            ids => ids.iter().cloned().map(Query::FromSettings).collect(),
         };
         let (mut sites, mut errors) = (Vec::new(), Vec::new());
         for query in &queries {
@@ -77,7 +78,7 @@ impl SiteCache {
                 found.denied.iter().for_each(|error| warn!("{error}"));
                 found.sites.into_iter().map(known).collect()
             }
-            Query::Named(id) => vec![match cloudfront.site(id).await {
+            Query::FromSettings(id) => vec![match cloudfront.site(id).await {
                 Ok(site) => known(site),
                 Err(error) if error.is_access_denied() => {
                     warn!(distribution = %id, "paths are derived from the object keys alone: {error}");

@@ -65,7 +65,7 @@ pub enum Output {
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Invalidate paths, or the paths under which viewers can have cached changed objects
+    /// Invalidate paths, or the paths under which viewers may have cached changed objects
     #[command(after_help = examples::CREATE)]
     Create(Create),
     /// Show what `create` would send (offline if paths or keys are enough for the plan)

@@ -53,7 +53,7 @@ fn text(distribution: &DistributionId, invalidations: &[ExistingInvalidation]) -
             distribution.to_string(),
             invalidation.id.to_string(),
             timestamp(invalidation.created),
-            invalidation.status.clone(),
+            invalidation.status.as_str().to_owned(),
             excerpt(&invalidation.paths),
         ]
     });

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
-use crate::site::{ChangedObject, ChangesByDistribution, IndexDocuments, MaybeSite, Site};
+use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, ObjectRef, Site};
 
 /// The paths that are planned for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(super) async fn plan(
     let mut changes = ChangesByDistribution::default();
     for (index, object) in input.objects.iter().enumerate() {
         for bucket in buckets(object, configured.as_deref(), &site)? {
-            let object = ChangedObject {
+            let object = ObjectRef {
                 index,
                 bucket: &bucket,
                 key: &object.key,

@@ -9,7 +9,7 @@ use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
-use crate::plan::{ExistingInvalidation, InvalidationId};
+use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliError> {
@@ -95,12 +95,12 @@ fn object(
         .iter()
         .any(|wait| wait.id.as_ref() == Some(&invalidation.id) && wait.end == WaitEnd::Completed);
     let status = if is_completed {
-        "Completed"
+        InvalidationStatus::Completed
     } else {
-        &invalidation.status
+        invalidation.status
     };
     json!({
         "distribution": distribution, "invalidation": invalidation.id, "status": status,
-        "created": timestamp(invalidation.created), "reference": invalidation.reference, "paths": invalidation.paths,
+        "created": timestamp(invalidation.created), "reference": invalidation.caller_reference, "paths": invalidation.paths,
     })
 }

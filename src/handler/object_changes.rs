@@ -1,7 +1,9 @@
-//! Handles changed objects: which distributions serve them, what is covered already, what to send, what failed.
+//! Invalidates changed objects: finds the distributions that serve them, skips what is covered already, submits the rest.
 //!
-//! Each change ends in one of four ways: no viewer can have a copy, a newer invalidation covers it, CloudFront accepted
-//! an invalidation that covers it, or it failed. Only a change that failed is retried.
+//! An `ObjectChange` of the event becomes a [`PendingChange`], for each distribution an [`ObjectRef`] with the paths under
+//! which it may be cached, and then a [`StaleObject`] to submit. Each change ends in one of four ways: no viewer may have
+//! a copy, a newer invalidation covers it, CloudFront accepted an invalidation that covers it, or it failed. Only a
+//! change that failed is retried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::{BatchRequest, Invalidator, guarded};
+use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
@@ -19,20 +21,19 @@ use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::InvalidationPath;
 use crate::plan::existing::newest_covering;
 use crate::plan::{Batch, ExistingInvalidation, InvalidationId, Limits};
-use crate::site::{CachedObject, ChangedObject, ChangesByDistribution, DistributionChanges};
-use crate::trigger::Content;
-use crate::trigger::s3::{self, IgnoredEvent, ObjectChange};
+use crate::site::{CachedObject, ChangesByDistribution, DistributionChanges, ObjectRef};
+use crate::trigger::s3::{self, ObjectChange};
 
-/// How long listing existing invalidations may take: it is an optimisation, so its time is capped.
+/// How long listing existing invalidations may take: it is an optimization, so its time is capped.
 const MAX_LISTING_TIME: Duration = Duration::from_secs(3);
 
-/// How many calls may be used to isolate the paths that CloudFront rejects.
+/// After this many calls, a batch that CloudFront rejects is no longer halved.
 const MAX_ISOLATION_CALLS: usize = 12;
 
 /// A change to invalidate.
 pub(super) struct PendingChange<'a> {
     pub(super) change: &'a ObjectChange,
-    /// When its message was sent to the queue; `None` if there is no queue.
+    /// When its message was sent to the queue; `None` without a queue.
     pub(super) sent: Option<DateTime<Utc>>,
 }
 
@@ -45,26 +46,7 @@ pub(super) struct ChangeResults {
 }
 
 impl Invalidator {
-    /// Handles a notification that invoked the function directly: any error fails all of it.
-    pub(super) async fn handle_notification(
-        &self,
-        content: &Content,
-        invocation: &Invocation,
-    ) -> Result<String, Error> {
-        log_ignored(&content.ignored);
-        let pending = |change| PendingChange { change, sent: None };
-        let changes: Vec<_> = content.changes.iter().map(pending).collect();
-        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
-        let failed = results.failed.into_values();
-        let mut errors: Vec<_> = failed.chain(content.unreadable.clone()).collect();
-        errors.dedup();
-        match Error::join(errors) {
-            Some(error) => Err(error),
-            None => Ok(results.outcome.to_string()),
-        }
-    }
-
-    /// Invalidates what viewers can have cached of the changed objects, on every distribution that serves them.
+    /// Invalidates what viewers may have cached of the changed objects, on every distribution that serves them.
     pub(super) async fn invalidate_changes(
         &self,
         changes: &[PendingChange<'_>],
@@ -91,7 +73,8 @@ impl Invalidator {
         Ok(results)
     }
 
-    /// Finds what each distribution has to drop. The changes of a bucket without a distribution fail.
+    /// Finds what each distribution has to drop. If a distribution of a bucket cannot be read, or there is none, the
+    /// changes of the bucket fail; the distributions that can be read are still invalidated.
     async fn changes_by_distribution(
         &self,
         changes: &[PendingChange<'_>],
@@ -99,10 +82,10 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<ChangesByDistribution, Error> {
         let settings = self.settings()?;
-        let mut buckets: BTreeMap<&str, Vec<ChangedObject<'_>>> = BTreeMap::new();
+        let mut buckets: BTreeMap<&str, Vec<ObjectRef<'_>>> = BTreeMap::new();
         for (index, PendingChange { change, .. }) in changes.iter().enumerate() {
             let bucket = change.bucket.as_str();
-            buckets.entry(bucket).or_default().push(ChangedObject {
+            buckets.entry(bucket).or_default().push(ObjectRef {
                 index,
                 bucket,
                 key: &change.key,
@@ -145,9 +128,14 @@ impl Invalidator {
             .into_iter()
             .filter_map(|object| StaleObject::new(object, changes))
             .collect();
-        let remaining = self
-            .skip_already_invalidated(&distribution, &mut stale, limits, &mut notes, invocation)
+        let mut skipped = Skipped::default();
+        let known = self.warm_state.invalidations(&distribution);
+        stale.retain(|object| !skipped.skips(object, &known));
+        let existing = self
+            .list_recent(&distribution, &stale, &known, invocation)
             .await;
+        stale.retain(|object| !skipped.skips(object, &existing));
+        notes.extend(skipped.note());
         if stale.is_empty() {
             let unaffected = UnaffectedDistribution {
                 distribution,
@@ -160,9 +148,11 @@ impl Invalidator {
         }
         // Messages that cannot be read or are covered already are no backlog, however old they are.
         let oldest = stale.iter().filter_map(|object| object.pending.sent).min();
-        let limits = remaining.for_backlog(oldest, self.clock.now().into());
+        let quota_left = limits.remaining(&existing);
+        let limits = quota_left.for_backlog(oldest, self.clock.now().into());
         let all = batch_request(&distribution, &stale, limits, notes.clone());
-        if all.batch.fits(remaining) {
+        // A batch needs at least one wildcard if its paths do not fit, even if the quota leaves none.
+        if all.batch.fits_wildcards(quota_left) {
             return self.submit_objects(all, &stale, invocation).await;
         }
         // No wildcard is left. Objects that need none can still be submitted.
@@ -171,7 +161,7 @@ impl Invalidator {
             .partition(|object| !object.needs_wildcard());
         let only_files = batch_request(&distribution, &files, limits, notes);
         let mut results = ChangeResults::default();
-        if !files.is_empty() && only_files.batch.fits(remaining) {
+        if !files.is_empty() && only_files.batch.fits_wildcards(quota_left) {
             results = self.submit_objects(only_files, &files, invocation).await;
         } else {
             retried.extend(files);
@@ -188,7 +178,9 @@ impl Invalidator {
         objects: &[StaleObject<'_>],
         invocation: &Invocation,
     ) -> ChangeResults {
-        let reports = self.submit_without_rejected(request, invocation).await;
+        let reports = self
+            .submit_isolating_rejected_paths(request, invocation)
+            .await;
         let failed = failed_objects(objects, &reports);
         let outcome = Outcome {
             reports,
@@ -197,66 +189,42 @@ impl Invalidator {
         ChangeResults { outcome, failed }
     }
 
-    /// Removes the objects that newer invalidations cover, and returns what those in progress leave of the limits.
-    ///
-    /// What this process created is known without a call. CloudFront is asked for the rest.
-    async fn skip_already_invalidated(
-        &self,
-        distribution: &DistributionId,
-        stale: &mut Vec<StaleObject<'_>>,
-        limits: Limits,
-        notes: &mut Vec<String>,
-        invocation: &Invocation,
-    ) -> Limits {
-        let mut skipped = Skipped::default();
-        let known = self.recent.of_distribution(distribution);
-        stale.retain(|object| !skipped.skips(object, &known));
-        let mut remaining = limits;
-        let oldest = stale.iter().map(|object| object.pending.change.time).min();
-        if let Some(oldest) = oldest
-            && let Some(existing) = self
-                .list_recent(distribution, oldest, &known, invocation)
-                .await
-        {
-            stale.retain(|object| !skipped.skips(object, &existing));
-            remaining = limits.remaining(&existing);
-        }
-        notes.extend(skipped.note());
-        remaining
-    }
-
-    /// Lists the invalidations newer than a time or in progress. Without a list, more is invalidated than needed.
+    /// Lists the invalidations that are newer than the oldest change, or in progress. Returns none if they cannot be
+    /// listed: more is then invalidated than needed.
     async fn list_recent(
         &self,
         distribution: &DistributionId,
-        newer_than: DateTime<Utc>,
+        stale: &[StaleObject<'_>],
         known: &[ExistingInvalidation],
         invocation: &Invocation,
-    ) -> Option<Vec<ExistingInvalidation>> {
+    ) -> Vec<ExistingInvalidation> {
         const CONSEQUENCE: &str = "cannot skip changes that are already covered";
-        if !self.recent.can_list() {
-            return None;
-        }
+        let oldest = stale.iter().map(|object| object.pending.change.time).min();
+        let (Some(oldest), true) = (oldest, self.warm_state.can_list()) else {
+            return Vec::new();
+        };
         let deadline = invocation
             .end_of_work()
             .min(Instant::now() + MAX_LISTING_TIME);
         let cloudfront = self.cloudfront(invocation);
-        let list = cloudfront.recent_invalidations(distribution, newer_than, known);
+        let list = cloudfront.recent_invalidations(distribution, oldest, known);
         match timeout_at(deadline, list).await {
-            Ok(Ok(existing)) => return Some(existing),
+            Ok(Ok(existing)) => return existing,
             Ok(Err(error)) if error.is_access_denied() => {
-                if self.recent.set_listing_denied() {
+                if self.warm_state.set_listing_denied() {
                     warn!("{CONSEQUENCE}: {error}");
                 }
             }
-            Ok(Err(error)) => info!("{CONSEQUENCE} now: {error}"),
-            Err(_elapsed) => info!("{CONSEQUENCE} now: listing invalidations takes too long"),
+            Ok(Err(error)) => info!("{CONSEQUENCE} this time: {error}"),
+            Err(_elapsed) => {
+                info!("{CONSEQUENCE} this time: listing the invalidations takes too long");
+            }
         }
-        None
+        Vec::new()
     }
 
     /// Submits a batch. If CloudFront rejects a path, halves the batch until that path is alone and the rest accepted.
-    async fn submit_without_rejected(
+    async fn submit_isolating_rejected_paths(
         &self,
         request: BatchRequest,
         invocation: &Invocation,
@@ -366,20 +334,4 @@ fn failed_objects(objects: &[StaleObject<'_>], reports: &[BatchReport]) -> BTree
         Some((object.index, error_of(path)?))
     };
     objects.iter().filter_map(failed_object).collect()
-}
-
-/// Logs the events that need no invalidation, one line for each event name.
-pub(super) fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
-    let mut subjects_by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for event in ignored {
-        let subjects = subjects_by_name.entry(&event.name).or_default();
-        subjects.push(&event.subject);
-    }
-    for (event, subjects) in subjects_by_name {
-        let (count, first) = (subjects.len(), subjects.first());
-        info!(
-            event,
-            count, first, "this event changes nothing for viewers"
-        );
-    }
 }

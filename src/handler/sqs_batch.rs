@@ -1,4 +1,4 @@
-//! Handles an SQS batch: the messages whose changes failed are reported, so that SQS delivers them again.
+//! Handles an SQS batch: returns the messages that failed, so that SQS delivers them again.
 //!
 //! Each reason is logged once, with the ids of its messages.
 //!
@@ -9,66 +9,50 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tracing::error;
 
-use super::object_changes::{PendingChange, log_ignored};
-use super::{Invalidator, guarded};
+use super::Invalidator;
+use super::contents::ReceivedContent;
 use crate::error::{Category, Error};
 use crate::invocation::Invocation;
 use crate::trigger::sqs::Message;
 
 impl Invalidator {
-    /// Invalidates the changes of all messages together. Returns the partial batch response.
+    /// Handles the contents of all messages together. Returns the partial batch response.
     pub(super) async fn handle_sqs_batch(
         &self,
         messages: &[Message],
         invocation: &Invocation,
     ) -> Result<Value, Error> {
-        let contents = messages.iter().map(|message| &message.content);
-        log_ignored(contents.flat_map(|content| &content.ignored));
-        // The message of each change, by the change's index.
-        let mut change_messages = Vec::new();
-        let mut changes = Vec::new();
-        for message in messages {
-            for change in &message.content.changes {
-                change_messages.push(message);
-                changes.push(PendingChange {
-                    change,
-                    sent: message.sent,
-                });
-            }
-        }
-        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
-
-        let mut failed: BTreeMap<&str, Error> = BTreeMap::new();
-        for message in messages {
-            if let Some(error) = Error::join(message.content.unreadable.clone()) {
-                failed.insert(&message.id, error);
-            }
-        }
-        for (change_index, error) in results.failed {
-            if let Some(message) = change_messages.get(change_index) {
-                failed.entry(&message.id).or_insert(error);
-            }
-        }
-        log_failed(&failed);
-        // In the order of the batch.
-        let failures: Vec<_> = messages
+        let contents: Vec<_> = messages
             .iter()
-            .filter(|message| failed.contains_key(message.id.as_str()))
-            .map(|message| json!({"itemIdentifier": message.id}))
+            .map(|message| ReceivedContent {
+                content: &message.content,
+                sent: message.sent,
+            })
+            .collect();
+        let results = self.handle_contents(&contents, invocation).await?;
+        let failed: Vec<(&str, Error)> = messages
+            .iter()
+            .zip(results.errors)
+            .filter_map(|(message, error)| Some((message.id.as_str(), error?)))
+            .collect();
+        log_failed(&failed);
+        let failures: Vec<_> = failed
+            .iter()
+            .map(|(id, _)| json!({ "itemIdentifier": id }))
             .collect();
         Ok(json!({ "batchItemFailures": failures }))
     }
 }
 
-fn log_failed(failed: &BTreeMap<&str, Error>) {
-    let mut reasons: BTreeMap<String, (Category, Vec<&str>)> = BTreeMap::new();
+fn log_failed(failed: &[(&str, Error)]) {
+    let mut ids_by_reason: BTreeMap<String, (Category, Vec<&str>)> = BTreeMap::new();
     for (id, error) in failed {
-        let (_, ids) = reasons
+        let (_, ids) = ids_by_reason
             .entry(error.to_string())
             .or_insert((error.category(), Vec::new()));
         ids.push(id);
     }
-    for (reason, (cause, ids)) in reasons {
+    for (reason, (cause, ids)) in ids_by_reason {
         error!(%cause, messages = ids.len(), ids = ids.join(" "), "will be retried: {reason}");
     }
 }

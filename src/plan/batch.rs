@@ -32,6 +32,8 @@ pub struct Batch {
 impl Batch {
     /// Plans the invalidation of `paths` on a distribution. `event` identifies the event: equal for a retry, different
     /// for every other event.
+    ///
+    /// If the limits leave no wildcard, the batch may still need one: check with [`Batch::fits_wildcards`].
     pub fn new(
         event: &str,
         distribution: DistributionId,
@@ -88,7 +90,7 @@ impl Batch {
     }
 
     /// Returns whether the batch needs no more wildcards than the limits leave.
-    pub fn fits(&self, limits: Limits) -> bool {
+    pub fn fits_wildcards(&self, limits: Limits) -> bool {
         let wildcards = self.paths().iter().filter(|path| path.is_wildcard());
         wildcards.count() <= limits.wildcards
     }

@@ -179,7 +179,7 @@ fn count_covered(sorted: &[InvalidationPath], path: &InvalidationPath) -> usize 
         .count()
 }
 
-/// A prefix that neighbouring paths share: an inner node of their radix tree.
+/// A prefix that neighboring paths share: an inner node of their radix tree.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     /// The index of the first path.
@@ -281,7 +281,7 @@ impl<'a> Unchanged<'a> {
     /// and after them.
     fn count_below(&self, changed: &[&InvalidationPath], node: Node) -> f64 {
         let prefix = node.prefix(changed);
-        // The unchanged objects between two neighbouring changed paths.
+        // The unchanged objects between two neighboring changed paths.
         let gap_before = |index: usize| {
             let first = index
                 .checked_sub(1)

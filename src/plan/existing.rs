@@ -37,6 +37,25 @@ impl fmt::Display for InvalidationId {
     }
 }
 
+/// Whether every edge has dropped its copies, in CloudFront's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InvalidationStatus {
+    /// Not yet.
+    InProgress,
+    /// Yes.
+    Completed,
+}
+
+impl InvalidationStatus {
+    /// Returns CloudFront's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Completed => "Completed",
+        }
+    }
+}
+
 /// An invalidation as GetInvalidation or CreateInvalidation returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExistingInvalidation {
@@ -44,21 +63,22 @@ pub struct ExistingInvalidation {
     pub id: InvalidationId,
     /// When CloudFront created it, by CloudFront's clock.
     pub created: DateTime<Utc>,
-    /// `InProgress` or `Completed`, at the time when it was read.
-    pub status: String,
-    /// The caller reference.
-    pub reference: String,
+    /// Its status at the time when it was read.
+    pub status: InvalidationStatus,
+    /// Its caller reference.
+    #[serde(rename = "reference")]
+    pub caller_reference: String,
     /// What it invalidates.
     pub paths: Vec<SubmittedPath>,
 }
 
 impl ExistingInvalidation {
-    /// Returns whether it was still in progress when it was read; an unknown status counts as completed.
+    /// Returns whether it was still in progress when it was read.
     pub fn is_in_progress(&self) -> bool {
-        self.status == "InProgress"
+        self.status == InvalidationStatus::InProgress
     }
 
-    /// Returns whether it was created after a change at `time`, whatever the clocks differ.
+    /// Returns whether it was created after a change at `time`, even if the clocks differ by [`CLOCK_MARGIN`].
     pub fn is_newer_than(&self, time: DateTime<Utc>) -> bool {
         time.checked_add_signed(CLOCK_MARGIN)
             .is_some_and(|time| self.created > time)

@@ -9,14 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::existing::ExistingInvalidation;
 
-/// Quota: how many paths without a wildcard may be in progress for a distribution.
-pub const MAX_PATHS_IN_PROGRESS: usize = 3_000;
+/// Quota: how many files (paths without a wildcard) may be in progress for a distribution.
+pub const MAX_FILES_IN_PROGRESS: usize = 3_000;
 
 /// Quota: how many wildcards may be in progress. AWS does not document whether for a distribution or for the account.
 pub const MAX_WILDCARDS_IN_PROGRESS: usize = 15;
 
 /// The maximum of paths in one request, wildcards included: more could never be in progress together.
-pub const MAX_PATHS_IN_REQUEST: usize = MAX_PATHS_IN_PROGRESS;
+pub const MAX_PATHS_IN_REQUEST: usize = MAX_FILES_IN_PROGRESS;
 
 /// The maximum of wildcards in one request.
 pub const MAX_WILDCARDS_IN_REQUEST: usize = MAX_WILDCARDS_IN_PROGRESS;
@@ -74,7 +74,7 @@ impl Limits {
         let (wildcards, files): (Vec<_>, Vec<_>) =
             paths_in_progress.partition(|path| path.is_wildcard());
         let wildcards = MAX_WILDCARDS_IN_PROGRESS.saturating_sub(wildcards.len());
-        let files = MAX_PATHS_IN_PROGRESS.saturating_sub(files.len());
+        let files = MAX_FILES_IN_PROGRESS.saturating_sub(files.len());
         Self {
             paths: self.paths.min(files.saturating_add(wildcards)).max(1),
             wildcards: self.wildcards.min(wildcards),

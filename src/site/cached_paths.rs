@@ -1,7 +1,7 @@
-//! `CachedPaths`: the paths under which viewers can have cached an object, with the reasons as text.
+//! `CachedPaths`: the paths under which viewers may have cached an object, with the reasons as text.
 //!
 //! The text of a [`PathReason`] names its object. The text of a [`NotCached`] does not, because many objects share it:
-//! "31 outside origin path /prod". The paths are all that the configuration shows.
+//! "31 outside origin path /prod".
 //!
 //! How an object gets its paths: [`Site::cached_paths`](super::Site::cached_paths).
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::path::InvalidationPath;
 
-/// The paths under which viewers can have cached an object.
+/// The paths under which viewers may have cached an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CachedPaths {
     /// The object can be cached under these paths.
@@ -64,7 +64,7 @@ pub enum AliasReason {
     /// The origin is a website endpoint of S3.
     WebsiteEndpoint,
     /// A function can rewrite the requests.
-    RequestFunction,
+    EdgeFunction,
     /// [`IndexDocuments::Always`](super::IndexDocuments::Always) is set.
     Setting,
 }
@@ -128,7 +128,7 @@ impl fmt::Display for PathReason {
             } => {
                 write!(
                     f,
-                    "{key} may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
+                    "{key} may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)"
                 )
             }
         }
@@ -140,7 +140,7 @@ impl fmt::Display for AliasReason {
         f.write_str(match self {
             Self::DefaultRootObject => "default root object",
             Self::WebsiteEndpoint => "website endpoint",
-            Self::RequestFunction => "function",
+            Self::EdgeFunction => "function",
             Self::Setting => "index documents set to always",
         })
     }

@@ -1,4 +1,4 @@
-//! `DistributionChanges`: the changed objects that one distribution can have cached, with notes about the others.
+//! `DistributionChanges`: the changed objects that one distribution may have cached, with notes about the others.
 //!
 //! A distribution whose configuration cannot be read, or whose origins may be the bucket under another name, gets the
 //! paths that follow from the object's key alone ([`MaybeSite`]).
@@ -25,7 +25,7 @@ pub enum MaybeSite {
 
 /// A changed object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChangedObject<'a> {
+pub struct ObjectRef<'a> {
     /// Its index in the caller's list.
     pub index: usize,
     /// The bucket's name.
@@ -43,7 +43,7 @@ pub struct ChangesByDistribution(Vec<DistributionChanges>);
 pub struct DistributionChanges {
     /// The distribution.
     pub distribution: DistributionId,
-    /// The objects that viewers can have cached.
+    /// The objects that viewers may have cached.
     pub cached: Vec<CachedObject>,
     /// The keys of the objects that viewers cannot have cached.
     not_cached: BTreeMap<NotCached, Excerpt>,
@@ -51,12 +51,12 @@ pub struct DistributionChanges {
     reasons: Excerpt,
 }
 
-/// A changed object that viewers can have cached.
+/// A changed object that viewers may have cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedObject {
     /// Its index in the caller's list.
     pub index: usize,
-    /// The paths under which viewers can have cached it.
+    /// The paths under which viewers may have cached it.
     pub paths: Vec<InvalidationPath>,
 }
 
@@ -65,7 +65,7 @@ impl ChangesByDistribution {
     pub fn add(
         &mut self,
         site: &MaybeSite,
-        object: ChangedObject<'_>,
+        object: ObjectRef<'_>,
         index_documents: IndexDocuments,
     ) {
         let distribution = site.id();
@@ -137,7 +137,7 @@ impl DistributionChanges {
         }
     }
 
-    fn add(&mut self, object: ChangedObject<'_>, cached_paths: CachedPaths) {
+    fn add(&mut self, object: ObjectRef<'_>, cached_paths: CachedPaths) {
         match cached_paths {
             CachedPaths::Cached { paths, reasons } => {
                 let index = object.index;

@@ -30,7 +30,7 @@ fn website() -> Site {
 /// The same with a function that sees every request.
 fn with_function() -> Site {
     let mut site = site();
-    site.cache_behaviors[0].request_function = true;
+    site.cache_behaviors[0].edge_function = true;
     site
 }
 
@@ -69,7 +69,7 @@ fn behavior(path_pattern: &str, target_origin_id: &str) -> CacheBehavior {
     CacheBehavior {
         path_pattern: path_pattern.into(),
         target_origin_id: target_origin_id.into(),
-        request_function: false,
+        edge_function: false,
         query_strings: QueryStrings::Ignored,
     }
 }
@@ -603,7 +603,7 @@ fn each_path_of_an_object_has_its_own_route() {
     // The function of the path's own behavior counts.
     let mut site = self::site();
     site.cache_behaviors.insert(0, behavior("*/", "bucket"));
-    site.cache_behaviors[0].request_function = true;
+    site.cache_behaviors[0].edge_function = true;
     assert_eq!(
         paths(&site, "docs/index.html"),
         ["/docs/index.html", "/docs/"]
@@ -735,7 +735,7 @@ fn notes_list_at_most_five_objects_and_reasons() {
     let mut changes = ChangesByDistribution::default();
     for (index, key) in keys.into_iter().enumerate() {
         let bucket = "site";
-        let object = ChangedObject { index, bucket, key };
+        let object = ObjectRef { index, bucket, key };
         changes.add(&site, object, IndexDocuments::Auto);
     }
     let changes: Vec<_> = changes.into_iter().collect();
@@ -758,7 +758,7 @@ fn notes_list_at_most_five_objects_and_reasons() {
         let (bucket, key) = ("site", "index.html");
         unknown.add(
             &site,
-            ChangedObject { index, bucket, key },
+            ObjectRef { index, bucket, key },
             IndexDocuments::Auto,
         );
     }
@@ -891,7 +891,7 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
     assert_eq!(
         reasons(&site, "a.html"),
         [
-            "a.html may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)"
+            "a.html may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)"
         ]
     );
     // Each path has its own behavior.
@@ -953,7 +953,7 @@ proptest! {
         setting in prop::sample::select(vec![IndexDocuments::Auto, IndexDocuments::Always, IndexDocuments::Never]),
     ) {
         let mut site = if website { self::website() } else { with_root(&root) };
-        site.cache_behaviors[0].request_function = function;
+        site.cache_behaviors[0].edge_function = function;
         site.cache_behaviors[0].query_strings = query_strings;
         let CachedPaths::Cached { paths, .. } = site.cached_paths("site", &key, setting) else {
             panic!("{key} is cached");

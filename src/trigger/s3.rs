@@ -33,7 +33,7 @@ pub struct ObjectChange {
     /// When the object changed, by S3's clock.
     pub time: DateTime<Utc>,
     /// Distinguishes this change of the key from other changes: S3's sequencer, or the event's name without one.
-    pub version: String,
+    pub change_id: String,
 }
 
 /// An event that needs no invalidation.
@@ -100,10 +100,10 @@ pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -
             bucket,
             key,
             time,
-            version,
+            change_id,
         } = change;
         let millis = time.timestamp_millis();
-        format!("s3 {bucket} {key:?} {millis} {version}\n")
+        format!("s3 {bucket} {key:?} {millis} {change_id}\n")
     };
     let changes: BTreeSet<_> = changes.into_iter().collect();
     changes.into_iter().map(line).collect()
@@ -127,7 +127,7 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
         bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
         time: record.event_time,
-        version: record.s3.object.sequencer.unwrap_or(name),
+        change_id: record.s3.object.sequencer.unwrap_or(name),
     }))
 }
 
@@ -162,7 +162,7 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
         bucket: bucket.name,
         key,
         time: event.time,
-        version: object.sequencer.unwrap_or(name),
+        change_id: object.sequencer.unwrap_or(name),
     }))
 }
 

@@ -35,13 +35,13 @@ fn messages(trigger: Trigger) -> Vec<Message> {
     }
 }
 
-fn change(bucket: &str, key: &str, millis: i64, version: &str) -> ObjectChange {
+fn change(bucket: &str, key: &str, millis: i64, change_id: &str) -> ObjectChange {
     let time = DateTime::from_timestamp_millis(millis).expect("a time");
     ObjectChange {
         bucket: bucket.into(),
         key: key.into(),
         time,
-        version: version.into(),
+        change_id: change_id.into(),
     }
 }
 
@@ -649,7 +649,7 @@ fn reads_the_parameters_of_a_pipeline_action() {
             JobRequest {
                 wait: Some(Duration::from_secs(300)),
                 on_timeout: OnTimeout::Fail,
-                reference: Some("release-42".into()),
+                label: Some("release-42".into()),
                 ..request(&[], &["/*"])
             },
         ),

@@ -30,8 +30,8 @@ pub struct JobRequest {
     pub wait: Option<Duration>,
     /// The result to report if the invalidations are not completed in time.
     pub on_timeout: OnTimeout,
-    /// A readable name for the request. The caller reference begins with it.
-    pub reference: Option<String>,
+    /// `reference`: a readable name for the request. The caller reference begins with it.
+    pub label: Option<String>,
 }
 
 /// The result of a job whose invalidations are not completed in time.
@@ -40,7 +40,7 @@ pub enum OnTimeout {
     /// Success, because CloudFront still completes the invalidations.
     #[default]
     Succeed,
-    /// Error.
+    /// Failure.
     Fail,
 }
 
@@ -51,7 +51,7 @@ impl Default for JobRequest {
             paths: vec![InvalidationPath::everything()],
             wait: None,
             on_timeout: OnTimeout::default(),
-            reference: None,
+            label: None,
         }
     }
 }
@@ -78,7 +78,7 @@ impl JobRequest {
             wait: read_field(&mut fields, "wait", read_wait)?,
             on_timeout: read_field(&mut fields, "onTimeout", read_on_timeout)?
                 .unwrap_or(default.on_timeout),
-            reference: read_field(&mut fields, "reference", read_reference)?,
+            label: read_field(&mut fields, "reference", read_reference)?,
         };
         match fields.keys().next() {
             Some(name) => Err(unknown_field(name)),

@@ -6,7 +6,8 @@ use cloudfront_invalidator::error::Category;
 use serde_json::Value;
 
 use crate::fixture::{
-    FIRST, Fixture, denial, distribution_arn, logged, logged_at, one_minute, rejected_credentials,
+    FIRST, Fixture, SECOND, denial, distribution_arn, logged, logged_at, one_minute,
+    rejected_credentials,
 };
 use crate::queue::{ago, batch, failures, notification};
 use crate::s3::{event, list};
@@ -47,7 +48,10 @@ fn denials(code: &str, action: &str, resource: &str) -> [(Fault, String); 2] {
 fn faults_of_create_invalidation() -> Vec<(Fault, String)> {
     let resource = distribution_arn(FIRST);
     let denials = denials("AccessDenied", "cloudfront:CreateInvalidation", &resource);
-    let credentials = REJECTED_CREDENTIALS.map(|fault| (fault, rejected_credentials(fault)));
+    let credentials = REJECTED_CREDENTIALS.map(|fault| {
+        let message = rejected_credentials(fault);
+        (fault, format!("could not invalidate {FIRST}: {message}"))
+    });
     denials.into_iter().chain(credentials).collect()
 }
 
@@ -62,6 +66,33 @@ async fn fails_a_job_with_advice_on_the_policy_or_the_credentials() {
         assert_eq!(job.failure(), ("PermissionError", message.as_str()));
         assert_eq!(fixture.calls(Operation::CreateInvalidation), 1, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn reports_the_error_that_a_retry_does_not_help_of_several() {
+    let fixture = Fixture::start();
+    let faults = [
+        Fault::TooManyInvalidationsInProgress,
+        Fault::InvalidClientTokenId,
+    ];
+    for fault in faults {
+        fixture
+            .standin
+            .fail(Operation::CreateInvalidation, fault, 1);
+    }
+    let parameters = format!(r#"{{"distribution": ["{FIRST}", "{SECOND}"]}}"#);
+    let job = fixture.run_job(Some(&parameters)).await;
+    let (failure_type, message) = job.failure();
+    assert_eq!(failure_type, "PermissionError");
+    let rejected = rejected_credentials(Fault::InvalidClientTokenId);
+    assert_eq!(
+        message,
+        format!(
+            "could not invalidate {FIRST} now: TooManyInvalidationsInProgress: Processing your request will cause you \
+             to exceed the maximum number of in-progress invalidations.; try again in a minute; could not invalidate \
+             {SECOND}: {rejected}"
+        )
+    );
 }
 
 #[tokio::test]
@@ -133,7 +164,11 @@ async fn does_not_derive_paths_from_keys_when_the_credentials_are_rejected() {
                 .await
                 .expect_err("no configuration");
             assert_eq!(error.category(), Category::Permission, "{fault:?}");
-            assert_eq!(error.to_string(), rejected_credentials(fault));
+            let message = rejected_credentials(fault);
+            assert_eq!(
+                error.to_string(),
+                format!("could not read the configuration of {FIRST}: {message}")
+            );
             assert_eq!(logged_at("WARN"), Vec::<Value>::new(), "{fault:?}");
             assert_eq!(fixture.accepted(), [], "{fault:?}");
 
@@ -162,7 +197,7 @@ async fn lists_invalidations_again_after_the_credentials_were_rejected() {
         let paths = |path: &str| (FIRST.to_owned(), vec![path.to_owned()]);
         assert_eq!(fixture.accepted(), [paths("/a")], "{fault:?}");
         let message = format!(
-            "cannot skip changes that are already covered now: {}",
+            "cannot skip changes that are already covered this time: could not list the invalidations of {FIRST}: {}",
             rejected_credentials(fault)
         );
         let lines = logged();

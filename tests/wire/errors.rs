@@ -183,7 +183,7 @@ async fn treats_a_caller_reference_that_was_used_before_as_submitted() {
     assert_eq!(
         job.result.body["executionDetails"],
         json!({
-            "summary": format!("{FIRST}: submitted before as {reference} (1 path: /*)"),
+            "summary": format!("{FIRST}: submitted before with caller reference {reference} (1 path: /*)"),
             "percentComplete": 100,
         })
     );

@@ -135,13 +135,13 @@ async fn finds_the_distributions_of_a_bucket_on_all_pages_and_reads_no_other() {
 fn behavior(
     path_pattern: &str,
     target_origin_id: &str,
-    request_function: bool,
+    edge_function: bool,
     query_strings: QueryStrings,
 ) -> CacheBehavior {
     CacheBehavior {
         path_pattern: path_pattern.into(),
         target_origin_id: target_origin_id.into(),
-        request_function,
+        edge_function,
         query_strings,
     }
 }
@@ -413,7 +413,7 @@ async fn uses_wildcards_when_a_cache_policy_cannot_be_read() {
     let deleted = Fixture::with(options);
     for fixture in [unreadable, deleted] {
         let site = read_site(&fixture, WEBSITE).await.expect("a site");
-        let reason = "prod/a.css may be cached by query string (its cache policy cannot be read: allow cloudfront:GetCachePolicy)";
+        let reason = "prod/a.css may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)";
         assert_cached_paths(&site, "site", &[("prod/a.css", "/a.css*", reason)]);
     }
 }

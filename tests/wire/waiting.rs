@@ -370,7 +370,13 @@ async fn fails_when_reading_the_status_is_denied_or_the_credentials_are_wrong() 
         let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
         assert_eq!(jobs.len(), 1, "{fault:?}");
         let id = fixture.first_id();
-        let message = format!("{reason}; {FIRST}: submitted as {id} (1 path: /*)");
+        let is_denied = matches!(fault, Fault::AccessDenied | Fault::ExplicitDenyByScp);
+        let context = if is_denied {
+            String::new()
+        } else {
+            format!("could not read invalidation {id} of {FIRST}: ")
+        };
+        let message = format!("{context}{reason}; {FIRST}: submitted as {id} (1 path: /*)");
         assert_eq!(
             failure_details(&result),
             ("PermissionError", message.as_str())

@@ -88,7 +88,7 @@ pub(super) fn behaviors(
         let behavior = CacheBehavior {
             path_pattern: behavior.path_pattern,
             target_origin_id: behavior.target_origin_id,
-            request_function: has_request_function(
+            edge_function: has_edge_function(
                 behavior.function_associations,
                 behavior.lambda_function_associations,
             ),
@@ -102,7 +102,7 @@ pub(super) fn behaviors(
         let behavior = CacheBehavior {
             path_pattern: "*".to_owned(),
             target_origin_id: behavior.target_origin_id,
-            request_function: has_request_function(
+            edge_function: has_edge_function(
                 behavior.function_associations,
                 behavior.lambda_function_associations,
             ),
@@ -122,7 +122,7 @@ fn forwarded_query_strings(forwarded: Option<ForwardedValues>) -> QueryStrings {
 }
 
 /// Returns whether a function sees requests before CloudFront sends them to the origin.
-fn has_request_function(
+fn has_edge_function(
     functions: Option<FunctionAssociations>,
     lambdas: Option<LambdaFunctionAssociations>,
 ) -> bool {

@@ -1,4 +1,4 @@
-//! The only classifier of CloudFront's errors.
+//! The only classifier of CloudFront's errors. (A cache policy that cannot be read is not an error: see `sites`.)
 //!
 //! Some errors are neither in the API model nor in the SDK (`Throttling`, `ServiceUnavailable`,
 //! `InvalidationBatchAlreadyExists`), one code has two meanings (`InvalidArgument`: a bad path, or a caller reference
@@ -11,7 +11,7 @@ use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
 
 use crate::account::Account;
-use crate::aws::sdk::{aws_message, credentials_error};
+use crate::aws::sdk_error::{aws_message, credentials_error};
 use crate::distribution::DistributionId;
 use crate::error::{Error, ErrorKind};
 use crate::plan::InvalidationId;
@@ -81,7 +81,7 @@ impl Call<'_> {
             .map(|response| response.status().as_u16());
         let (purpose, message) = (self.purpose(), aws_message(error));
         if let Some(kind) = credentials_error(code, &message) {
-            return kind.into();
+            return Error::from(kind).context(format_args!("could not {purpose}"));
         }
         let kind = match (code, status, self.distribution()) {
             (
@@ -104,13 +104,14 @@ impl Call<'_> {
                 distribution: distribution.clone(),
                 message,
             },
-            // The form of a batch is always right, so only a path can be wrong, by a rule that this program lacks.
+            // The form of a batch is always right. So a path is wrong by a rule that this program lacks, or the caller
+            // reference that the user chose.
             ("InvalidArgument", ..) if matches!(self, Self::CreateInvalidation(_)) => {
                 ErrorKind::RejectedPath { purpose, message }
             }
             (_, Some(400..=499), _) => ErrorKind::Rejected { purpose, message },
             _ if matches!(error, SdkError::ConstructionFailure(_)) => {
-                ErrorKind::Rejected { purpose, message }
+                ErrorKind::NotSent { purpose, message }
             }
             _ => ErrorKind::Unavailable { purpose, message },
         };

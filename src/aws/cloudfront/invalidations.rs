@@ -15,7 +15,7 @@ use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::SubmittedPath;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
-use crate::plan::{Batch, ExistingInvalidation, InvalidationId};
+use crate::plan::{Batch, ExistingInvalidation, InvalidationId, InvalidationStatus};
 
 /// An invalidation as ListInvalidations returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +24,14 @@ pub struct InvalidationSummary {
     pub id: InvalidationId,
     /// When CloudFront created it.
     pub created: DateTime<Utc>,
-    /// `InProgress` or `Completed`.
-    pub status: String,
+    /// Its status.
+    pub status: InvalidationStatus,
 }
 
 impl InvalidationSummary {
-    /// Returns whether it is in progress; an unknown status counts as completed.
+    /// Returns whether it is in progress.
     pub fn is_in_progress(&self) -> bool {
-        is_in_progress(&self.status)
+        self.status == InvalidationStatus::InProgress
     }
 }
 
@@ -39,7 +39,7 @@ impl CloudFront {
     /// Returns the invalidations that are newer than a time or in progress, from the newest hundred, newest first.
     ///
     /// The paths of the `known` ones are not read again. If there are more than [`MAX_INVALIDATIONS_READ`], the oldest
-    /// are left out: what they cover is invalidated again, and a refusal shows the quota that they use.
+    /// are left out: what they cover is invalidated again, and if they use up the quota, CloudFront rejects the request.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl CloudFront {
         id: &InvalidationId,
     ) -> Result<bool, Error> {
         let invalidation = self.invalidation(distribution, id).await?;
-        Ok(!is_in_progress(&invalidation.status))
+        Ok(!invalidation.is_in_progress())
     }
 
     /// Returns an invalidation with its paths.
@@ -109,7 +109,7 @@ impl CloudFront {
             .ok_or_else(|| call.unavailable("the response holds no invalidation"))
     }
 
-    /// Returns the invalidations that are newer than a time, newest first, `maximum` of them at most.
+    /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most.
     ///
     /// # Errors
     ///
@@ -118,17 +118,17 @@ impl CloudFront {
     pub async fn list_invalidations(
         &self,
         distribution: &DistributionId,
-        newer_than: DateTime<Utc>,
+        not_before: DateTime<Utc>,
         maximum: usize,
     ) -> Result<Vec<InvalidationSummary>, Error> {
         let mut listed = Vec::new();
         let mut marker = None;
         loop {
             let (page, next) = self.list_page(distribution, marker.clone()).await?;
-            let is_last = page.iter().any(|summary| summary.created < newer_than);
+            let is_last = page.iter().any(|summary| summary.created < not_before);
             let newer = page
                 .into_iter()
-                .filter(|summary| summary.created >= newer_than);
+                .filter(|summary| summary.created >= not_before);
             listed.extend(newer);
             listed.truncate(maximum);
             // A marker that comes twice would never end.
@@ -149,7 +149,7 @@ impl CloudFront {
             .map(|summary| self.invalidation(distribution, &summary.id));
         let mut invalidations = join_all(read).await.into_iter().flatten();
         let reference = batch.reference().as_str();
-        invalidations.find(|invalidation| invalidation.reference == reference)
+        invalidations.find(|invalidation| invalidation.caller_reference == reference)
     }
 
     /// Returns a page of up to a hundred invalidations, newest first, and the marker of the next page.
@@ -173,7 +173,7 @@ impl CloudFront {
         let summary = |summary: &types::InvalidationSummary| InvalidationSummary {
             id: InvalidationId::new(summary.id()),
             created: time(summary.create_time()),
-            status: summary.status().to_owned(),
+            status: status(summary.status()),
         };
         Ok((
             list.items().iter().map(summary).collect(),
@@ -198,8 +198,8 @@ pub(super) fn existing(invalidation: &types::Invalidation) -> ExistingInvalidati
     ExistingInvalidation {
         id: InvalidationId::new(invalidation.id()),
         created: time(invalidation.create_time()),
-        status: invalidation.status().to_owned(),
-        reference: reference.unwrap_or_default().to_owned(),
+        status: status(invalidation.status()),
+        caller_reference: reference.unwrap_or_default().to_owned(),
         paths: paths.iter().cloned().map(SubmittedPath::from).collect(),
     }
 }
@@ -209,15 +209,19 @@ fn time(time: &SdkDateTime) -> DateTime<Utc> {
     DateTime::from_timestamp(time.secs(), time.subsec_nanos()).unwrap_or_default()
 }
 
-/// Returns whether an invalidation with this status uses quota; an unknown status counts as completed.
-fn is_in_progress(status: &str) -> bool {
-    if !matches!(status, "InProgress" | "Completed") {
-        warn!(
-            status,
-            "unknown status of an invalidation: treated as Completed"
-        );
+/// Reads a status. An unknown one counts as completed, so that nobody waits for it forever.
+fn status(text: &str) -> InvalidationStatus {
+    match text {
+        "InProgress" => InvalidationStatus::InProgress,
+        "Completed" => InvalidationStatus::Completed,
+        unknown => {
+            warn!(
+                status = unknown,
+                "unknown status of an invalidation: treated as Completed"
+            );
+            InvalidationStatus::Completed
+        }
     }
-    status == "InProgress"
 }
 
 #[cfg(test)]
@@ -226,13 +230,13 @@ mod tests {
 
     #[test]
     fn counts_an_unknown_status_as_completed() {
-        for (status, in_progress) in [
-            ("InProgress", true),
-            ("Completed", false),
-            ("In progress", false),
-            ("", false),
+        for (text, expected) in [
+            ("InProgress", InvalidationStatus::InProgress),
+            ("Completed", InvalidationStatus::Completed),
+            ("In progress", InvalidationStatus::Completed),
+            ("", InvalidationStatus::Completed),
         ] {
-            assert_eq!(is_in_progress(status), in_progress, "{status}");
+            assert_eq!(status(text), expected, "{text}");
         }
     }
 }

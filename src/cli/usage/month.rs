@@ -249,13 +249,14 @@ pub(in crate::cli) fn dollars(billed: usize) -> String {
 mod tests {
     use super::*;
     use crate::path::SubmittedPath;
+    use crate::plan::InvalidationStatus;
 
     fn invalidation(id: &str, created: &str, paths: &[&str]) -> ExistingInvalidation {
         ExistingInvalidation {
             id: InvalidationId::new(id),
             created: created.parse().expect("a time"),
-            status: "Completed".into(),
-            reference: "r".into(),
+            status: InvalidationStatus::Completed,
+            caller_reference: "r".into(),
             paths: paths
                 .iter()
                 .map(|path| SubmittedPath::from((*path).to_owned()))

@@ -47,7 +47,7 @@ pub(super) struct DistributionProgress {
 /// The stage of a distribution's invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// CloudFront was busy and did not accept it.
+    /// CloudFront has not accepted it yet.
     NotSubmitted,
     /// CloudFront has it, but its id is unknown; the same request may return it.
     Submitted,
@@ -201,7 +201,7 @@ fn to_the_second(time: SystemTime) -> SystemTime {
 
 /// What decides the next report of a job that has not failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct DecisionInput {
     /// Whether CloudFront has an invalidation of each distribution.
     pub all_submitted: bool,
     /// Whether all of them are completed.
@@ -218,22 +218,23 @@ pub(super) struct State {
 
 /// What a job reports next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NextReport {
-    /// Success.
-    Success(Completion),
-    /// A continuation token.
-    Continuation,
-    /// Failure: CloudFront did not accept an invalidation in time.
-    NotSubmitted,
-    /// Failure: the invalidations are not completed in time.
-    NotCompleted,
+pub(super) enum Decision {
+    /// Report success.
+    Succeed(Completion),
+    /// Report a continuation token.
+    Continue,
+    /// Report failure: CloudFront did not accept all invalidations in time, or before the progress became too long for
+    /// a token.
+    FailNotSubmitted,
+    /// Report failure: the invalidations are not completed in time.
+    FailNotCompleted,
 }
 
 /// Decides what a job reports next.
 ///
 /// A job gives up submitting after its `wait`, or after [`DEFAULT_WAIT`] if it does not wait for completion.
-pub(super) fn decide(state: State) -> NextReport {
-    let State {
+pub(super) fn decide(state: DecisionInput) -> Decision {
+    let DecisionInput {
         all_submitted,
         all_completed,
         waited,
@@ -244,16 +245,16 @@ pub(super) fn decide(state: State) -> NextReport {
     let limit = if wait.is_zero() { DEFAULT_WAIT } else { wait };
     let is_time_up = waited >= limit;
     match (all_submitted, all_completed) {
-        (false, _) if is_time_up || !fits_token => NextReport::NotSubmitted,
-        (false, _) => NextReport::Continuation,
-        (true, _) if wait.is_zero() => NextReport::Success(Completion::NotAwaited),
-        (true, true) => NextReport::Success(Completion::Completed),
+        (false, _) if is_time_up || !fits_token => Decision::FailNotSubmitted,
+        (false, _) => Decision::Continue,
+        (true, _) if wait.is_zero() => Decision::Succeed(Completion::NotAwaited),
+        (true, true) => Decision::Succeed(Completion::Completed),
         (true, false) if is_time_up => match on_timeout {
-            OnTimeout::Succeed => NextReport::Success(Completion::TimedOut),
-            OnTimeout::Fail => NextReport::NotCompleted,
+            OnTimeout::Succeed => Decision::Succeed(Completion::TimedOut),
+            OnTimeout::Fail => Decision::FailNotCompleted,
         },
-        (true, false) if fits_token => NextReport::Continuation,
-        (true, false) => NextReport::Success(Completion::NotAwaited),
+        (true, false) if fits_token => Decision::Continue,
+        (true, false) => Decision::Succeed(Completion::NotAwaited),
     }
 }
 

@@ -19,8 +19,8 @@ fn existing(id: &str, created: i64, paths: Vec<InvalidationPath>) -> ExistingInv
     ExistingInvalidation {
         id: InvalidationId::new(id),
         created: at(created),
-        status: "InProgress".into(),
-        reference: "reference".into(),
+        status: InvalidationStatus::InProgress,
+        caller_reference: "reference".into(),
         paths: paths.iter().map(SubmittedPath::from).collect(),
     }
 }

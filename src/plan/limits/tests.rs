@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::path::{InvalidationPath, SubmittedPath};
-use crate::plan::InvalidationId;
+use crate::plan::{InvalidationId, InvalidationStatus};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + seconds, 0).expect("a time")
@@ -13,8 +13,8 @@ fn existing(id: &str, texts: &[&str]) -> ExistingInvalidation {
     ExistingInvalidation {
         id: InvalidationId::new(id),
         created: at(0),
-        status: "InProgress".into(),
-        reference: "reference".into(),
+        status: InvalidationStatus::InProgress,
+        caller_reference: "reference".into(),
         paths: texts
             .iter()
             .map(path)
@@ -34,7 +34,7 @@ fn leaves_what_invalidations_in_progress_do_not_use() {
     let files: Vec<String> = (0..2_990).map(|at| format!("/{at}")).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let completed = ExistingInvalidation {
-        status: "Completed".into(),
+        status: InvalidationStatus::Completed,
         ..existing("I0", &wildcards)
     };
     for (existing, left) in [

@@ -107,7 +107,7 @@ fn counts_a_job_as_submitted_when_every_distribution_is() {
 #[test]
 fn decides_what_a_job_reports_next() {
     let minute = Duration::from_secs(60);
-    let waiting = State {
+    let waiting = DecisionInput {
         all_submitted: true,
         all_completed: false,
         waited: Duration::from_secs(59),
@@ -115,86 +115,86 @@ fn decides_what_a_job_reports_next() {
         on_timeout: OnTimeout::Succeed,
         fits_token: true,
     };
-    let not_submitted = State {
+    let not_submitted = DecisionInput {
         all_submitted: false,
         ..waiting
     };
-    let not_waiting = State {
+    let not_waiting = DecisionInput {
         wait: Duration::ZERO,
         ..waiting
     };
     for (state, next) in [
-        (waiting, NextReport::Continuation),
+        (waiting, Decision::Continue),
         (
-            State {
+            DecisionInput {
                 waited: minute,
                 ..waiting
             },
-            NextReport::Success(Completion::TimedOut),
+            Decision::Succeed(Completion::TimedOut),
         ),
         (
-            State {
+            DecisionInput {
                 waited: minute,
                 on_timeout: OnTimeout::Fail,
                 ..waiting
             },
-            NextReport::NotCompleted,
+            Decision::FailNotCompleted,
         ),
         (
-            State {
+            DecisionInput {
                 all_completed: true,
                 waited: minute,
                 on_timeout: OnTimeout::Fail,
                 ..waiting
             },
-            NextReport::Success(Completion::Completed),
+            Decision::Succeed(Completion::Completed),
         ),
         (
-            State {
+            DecisionInput {
                 fits_token: false,
                 ..waiting
             },
-            NextReport::Success(Completion::NotAwaited),
+            Decision::Succeed(Completion::NotAwaited),
         ),
-        (not_waiting, NextReport::Success(Completion::NotAwaited)),
+        (not_waiting, Decision::Succeed(Completion::NotAwaited)),
         (
-            State {
+            DecisionInput {
                 waited: DEFAULT_WAIT,
                 ..not_waiting
             },
-            NextReport::Success(Completion::NotAwaited),
+            Decision::Succeed(Completion::NotAwaited),
         ),
-        (not_submitted, NextReport::Continuation),
+        (not_submitted, Decision::Continue),
         (
-            State {
+            DecisionInput {
                 waited: minute,
                 ..not_submitted
             },
-            NextReport::NotSubmitted,
+            Decision::FailNotSubmitted,
         ),
         (
-            State {
+            DecisionInput {
                 fits_token: false,
                 ..not_submitted
             },
-            NextReport::NotSubmitted,
+            Decision::FailNotSubmitted,
         ),
         // A job that does not wait for completion still waits for a busy CloudFront.
         (
-            State {
+            DecisionInput {
                 wait: Duration::ZERO,
                 waited: minute,
                 ..not_submitted
             },
-            NextReport::Continuation,
+            Decision::Continue,
         ),
         (
-            State {
+            DecisionInput {
                 wait: Duration::ZERO,
                 waited: DEFAULT_WAIT,
                 ..not_submitted
             },
-            NextReport::NotSubmitted,
+            Decision::FailNotSubmitted,
         ),
     ] {
         assert_eq!(decide(state), next, "{state:?}");

@@ -1,4 +1,4 @@
-//! `RecentInvalidations`: what this process created and reported, while its Lambda environment is warm.
+//! `WarmState`: what this process did in earlier invocations, while its Lambda environment is warm.
 //!
 //! A burst of events reaches few Lambda environments, so most of what it would create twice is found here without a
 //! call.
@@ -14,20 +14,17 @@ use crate::trigger::codepipeline::JobId;
 /// How many invalidations of a distribution, and how many jobs, are remembered: more than can usually be in progress.
 const MAX_REMEMBERED: usize = 50;
 
-/// What this process created and reported.
+/// What this process did in earlier invocations.
 #[derive(Debug, Default)]
-pub(super) struct RecentInvalidations {
+pub(super) struct WarmState {
     created: Mutex<HashMap<DistributionId, VecDeque<ExistingInvalidation>>>,
     listing_denied: AtomicBool,
     reported_jobs: Mutex<VecDeque<JobId>>,
 }
 
-impl RecentInvalidations {
+impl WarmState {
     /// Returns the invalidations of a distribution, the oldest first.
-    pub(super) fn of_distribution(
-        &self,
-        distribution: &DistributionId,
-    ) -> Vec<ExistingInvalidation> {
+    pub(super) fn invalidations(&self, distribution: &DistributionId) -> Vec<ExistingInvalidation> {
         let created = lock(&self.created);
         let invalidations = created.get(distribution).into_iter().flatten();
         invalidations.cloned().collect()
@@ -49,7 +46,7 @@ impl RecentInvalidations {
         invalidations.push_back(invalidation);
     }
 
-    /// Notes that IAM denies to list invalidations; returns whether that was not known before.
+    /// Notes that IAM denies listing invalidations, until the environment ends. Returns whether that is new.
     pub(super) fn set_listing_denied(&self) -> bool {
         !self.listing_denied.swap(true, Ordering::Relaxed)
     }
@@ -83,27 +80,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::path::{InvalidationPath, SubmittedPath};
-    use crate::plan::InvalidationId;
+    use crate::plan::{InvalidationId, InvalidationStatus};
 
     #[test]
     fn remembers_the_newest_without_duplicates() {
-        let recent = RecentInvalidations::default();
+        let warm_state = WarmState::default();
         let distribution = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
         let remember = |id: &str| {
             let invalidation = ExistingInvalidation {
                 id: InvalidationId::new(id),
                 created: chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
-                status: "InProgress".into(),
-                reference: "reference".into(),
+                status: InvalidationStatus::InProgress,
+                caller_reference: "reference".into(),
                 paths: vec![SubmittedPath::from(&InvalidationPath::everything())],
             };
-            recent.remember(&distribution, invalidation);
+            warm_state.remember(&distribution, invalidation);
         };
         remember("again");
         (0..MAX_REMEMBERED).for_each(|number| remember(&format!("I{number}")));
         remember("I7");
-        let ids: Vec<_> = recent
-            .of_distribution(&distribution)
+        let ids: Vec<_> = warm_state
+            .invalidations(&distribution)
             .into_iter()
             .map(|invalidation| invalidation.id.to_string())
             .collect();

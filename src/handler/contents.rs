@@ -1,0 +1,104 @@
+//! Handles the contents of notifications and SQS messages. A new kind of content is handled here, for both callers.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use tracing::info;
+
+use super::object_changes::PendingChange;
+use super::{Invalidator, guarded};
+use crate::error::Error;
+use crate::invocation::Invocation;
+use crate::outcome::Outcome;
+use crate::trigger::Content;
+use crate::trigger::s3::IgnoredEvent;
+
+/// A content to handle.
+pub(super) struct ReceivedContent<'a> {
+    pub(super) content: &'a Content,
+    /// When its message was sent to the queue; `None` without a queue.
+    pub(super) sent: Option<DateTime<Utc>>,
+}
+
+/// What happened to contents.
+pub(super) struct ContentResults {
+    pub(super) outcome: Outcome,
+    /// For each content, in order: why it has to be retried.
+    pub(super) errors: Vec<Option<Error>>,
+}
+
+impl Invalidator {
+    /// Handles a notification that invoked the function directly: any error fails all of it.
+    pub(super) async fn handle_notification(
+        &self,
+        content: &Content,
+        invocation: &Invocation,
+    ) -> Result<String, Error> {
+        let content = ReceivedContent {
+            content,
+            sent: None,
+        };
+        let results = self.handle_contents(&[content], invocation).await?;
+        match Error::join(results.errors.into_iter().flatten()) {
+            Some(error) => Err(error),
+            None => Ok(results.outcome.to_string()),
+        }
+    }
+
+    /// Invalidates the changes of all contents together.
+    pub(super) async fn handle_contents(
+        &self,
+        contents: &[ReceivedContent<'_>],
+        invocation: &Invocation,
+    ) -> Result<ContentResults, Error> {
+        let ignored = contents
+            .iter()
+            .flat_map(|received| &received.content.ignored);
+        log_ignored(ignored);
+        // The index of the content of each change, by the change's index.
+        let mut content_indices = Vec::new();
+        let mut changes = Vec::new();
+        for (index, ReceivedContent { content, sent }) in contents.iter().enumerate() {
+            for change in &content.changes {
+                content_indices.push(index);
+                changes.push(PendingChange {
+                    change,
+                    sent: *sent,
+                });
+            }
+        }
+        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
+        let mut errors: Vec<Vec<Error>> = vec![Vec::new(); contents.len()];
+        for (change_index, error) in results.failed {
+            let content_index = content_indices.get(change_index);
+            if let Some(errors) = content_index.and_then(|index| errors.get_mut(*index)) {
+                errors.push(error);
+            }
+        }
+        let errors = contents.iter().zip(errors).map(|(received, mut errors)| {
+            errors.extend(received.content.unreadable.clone());
+            errors.dedup();
+            Error::join(errors)
+        });
+        Ok(ContentResults {
+            outcome: results.outcome,
+            errors: errors.collect(),
+        })
+    }
+}
+
+/// Logs the events that need no invalidation, one line for each event name.
+fn log_ignored<'a>(ignored: impl IntoIterator<Item = &'a IgnoredEvent>) {
+    let mut subjects_by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for event in ignored {
+        let subjects = subjects_by_name.entry(&event.name).or_default();
+        subjects.push(&event.subject);
+    }
+    for (event, subjects) in subjects_by_name {
+        let (count, first) = (subjects.len(), subjects.first());
+        info!(
+            event,
+            count, first, "this event changes nothing for viewers"
+        );
+    }
+}
