@@ -4,10 +4,9 @@
 //! S3 event deserializes without an error as an SQS event. An unknown event is rejected. The error names the event's
 //! keys and never its values, which can be credentials.
 //!
-//! [`codepipeline`] and [`sqs`] read events of callers that expect a response. `envelope` removes what SNS puts around
-//! its messages, and [`s3`] reads the S3 events inside. To add another kind of content, write its module, and add an
-//! arm to `Content::read` and a field to [`Content`]. To add another caller, write its module and add a variant to
-//! [`Trigger`].
+//! [`codepipeline`] and [`sqs`] read what invoked the function, `envelope` recognizes senders and removes what SNS puts
+//! around a content, and [`s3`] reads a content. `CONTRIBUTING.md` lists the places of a new caller and of a new kind of
+//! content.
 
 pub mod codepipeline;
 mod envelope;

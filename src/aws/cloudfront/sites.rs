@@ -22,7 +22,7 @@ use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::site::{Origin, QueryStrings, Site};
 
-/// AWS's own cache policies ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html))
+/// AWS's managed cache policies ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html))
 /// that leave query strings out of the cache key.
 const MANAGED_WITHOUT_QUERY_STRINGS: [&str; 4] = [
     "658327ea-f89d-4fab-a63d-7e88639e58f6", // CachingOptimized
@@ -31,7 +31,7 @@ const MANAGED_WITHOUT_QUERY_STRINGS: [&str; 4] = [
     "83da9c7e-98b4-4e11-a168-04f0df8e2c65", // UseOriginCacheControlHeaders
 ];
 
-/// AWS's own cache policies that have query strings in the cache key.
+/// AWS's managed cache policies that have query strings in the cache key.
 const MANAGED_WITH_QUERY_STRINGS: [&str; 3] = [
     "4cc15a8a-d715-48a4-82b8-cc0b614638fe", // UseOriginCacheControlHeaders-QueryStrings
     "08627262-05a9-4f76-9ded-b50ca2e3a84f", // Elemental-MediaPackage
