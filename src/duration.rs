@@ -1,7 +1,8 @@
 //! How long to wait until an invalidation is completed: the default, the maximum and the parser of the limit.
 //!
-//! Nineteen of twenty invalidations are completed within 25 seconds, and some take minutes. So the limit only ends a
-//! wait that is in vain. It does not make CloudFront faster.
+//! AWS states that 95 % of all invalidations are reported as completed within 25 seconds
+//! ([announcement](https://aws.amazon.com/about-aws/whats-new/2026/04/cloudfront-invalidation-cache-tag/)); minutes were
+//! observed. So the limit only ends a wait that is in vain. It does not make CloudFront faster.
 //!
 //! Limits of CodePipeline: <https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html>
 

@@ -106,10 +106,7 @@ impl Invalidator {
             .cloudfront(invocation)
             .create_invalidation(&batch, invocation.end_of_work())
             .await;
-        let invalidation = submission.map(|submission| match submission {
-            Submission::Created(invalidation) => Some(invalidation),
-            Submission::AlreadyExists(invalidation) => invalidation,
-        });
+        let invalidation = submission.map(Submission::into_invalidation);
         let report = BatchReport {
             result: match &invalidation {
                 Ok(invalidation) => Ok(invalidation.as_ref().map(|known| known.id.clone())),

@@ -42,6 +42,16 @@ pub enum Submission {
     AlreadyExists(Option<ExistingInvalidation>),
 }
 
+impl Submission {
+    /// Returns the invalidation, if it is known.
+    pub fn into_invalidation(self) -> Option<ExistingInvalidation> {
+        match self {
+            Self::Created(invalidation) => Some(invalidation),
+            Self::AlreadyExists(invalidation) => invalidation,
+        }
+    }
+}
+
 impl CloudFront {
     /// Creates a client; sends nothing. `account` is the one that error messages name in ARNs.
     pub fn new(sdk: &SdkConfig, account: Account) -> Self {

@@ -1,4 +1,4 @@
-//! Handles the contents of notifications and SQS messages. A new kind of content is handled here, for both callers.
+//! Handles the content of notifications and SQS messages. A new kind of content is handled here, for both callers.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::outcome::Outcome;
 use crate::trigger::Content;
 use crate::trigger::s3::IgnoredEvent;
 
-/// A content to handle.
+/// The content of a notification or message.
 pub(super) struct ReceivedContent<'a> {
     pub(super) content: &'a Content,
     /// When its message was sent to the queue; `None` without a queue.
     pub(super) sent: Option<DateTime<Utc>>,
 }
 
-/// What happened to contents.
+/// What happened to the content of each.
 pub(super) struct ContentResults {
     pub(super) outcome: Outcome,
-    /// For each content, in order: why it has to be retried.
+    /// For each notification or message, in order: why it has to be retried.
     pub(super) errors: Vec<Option<Error>>,
 }
 
@@ -45,7 +45,7 @@ impl Invalidator {
         }
     }
 
-    /// Invalidates the changes of all contents together.
+    /// Invalidates the changes of all notifications or messages together.
     pub(super) async fn handle_contents(
         &self,
         contents: &[ReceivedContent<'_>],
@@ -55,7 +55,7 @@ impl Invalidator {
             .iter()
             .flat_map(|received| &received.content.ignored);
         log_ignored(ignored);
-        // The index of the content of each change, by the change's index.
+        // For each change: the index of its notification or message.
         let mut content_indices = Vec::new();
         let mut changes = Vec::new();
         for (index, ReceivedContent { content, sent }) in contents.iter().enumerate() {

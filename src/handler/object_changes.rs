@@ -151,11 +151,11 @@ impl Invalidator {
         let quota_left = limits.remaining(&existing);
         let limits = quota_left.for_backlog(oldest, self.clock.now().into());
         let all = batch_request(&distribution, &stale, limits, notes.clone());
-        // A batch needs at least one wildcard if its paths do not fit, even if the quota leaves none.
+        // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(quota_left) {
             return self.submit_objects(all, &stale, invocation).await;
         }
-        // No wildcard is left. Objects that need none can still be submitted.
+        // No wildcard is left. The objects that need none are submitted if their paths fit the limits without one.
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
             .into_iter()
             .partition(|object| !object.needs_wildcard());
@@ -249,7 +249,7 @@ impl Invalidator {
     }
 }
 
-/// A cached object that has changed.
+/// A changed object that no invalidation covers yet.
 struct StaleObject<'a> {
     /// The index of its change.
     index: usize,
