@@ -5,38 +5,44 @@
 //! them is slow and, on a busy machine, unreliable. So a test freezes the clock and
 //! advances it. Every rule reads this clock; the demo's process uses the real time.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// The system's clock, or one that only a test advances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Clones of a frozen clock show the same time: the stand-in and its edge have to agree.
+#[derive(Clone, Debug)]
 pub enum Clock {
     /// Follows the system's clock.
     Real,
     /// Stands still at this moment until advanced.
-    Frozen(SystemTime),
+    Frozen(Arc<Mutex<SystemTime>>),
 }
 
 impl Clock {
     /// Freezes the clock at 2026-01-01T00:00:00Z, so that a test can compare complete responses.
     pub fn frozen() -> Self {
-        Self::Frozen(UNIX_EPOCH + Duration::from_secs(1_767_225_600))
+        let moment = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        Self::Frozen(Arc::new(Mutex::new(moment)))
     }
 
     /// Returns the current time of this clock.
-    pub fn now(self) -> SystemTime {
+    pub fn now(&self) -> SystemTime {
         match self {
             Self::Real => SystemTime::now(),
-            Self::Frozen(moment) => moment,
+            Self::Frozen(moment) => *moment.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
     /// Advances a frozen clock; panics for the real one, because a test that advances it is wrong.
-    pub fn advance(&mut self, duration: Duration) {
+    pub fn advance(&self, duration: Duration) {
         match self {
             Self::Real => panic!("only a frozen clock can be advanced"),
-            Self::Frozen(moment) => *moment += duration,
+            Self::Frozen(moment) => {
+                *moment.lock().unwrap_or_else(PoisonError::into_inner) += duration;
+            }
         }
     }
 }

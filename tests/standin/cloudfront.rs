@@ -409,11 +409,10 @@ fn invalidation_id(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standin::Clock;
 
     type Created = Result<(u16, String), (u16, String, String)>;
 
-    const NOW: Clock = Clock::Frozen(UNIX_EPOCH);
+    const NOW: SystemTime = UNIX_EPOCH;
 
     fn cloudfront(options: Options) -> CloudFront {
         CloudFront::new(options.with_distribution("E2EXAMPLE"))
@@ -428,13 +427,13 @@ mod tests {
 
     fn create(
         cloudfront: &mut CloudFront,
-        clock: Clock,
+        now: SystemTime,
         reference: &str,
         paths: &[&str],
     ) -> Created {
         let body = xml::create_request(reference, paths);
         cloudfront
-            .create("E2EXAMPLE", body.as_bytes(), None, clock.now())
+            .create("E2EXAMPLE", body.as_bytes(), None, now)
             .map(|(status, invalidation)| (status.as_u16(), invalidation.id))
             .map_err(|error| (error.status, error.code, error.message))
     }
@@ -450,30 +449,30 @@ mod tests {
     #[test]
     fn files_and_wildcards_fill_separate_quotas_until_they_are_completed() {
         let mut cloudfront = cloudfront(unthrottled());
-        let mut clock = NOW;
+        let mut now = NOW;
         let (files, wildcards) = (vec!["/a"; 3_000], vec!["/a*"; 15]);
         let too_many = |message| rejected("TooManyInvalidationsInProgress", message);
-        assert_eq!(create(&mut cloudfront, clock, "files", &files), created(1));
+        assert_eq!(create(&mut cloudfront, now, "files", &files), created(1));
         assert_eq!(
-            create(&mut cloudfront, clock, "tag", &["#t"]),
+            create(&mut cloudfront, now, "tag", &["#t"]),
             too_many(TOO_MANY_FILES)
         );
         assert_eq!(
-            create(&mut cloudfront, clock, "wildcards", &wildcards),
+            create(&mut cloudfront, now, "wildcards", &wildcards),
             created(2)
         );
         assert_eq!(
-            create(&mut cloudfront, clock, "more", &["/b*"]),
+            create(&mut cloudfront, now, "more", &["/b*"]),
             too_many(TOO_MANY_WILDCARDS)
         );
-        clock.advance(Duration::from_millis(13_999));
+        now += Duration::from_millis(13_999);
         assert_eq!(
-            create(&mut cloudfront, clock, "more", &["/b"]),
+            create(&mut cloudfront, now, "more", &["/b"]),
             too_many(TOO_MANY_FILES)
         );
-        clock.advance(Duration::from_millis(1));
+        now += Duration::from_millis(1);
         assert_eq!(
-            create(&mut cloudfront, clock, "more", &["/b", "/b*"]),
+            create(&mut cloudfront, now, "more", &["/b", "/b*"]),
             created(3)
         );
     }
@@ -481,21 +480,21 @@ mod tests {
     #[test]
     fn an_account_can_call_ten_times_at_once_and_then_every_two_seconds() {
         let mut cloudfront = cloudfront(Options::default());
-        let mut clock = NOW;
+        let mut now = NOW;
         let throttled = || rejected("Throttling", "Rate exceeded");
         for number in 1..=10 {
             let reference = number.to_string();
             assert_eq!(
-                create(&mut cloudfront, clock, &reference, &["/a"]),
+                create(&mut cloudfront, now, &reference, &["/a"]),
                 created(number)
             );
         }
-        assert_eq!(create(&mut cloudfront, clock, "11", &["/a"]), throttled());
-        clock.advance(Duration::from_millis(1_999));
-        assert_eq!(create(&mut cloudfront, clock, "11", &["/a"]), throttled());
-        clock.advance(Duration::from_millis(1));
-        assert_eq!(create(&mut cloudfront, clock, "11", &["/a"]), created(11));
-        assert_eq!(create(&mut cloudfront, clock, "12", &["/a"]), throttled());
+        assert_eq!(create(&mut cloudfront, now, "11", &["/a"]), throttled());
+        now += Duration::from_millis(1_999);
+        assert_eq!(create(&mut cloudfront, now, "11", &["/a"]), throttled());
+        now += Duration::from_millis(1);
+        assert_eq!(create(&mut cloudfront, now, "11", &["/a"]), created(11));
+        assert_eq!(create(&mut cloudfront, now, "12", &["/a"]), throttled());
     }
 
     #[test]

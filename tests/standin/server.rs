@@ -52,7 +52,7 @@ impl Server {
         Self {
             upstream: options.upstream.as_deref().map(Upstream::new),
             state: Mutex::new(State {
-                clock: options.clock,
+                clock: options.clock.clone(),
                 cloudfront: CloudFront::new(options),
                 codepipeline: CodePipeline::default(),
                 faults: FaultPlan::default(),
