@@ -17,12 +17,14 @@ mod batch;
 mod xml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::edge::Edge;
 use super::fault::{ACCOUNT, ApiError, Operation};
 use super::{Options, ReferenceReuse};
 use batch::Batch;
@@ -144,6 +146,7 @@ struct Invalidation {
 /// An account's distributions and their invalidations.
 pub(super) struct CloudFront {
     options: Options,
+    edge: Option<Arc<Edge>>,
     /// The invalidations by distribution, oldest first.
     distributions: BTreeMap<String, Vec<Invalidation>>,
     /// When the bucket of throttling tokens is full again.
@@ -159,6 +162,9 @@ impl CloudFront {
         let ids = options.distributions.iter();
         Self {
             distributions: ids.map(|id| (id.clone(), Vec::new())).collect(),
+            edge: options
+                .edge
+                .map(|edge| Arc::new(Edge::new(edge, options.clock.clone()))),
             options,
             tokens_full_at: UNIX_EPOCH,
             created: 0,
@@ -185,11 +191,20 @@ impl CloudFront {
         accepted
     }
 
-    /// Deletes the invalidations; ids continue, so that none is used twice.
+    /// Returns the edge that the invalidations take effect at, if any.
+    pub(super) fn edge(&self) -> Option<Arc<Edge>> {
+        self.edge.clone()
+    }
+
+    /// Deletes the invalidations and the edge's copies; ids continue, so that none is used twice.
     pub(super) fn reset(&mut self) {
-        let created = self.created;
+        let (created, edge) = (self.created, self.edge.take());
         *self = Self::new(self.options.clone());
         self.created = created;
+        if let Some(edge) = &edge {
+            edge.clear();
+        }
+        self.edge = edge;
     }
 
     /// Adds the distribution of a call that the upstream accepted.
@@ -285,6 +300,11 @@ impl CloudFront {
             created: now,
             batch,
         };
+        if let Some(edge) = &self.edge {
+            let (id, paths) = (&invalidation.id, &invalidation.batch.paths);
+            let completed = now + self.options.completes_after;
+            edge.invalidate(distribution, id, now, completed, paths);
+        }
         let invalidations = self.distributions.entry(distribution.to_owned());
         invalidations.or_default().push(invalidation.clone());
         Ok((StatusCode::CREATED, invalidation))

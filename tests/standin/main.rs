@@ -4,6 +4,9 @@
 //! `listening on http://127.0.0.1:PORT` when it is ready, and runs until SIGTERM,
 //! SIGINT or the end of its standard input. If the parent process dies, its end of
 //! the pipe closes and the stand-in ends too, so the parent keeps the pipe open.
+//!
+//! A request whose `Host` is the domain name or an alias of one of the upstream's distributions is a viewer's, and gets
+//! its response from the edge. `<label>.<POP>.cloudfront.net` selects a POP.
 
 #[path = "mod.rs"]
 mod standin;
@@ -13,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{io, thread};
 
-use standin::{Options, Standin};
+use standin::{EdgeOptions, Options, Standin};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -37,7 +40,10 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options::default();
+    let mut options = Options {
+        edge: Some(EdgeOptions::default()),
+        ..Options::default()
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || {
             arguments

@@ -8,8 +8,8 @@
 //!
 //! `cloudfront` and `codepipeline` hold the rules, `fault` and `fault_plan` the failures
 //! that precede the rules, `clock` the time, `upstream` the connection to a local AWS that
-//! evaluates IAM policies, `control` the demo's own requests, and `server` routes each
-//! request to these. The server has its own thread and runtime. So a test can block,
+//! evaluates IAM policies, `edge` CloudFront's viewer side, `control` the demo's own requests,
+//! and `server` routes each request to these. The server has its own thread and runtime. So a test can block,
 //! and a request that hangs ends with the server.
 
 #![allow(
@@ -22,6 +22,7 @@ mod clock;
 mod cloudfront;
 mod codepipeline;
 mod control;
+mod edge;
 mod fault;
 mod fault_plan;
 mod server;
@@ -39,6 +40,10 @@ use tokio::sync::oneshot;
 pub use clock::{Clock, iso8601};
 pub use cloudfront::{AcceptedInvalidation, ReceivedInvalidation};
 pub use codepipeline::{Job, JobResult, JobState};
+pub use edge::{
+    DroppedCopy, Edge, EdgeBehavior, EdgeCounters, EdgeDistribution, EdgeOptions, Encoding,
+    Matching, Origin, OriginResponse, QueryKey, Rewrite, ViewerRequest, ViewerResponse, pop_name,
+};
 pub use fault::{Fault, Operation};
 use server::Server;
 
@@ -71,6 +76,8 @@ pub struct Options {
     pub clock: Clock,
     /// The URL of another local AWS that must accept a request to CloudFront first.
     pub upstream: Option<String>,
+    /// The viewer side, if any: a cache in front of the upstream.
+    pub edge: Option<EdgeOptions>,
 }
 
 impl Default for Options {
@@ -84,6 +91,7 @@ impl Default for Options {
             reuse: ReferenceReuse::Documented,
             clock: Clock::Real,
             upstream: None,
+            edge: None,
         }
     }
 }
@@ -162,6 +170,12 @@ impl Standin {
     /// Returns the time that the rules read.
     pub fn now(&self) -> SystemTime {
         self.server.state().clock.now()
+    }
+
+    /// Returns the edge; panics if the options have none, because a test that reads it is wrong.
+    pub fn edge(&self) -> Arc<Edge> {
+        let edge = self.server.state().cloudfront.edge();
+        edge.expect("options with an edge")
     }
 
     /// Fails the next calls of an operation; several plans for one operation apply in turn.

@@ -1,4 +1,4 @@
-//! Routes each request: planned faults come first, then the upstream, then the service's rules.
+//! Routes each request: viewers' requests go to the edge. For the others, planned faults come first, then the upstream, then the service's rules.
 
 use std::io;
 use std::net::TcpListener;
@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::cloudfront::{self, Call, CloudFront};
 use super::codepipeline::{self, CodePipeline};
 use super::control;
+use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
 use super::upstream::Upstream;
@@ -45,15 +46,20 @@ impl State {
 pub(super) struct Server {
     state: Mutex<State>,
     upstream: Option<Upstream>,
+    viewers: Option<Viewers>,
 }
 
 impl Server {
     pub(super) fn new(options: Options) -> Self {
+        let upstream = options.upstream.as_deref().map(Upstream::new);
+        let clock = options.clock.clone();
+        let cloudfront = CloudFront::new(options);
         Self {
-            upstream: options.upstream.as_deref().map(Upstream::new),
+            upstream,
+            viewers: cloudfront.edge().map(Viewers::new),
             state: Mutex::new(State {
-                clock: options.clock.clone(),
-                cloudfront: CloudFront::new(options),
+                clock,
+                cloudfront,
                 codepipeline: CodePipeline::default(),
                 faults: FaultPlan::default(),
                 calls: Vec::new(),
@@ -84,6 +90,11 @@ impl Server {
         };
         if head.uri.path().starts_with(control::ROOT) {
             return control::respond(&mut self.state(), &head, &body);
+        }
+        if let Some(viewers) = &self.viewers
+            && let Some(response) = viewers.respond(&head, self.upstream.as_ref()).await
+        {
+            return response;
         }
         let call = Call::parse(&head);
         let operation = call.as_ref().map(|call| call.operation);

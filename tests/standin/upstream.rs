@@ -5,9 +5,11 @@
 //! MiniStack first, and only what it accepts is checked here. The signature covers the
 //! headers, so the request is forwarded unchanged, with the `Host` that the caller signed.
 
+use std::io;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::request::Parts;
-use axum::http::{Request, StatusCode, Uri, header, response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header, response};
 use axum::response::{IntoResponse, Response};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
@@ -41,20 +43,38 @@ impl Upstream {
         head: &Parts,
         body: Bytes,
     ) -> Result<UpstreamResponse, ApiError> {
-        let unreachable = |error: &dyn std::error::Error| {
-            let message = format!("{}: {error}", self.base);
-            ApiError::new(502, "UpstreamUnreachable", message)
-        };
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let target = format!("{}{path}", self.base).parse::<Uri>();
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = head.method.clone();
-        *request.uri_mut() = target.map_err(|error| unreachable(&error))?;
         *request.headers_mut() = head.headers.clone();
+        let response = self.send(path, request).await;
+        response.map_err(|error| {
+            let message = format!("{}: {error}", self.base);
+            ApiError::new(502, "UpstreamUnreachable", message)
+        })
+    }
+
+    /// Sends a GET request with these headers.
+    pub(super) async fn get(
+        &self,
+        target: &str,
+        headers: &[(HeaderName, &str)],
+    ) -> io::Result<UpstreamResponse> {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).map_err(io::Error::other)?;
+            request.headers_mut().insert(name, value);
+        }
+        self.send(target, request).await
+    }
+
+    async fn send(&self, target: &str, mut request: Request<Body>) -> io::Result<UpstreamResponse> {
+        let uri = format!("{}{target}", self.base).parse::<Uri>();
+        *request.uri_mut() = uri.map_err(io::Error::other)?;
         let response = self.client.request(request).await;
-        let (head, body) = response.map_err(|error| unreachable(&error))?.into_parts();
+        let (head, body) = response.map_err(io::Error::other)?.into_parts();
         let body = to_bytes(Body::new(body), MAX_BODY_BYTES).await;
-        let body = body.map_err(|error| unreachable(&error))?;
+        let body = body.map_err(io::Error::other)?;
         Ok(UpstreamResponse { head, body })
     }
 }
@@ -62,6 +82,10 @@ impl Upstream {
 impl UpstreamResponse {
     pub(super) fn status(&self) -> StatusCode {
         self.head.status
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
     }
 }
 
