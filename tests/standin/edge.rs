@@ -1,11 +1,11 @@
-//! CloudFront's viewer side: a cache in front of an origin, as hostile to stale content as the documentation allows.
+//! CloudFront's viewer side: a cache in front of an origin that keeps every copy as long as the documentation allows.
 //!
 //! Each POP keeps a copy for each distribution, path as the viewer sent it, query string as the cache policy selects
 //! it, and normalised Accept-Encoding. Only errors expire by themselves; everything else stays until an invalidation
 //! drops it, whatever Cache-Control says. An invalidation takes effect at each POP at its own moment between its
 //! creation and its completion.
 //!
-//! The rule to know: with [`Matching::Strict`], a copy is dropped only if every reading of the documentation drops it
+//! The main rule: with [`Matching::Strict`], a copy is dropped only if every reading of the documentation drops it
 //! (`readings`). Several invalidations can do that together, because CloudFront implements one of the readings and each
 //! copy records which ones have dropped it so far.
 //!
@@ -179,6 +179,7 @@ struct Miss {
 }
 
 impl Edge {
+    /// Returns an edge without distributions and copies.
     pub fn new(options: EdgeOptions, clock: Clock) -> Self {
         let pops = (0..options.pops).map(|index| Pop::new(index, options.matching));
         let state = State {
@@ -237,7 +238,7 @@ impl Edge {
         if let Some(copy) = pop.copy(&distribution.id, &key, now) {
             let mut response = copy.response.as_ref().clone();
             let age = now.duration_since(copy.stored).unwrap_or_default();
-            response.headers.push(header_of("Age", age.as_secs()));
+            response.headers.push(new_header("Age", age.as_secs()));
             self.add_headers(&mut response, request.pop, "Hit from cloudfront");
             return Ok(Ok(response));
         }
@@ -294,9 +295,9 @@ impl Edge {
         let id = scatter(self.options.seed, "via", pop);
         let via = format!("1.1 {id:016x}{:016x}.cloudfront.net (CloudFront)", !id);
         response.headers.extend([
-            header_of("X-Cache", x_cache),
-            header_of("Via", via),
-            header_of("X-Amz-Cf-Pop", pop_name(pop)),
+            new_header("X-Cache", x_cache),
+            new_header("Via", via),
+            new_header("X-Amz-Cf-Pop", pop_name(pop)),
         ]);
     }
 
@@ -327,6 +328,7 @@ impl Edge {
         fraction(scatter(self.options.seed, id, pop))
     }
 
+    /// Returns what was counted so far.
     pub fn counters(&self) -> EdgeCounters {
         let state = &mut *self.state();
         self.apply_effects(state);
@@ -405,8 +407,8 @@ fn viewer_response(miss: &Miss, origin: OriginResponse) -> ViewerResponse {
     if let Some(encoding) = compression {
         let etag = header(&headers, "etag").and_then(compression::weak_etag);
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("etag"));
-        headers.extend(etag.map(|etag| header_of("ETag", etag)));
-        headers.push(header_of("Content-Encoding", encoding.name()));
+        headers.extend(etag.map(|etag| new_header("ETag", etag)));
+        headers.push(new_header("Content-Encoding", encoding.name()));
     }
     ViewerResponse {
         status: origin.status,
@@ -428,7 +430,7 @@ fn header<'a>(all: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers(all, name).next()
 }
 
-fn header_of(name: &str, value: impl ToString) -> (String, String) {
+fn new_header(name: &str, value: impl ToString) -> (String, String) {
     (name.to_owned(), value.to_string())
 }
 

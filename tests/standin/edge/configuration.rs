@@ -1,4 +1,4 @@
-//! Reads what the edge has to know about a distribution from CloudFront's XML.
+//! Reads the part of a distribution that the edge needs from CloudFront's XML.
 //!
 //! The program under test reads the same documents with the SDK. This is separate code on purpose.
 //!

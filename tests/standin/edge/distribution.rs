@@ -1,4 +1,4 @@
-//! What the edge has to know about a distribution, and the cache key that follows from it.
+//! The part of a distribution that the edge needs, and the cache key that follows from it.
 
 use std::collections::BTreeMap;
 use std::fmt;

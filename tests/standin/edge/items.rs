@@ -108,6 +108,12 @@ impl Path {
         }
     }
 
+    /// Returns whether the URI can match in some reading, which is cheap and rarely true. CloudFront rejects a path that
+    /// ends inside an escape, so whatever starts with it as sent also does decoded.
+    fn can_match(&self, uri: &Uri) -> bool {
+        uri.decoded.path.starts_with(&self.uri.decoded.path)
+    }
+
     fn matches(&self, copy: &CopyIdentity, reading: Reading) -> bool {
         if reading.spelling == Spelling::Documented && !self.is_documented_spelling {
             return false;
@@ -195,10 +201,15 @@ impl Items {
         if !self.tags.is_disjoint(&copy.tags) {
             return Readings::ALL;
         }
-        Readings::holding(|reading| {
-            let files = self.files.get(&copy.uri(reading.uri).decoded.path);
-            let mut paths = files.into_iter().flatten().chain(&self.wildcards);
-            paths.any(|path| path.matches(copy, reading))
-        })
+        let uris = [&copy.viewer, &copy.rewritten];
+        let files = uris.map(|uri| self.files.get(&uri.decoded.path));
+        let files = files.into_iter().flatten().flatten();
+        let wildcards = self.wildcards.iter();
+        let wildcards = wildcards.filter(|wildcard| uris.iter().any(|uri| wildcard.can_match(uri)));
+        let candidates: Vec<&Path> = files.chain(wildcards).collect();
+        if candidates.is_empty() {
+            return Readings::default();
+        }
+        Readings::holding(|reading| candidates.iter().any(|path| path.matches(copy, reading)))
     }
 }

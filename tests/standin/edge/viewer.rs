@@ -25,7 +25,7 @@ const CONFIGURATION_AGE: Duration = Duration::from_secs(5);
 
 const DOMAIN: &str = ".cloudfront.net";
 
-/// MiniStack requires an access key that it knows, but no correct signature.
+/// MiniStack requires an existing access key, but no correct signature.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
      Credential=test/20260101/us-east-1/cloudfront/aws4_request, SignedHeaders=host, Signature=00";
 
