@@ -124,17 +124,19 @@ pub(super) fn distribution(
 }
 
 /// Returns how long errors are cached by the status that viewers get; the longest time if several errors have it.
+///
+/// That is the status of the error page, or the error's own if the page is not available.
 fn error_caching<'a>(errors: impl Iterator<Item = Node<'a, 'a>>) -> BTreeMap<u16, Duration> {
     let mut by_status = BTreeMap::new();
     for error in errors {
-        let number = |name: &str| text(error, &[name]).parse::<u64>().ok();
-        let status = number("ResponseCode").or_else(|| number("ErrorCode"));
-        let Some(status) = status.and_then(|status| u16::try_from(status).ok()) else {
-            continue;
-        };
-        let ttl = number("ErrorCachingMinTTL").map_or(DEFAULT_ERROR_CACHING, Duration::from_secs);
-        let longest = by_status.entry(status).or_insert(ttl);
-        *longest = ttl.max(*longest);
+        let ttl = text(error, &["ErrorCachingMinTTL"]).parse();
+        let ttl = ttl.map_or(DEFAULT_ERROR_CACHING, Duration::from_secs);
+        for status in ["ErrorCode", "ResponseCode"] {
+            if let Ok(status) = text(error, &[status]).parse() {
+                let longest = by_status.entry(status).or_insert(ttl);
+                *longest = ttl.max(*longest);
+            }
+        }
     }
     by_status
 }

@@ -800,7 +800,8 @@ fn configurations_are_read_as_documented() {
     let read = configuration::distribution(summaries.remove(0), &own, &policies);
     let read = read.expect("a configuration");
     assert_eq!(read.tag_header.as_deref(), Some("cache-tag"));
-    assert_eq!(read.error_caching[&404], Duration::from_secs(60));
+    let minute = Duration::from_secs(60);
+    assert_eq!(read.error_caching, [(404, minute), (500, minute)].into());
     let behavior = read.behaviors.last().expect("a behavior");
     assert_eq!((&behavior.path_pattern[..], behavior.compress), ("*", true));
     assert_eq!(behavior.query_strings, policy);
