@@ -10,15 +10,16 @@
 //! | `connection` | the AWS clients, with the user's credentials |
 //! | `target` | the distributions of a command |
 //! | `input` | what changed: paths, keys, the output of `aws s3 sync`, a batch |
-//! | `selection` | from the changes to the paths of each distribution |
+//! | `selection` | the planned paths of each distribution |
 //! | `preflight` | the checks before a batch is sent |
 //! | `wait` | the wait for completion |
 //! | `invalidation_cache` | completed invalidations, stored on disk |
-//! | `terminal` | stdout, stderr, prompts, progress |
+//! | `terminal` | stdout, stderr, prompts, progress, the log |
 //! | `output`, `format` | the JSON object of a result; numbers, times and tables as text |
 //! | `exit`, `error` | the exit codes; `CliError` |
 //!
-//! Paths, plans and errors have the same wording as in the function, because the library writes them.
+//! The library writes the texts of paths, plans and errors, so they are the same as in the function. Only the advice in
+//! an error depends on its audience.
 
 mod arguments;
 mod config;
@@ -44,7 +45,9 @@ mod usage;
 mod wait;
 
 use std::io;
+use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use clap::CommandFactory;
 
 pub use arguments::{
@@ -67,7 +70,7 @@ struct Session {
 pub async fn run(arguments: Arguments) -> Exit {
     let terminal = Terminal::new(&arguments.global);
     if arguments.global.verbose > 1 {
-        invoke::log_to_stderr();
+        terminal::log_to_stderr();
     }
     match run_command(&arguments, &terminal).await {
         Ok(exit) => exit,
@@ -79,24 +82,31 @@ pub async fn run(arguments: Arguments) -> Exit {
 }
 
 async fn run_command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, CliError> {
-    if let Command::Completions { shell } = arguments.command {
-        let mut command = Arguments::command();
-        clap_complete::generate(shell, &mut command, "cf-invalidate", &mut io::stdout());
-        return Ok(Exit::Done);
-    }
-    let session = Session {
-        terminal: terminal.clone(),
-        config: Config::load()?,
-        connection: Connection::new(&arguments.global),
+    // A completion script needs no configuration, so an invalid file does not prevent it.
+    let session = || {
+        Ok::<_, CliError>(Session {
+            terminal: terminal.clone(),
+            config: Config::load()?,
+            connection: Connection::new(&arguments.global),
+        })
     };
     match &arguments.command {
-        Command::Create(create) => create::run(&session, create).await,
-        Command::Plan(selection) => plan::run(&session, selection).await,
-        Command::Status(status) => status::run(&session, status).await,
-        Command::List(list) => list::run(&session, list).await,
-        Command::Distributions => distributions::run(&session).await,
-        Command::Usage(usage) => usage::run(&session, usage).await,
-        Command::Invoke(invoke) => invoke::run(&session, invoke).await,
-        Command::Completions { .. } => Ok(Exit::Done),
+        Command::Create(create) => create::run(&session()?, create).await,
+        Command::Plan(selection) => plan::run(&session()?, selection).await,
+        Command::Status(status) => status::run(&session()?, status).await,
+        Command::List(list) => list::run(&session()?, list).await,
+        Command::Distributions => distributions::run(&session()?).await,
+        Command::Usage(usage) => usage::run(&session()?, usage).await,
+        Command::Invoke(invoke) => invoke::run(&session()?, invoke).await,
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(*shell, &mut command, "cf-invalidate", &mut io::stdout());
+            Ok(Exit::Done)
+        }
     }
+}
+
+/// Returns the current time.
+fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
 }

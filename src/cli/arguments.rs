@@ -28,7 +28,7 @@ pub struct GlobalOptions {
     /// Use this profile of ~/.aws/config and ~/.aws/credentials
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Sign requests for this region (CloudFront itself is global)
+    /// Use this region (it matters in other partitions than aws, and for a pipeline job of `invoke`)
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
     /// Use this endpoint instead of AWS's own
@@ -68,7 +68,7 @@ pub enum Command {
     /// Invalidate paths, or the paths under which viewers may have cached changed objects
     #[command(after_help = examples::CREATE)]
     Create(Create),
-    /// Show what `create` would send (offline if paths or keys are enough for the plan)
+    /// Show the planned paths without the checks of `create` (no AWS call with paths only, or without a distribution)
     #[command(after_help = examples::PLAN)]
     Plan(Selection),
     /// Show the status of an invalidation, or of all in progress, or else of the newest
@@ -112,20 +112,22 @@ pub struct Selection {
     /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm`
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
     pub from_s3_sync: Option<PathBuf>,
-    /// Read an invalidation batch of the AWS CLI, and send it under its CallerReference
+    /// Read an invalidation batch of the AWS CLI; its CallerReference, if present, is sent unchanged
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
         conflicts_with_all = ["paths", "paths_from", "keys_from", "from_s3_sync"])]
     pub batch: Option<PathBuf>,
-    /// Read --keys-from as keys of this bucket [default: the buckets among the distribution's origins]
+    /// Read --keys-from as keys of this bucket [default: the configured bucket, or else the buckets among the
+    /// distribution's origins]
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub bucket: Option<String>,
-    /// Avoid wildcards over unchanged files of this local build of the site
+    /// Avoid wildcards over unchanged files of this directory, a local build of the site
     #[arg(long = "site", value_name = "DIR", help_heading = "Planning", value_hint = ValueHint::DirPath)]
     pub build_directory: Option<PathBuf>,
-    /// Avoid wildcards over unchanged keys of this list, one on each line
+    /// Avoid wildcards over unchanged keys of this list: one on each line, relative to the root of the site
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
-    /// Send one path for each key, in the encoding that CloudFront documents, and read no configuration
+    /// Derive one path from each key alone; read no configuration: index documents, query strings, error pages
+    /// and other spellings are not covered
     #[arg(long, help_heading = "Planning")]
     pub no_index_aliases: bool,
     /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]
@@ -146,13 +148,14 @@ pub struct Create {
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = parse_wait_limit)]
     pub wait: Option<Duration>,
-    /// Show what would be sent, and send nothing
+    /// Plan and check, show what would be sent, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not prompt; if no paths are given or configured, invalidate /*
+    /// Do not prompt; if there is no input and no configured paths, invalidate /*
     #[arg(short, long)]
     pub yes: bool,
-    /// Name the request: the same request under the same name finds the invalidation that exists
+    /// Name the request: the same request under the same name finds the invalidation that exists; the caller
+    /// reference is a hash of this name, the distribution and the paths
     #[arg(long, value_name = "NAME", conflicts_with = "batch")]
     pub reference: Option<String>,
     /// Skip the checks of recent invalidations and of the month's free paths

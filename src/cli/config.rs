@@ -120,7 +120,7 @@ impl Config {
         if let Some(name) = default.as_ref().filter(|name| !sites.contains_key(*name)) {
             return Err(CliError::usage(format!(
                 "the configuration's default is {name:?}, which is not one of its sites: {}",
-                names(&sites)
+                site_list(&sites)
             )));
         }
         Ok(Self { default, sites })
@@ -147,7 +147,7 @@ impl Config {
     }
 }
 
-fn names(sites: &BTreeMap<String, SiteConfig>) -> String {
+fn site_list(sites: &BTreeMap<String, SiteConfig>) -> String {
     match sites.len() {
         0 => "it has no sites".to_owned(),
         _ => sites.keys().cloned().collect::<Vec<_>>().join(", "),

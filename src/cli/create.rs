@@ -16,7 +16,7 @@ use crate::aws::cloudfront::Submission;
 use crate::error::Error;
 use crate::outcome::{BatchReport, UnaffectedDistribution};
 use crate::path::InvalidationPath;
-use crate::plan::{Batch, CallerReference, Inventory};
+use crate::plan::{Batch, CallerReference, InvalidationStatus, Inventory};
 
 /// How long CloudFront can take to accept an invalidation, with all retries.
 const MAX_SUBMISSION_TIME: Duration = Duration::from_secs(60);
@@ -96,7 +96,7 @@ fn default_paths(
     create: &Create,
     target: &Target,
 ) -> Result<Vec<InvalidationPath>, CliError> {
-    let configured = target.site.as_ref().map(SiteConfig::paths).transpose()?;
+    let configured = target.config.as_ref().map(SiteConfig::paths).transpose()?;
     if let Some(configured) = configured.filter(|paths| !paths.is_empty()) {
         return Ok(configured);
     }
@@ -278,11 +278,11 @@ fn distribution_output(
     if let Some(wait) = wait {
         let is_completed = wait.end == WaitEnd::Completed;
         let status = if is_completed {
-            "Completed"
+            InvalidationStatus::Completed
         } else {
-            "InProgress"
+            InvalidationStatus::InProgress
         };
-        output.status = Some(status.to_owned());
+        output.status = Some(status.as_str().to_owned());
         output.seconds = is_completed.then_some(wait.seconds);
     }
     output

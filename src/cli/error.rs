@@ -6,8 +6,8 @@ use crate::error::{Audience, Category, Error};
 /// Why a command has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CliError {
-    /// The arguments, the configuration file or the input are wrong.
-    Usage(String),
+    /// The arguments, the configuration file or the input are invalid.
+    InvalidArguments(String),
     /// The user declined to continue.
     Declined(String),
     /// The work failed.
@@ -17,13 +17,13 @@ pub enum CliError {
 impl CliError {
     /// Creates an error about the arguments, the configuration file or the input.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::Usage(message.into())
+        Self::InvalidArguments(message.into())
     }
 
     /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::InvalidArguments(_) => Exit::Usage,
             Self::Declined(_) => Exit::Failed,
             Self::Failed(error) => error.category().into(),
         }
@@ -31,14 +31,14 @@ impl CliError {
 
     pub(super) fn category(&self) -> Category {
         match self {
-            Self::Usage(_) | Self::Declined(_) => Category::InvalidInput,
+            Self::InvalidArguments(_) | Self::Declined(_) => Category::InvalidInput,
             Self::Failed(error) => error.category(),
         }
     }
 
     pub(super) fn message(&self, audience: &Audience) -> String {
         match self {
-            Self::Usage(message) | Self::Declined(message) => message.clone(),
+            Self::InvalidArguments(message) | Self::Declined(message) => message.clone(),
             Self::Failed(error) => error.message(audience),
         }
     }

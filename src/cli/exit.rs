@@ -6,7 +6,7 @@ use crate::error::Category;
 
 /// What `--help` prints about the codes.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 rejected or failed; 2 usage; 3 submitted, but not completed in time;
+Exit codes: 0 done; 1 rejected, failed or declined; 2 usage; 3 submitted, completion not confirmed;
             4 busy, try again later; 5 no permission or no valid credentials";
 
 /// How a command ended.
@@ -14,11 +14,12 @@ Exit codes: 0 done; 1 rejected or failed; 2 usage; 3 submitted, but not complete
 pub enum Exit {
     /// The request is done.
     Done = 0,
-    /// It was rejected or failed.
+    /// It was rejected, it failed, or the user declined.
     Failed = 1,
-    /// The arguments, the configuration file or the input are wrong.
+    /// The arguments, the configuration file or the input are invalid.
     Usage = 2,
-    /// The invalidation was submitted, and was not seen to be completed in time.
+    /// The invalidation was submitted, and its completion is not confirmed: time-out, Ctrl-C, unknown id or unreadable
+    /// status.
     NotCompleted = 3,
     /// CloudFront accepts no more requests now.
     Busy = 4,

@@ -1,7 +1,5 @@
 //! Numbers, times, paths and tables as text.
 
-use std::time::SystemTime;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Table, presets};
 
@@ -9,11 +7,6 @@ use crate::path::SubmittedPath;
 
 /// How many paths an excerpt contains at most.
 const MAX_PATHS_IN_EXCERPT: usize = 5;
-
-/// Returns the current time.
-pub(super) fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
-}
 
 /// Formats a time as CloudFront does.
 pub(super) fn timestamp(time: DateTime<Utc>) -> String {

@@ -5,10 +5,9 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::{CliError, Exit, Invoke, Session};
+use super::{CliError, Exit, Invoke, Session, terminal};
 use crate::handler::Invalidator;
 use crate::invocation::Invocation;
-use crate::log;
 use crate::settings::Settings;
 
 /// Runs the command.
@@ -25,7 +24,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     });
     let clients = session.connection.clients().await?;
     if !session.terminal.is_quiet() {
-        log_to_stderr();
+        terminal::log_to_stderr();
     }
     let invalidator = Invalidator::new(settings, clients.sdk.clone());
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
@@ -38,12 +37,4 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     let output = serde_json::json!({"answer": response, "exit_code": 0});
     session.terminal.result(text, output);
     Ok(Exit::Done)
-}
-
-/// Prints the log of the library to stderr, in the format of the function: one JSON object in each line.
-pub(super) fn log_to_stderr() {
-    let level = log::level(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref());
-    let subscriber = log::subscriber(level, |line| anstream::eprintln!("{line}"));
-    // A second subscriber is ignored.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -1,6 +1,7 @@
-//! `plan`: prints what `create` would send.
+//! `plan`: prints the paths that `create` would send if its checks found nothing.
 //!
-//! No call is made with paths, with keys but without a distribution, and with `--no-index-aliases`.
+//! It makes no AWS call with paths only, with `--no-index-aliases`, and without a distribution, where it uses the keys
+//! alone. `create --dry-run` also resolves the names of the distributions and runs the checks.
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
@@ -19,9 +20,9 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
     let names = target::names(session, &selection.distributions);
-    let is_offline = names.is_empty() || input.objects.is_empty() || selection.no_index_aliases;
-    let planned = if is_offline {
-        plan_offline(session, selection, &names, input, inventory.as_ref())?
+    let needs_no_call = names.is_empty() || input.objects.is_empty() || selection.no_index_aliases;
+    let planned = if needs_no_call {
+        plan_without_lookup(session, selection, &names, input, inventory.as_ref())?
     } else {
         let mut planned = Vec::new();
         for target in target::find(session, &selection.distributions, &input.buckets()).await? {
@@ -35,7 +36,7 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
 }
 
 /// Plans without a call; the names of distributions are not resolved.
-fn plan_offline(
+fn plan_without_lookup(
     session: &Session,
     selection: &Selection,
     names: &[TargetName],
@@ -55,20 +56,23 @@ fn plan_offline(
     };
     let mut planned = Vec::new();
     for target in names {
-        let site = target.site.as_ref();
+        let config = target.config.as_ref();
         if !selection.has_input() {
-            input.paths = site.map(SiteConfig::paths).transpose()?.unwrap_or_default();
+            input.paths = config
+                .map(SiteConfig::paths)
+                .transpose()?
+                .unwrap_or_default();
             if input.paths.is_empty() {
                 return Err(CliError::usage(
                     "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
                 ));
             }
         }
-        planned.push(selection::plan_offline(
+        planned.push(selection::plan_keys_alone(
             DistributionId::parse(&target.name).ok(),
             &input,
             inventory,
-            selection::limits(selection, site, &input),
+            selection::limits(selection, config, &input),
             selection.no_index_aliases,
         ));
     }

@@ -1,4 +1,5 @@
-//! Checks before a batch is sent: the same paths in progress, many recent invalidations, the month's free paths.
+//! Checks before a batch is sent: an invalidation in progress that covers all paths, wildcards in progress, many recent
+//! invalidations, the month's free paths.
 //!
 //! The checks are optional: a check that fails or takes too long is skipped.
 
@@ -7,24 +8,25 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::time::timeout;
 
-use super::format::{counted, now, thousands};
+use super::format::{counted, thousands};
 use super::invalidation_cache::InvalidationCache;
 use super::selection::PlannedBatch;
 use super::usage::{self, FREE_PATHS, dollars};
-use super::{Selection, Session};
+use super::{Selection, Session, now};
 use crate::error::Error;
 use crate::plan::{ExistingInvalidation, Inventory, Limits};
 
 /// A distribution with more invalidations than this within an hour causes a warning.
 const MAX_WITHIN_AN_HOUR: usize = 10;
 
-/// How long a check can take.
+/// How long the check of one distribution, or of the account's free paths, can take.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
 
-/// Checks the planned batches; returns warnings, and plans with fewer paths if few are left.
+/// Checks the planned batches and returns warnings. Plans keys again with fewer wildcards if wildcards are in progress,
+/// and with fewer paths if few free ones are left.
 ///
-/// With a caller reference that the user chose, the plan has to be the same at each run, and finding the same paths in
-/// progress is intended.
+/// With `--reference` or a caller reference of the user, the plan has to be the same at each run, and finding an
+/// invalidation in progress is intended.
 pub(super) async fn check(
     session: &Session,
     selection: &Selection,
@@ -123,13 +125,13 @@ fn fit_remaining_quota(
 fn covered_warning(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> Option<String> {
     let distribution = batch.distribution.as_ref()?;
     let paths = &batch.plan.paths;
-    let same = in_progress
+    let covering = in_progress
         .iter()
         .find(|invalidation| paths.iter().all(|path| invalidation.covers(path)))?;
-    let age = now().signed_duration_since(same.created);
+    let age = now().signed_duration_since(covering.created);
     Some(format!(
         "{distribution}: {} is in progress and covers all of these paths; it was created {} s ago",
-        same.id,
+        covering.id,
         age.num_seconds().max(0)
     ))
 }
@@ -194,7 +196,7 @@ fn fit_free_paths(
 mod tests {
     use super::*;
     use crate::cli::input::{Input, Object};
-    use crate::cli::selection::plan_offline;
+    use crate::cli::selection::plan_keys_alone;
 
     fn planned(objects: usize) -> PlannedBatch {
         let objects = (0..objects).map(|number| Object {
@@ -205,7 +207,7 @@ mod tests {
             objects: objects.collect(),
             ..Input::default()
         };
-        plan_offline(None, &input, None, Limits::BUCKET_CHANGES, true)
+        plan_keys_alone(None, &input, None, Limits::BUCKET_CHANGES, true)
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Plans the paths of each distribution.
+//! `PlannedBatch`: the paths that are planned for one distribution.
 //!
-//! Requested paths are sent as they are, as many as CloudFront accepts. Keys become the paths under which viewers can
-//! have cached the objects, which the distribution's configuration determines, within the lower default limits of the
-//! function.
+//! Requested paths are not merged, up to CloudFront's limits. Keys become the paths under which viewers can have cached
+//! the objects, which the distribution's configuration determines, within the lower default limits of the function.
 
 use std::collections::BTreeSet;
 
@@ -63,11 +62,11 @@ pub(super) async fn plan(
     input: &Input,
     inventory: Option<&Inventory>,
 ) -> Result<PlannedBatch, CliError> {
-    let limits = limits(selection, target.site.as_ref(), input);
+    let limits = limits(selection, target.config.as_ref(), input);
     let id = Some(target.id.clone());
     if input.objects.is_empty() || selection.no_index_aliases {
         let first_spelling_only = selection.no_index_aliases;
-        return Ok(plan_offline(
+        return Ok(plan_keys_alone(
             id,
             input,
             inventory,
@@ -76,10 +75,11 @@ pub(super) async fn plan(
         ));
     }
     let site = read_site(session, &target.id).await?;
-    let configured = target.site.as_ref().and_then(|site| site.bucket.clone());
+    let config = target.config.as_ref();
+    let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     for (index, object) in input.objects.iter().enumerate() {
-        for bucket in buckets(object, configured.as_deref(), &site)? {
+        for bucket in buckets(object, configured, &site)? {
             let object = ObjectRef {
                 index,
                 bucket: &bucket,
@@ -122,7 +122,7 @@ async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, 
 }
 
 /// Plans from paths and keys alone, without a distribution's configuration.
-pub(super) fn plan_offline(
+pub(super) fn plan_keys_alone(
     distribution: Option<DistributionId>,
     input: &Input,
     inventory: Option<&Inventory>,
@@ -142,7 +142,7 @@ pub(super) fn plan_offline(
 }
 
 /// Returns the limits of the command line, or else of the configuration entry, or else the default for keys or paths.
-pub(super) fn limits(selection: &Selection, site: Option<&SiteConfig>, input: &Input) -> Limits {
+pub(super) fn limits(selection: &Selection, config: Option<&SiteConfig>, input: &Input) -> Limits {
     let default = if input.objects.is_empty() {
         Limits::REQUESTED_PATHS
     } else {
@@ -152,8 +152,8 @@ pub(super) fn limits(selection: &Selection, site: Option<&SiteConfig>, input: &I
         let argument = argument.and_then(|limit| usize::try_from(limit).ok());
         argument.or(configured).unwrap_or(default)
     };
-    let max_paths = site.and_then(|site| site.max_paths);
-    let max_wildcards = site.and_then(|site| site.max_wildcards);
+    let max_paths = config.and_then(|config| config.max_paths);
+    let max_wildcards = config.and_then(|config| config.max_wildcards);
     Limits {
         paths: limit(selection.max_paths, max_paths, default.paths),
         wildcards: limit(selection.max_wildcards, max_wildcards, default.wildcards),
@@ -208,15 +208,15 @@ mod tests {
             }],
             ..Input::default()
         };
-        let mut site = SiteConfig::default();
-        site.max_paths = Some(8);
-        site.max_wildcards = Some(2);
-        for (arguments, site, input, expected) in [
+        let mut config = SiteConfig::default();
+        config.max_paths = Some(8);
+        config.max_wildcards = Some(2);
+        for (arguments, config, input, expected) in [
             ((None, None), None, &paths, (3_000, 15)),
             ((None, None), None, &keys, (20, 10)),
-            ((None, None), Some(&site), &keys, (8, 2)),
-            ((None, None), Some(&site), &paths, (8, 2)),
-            ((Some(5), None), Some(&site), &keys, (5, 2)),
+            ((None, None), Some(&config), &keys, (8, 2)),
+            ((None, None), Some(&config), &paths, (8, 2)),
+            ((Some(5), None), Some(&config), &keys, (5, 2)),
             ((None, Some(15)), None, &keys, (20, 15)),
         ] {
             let selection = Selection {
@@ -224,7 +224,7 @@ mod tests {
                 max_wildcards: arguments.1,
                 ..Selection::default()
             };
-            let limits = limits(&selection, site, input);
+            let limits = limits(&selection, config, input);
             assert_eq!((limits.paths, limits.wildcards), expected, "{arguments:?}");
         }
     }

@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
     Ok(exit)
 }
 
-/// Returns the invalidation with the id, or else all in progress, or else the newest.
+/// Returns the invalidation with the id; without an id, all in progress among the newest 20, or else the newest.
 async fn invalidations(
     session: &Session,
     distribution: &DistributionId,
@@ -72,13 +72,13 @@ async fn invalidations(
 }
 
 fn text(distribution: &DistributionId, invalidation: &ExistingInvalidation) -> String {
-    let state = if invalidation.is_in_progress() {
+    let status = if invalidation.is_in_progress() {
         "in progress"
     } else {
         "completed"
     };
     format!(
-        "{distribution}: {} is {state}, created {} ({}: {})",
+        "{distribution}: {} is {status}, created {} ({}: {})",
         invalidation.id,
         timestamp(invalidation.created),
         counted(invalidation.paths.len(), "path"),

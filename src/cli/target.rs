@@ -1,7 +1,7 @@
 //! `Target`: a distribution that a command works on, with its configuration entry.
 //!
-//! The distributions are the first of these that there are: those of `-d`, the default site of the configuration file,
-//! those that have the changed bucket as an origin, the user's choice from a menu on a terminal.
+//! The first of these sources that is present names the distributions: `-d`; the default or the only site of the
+//! configuration; the buckets of the changed objects, as origins; on a terminal, a menu.
 
 use std::fmt;
 
@@ -25,14 +25,14 @@ const MIN_SIMILARITY: f64 = 0.8;
 pub(super) struct Target {
     pub id: DistributionId,
     /// The configuration entry, if the distribution comes from one.
-    pub site: Option<SiteConfig>,
+    pub config: Option<SiteConfig>,
 }
 
 /// A distribution by the name that the user wrote; it is not resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TargetName {
     pub name: String,
-    pub site: Option<SiteConfig>,
+    pub config: Option<SiteConfig>,
 }
 
 /// Returns the distributions of `-d`, or those of the default site; none if there is neither.
@@ -46,7 +46,7 @@ pub(super) fn names(session: &Session, arguments: &[String]) -> Vec<TargetName> 
         Some(site) => site_names(site),
         None => vec![TargetName {
             name: name.to_owned(),
-            site: None,
+            config: None,
         }],
     });
     names.collect()
@@ -55,7 +55,7 @@ pub(super) fn names(session: &Session, arguments: &[String]) -> Vec<TargetName> 
 fn site_names(site: &SiteConfig) -> Vec<TargetName> {
     let names = site.distribution.iter().map(|name| TargetName {
         name: name.trim().to_owned(),
-        site: Some(site.clone()),
+        config: Some(site.clone()),
     });
     names.collect()
 }
@@ -67,11 +67,11 @@ pub(super) async fn find(
     buckets: &[String],
 ) -> Result<Vec<Target>, CliError> {
     let mut targets: Vec<Target> = Vec::new();
-    for TargetName { name, site } in names(session, arguments) {
+    for TargetName { name, config } in names(session, arguments) {
         for id in resolve(session, &name).await? {
             if !targets.iter().any(|target| target.id == id) {
-                let site = site.clone();
-                targets.push(Target { id, site });
+                let config = config.clone();
+                targets.push(Target { id, config });
             }
         }
     }
@@ -83,7 +83,7 @@ pub(super) async fn find(
     } else {
         with_origins(session, buckets).await?
     };
-    let targets = ids.into_iter().map(|id| Target { id, site: None });
+    let targets = ids.into_iter().map(|id| Target { id, config: None });
     Ok(targets.collect())
 }
 

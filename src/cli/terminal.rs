@@ -1,4 +1,4 @@
-//! `Terminal`: stdout and stderr, prompts and progress.
+//! `Terminal`: stdout, stderr, prompts, progress and the log.
 //!
 //! A result goes to stdout, so that it can be piped. Everything else goes to stderr. Prompts and progress appear on a
 //! terminal only. Colors follow `NO_COLOR`, `CLICOLOR_FORCE` and whether stderr is a terminal.
@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::output::ErrorOutput;
 use super::{CliError, GlobalOptions, Output};
-use crate::error::Audience;
+use crate::error::{Audience, Error};
+use crate::log;
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[1;33m";
@@ -125,7 +126,10 @@ impl Terminal {
         match inquire::Confirm::new(question).with_default(false).prompt() {
             Ok(is_confirmed) => Ok(is_confirmed),
             Err(InquireError::OperationCanceled) => Ok(false),
-            Err(error) => Err(prompt_error(error)),
+            Err(error) => Err(prompt_error(
+                error,
+                "nothing was sent, because you stopped the prompt",
+            )),
         }
     }
 
@@ -138,7 +142,7 @@ impl Terminal {
         inquire::Select::new(question, choices)
             .with_help_message("type to filter, ↑↓ to move, enter to choose, esc to leave")
             .prompt()
-            .map_err(prompt_error)
+            .map_err(|error| prompt_error(error, "nothing was chosen"))
     }
 
     /// Shows a progress line until the value is dropped; only on a terminal.
@@ -171,13 +175,22 @@ impl Drop for Progress {
     }
 }
 
-fn prompt_error(error: InquireError) -> CliError {
-    CliError::Declined(match error {
+/// Returns the error of a prompt; `declined` is its text if the user left the prompt.
+fn prompt_error(error: InquireError, declined: &str) -> CliError {
+    match error {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            "nothing was chosen, so nothing was sent".to_owned()
+            CliError::Declined(declined.to_owned())
         }
-        error => format!("could not prompt: {error}"),
-    })
+        error => Error::invalid_input(format!("could not prompt: {error}")).into(),
+    }
+}
+
+/// Prints the log of the library to stderr, in the format of the function: one JSON object in each line.
+pub(super) fn log_to_stderr() {
+    let level = log::level(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref());
+    let subscriber = log::subscriber(level, |line| anstream::eprintln!("{line}"));
+    // A second subscriber is ignored.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Writes a line to stdout. A reader that closes the pipe early, such as `head`, is not an error.

@@ -9,10 +9,10 @@ mod month;
 
 use serde_json::json;
 
-use super::format::{counted, now, thousands};
+use super::format::{counted, thousands};
 use super::invalidation_cache::InvalidationCache;
 use super::terminal::Progress;
-use super::{CliError, Exit, Session, Usage};
+use super::{CliError, Exit, Session, Usage, now};
 use crate::error::Error;
 use month::{DistributionInvalidations, Month, MonthlyUsage, NEEDLESS_WITHIN};
 pub(super) use month::{FREE_PATHS, dollars};
@@ -141,8 +141,8 @@ fn needless(usage: &MonthlyUsage) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "{} were needless: covered by another path of the same invalidation, or by another invalidation within {} \
-         minutes",
+        "{} were needless: covered by another path of the same invalidation, or, with all paths of their invalidation, \
+         by a later one within {} minutes",
         counted(usage.needless_paths, "path"),
         NEEDLESS_WITHIN.num_minutes()
     )];

@@ -25,7 +25,7 @@ pub(super) struct WaitResult {
     pub distribution: DistributionId,
     pub id: Option<InvalidationId>,
     pub end: WaitEnd,
-    /// How long it took since the command started, in seconds, rounded up.
+    /// The seconds from `started` of [`wait`] until the end, rounded up.
     pub seconds: u64,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct WaitResult {
 pub(super) enum WaitEnd {
     /// The invalidation is completed.
     Completed,
-    /// The limit.
+    /// The user's limit.
     TimedOut,
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted,
     /// The invalidation's id is unknown.
     UnknownId,
@@ -168,7 +168,7 @@ fn print(session: &Session, result: &WaitResult) {
             "{distribution}: stopped waiting; {name} was submitted, and CloudFront still completes it{check}"
         )),
         WaitEnd::UnknownId => {
-            terminal.error(unknown("it was submitted before, and CloudFront did not return its id"));
+            terminal.error(unknown("CloudFront had it already and did not return its id"));
         }
         WaitEnd::Failed(error) => terminal.error(unknown(&error.message(terminal.audience()))),
     }

@@ -1,4 +1,4 @@
-//! Reads the keys that the files of a local build have in the bucket, as `aws s3 sync` derives them.
+//! Lists the files of a local build: their paths relative to its root, with `/`, as `aws s3 sync` derives keys.
 
 use std::collections::HashSet;
 use std::fs;
