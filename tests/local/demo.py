@@ -22,6 +22,7 @@ from scenarios.sns_and_eventbridge import SnsAndEventBridge
 from scenarios.sqs_batch import SqsBatch
 from scenarios.sqs_queue import SqsQueue
 from scenarios.stack import Mismatch, Scenario, Stack, Step
+from scenarios.viewer import Viewer
 
 
 def all_steps(stack: Stack) -> list[Step]:
@@ -34,6 +35,7 @@ def all_steps(stack: Stack) -> list[Step]:
         SnsAndEventBridge(stack, shared_bucket),
         SqsBatch(stack, queue, site),
         LargeBatch(stack, queue, site),
+        Viewer(stack, queue, site),
         CommandLine(stack, site),
         Logs(stack),
     ]
