@@ -1,0 +1,182 @@
+//! The families of sites that the project supports, each with random details.
+
+use super::site::{Behavior, Distribution, Endpoint, ErrorPage, IndexFunction, QueryStrings, Site};
+use super::soak::random::Random;
+
+const FAMILIES: [fn(&mut Random) -> Site; 10] = [
+    plain,
+    origin_path_with_error_page,
+    index_function,
+    single_page,
+    website,
+    behaviors,
+    query_strings,
+    shared_bucket,
+    website_under_origin_path,
+    shared_bucket_with_function,
+];
+
+const ROOT_OBJECTS: [&str; 4] = ["index.html", "index.html", "about.html", "blog/index.html"];
+const NOT_FOUND_PAGES: [&str; 2] = ["/404.html", "/docs/guide/start.html"];
+
+const WITH_QUERY_STRINGS: [QueryStrings; 4] = [
+    QueryStrings::PolicyAll,
+    QueryStrings::PolicyOnly,
+    QueryStrings::PolicyAllExcept,
+    QueryStrings::LegacyAll,
+];
+const WITHOUT_QUERY_STRINGS: [QueryStrings; 2] = [QueryStrings::Managed, QueryStrings::LegacyNone];
+
+/// Returns a site of a family; consecutive numbers go through all of them.
+pub fn site(random: &mut Random, number: usize) -> Site {
+    FAMILIES[number % FAMILIES.len()](random)
+}
+
+fn single(family: &'static str, distribution: Distribution) -> Site {
+    Site {
+        family,
+        distributions: vec![distribution],
+    }
+}
+
+/// Returns a distribution with one origin and one behavior.
+fn simple(random: &mut Random, endpoint: Endpoint, origin_path: &'static str) -> Distribution {
+    Distribution {
+        endpoint,
+        origin_paths: vec![origin_path],
+        default_root_object: random.pick(&ROOT_OBJECTS),
+        behaviors: vec![default_behavior(random.pick(&WITHOUT_QUERY_STRINGS))],
+        error_pages: Vec::new(),
+    }
+}
+
+fn default_behavior(query_strings: QueryStrings) -> Behavior {
+    Behavior {
+        path_pattern: "*",
+        origin: 0,
+        query_strings,
+        function: None,
+    }
+}
+
+/// Returns a page in place of an error, which is cached for less or more than the minute after which viewers look.
+fn not_found_page(random: &mut Random, error_code: u16) -> ErrorPage {
+    ErrorPage {
+        error_code,
+        page: random.pick(&NOT_FOUND_PAGES),
+        response_code: 404,
+        caching_min_ttl: random.pick(&[0, 10, 60, 300]),
+    }
+}
+
+fn plain(random: &mut Random) -> Site {
+    single("REST origin", simple(random, Endpoint::Rest, ""))
+}
+
+fn origin_path_with_error_page(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Rest, "/prod");
+    distribution.error_pages.push(not_found_page(random, 403));
+    single(
+        "REST origin with an origin path and an error page",
+        distribution,
+    )
+}
+
+fn index_function(random: &mut Random) -> Site {
+    let origin_path = random.pick(&["", "/prod"]);
+    let mut distribution = simple(random, Endpoint::Rest, origin_path);
+    distribution.behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+    if random.one_in(2) {
+        distribution.error_pages.push(not_found_page(random, 403));
+    }
+    single("REST origin with a function", distribution)
+}
+
+fn single_page(random: &mut Random) -> Site {
+    let origin_path = random.pick(&["", "/prod"]);
+    let mut distribution = simple(random, Endpoint::Rest, origin_path);
+    if random.one_in(2) {
+        distribution.behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
+    }
+    let caching_min_ttl = random.pick(&[0, 10, 300]);
+    distribution.error_pages = [403, 404]
+        .map(|error_code| ErrorPage {
+            error_code,
+            page: "/index.html",
+            response_code: 200,
+            caching_min_ttl,
+        })
+        .to_vec();
+    single("single-page application", distribution)
+}
+
+fn website(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Website, "");
+    distribution.default_root_object = random.pick(&["", "index.html"]);
+    if random.one_in(2) {
+        distribution.error_pages.push(not_found_page(random, 404));
+    }
+    single("website endpoint", distribution)
+}
+
+fn website_under_origin_path(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Website, "/prod");
+    distribution.default_root_object = "";
+    distribution.behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
+    single(
+        "website endpoint with an origin path and query strings",
+        distribution,
+    )
+}
+
+fn behaviors(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Rest, "/prod");
+    distribution.origin_paths.push("/beta");
+    let behavior = |path_pattern, origin, query_strings, function| Behavior {
+        path_pattern,
+        origin,
+        query_strings,
+        function,
+    };
+    let function = Some(random.pick(&IndexFunction::ALL));
+    distribution.behaviors = vec![
+        behavior("/docs/*", 1, QueryStrings::Managed, function),
+        behavior("*.js", 0, random.pick(&WITH_QUERY_STRINGS), None),
+        behavior("blog/*", 0, random.pick(&WITH_QUERY_STRINGS), function),
+        default_behavior(random.pick(&WITHOUT_QUERY_STRINGS)),
+    ];
+    if random.one_in(2) {
+        distribution.error_pages.push(not_found_page(random, 403));
+    }
+    single("several behaviors and origins", distribution)
+}
+
+fn query_strings(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Rest, "");
+    distribution.behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
+    if random.one_in(2) {
+        distribution.behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+    }
+    single("query strings in the cache key", distribution)
+}
+
+fn shared_bucket(random: &mut Random) -> Site {
+    let mut distributions = ["/prod", "/beta"].map(|path| simple(random, Endpoint::Rest, path));
+    distributions[1].behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
+    Site {
+        family: "two distributions on one bucket",
+        distributions: distributions.into(),
+    }
+}
+
+fn shared_bucket_with_function(random: &mut Random) -> Site {
+    let mut distributions = ["", "/prod"].map(|path| simple(random, Endpoint::Rest, path));
+    distributions[1].behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+    distributions[1]
+        .error_pages
+        .push(not_found_page(random, 403));
+    Site {
+        family: "two distributions on one bucket, one with a function",
+        distributions: distributions.into(),
+    }
+}

@@ -1,0 +1,132 @@
+//! The report: the figures, and the smallest case of a stale answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::plan::Scenario;
+use super::run::Figures;
+
+/// The result of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub seed: u64,
+    pub figures: Figures,
+    pub scenarios: usize,
+    pub duration: Duration,
+    /// The smallest cases that show a stale answer.
+    pub cases: Vec<String>,
+}
+
+impl Report {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            figures: Figures::default(),
+            scenarios: 0,
+            duration: Duration::ZERO,
+            cases: Vec::new(),
+        }
+    }
+
+    /// Adds the figures of a scenario.
+    pub fn add(&mut self, figures: &Figures) {
+        let sum = &mut self.figures;
+        sum.requests += figures.requests;
+        sum.origin_requests += figures.origin_requests;
+        sum.dropped += figures.dropped;
+        sum.evicted += figures.evicted;
+        sum.paths += figures.paths;
+        sum.calls += figures.calls;
+        sum.changes += figures.changes;
+        sum.deploys += figures.deploys;
+        sum.stale += figures.stale;
+        sum.stale_targets.extend(figures.stale_targets.clone());
+        self.scenarios += 1;
+    }
+
+    /// Returns a line about the scenario that has just ended.
+    pub fn progress(&self, scenario: &Scenario, requests: usize) -> String {
+        format!(
+            "{:>7} of {} requests, {} stale: {}",
+            number(self.figures.requests),
+            number(requests),
+            self.figures.stale,
+            scenario.site.family
+        )
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures {
+            requests,
+            origin_requests,
+            dropped,
+            evicted,
+            paths,
+            calls,
+            changes,
+            deploys,
+            stale,
+            ..
+        } = self.figures;
+        for case in &self.cases {
+            writeln!(f, "\n{case}")?;
+        }
+        let rows = [
+            ("sites", self.scenarios),
+            ("deploys", deploys),
+            ("changed objects", changes),
+            ("requests of viewers", requests),
+            ("  of these, to the origin", origin_requests),
+            ("copies dropped", dropped),
+            ("  unchanged, without a job", evicted),
+            ("invalidation calls", calls),
+            ("invalidation paths", paths),
+        ];
+        for (name, value) in rows {
+            writeln!(f, "{name:<26}{:>10}", number(value))?;
+        }
+        let seconds = self.duration.as_secs_f64();
+        writeln!(f, "{:<26}{seconds:>8.0} s", "duration")?;
+        let [requests, stale, evicted, paths] = [requests, stale, evicted, paths].map(number);
+        let seed = self.seed;
+        writeln!(
+            f,
+            "fresh: {requests} requests, {stale} stale, {evicted} evicted, {paths} paths, seed {seed}"
+        )
+    }
+}
+
+/// Formats a number with commas between the thousands.
+fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_has_the_figures() {
+        let mut report = Report::new(1);
+        report.add(&Figures {
+            requests: 128_400,
+            evicted: 1_204,
+            paths: 812,
+            ..Figures::default()
+        });
+        let text = report.to_string();
+        let last = text.lines().last();
+        let expected = "fresh: 128,400 requests, 0 stale, 1,204 evicted, 812 paths, seed 1";
+        assert_eq!(last, Some(expected));
+    }
+}

@@ -1,0 +1,64 @@
+//! Ways in which a faulty function or CloudFront leaves stale copies, to prove that the driver notices them.
+//!
+//! The function and CloudFront's API work as always. Only the edge gets something else than CloudFront accepted.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::standin::AcceptedInvalidation;
+
+const ONE_IN_LOST: usize = 4;
+/// Escapes of characters that browsers leave unencoded, and S3 clients do not.
+const ESCAPES_OF_S3_CLIENTS: [&str; 8] = ["%21", "%24", "%26", "%27", "%28", "%2C", "%3A", "%40"];
+const LONGER: u32 = 100;
+
+/// A way to leave stale copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Paths that end in a slash are ignored, as if the function had no rule for index documents.
+    Alias,
+    /// Paths in the spelling of S3 clients are ignored.
+    Spelling,
+    /// The POPs drop their copies long after CloudFront reports that an invalidation is completed.
+    Early,
+    /// One invalidation in four has no effect.
+    Lost,
+}
+
+impl Sabotage {
+    pub const ALL: [Self; 4] = [Self::Alias, Self::Spelling, Self::Early, Self::Lost];
+
+    /// Returns the paths of an invalidation that take effect; `number` counts the invalidations.
+    pub fn paths(self, accepted: &AcceptedInvalidation, number: usize) -> Vec<String> {
+        let is_kept = |path: &&String| match self {
+            Self::Alias => !path.ends_with('/'),
+            Self::Spelling => !ESCAPES_OF_S3_CLIENTS
+                .iter()
+                .any(|escape| path.contains(escape)),
+            Self::Early => true,
+            Self::Lost => !number.is_multiple_of(ONE_IN_LOST),
+        };
+        accepted.paths.iter().filter(is_kept).cloned().collect()
+    }
+
+    /// Returns how long the POPs take, if CloudFront reports that an invalidation takes this long.
+    pub fn duration(self, reported: Duration) -> Duration {
+        match self {
+            Self::Early => reported * LONGER,
+            _ => reported,
+        }
+    }
+}
+
+impl FromStr for Sabotage {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|sabotage| format!("{sabotage:?}").eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(|sabotage| format!("{sabotage:?}").to_lowercase());
+            format!("unknown sabotage \"{name}\"; one of: {}", known.join(", "))
+        })
+    }
+}

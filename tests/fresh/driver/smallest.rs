@@ -1,0 +1,147 @@
+//! Reduces a scenario with a stale answer to the smallest one that still has it, and describes that.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::io;
+
+use super::plan::{Change, Deploy, Scenario};
+use super::run::{Bed, Finding};
+use super::targets::Target;
+use crate::standin::iso8601;
+
+const LISTED: usize = 10;
+const LISTED_PATHS: usize = 40;
+
+/// Returns a description of the smallest case that was found.
+pub async fn find(bed: &Bed<'_>, scenario: Scenario, finding: Finding) -> io::Result<String> {
+    let Some(first) = finding.stale.first() else {
+        return Ok("no answer is stale".to_owned());
+    };
+    let target = first.target.clone();
+    let mut smallest = (scenario.clone(), finding.clone());
+    for candidate in candidates(&scenario, finding.deploy) {
+        let targets = [Target::clone(&target)];
+        let (_, found) = bed.run_with(&candidate, &targets).await?;
+        if let Some(found) = found {
+            smallest = (candidate, found);
+            break;
+        }
+    }
+    Ok(describe(&smallest.0, &smallest.1))
+}
+
+/// Returns smaller scenarios, the smallest first: one change of the deploy, each half of them, and the deploy alone.
+fn candidates(scenario: &Scenario, deploy: usize) -> Vec<Scenario> {
+    let before = &scenario.deploys[..deploy];
+    let first = exists_after(&scenario.first, before);
+    let deploy = &scenario.deploys[deploy];
+    let changes = &deploy.changes;
+    let (left, right) = changes.split_at(changes.len() / 2);
+    let single = changes.chunks(1);
+    let parts = single.chain(
+        [left, right, changes]
+            .into_iter()
+            .filter(|part| !part.is_empty()),
+    );
+    let without_job = [None, deploy.job_after];
+    let with_changes = |part: &[Change], job_after: Option<usize>| Scenario {
+        first: first.clone(),
+        deploys: vec![Deploy {
+            changes: part.to_vec(),
+            delivery: deploy.delivery,
+            job_after: job_after.map(|after| after.min(part.len())),
+        }],
+        ..scenario.clone()
+    };
+    parts
+        .filter(|part| has_sources(&first, part))
+        .flat_map(|part| without_job.map(|job_after| with_changes(part, job_after)))
+        .collect()
+}
+
+/// Returns whether each copy has a source that exists, although other changes are missing.
+fn has_sources(first: &BTreeSet<String>, changes: &[Change]) -> bool {
+    let mut exists = first.clone();
+    changes.iter().all(|change| {
+        let has_source = match change {
+            Change::Copy { from, .. } => exists.contains(from),
+            _ => true,
+        };
+        change.apply(&mut exists);
+        has_source
+    })
+}
+
+/// Returns the keys that exist after the deploys.
+fn exists_after(first: &BTreeSet<String>, deploys: &[Deploy]) -> BTreeSet<String> {
+    let mut exists = first.clone();
+    for change in deploys.iter().flat_map(|deploy| &deploy.changes) {
+        change.apply(&mut exists);
+    }
+    exists
+}
+
+fn describe(scenario: &Scenario, finding: &Finding) -> String {
+    let mut text = String::new();
+    let deploy = &scenario.deploys[finding.deploy];
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "STALE: {} answers after deploy {}",
+        finding.stale.len(),
+        finding.deploy + 1
+    );
+    for stale in finding.stale.iter().take(LISTED) {
+        let Target {
+            distribution,
+            target,
+            accept_encoding,
+        } = &stale.target;
+        let _ = writeln!(
+            text,
+            "  {target} (distribution {distribution}, accept-encoding {accept_encoding:?}, POP {}, {}, Age {})\n    \
+             answered {}\n    the origin serves {}",
+            stale.pop, stale.x_cache, stale.age, stale.answered, stale.current
+        );
+    }
+    let _ = writeln!(text, "site: {:#?}", scenario.site);
+    let _ = writeln!(
+        text,
+        "function: MAX_PATHS={}, DISTRIBUTION_ID {}",
+        scenario.max_paths,
+        if scenario.names_distributions {
+            "set"
+        } else {
+            "not set"
+        }
+    );
+    let _ = writeln!(
+        text,
+        "deploy: {:?}, job after {:?} changes",
+        deploy.delivery, deploy.job_after
+    );
+    for change in &deploy.changes {
+        let _ = writeln!(text, "  {change}");
+    }
+    let _ = writeln!(text, "events:");
+    for event in finding.events.iter().take(LISTED) {
+        let _ = writeln!(text, "  {event}");
+    }
+    let _ = writeln!(text, "invalidations:");
+    for accepted in &finding.invalidations {
+        let created = iso8601(accepted.created);
+        let paths: Vec<&str> = accepted
+            .paths
+            .iter()
+            .take(LISTED_PATHS)
+            .map(String::as_str)
+            .collect();
+        let _ = writeln!(
+            text,
+            "  {} {created}: {}",
+            accepted.distribution,
+            paths.join(" ")
+        );
+    }
+    text
+}

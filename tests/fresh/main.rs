@@ -1,0 +1,99 @@
+//! The measurement of freshness as a command: a hundred thousand requests of viewers, none of which must be stale.
+//!
+//! `fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] [--sabotage NAME]` runs the function
+//! that was built in the same profile and prints a report. The exit code is 0 if no answer was stale, 1 if one was, and
+//! 2 if the measurement could not run. With `--sabotage` the exit code must be 1.
+
+#[path = "../standin/mod.rs"]
+mod standin;
+
+mod driver;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use driver::Fresh;
+
+const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] \
+     [--sabotage alias|spelling|early|lost]";
+const REQUESTS: usize = 100_000;
+const SMALL_REQUESTS: usize = 10_000;
+const DEPLOYS: usize = 6;
+const SMALL_DEPLOYS: usize = 2;
+const MINISTACK: &str = "target/venvs/cloud/bin/ministack";
+
+fn main() -> ExitCode {
+    let fresh = match parse(std::env::args().skip(1)) {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match fresh.run() {
+        Ok(report) => {
+            print!("{report}");
+            ExitCode::from(u8::from(report.figures.stale > 0))
+        }
+        Err(error) => {
+            eprintln!("fresh: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
+    let mut fresh = Fresh {
+        seed: 1,
+        requests: REQUESTS,
+        deploys: DEPLOYS,
+        first_scenario: 0,
+        program: built_function().map_err(|error| error.to_string())?,
+        ministack: MINISTACK.into(),
+        log: None,
+        sabotage: None,
+        max_paths: None,
+        shows_progress: true,
+        stops_at_stale: false,
+    };
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
+        match argument.as_str() {
+            "--seed" => fresh.seed = number(&value()?)?,
+            "--requests" => fresh.requests = number(&value()?)?,
+            "--small" => {
+                fresh.requests = SMALL_REQUESTS;
+                fresh.deploys = SMALL_DEPLOYS;
+            }
+            "--ministack" => fresh.ministack = value()?.into(),
+            "--log" => fresh.log = Some(value()?.into()),
+            "--sabotage" => fresh.sabotage = Some(value()?.parse()?),
+            _ => return Err(format!("unknown argument {argument}")),
+        }
+    }
+    Ok(fresh)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is not a number in range"))
+}
+
+/// Returns the function of the same profile: it is in `target/debug`, and this program in `target/debug/examples`.
+fn built_function() -> io::Result<PathBuf> {
+    let fresh = std::env::current_exe()?;
+    let profile = fresh.parent().and_then(|examples| examples.parent());
+    let program = profile.map(|profile| profile.join("cloudfront-invalidator"));
+    program.filter(|program| program.is_file()).ok_or_else(|| {
+        io::Error::other(format!(
+            "cloudfront-invalidator is not in the directory above {}: run `cargo build` first",
+            fresh.display()
+        ))
+    })
+}

@@ -1,0 +1,67 @@
+//! A measurement that is short enough for every test run, and the proof that it notices stale answers.
+//!
+//! It needs MiniStack's virtual environment: `make local` runs it. MINISTACK is the path of its program.
+
+#[path = "../standin/mod.rs"]
+mod standin;
+
+mod driver;
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use driver::{Fresh, Report, Sabotage};
+
+fn fresh(requests: usize) -> Fresh {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venvs/cloud/bin/ministack");
+    let ministack = std::env::var_os("MINISTACK").map_or(installed, PathBuf::from);
+    Fresh {
+        seed: 1,
+        requests,
+        deploys: 2,
+        first_scenario: 0,
+        program: env!("CARGO_BIN_EXE_cloudfront-invalidator").into(),
+        ministack,
+        log: None,
+        sabotage: None,
+        max_paths: None,
+        shows_progress: false,
+        stops_at_stale: false,
+    }
+}
+
+fn run(fresh: &Fresh) -> Report {
+    fresh.run().unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn nothing_is_stale() {
+    let report = run(&fresh(10_000));
+    print!("{report}");
+    assert_eq!(report.figures.stale, 0, "{report}");
+    assert!(report.figures.dropped > 0, "nothing was dropped: {report}");
+}
+
+#[test]
+fn each_sabotage_is_noticed() {
+    let sabotaged = Sabotage::ALL.map(|sabotage| {
+        let fresh = Fresh {
+            sabotage: Some(sabotage),
+            // Wildcards would cover the lost paths.
+            max_paths: Some(3_000),
+            stops_at_stale: true,
+            ..fresh(50_000)
+        };
+        thread::spawn(move || (sabotage, run(&fresh)))
+    });
+    for run in sabotaged {
+        let (sabotage, report) = run.join().expect("a run that ends");
+        let is_caused = |target: &&String| match sabotage {
+            Sabotage::Alias => target.ends_with('/'),
+            Sabotage::Spelling => target.contains('%'),
+            Sabotage::Early | Sabotage::Lost => true,
+        };
+        let caused = report.figures.stale_targets.iter().filter(is_caused);
+        assert!(caused.count() > 0, "{sabotage:?} was not noticed: {report}");
+    }
+}
