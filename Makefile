@@ -19,7 +19,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs unit local binaries bench soak build clean rust python
+.PHONY: help demo test lint docs unit local binaries bench soak fresh build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -43,8 +43,10 @@ docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the te
 unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)
 
-local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo without printing its story
+local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo, and a small measurement of freshness
 	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)
+	$(call step,freshness,MINISTACK="$(abspath $(VENVS))/cloud/bin/ministack" \
+		cargo test --locked --all-features --test fresh_small)
 
 bench: rust ## Time the planner and score it on recorded deploys (release profile: takes minutes)
 	$(call step,criterion,cargo bench --locked --bench plan)
@@ -54,6 +56,10 @@ bench: rust ## Time the planner and score it on recorded deploys (release profil
 soak: rust ## Send 100,000 changes with injected faults and check that none is lost (seven minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
 	$(call step,soak,target/debug/examples/soak $(SOAK))
+
+fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that no answer is stale (two minutes)
+	$(call step,cargo build,cargo build --locked --bin $(NAME) --example fresh)
+	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
 
 build: rust $(TOOLS) ## Build the function for `sam deploy` (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)
