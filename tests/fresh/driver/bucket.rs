@@ -13,6 +13,9 @@ use super::soak::deploys::{Envelope, Kind, Notification};
 use super::soak::random::Random;
 
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
+/// CloudFront compresses 1,000 to 10,000,000 bytes.
+const COMPRESSIBLE_BYTES: usize = 1_000;
+const ONE_IN_COMPRESSIBLE: u64 = 3;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -39,7 +42,10 @@ impl<'a> Bucket<'a> {
         match change {
             Change::Put(key) => {
                 self.versions += 1;
-                let body = format!("{key} version {}", self.versions);
+                let mut body = format!("{key} version {}", self.versions);
+                if self.versions.is_multiple_of(ONE_IN_COMPRESSIBLE) {
+                    body.push_str(&" ".repeat(COMPRESSIBLE_BYTES));
+                }
                 let headers = [("content-type", "text/html")];
                 self.ministack
                     .call("s3", (Method::PUT, &target), &headers, body)

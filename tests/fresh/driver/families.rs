@@ -161,11 +161,13 @@ fn query_strings(random: &mut Random) -> Site {
 }
 
 fn shared_bucket(random: &mut Random) -> Site {
-    let mut distributions = ["/prod", "/beta"].map(|path| simple(random, Endpoint::Rest, path));
-    distributions[1].behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
+    let endpoint = random.pick(&[Endpoint::Rest, Endpoint::Website]);
+    let first = simple(random, Endpoint::Rest, "/prod");
+    let mut second = simple(random, endpoint, "/beta");
+    second.behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
     Site {
         family: "two distributions on one bucket",
-        distributions: distributions.into(),
+        distributions: vec![first, second],
     }
 }
 

@@ -79,6 +79,13 @@ const AMBIGUOUS_NAMES: [&str; 9] = [
     "[id]/index.html",
 ];
 const ONE_IN_AMBIGUOUS: usize = 6;
+const ONE_IN_RANDOM: usize = 4;
+/// What random names are made of.
+const FRAGMENTS: [&str; 40] = [
+    " ", "!", "\"", "#", "$", "%", "&", "'", "(", ")", ",", "-", ".", ":", ";", "<", "=", ">", "@",
+    "\\", "_", "`", "{", "}", "%2F", "%41", "é", "日", "e\u{301}", "🦀", "\u{a0}", "index", "html",
+    "A", "z", "0", "x", "//", ".html", "y",
+];
 
 /// Returns different keys below the given prefixes, which are origin paths without their leading slash.
 pub fn keys(
@@ -95,9 +102,11 @@ pub fn keys(
     while keys.len() < count {
         let directory = random.pick(&DIRECTORIES);
         let name = if with_ambiguous && random.one_in(ONE_IN_AMBIGUOUS) {
-            random.pick(&AMBIGUOUS_NAMES)
+            random.pick(&AMBIGUOUS_NAMES).to_owned()
+        } else if random.one_in(ONE_IN_RANDOM) {
+            random_name(random)
         } else {
-            random.pick(&NAMES)
+            random.pick(&NAMES).to_owned()
         };
         let key = in_prefix(random.pick(prefixes), &format!("{directory}{name}"));
         if !keys.contains(&key) {
@@ -112,4 +121,12 @@ fn in_prefix(prefix: &str, name: &str) -> String {
         "" => name.to_owned(),
         prefix => format!("{prefix}/{name}"),
     }
+}
+
+/// Returns a name of a few fragments. It begins with a letter, so that it is not a dot segment.
+fn random_name(random: &mut Random) -> String {
+    let count = 1 + random.below(4);
+    let fragments: String = (0..count).map(|_| random.pick(&FRAGMENTS)).collect();
+    let end = random.pick(&[".html", ".html", "", "x.js", "/index.html"]);
+    format!("n{fragments}{end}")
 }

@@ -113,7 +113,7 @@ impl Drop for MiniStack {
 
 fn spawn(program: &Path, node: &Path, home: &Path, url: &str, port: u16) -> io::Result<Child> {
     let log = File::create(log_file(home))?;
-    Command::new(fs::canonicalize(program.parent().unwrap_or(program))?.join("ministack"))
+    Command::new(fs::canonicalize(program)?)
         .env_clear()
         .env("PATH", format!("{}:/usr/bin:/bin", node.display()))
         .env("HOME", home)

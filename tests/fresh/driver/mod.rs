@@ -21,6 +21,7 @@
 mod answer;
 mod bucket;
 mod configuration;
+mod description;
 mod families;
 mod function;
 mod http;

@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use axum::http::Method;
 use serde_json::json;
 
 use super::bucket::{Bucket, notification};
 use super::configuration::{self, Created};
 use super::function::Deployed;
+use super::http::Http;
 use super::ministack::MiniStack;
 use super::origin::Origins;
 use super::plan::{Change, Delivery, Deploy, Scenario};
@@ -25,10 +27,13 @@ use super::viewers::{Current, POPS, Stale, Viewers};
 use crate::standin::{AcceptedInvalidation, Clock, Edge, EdgeOptions, Matching, Options, Standin};
 
 const COMPLETES_AFTER: Duration = Duration::from_secs(14);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const ERRORS_EXPIRE_AFTER: Duration = Duration::from_secs(61);
 const MAX_TIME_BETWEEN_CHANGES: Duration = Duration::from_secs(2);
 /// How many viewers request something between two changes, and between an invalidation and its completion.
 const VIEWERS_MEANWHILE: usize = 10;
+
+const ONE_IN_NOTIFIED_TWICE: usize = 10;
 
 /// What a scenario runs with.
 pub struct Bed<'a> {
@@ -69,6 +74,7 @@ struct Run<'a> {
     scenario: &'a Scenario,
     sabotage: Option<Sabotage>,
     standin: &'a Standin,
+    cloudfront: Http,
     viewers: Viewers<'a>,
     bucket: Bucket<'a>,
     deployed: Deployed<'a>,
@@ -114,6 +120,7 @@ impl Bed<'_> {
             scenario,
             sabotage: self.sabotage,
             standin: &standin,
+            cloudfront: Http::new(standin.url()),
             viewers: Viewers {
                 edge: &edge,
                 origins: &origins,
@@ -207,6 +214,7 @@ impl Run<'_> {
             self.standin
                 .advance(self.random.up_to(MAX_TIME_BETWEEN_CHANGES));
         }
+        self.disorder(&mut notifications);
         match deploy.delivery {
             Delivery::Direct => self.deployed.deliver_directly(&notifications).await?,
             Delivery::Queue => {
@@ -222,6 +230,16 @@ impl Run<'_> {
         }
         self.pass_on();
         Ok(notifications)
+    }
+
+    /// Repeats some notifications and changes their order: S3 guarantees neither.
+    fn disorder(&mut self, notifications: &mut Vec<Notification>) {
+        for index in 0..notifications.len() {
+            if self.random.one_in(ONE_IN_NOTIFIED_TWICE) {
+                notifications.push(notifications[index].clone());
+            }
+        }
+        self.random.shuffle(notifications);
     }
 
     async fn run_job(&mut self) -> io::Result<()> {
@@ -262,15 +280,42 @@ impl Run<'_> {
         }
     }
 
-    /// Advances the clock past completion, with some viewers on the way, and past the time to live of errors.
+    /// Advances the clock until CloudFront reports completion, with some viewers on the way, and then past the time to
+    /// live of errors.
     async fn wait_for_completion(&mut self) -> io::Result<()> {
-        for _ in 0..2 {
-            self.standin.advance(COMPLETES_AFTER / 2);
+        let mut is_completed = false;
+        while !is_completed {
+            self.standin.advance(POLL_INTERVAL);
             let random = &mut self.random;
             self.viewers.request_some(random, VIEWERS_MEANWHILE).await?;
+            is_completed = self.is_completed().await?;
         }
         self.standin.advance(ERRORS_EXPIRE_AFTER);
         Ok(())
+    }
+
+    /// Returns whether CloudFront reports the newest invalidation of each distribution as completed.
+    async fn is_completed(&self) -> io::Result<bool> {
+        let received = self.standin.invalidations();
+        for created in self.viewers.distributions {
+            let of_distribution = received
+                .iter()
+                .filter(|received| received.distribution == created.id);
+            let mut ids = of_distribution.filter_map(|received| received.outcome.as_ref().ok());
+            let Some(id) = ids.next_back() else {
+                continue;
+            };
+            let target = format!("/2020-05-31/distribution/{}/invalidation/{id}", created.id);
+            let response = self
+                .cloudfront
+                .send_ok(Method::GET, &target, &[], "")
+                .await?;
+            let document = String::from_utf8_lossy(&response.body);
+            if !document.contains("<Status>Completed</Status>") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn count(&mut self, deploy: &Deploy, before: &Current, current: &Current) {

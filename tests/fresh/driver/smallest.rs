@@ -1,16 +1,12 @@
-//! Reduces a scenario with a stale answer to the smallest one that still has it, and describes that.
+//! Reduces a scenario with a stale answer to the smallest one that still has it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::io;
 
+use super::description::describe;
 use super::plan::{Change, Deploy, Scenario};
 use super::run::{Bed, Finding};
 use super::targets::Target;
-use crate::standin::iso8601;
-
-const LISTED: usize = 10;
-const LISTED_PATHS: usize = 40;
 
 /// Returns a description of the smallest case that was found.
 pub async fn find(bed: &Bed<'_>, scenario: Scenario, finding: Finding) -> io::Result<String> {
@@ -79,69 +75,4 @@ fn exists_after(first: &BTreeSet<String>, deploys: &[Deploy]) -> BTreeSet<String
         change.apply(&mut exists);
     }
     exists
-}
-
-fn describe(scenario: &Scenario, finding: &Finding) -> String {
-    let mut text = String::new();
-    let deploy = &scenario.deploys[finding.deploy];
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "STALE: {} answers after deploy {}",
-        finding.stale.len(),
-        finding.deploy + 1
-    );
-    for stale in finding.stale.iter().take(LISTED) {
-        let Target {
-            distribution,
-            target,
-            accept_encoding,
-        } = &stale.target;
-        let _ = writeln!(
-            text,
-            "  {target} (distribution {distribution}, accept-encoding {accept_encoding:?}, POP {}, {}, Age {})\n    \
-             answered {}\n    the origin serves {}",
-            stale.pop, stale.x_cache, stale.age, stale.answered, stale.current
-        );
-    }
-    let _ = writeln!(text, "site: {:#?}", scenario.site);
-    let _ = writeln!(
-        text,
-        "function: MAX_PATHS={}, DISTRIBUTION_ID {}",
-        scenario.max_paths,
-        if scenario.names_distributions {
-            "set"
-        } else {
-            "not set"
-        }
-    );
-    let _ = writeln!(
-        text,
-        "deploy: {:?}, job after {:?} changes",
-        deploy.delivery, deploy.job_after
-    );
-    for change in &deploy.changes {
-        let _ = writeln!(text, "  {change}");
-    }
-    let _ = writeln!(text, "events:");
-    for event in finding.events.iter().take(LISTED) {
-        let _ = writeln!(text, "  {event}");
-    }
-    let _ = writeln!(text, "invalidations:");
-    for accepted in &finding.invalidations {
-        let created = iso8601(accepted.created);
-        let paths: Vec<&str> = accepted
-            .paths
-            .iter()
-            .take(LISTED_PATHS)
-            .map(String::as_str)
-            .collect();
-        let _ = writeln!(
-            text,
-            "  {} {created}: {}",
-            accepted.distribution,
-            paths.join(" ")
-        );
-    }
-    text
 }
