@@ -19,9 +19,11 @@ use driver::Fresh;
 const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] \
      [--sabotage alias|spelling|early|lost]";
 const REQUESTS: usize = 100_000;
-const SMALL_REQUESTS: usize = 10_000;
+const SMALL_REQUESTS: usize = 12_000;
+const KEYS: usize = 40;
+const SMALL_KEYS: usize = 24;
 const DEPLOYS: usize = 6;
-const SMALL_DEPLOYS: usize = 2;
+const SMALL_DEPLOYS: usize = 1;
 const MINISTACK: &str = "target/venvs/cloud/bin/ministack";
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
     let mut fresh = Fresh {
         seed: 1,
         requests: REQUESTS,
+        keys: KEYS,
         deploys: DEPLOYS,
         first_scenario: 0,
         program: built_function().map_err(|error| error.to_string())?,
@@ -69,6 +72,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
             "--requests" => fresh.requests = number(&value()?)?,
             "--small" => {
                 fresh.requests = SMALL_REQUESTS;
+                fresh.keys = SMALL_KEYS;
                 fresh.deploys = SMALL_DEPLOYS;
             }
             "--ministack" => fresh.ministack = value()?.into(),

@@ -16,9 +16,10 @@ fn fresh(requests: usize) -> Fresh {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venvs/cloud/bin/ministack");
     let ministack = std::env::var_os("MINISTACK").map_or(installed, PathBuf::from);
     Fresh {
-        seed: 1,
+        seed: 3,
         requests,
-        deploys: 2,
+        keys: 24,
+        deploys: 1,
         first_scenario: 0,
         program: env!("CARGO_BIN_EXE_cloudfront-invalidator").into(),
         ministack,

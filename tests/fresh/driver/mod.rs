@@ -61,6 +61,8 @@ pub struct Fresh {
     pub seed: u64,
     /// The least number of viewers' requests; the scenario that reaches it is completed.
     pub requests: usize,
+    /// Keys of each scenario.
+    pub keys: usize,
     /// Deploys of each scenario.
     pub deploys: usize,
     /// The number of the first scenario, which decides its family of sites.
@@ -117,7 +119,8 @@ impl Fresh {
         let mut random = Random::new(self.seed);
         let mut report = Report::new(self.seed);
         for number in self.first_scenario.. {
-            let mut scenario = Scenario::plan(&mut random.fork(), number, self.deploys);
+            let mut scenario =
+                Scenario::plan(&mut random.fork(), number, (self.keys, self.deploys));
             scenario.max_paths = self.max_paths.unwrap_or(scenario.max_paths);
             let (figures, finding) = bed.run(&scenario).await.map_err(|error| {
                 let family = scenario.site.family;

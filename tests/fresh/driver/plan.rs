@@ -10,7 +10,6 @@ use super::keys::keys;
 use super::site::Site;
 use super::soak::random::Random;
 
-const KEYS: usize = 40;
 const MAX_CHANGES: usize = 10;
 const ONE_IN_MISSING_AT_FIRST: usize = 3;
 const ONE_IN_AMBIGUOUS: usize = 3;
@@ -77,11 +76,11 @@ impl Change {
 }
 
 impl Scenario {
-    /// Plans a scenario; consecutive numbers have different families of sites.
-    pub fn plan(random: &mut Random, number: usize, deploys: usize) -> Self {
+    /// Plans a scenario with this many keys and deploys; consecutive numbers have different families of sites.
+    pub fn plan(random: &mut Random, number: usize, (key_count, deploys): (usize, usize)) -> Self {
         let site = families::site(random, number);
         let with_ambiguous = random.one_in(ONE_IN_AMBIGUOUS);
-        let keys = keys(random, &prefixes(&site), KEYS, with_ambiguous);
+        let keys = keys(random, &prefixes(&site), key_count, with_ambiguous);
         let existing = keys
             .iter()
             .filter(|_| !random.one_in(ONE_IN_MISSING_AT_FIRST));
