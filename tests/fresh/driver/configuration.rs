@@ -1,6 +1,4 @@
-//! Creates a site in MiniStack: the bucket, the functions, the cache policies and the distributions, as CloudFront's XML.
-//!
-//! Members and their order: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html>
+//! Creates a site in MiniStack: the bucket, the functions, the cache policies and the distributions.
 
 use std::io;
 
@@ -8,13 +6,12 @@ use axum::http::Method;
 use roxmltree::Document;
 use serde_json::json;
 
+use super::distribution_xml::{Parts, XMLNS};
 use super::ministack::MiniStack;
-use super::site::{Behavior, Distribution, Endpoint, IndexFunction, QueryStrings, Site};
+use super::site::{IndexFunction, QueryStrings, Site};
 use super::soak::BUCKET;
 
 const API: &str = "/2020-05-31";
-const XMLNS: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
-const CACHING_OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 const POLICIES: [QueryStrings; 3] = [
     QueryStrings::PolicyAll,
     QueryStrings::PolicyOnly,
@@ -26,12 +23,6 @@ const POLICIES: [QueryStrings; 3] = [
 pub struct Created {
     pub id: String,
     pub domain: String,
-}
-
-/// The ids of what distributions refer to.
-struct Parts {
-    functions: Vec<(IndexFunction, String)>,
-    policies: Vec<(QueryStrings, String)>,
 }
 
 /// Creates the bucket, which everyone can read, and the site's distributions.
@@ -148,111 +139,6 @@ fn text(xml: &str, name: &str) -> io::Result<String> {
         .and_then(|element| element.text())
         .map(str::to_owned);
     text.ok_or_else(|| io::Error::other(format!("no {name} in {xml}")))
-}
-
-impl Parts {
-    fn distribution(&self, distribution: &Distribution, reference: &str) -> String {
-        let root = distribution.default_root_object;
-        let (origins, errors) = (origins(distribution), error_responses(distribution));
-        let (default, others) = distribution
-            .behaviors
-            .split_last()
-            .expect("a default behavior");
-        let count = others.len();
-        let others: String = others
-            .iter()
-            .map(|behavior| self.behavior(behavior))
-            .collect();
-        let default = self.behavior_members(default);
-        format!(
-            "<DistributionConfig xmlns=\"{XMLNS}\"><CallerReference>{reference}</CallerReference>\
-             <Aliases><Quantity>0</Quantity></Aliases><DefaultRootObject>{root}</DefaultRootObject>\
-             {origins}<DefaultCacheBehavior>{default}</DefaultCacheBehavior>\
-             <CacheBehaviors><Quantity>{count}</Quantity><Items>{others}</Items></CacheBehaviors>\
-             {errors}<Comment/><PriceClass>PriceClass_All</PriceClass><Enabled>true</Enabled>\
-             </DistributionConfig>"
-        )
-    }
-
-    fn behavior(&self, behavior: &Behavior) -> String {
-        let (pattern, members) = (behavior.path_pattern, self.behavior_members(behavior));
-        format!("<CacheBehavior><PathPattern>{pattern}</PathPattern>{members}</CacheBehavior>")
-    }
-
-    fn behavior_members(&self, behavior: &Behavior) -> String {
-        let functions = behavior.function.map_or_else(String::new, |function| {
-            let arn = id_of(&self.functions, function);
-            format!(
-                "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation>\
-                 <FunctionARN>{arn}</FunctionARN><EventType>viewer-request</EventType>\
-                 </FunctionAssociation></Items></FunctionAssociations>"
-            )
-        });
-        let forwarded = |query_string| {
-            format!(
-                "<ForwardedValues><QueryString>{query_string}</QueryString>\
-                 <Cookies><Forward>none</Forward></Cookies></ForwardedValues><MinTTL>0</MinTTL>"
-            )
-        };
-        let cache_key = match behavior.query_strings {
-            QueryStrings::LegacyNone => forwarded(false),
-            QueryStrings::LegacyAll => forwarded(true),
-            QueryStrings::Managed => format!("<CachePolicyId>{CACHING_OPTIMIZED}</CachePolicyId>"),
-            policy => format!(
-                "<CachePolicyId>{}</CachePolicyId>",
-                id_of(&self.policies, policy)
-            ),
-        };
-        format!(
-            "<TargetOriginId>origin-{}</TargetOriginId>\
-             <ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy><Compress>true</Compress>\
-             {functions}{cache_key}",
-            behavior.origin
-        )
-    }
-}
-
-fn id_of<T: PartialEq>(ids: &[(T, String)], wanted: T) -> &str {
-    let found = ids.iter().find(|(kind, _)| *kind == wanted);
-    found.map(|(_, id)| id.as_str()).unwrap_or_default()
-}
-
-fn origins(distribution: &Distribution) -> String {
-    let domain = distribution.origin_domain();
-    let connection = match distribution.endpoint {
-        Endpoint::Rest => "<S3OriginConfig><OriginAccessIdentity/></S3OriginConfig>",
-        Endpoint::Website => {
-            "<CustomOriginConfig><HTTPPort>80</HTTPPort><HTTPSPort>443</HTTPSPort>\
-             <OriginProtocolPolicy>http-only</OriginProtocolPolicy></CustomOriginConfig>"
-        }
-    };
-    let paths = distribution.origin_paths.iter().enumerate();
-    let origin = |(index, path): (usize, &&str)| {
-        format!(
-            "<Origin><Id>origin-{index}</Id><DomainName>{domain}</DomainName>\
-             <OriginPath>{path}</OriginPath>{connection}</Origin>"
-        )
-    };
-    let (count, items) = (paths.len(), paths.map(origin).collect::<String>());
-    format!("<Origins><Quantity>{count}</Quantity><Items>{items}</Items></Origins>")
-}
-
-fn error_responses(distribution: &Distribution) -> String {
-    let pages = distribution.error_pages.iter();
-    let items: String = pages
-        .map(|page| {
-            format!(
-                "<CustomErrorResponse><ErrorCode>{}</ErrorCode>\
-                 <ResponsePagePath>{}</ResponsePagePath><ResponseCode>{}</ResponseCode>\
-                 <ErrorCachingMinTTL>{}</ErrorCachingMinTTL></CustomErrorResponse>",
-                page.error_code, page.page, page.response_code, page.caching_min_ttl
-            )
-        })
-        .collect();
-    let count = distribution.error_pages.len();
-    format!(
-        "<CustomErrorResponses><Quantity>{count}</Quantity><Items>{items}</Items></CustomErrorResponses>"
-    )
 }
 
 /// Encodes bytes in base64, which the API requires for a function's code.

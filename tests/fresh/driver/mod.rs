@@ -19,9 +19,11 @@
 )]
 
 mod answer;
+mod bed;
 mod bucket;
 mod configuration;
 mod description;
+mod distribution_xml;
 mod families;
 mod function;
 mod http;
@@ -44,9 +46,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use bed::Bed;
 use ministack::MiniStack;
 use plan::Scenario;
-use run::Bed;
 use soak::random::Random;
 
 pub use report::Report;

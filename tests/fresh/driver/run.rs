@@ -1,32 +1,26 @@
 //! Runs a scenario: warm every POP, change the bucket, deliver the notifications, wait for completion, look again.
 //!
-//! Time is the stand-in's frozen clock, which the edge shares. It starts at the real time and only moves ahead, so an
-//! event is never older than the function's own clock. After completion it moves 61 s further, so that errors expire.
+//! Viewers also request something between two changes and before completion, and a pipeline job can run between two
+//! changes. After completion the clock moves 61 s further, so that errors expire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::json;
 
 use super::bucket::{Bucket, notification};
-use super::configuration::{self, Created};
 use super::function::Deployed;
 use super::http::Http;
-use super::ministack::MiniStack;
-use super::origin::Origins;
 use super::plan::{Change, Delivery, Deploy, Scenario};
 use super::sabotage::Sabotage;
 use super::soak::deploys::Notification;
 use super::soak::random::Random;
-use super::targets::{Target, targets};
-use super::viewers::{Current, POPS, Stale, Viewers};
-use crate::standin::{AcceptedInvalidation, Clock, Edge, EdgeOptions, Matching, Options, Standin};
+use super::viewers::{Current, Stale, Viewers};
+use crate::standin::{AcceptedInvalidation, Standin};
 
-const COMPLETES_AFTER: Duration = Duration::from_secs(14);
+pub(super) const COMPLETES_AFTER: Duration = Duration::from_secs(14);
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const ERRORS_EXPIRE_AFTER: Duration = Duration::from_secs(61);
 const MAX_TIME_BETWEEN_CHANGES: Duration = Duration::from_secs(2);
@@ -34,14 +28,6 @@ const MAX_TIME_BETWEEN_CHANGES: Duration = Duration::from_secs(2);
 const VIEWERS_MEANWHILE: usize = 10;
 
 const ONE_IN_NOTIFIED_TWICE: usize = 10;
-
-/// What a scenario runs with.
-pub struct Bed<'a> {
-    pub ministack: &'a MiniStack,
-    pub program: PathBuf,
-    pub log: Option<PathBuf>,
-    pub sabotage: Option<Sabotage>,
-}
 
 /// What a scenario resulted in.
 #[derive(Clone, Debug, Default)]
@@ -70,102 +56,22 @@ pub struct Finding {
 }
 
 /// A running scenario.
-struct Run<'a> {
-    scenario: &'a Scenario,
-    sabotage: Option<Sabotage>,
-    standin: &'a Standin,
-    cloudfront: Http,
-    viewers: Viewers<'a>,
-    bucket: Bucket<'a>,
-    deployed: Deployed<'a>,
-    random: Random,
+pub(super) struct Run<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) sabotage: Option<Sabotage>,
+    pub(super) standin: &'a Standin,
+    pub(super) cloudfront: Http,
+    pub(super) viewers: Viewers<'a>,
+    pub(super) bucket: Bucket<'a>,
+    pub(super) deployed: Deployed<'a>,
+    pub(super) random: Random,
     /// How many invalidations the edge has got, by distribution.
-    passed_on: BTreeMap<String, usize>,
-    figures: Figures,
-}
-
-impl Bed<'_> {
-    /// Runs a scenario with its own targets.
-    pub async fn run(&self, scenario: &Scenario) -> io::Result<(Figures, Option<Finding>)> {
-        self.run_with(scenario, &targets(scenario)).await
-    }
-
-    /// Runs a scenario until it ends or an answer is stale.
-    pub async fn run_with(
-        &self,
-        scenario: &Scenario,
-        targets: &[Target],
-    ) -> io::Result<(Figures, Option<Finding>)> {
-        self.ministack.reset().await?;
-        let created = configuration::create(self.ministack, &scenario.site).await?;
-        let clock = Clock::Frozen(Arc::new(Mutex::new(SystemTime::now())));
-        let standin = Standin::bind(Options {
-            throttle: false,
-            completes_after: COMPLETES_AFTER,
-            clock: clock.clone(),
-            upstream: Some(self.ministack.url.clone()),
-            ..Options::default()
-        })?;
-        let options = EdgeOptions {
-            pops: POPS,
-            matching: Matching::Strict,
-            seed: scenario.seed,
-        };
-        let edge = Edge::new(options, clock);
-        let origins = origins(self.ministack, scenario, &created);
-        for (distribution, created) in scenario.site.distributions.iter().zip(&created) {
-            edge.set_distribution(distribution.for_edge(&created.id, &created.domain));
-        }
-        let run = Run {
-            scenario,
-            sabotage: self.sabotage,
-            standin: &standin,
-            cloudfront: Http::new(standin.url()),
-            viewers: Viewers {
-                edge: &edge,
-                origins: &origins,
-                distributions: &created,
-                targets,
-            },
-            bucket: Bucket::new(self.ministack),
-            deployed: self.deployed(scenario, &standin, &created),
-            random: Random::new(scenario.seed),
-            passed_on: BTreeMap::new(),
-            figures: Figures::default(),
-        };
-        run.run().await
-    }
-
-    fn deployed<'a>(
-        &self,
-        scenario: &Scenario,
-        standin: &'a Standin,
-        created: &[Created],
-    ) -> Deployed<'a> {
-        let ids: Vec<&str> = created.iter().map(|created| created.id.as_str()).collect();
-        let ids = if scenario.names_distributions {
-            ids.join(",")
-        } else {
-            String::new()
-        };
-        let max_paths = scenario.max_paths.to_string();
-        let settings = [
-            ("MAX_PATHS", max_paths.as_str()),
-            ("DISTRIBUTION_ID", ids.as_str()),
-        ];
-        Deployed::new(self.program.clone(), self.log.clone(), standin, &settings)
-    }
-}
-
-fn origins(ministack: &MiniStack, scenario: &Scenario, created: &[Created]) -> Origins {
-    let distributions = scenario.site.distributions.iter().zip(created);
-    let by_domain =
-        distributions.map(|(distribution, created)| (created.domain.clone(), distribution.clone()));
-    Origins::new(ministack.http.clone(), by_domain.collect())
+    pub(super) passed_on: BTreeMap<String, usize>,
+    pub(super) figures: Figures,
 }
 
 impl Run<'_> {
-    async fn run(mut self) -> io::Result<(Figures, Option<Finding>)> {
+    pub(super) async fn run(mut self) -> io::Result<(Figures, Option<Finding>)> {
         for key in &self.scenario.first {
             self.bucket.apply(&Change::Put(key.clone())).await?;
         }

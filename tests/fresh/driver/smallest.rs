@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use super::bed::Bed;
 use super::description::describe;
 use super::plan::{Change, Deploy, Scenario};
-use super::run::{Bed, Finding};
+use super::run::Finding;
 use super::targets::Target;
 
 /// Returns a description of the smallest case that was found.

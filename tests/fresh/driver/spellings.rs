@@ -17,7 +17,7 @@ pub struct Spelling {
     space: &'static str,
 }
 
-pub const SPELLINGS: [Spelling; 8] = [
+pub const SPELLINGS: [Spelling; 9] = [
     // A parser leaves `%`, `?`, `#` and `\` to the author, who must encode them.
     Spelling {
         name: "URL Standard",
@@ -54,6 +54,12 @@ pub const SPELLINGS: [Spelling; 8] = [
         name: "botocore",
         definition: "https://github.com/boto/botocore/blob/develop/botocore/utils.py (percent_encode)",
         unencoded: b"/-._~",
+        space: "%20",
+    },
+    Spelling {
+        name: "url.PathEscape of Go for each segment",
+        definition: "https://pkg.go.dev/net/url#PathEscape",
+        unencoded: b"/$&+-_.~:=@",
         space: "%20",
     },
     Spelling {
@@ -115,6 +121,7 @@ mod tests {
             "/a%20b/%C3%A9~%40%2B('%5B%5E%25%3F%23.html",
             "/a%20b/%C3%A9~%40%2B%28%27%5B%5E%25%3F%23.html",
             "/a%20b/%C3%A9~%40%2B%28%27%5B%5E%25%3F%23.html",
+            "/a%20b/%C3%A9~@+%28%27%5B%5E%25%3F%23.html",
             "/a%20b/%C3%A9~%40%2B%28%27%5B%5E%25%3F%23.html",
             "/a+b/%C3%A9%7E%40%2B%28%27%5B%5E%25%3F%23.html",
         ];
