@@ -223,7 +223,9 @@ impl Site {
             if let Some(path) = without_slash.filter(|path| !path.is_empty()) {
                 candidates.push(candidate(path, CandidateKind::IndexDocument));
             }
-        } else if let Some(path) = key.strip_suffix(".html")
+        }
+        // A function that appends `.html` serves `/blog/index`, too.
+        if let Some(path) = key.strip_suffix(".html")
             && !path.is_empty()
             && !path.ends_with('/')
         {

@@ -509,7 +509,7 @@ fn an_index_document_is_its_directory_too() {
     );
     assert_eq!(
         reasons(&with_function(), "blog/index.html"),
-        ["blog/index.html is also /blog/ and /blog (function)"]
+        ["blog/index.html is also /blog/ and /blog and /blog/index (function)"]
     );
     assert_eq!(paths(&website(), "about.html"), ["/about.html"]);
 }
@@ -519,8 +519,9 @@ fn a_function_may_add_the_extension_too() {
     for (key, sent) in [
         (
             "blog/index.html",
-            vec!["/blog/index.html", "/blog/", "/blog"],
+            vec!["/blog/index.html", "/blog/", "/blog", "/blog/index"],
         ),
+        ("index.html", vec!["/index.html", "/", "/index"]),
         ("about.html", vec!["/about.html", "/about"]),
         (
             "foo/myindex.html",
@@ -641,13 +642,13 @@ fn index_documents_can_be_forced_and_forbidden() {
             IndexDocuments::Always,
             site(),
             "index.html",
-            vec!["/index.html", "/"],
+            vec!["/index.html", "/", "/index"],
         ),
         (
             IndexDocuments::Always,
             site(),
             "blog/index.html",
-            vec!["/blog/index.html", "/blog/", "/blog"],
+            vec!["/blog/index.html", "/blog/", "/blog", "/blog/index"],
         ),
         (
             IndexDocuments::Always,
@@ -665,7 +666,7 @@ fn index_documents_can_be_forced_and_forbidden() {
             IndexDocuments::Always,
             beside_api(&["/blog/"]),
             "blog/index.html",
-            vec!["/blog/index.html", "/blog"],
+            vec!["/blog/index.html", "/blog", "/blog/index"],
         ),
         (
             IndexDocuments::Never,

@@ -244,8 +244,8 @@ async fn finds_the_paths_of_a_legacy_distribution() {
             // Lambda@Edge at the origin request; a path pattern without a leading slash.
             (
                 "help/index.html",
-                "/help/index.html /help/",
-                "help/index.html is also /help/ (function)",
+                "/help/index.html /help/ /help/index",
+                "help/index.html is also /help/ and /help/index (function)",
             ),
             (
                 "errors/404.html",
@@ -351,7 +351,7 @@ async fn finds_the_paths_of_each_distribution_of_a_bucket() {
             "/prod/index.html",
             "/index.html* / /?*",
             "not cached: the distribution is disabled",
-            "/index.html /",
+            "/index.html / /index",
             "/prod/index.html",
         ]
     );

@@ -20,8 +20,8 @@ function handler(event) {
 # to /blog/index.html. On `preview`, S3's website endpoint returns blog/index.html for /blog/, and redirects /blog to
 # /blog/ while the index exists.
 UPLOADS = {
-    "live/blog/index.html": {"live": ["/blog", "/blog/", "/blog/index.html"]},
-    "live/index.html": {"live": ["/", "/index.html"]},
+    "live/blog/index.html": {"live": ["/blog", "/blog/", "/blog/index", "/blog/index.html"]},
+    "live/index.html": {"live": ["/", "/index", "/index.html"]},
     "live/style.css": {"live": ["/style.css"]},
     "preview/blog/index.html": {"preview": ["/blog", "/blog/", "/blog/index.html"]},
     "notes/todo.txt": {},
