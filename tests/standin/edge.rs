@@ -102,7 +102,7 @@ pub struct ViewerRequest<'a> {
 }
 
 /// The response to a viewer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewerResponse {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -154,6 +154,8 @@ pub struct DroppedCopy {
     pub target: String,
     /// When the invalidation took effect at the POP.
     pub time: SystemTime,
+    /// The response without the headers that depend on the request.
+    pub response: Arc<ViewerResponse>,
 }
 
 /// The POPs of CloudFront.
@@ -166,6 +168,8 @@ pub struct Edge {
 struct State {
     distributions: BTreeMap<String, Arc<EdgeDistribution>>,
     pops: Vec<Pop>,
+    /// The POP at which invalidations take effect at their creation.
+    immediate_pop: Option<usize>,
     counters: EdgeCounters,
 }
 
@@ -185,6 +189,7 @@ impl Edge {
         let state = State {
             distributions: BTreeMap::new(),
             pops: pops.collect(),
+            immediate_pop: None,
             counters: EdgeCounters::default(),
         };
         Self {
@@ -199,6 +204,11 @@ impl Edge {
         let id = distribution.id.clone();
         let distributions = &mut self.state().distributions;
         distributions.insert(id, Arc::new(distribution));
+    }
+
+    /// Makes later invalidations take effect at their creation at this POP, which is the earliest possible moment.
+    pub fn set_immediate_pop(&self, pop: usize) {
+        self.state().immediate_pop = Some(pop);
     }
 
     /// Responds to a viewer from the copy of the POP, or from the origin.
@@ -312,9 +322,14 @@ impl Edge {
     ) {
         let items = Arc::new(Items::parse(paths));
         let duration = completed.duration_since(created).unwrap_or_default();
-        for (index, pop) in self.state().pops.iter_mut().enumerate() {
+        let state = &mut *self.state();
+        for (index, pop) in state.pops.iter_mut().enumerate() {
+            let fraction = match state.immediate_pop {
+                Some(immediate) if immediate == index => 0.0,
+                _ => self.fraction(id, index),
+            };
             pop.add_effect(Effect {
-                moment: created + duration.mul_f64(self.fraction(id, index)),
+                moment: created + duration.mul_f64(fraction),
                 distribution: distribution.to_owned(),
                 items: Arc::clone(&items),
             });

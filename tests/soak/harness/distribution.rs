@@ -1,9 +1,35 @@
-//! The XML that describes the distribution in front of the bucket.
+//! The distribution in front of the bucket: the XML that describes it, and what the edge reads from that.
 //!
 //! It is a common one: the bucket is the only origin, AWS's managed cache policy applies to all paths, and `/` returns
 //! the default root object.
 
-use super::{BUCKET, DEFAULT_ROOT_OBJECT, DISTRIBUTION};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{BUCKET, DEFAULT_ROOT_OBJECT, DISTRIBUTION, ERROR_CACHING};
+use crate::standin::{EdgeBehavior, EdgeDistribution, QueryKey};
+
+pub const HOST: &str = "d111111abcdef8.cloudfront.net";
+
+/// Returns the configuration that the edge applies.
+pub fn edge() -> EdgeDistribution {
+    let root = |path: &str| match path {
+        "/" => format!("/{DEFAULT_ROOT_OBJECT}"),
+        _ => path.to_owned(),
+    };
+    EdgeDistribution {
+        id: DISTRIBUTION.to_owned(),
+        hosts: vec![HOST.to_owned()],
+        behaviors: vec![EdgeBehavior {
+            path_pattern: "*".to_owned(),
+            query_strings: QueryKey::None,
+            compress: true,
+            rewrite: Some(Arc::new(root)),
+        }],
+        error_caching: BTreeMap::from([(404, ERROR_CACHING)]),
+        tag_header: None,
+    }
+}
 
 /// Returns the response to GetDistributionConfig.
 pub fn config() -> String {
@@ -27,7 +53,7 @@ pub fn list() -> String {
          <Items><DistributionSummary><Id>{DISTRIBUTION}</Id>\
          <ARN>arn:aws:cloudfront::111122223333:distribution/{DISTRIBUTION}</ARN>\
          <Status>Deployed</Status><LastModifiedTime>2026-01-01T00:00:00.000Z</LastModifiedTime>\
-         <DomainName>d111111abcdef8.cloudfront.net</DomainName>{parts}\
+         <DomainName>{HOST}</DomainName>{parts}\
          <Staging>false</Staging></DistributionSummary></Items></DistributionList>"
     )
 }

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!  deploys ─▶ envelope ─▶ queue ─▶ event source mapping ─▶ lambda: the program ─▶ CloudFront's stand-in
-//!                           ▲              │                                             │
-//!                           └────failed────┴─succeeded─▶ verdict ◀───────accepted────────┘
+//!     │                     ▲              │                                             │
+//!     │                     └────failed────┴─succeeded─▶ verdict ◀─ viewers ◀─ edge ◀────┘
+//!     └─────────────────────────────────▶ bucket ─────────────────────────────▲
 //! ```
 //!
 //! Everything except the program is a model in this process, as hostile as AWS can be. Messages arrive twice, late and
 //! out of order. CloudFront throttles, fails half of the calls for a while, and accepts some calls without a response.
-//! The program is killed in the middle of a batch. `verdict` defines what must hold in spite of that.
+//! The program is killed in the middle of a batch. `verdict` defines what must hold in spite of that, for viewers who
+//! request the objects from CloudFront's edge before they change and at the end.
 //!
 //! Time is real, because the program has no other clock. Durations that are minutes in the cloud (visibility timeouts,
 //! batching windows) are shorter in [`Pace`]. CloudFront's rate and quotas are not, so there is less time for the same
@@ -20,6 +22,7 @@
 
 #![allow(dead_code, reason = "the soak and its small test use different parts")]
 
+mod bucket;
 mod deploys;
 mod distribution;
 mod envelope;
@@ -30,6 +33,7 @@ mod random;
 mod report;
 mod sabotage;
 pub mod verdict;
+mod viewers;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -38,7 +42,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::standin::{Fault, Operation, Options, Standin};
+use crate::standin::{EdgeOptions, Fault, Operation, Options, Standin};
 use deploys::Deploys;
 use event_source_mapping::EventSourceMapping;
 use lambda::Function;
@@ -48,11 +52,20 @@ use random::Random;
 pub use report::Report;
 use report::Run;
 pub use sabotage::Sabotage;
+use verdict::Judge;
+use viewers::{Viewers, ViewersThread};
 
 const DISTRIBUTION: &str = "E1EXAMPLE1ABC";
 const BUCKET: &str = "site";
 const DEFAULT_ROOT_OBJECT: &str = "index.html";
 const PERCENT_FAILED_IN_OUTAGE: u64 = 50;
+const POPS: usize = 3;
+/// The POP at which invalidations take effect at their creation; at the others, at a random moment.
+const IMMEDIATE_POP: usize = 0;
+/// A change of an object without a copy at any POP proves nothing. Poison and irrelevant messages are such changes too.
+const MIN_PERCENT_OF_COPIES: usize = 50;
+/// CloudFront's default for ErrorCachingMinTTL.
+const ERROR_CACHING: Duration = Duration::from_secs(10);
 
 /// When each thing happens, relative to the start.
 #[derive(Clone, Debug)]
@@ -154,7 +167,8 @@ impl Soak {
     ///
     /// # Errors
     ///
-    /// If the harness cannot work: no port, no program, or a program that keeps crashing.
+    /// If the harness cannot work: no port, no program, a program that keeps crashing, or a machine that is too slow
+    /// for the viewers.
     pub fn run(&self) -> io::Result<Report> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -164,9 +178,9 @@ impl Soak {
 
     async fn run_async(&self) -> io::Result<Report> {
         let mut random = Random::new(self.seed);
-        let started = SystemTime::now();
-        let deploys = Deploys::plan(&mut random.fork(), self.changes, &self.pace, started)?;
         let standin = Standin::bind(self.options())?;
+        let (deploys, viewers, started) = self.warm(&random.fork(), &standin).await?;
+        let viewers = ViewersThread::start(viewers, deploys.notifications.clone())?;
         let queue = RefCell::new(self.queue(&deploys, random.fork()));
         let mapping = EventSourceMapping {
             pace: &self.pace,
@@ -185,11 +199,18 @@ impl Soak {
             () = self.inject_faults(&standin, random.fork(), started) => {}
         }
         let counters = mapping.counters.take();
-        let accepted = standin.accepted();
         let queue = queue.into_inner();
-        let verdict = verdict::judge(queue.messages(), &deploys.notifications, &accepted, started);
+        let completed = SystemTime::now() + self.pace.in_progress_for;
+        let views = viewers.stop()?.check(completed).await?;
+        let verdict = Judge {
+            notifications: &deploys.notifications,
+            views: &views,
+            in_progress_for: self.pace.in_progress_for,
+            started,
+        }
+        .judge(queue.messages());
         let received = standin.invalidations();
-        Ok(Report::new(&Run {
+        let report = Report::new(&Run {
             seed: self.seed,
             duration: started.elapsed().unwrap_or_default(),
             deploys: &deploys,
@@ -197,7 +218,39 @@ impl Soak {
             counters: &counters,
             received: &received,
             verdict: &verdict,
-        }))
+            views: &views,
+        });
+        self.require_copies(&report)?;
+        Ok(report)
+    }
+
+    /// Fails if the verdict is about too few changes, because the viewers could not keep up with the deploys.
+    fn require_copies(&self, report: &Report) -> io::Result<()> {
+        let changes = report.changes_of_copies;
+        if changes * 100 >= self.changes * MIN_PERCENT_OF_COPIES {
+            return Ok(());
+        }
+        let all = self.changes;
+        Err(io::Error::other(format!(
+            "only {changes} of {all} changes were of cached objects: this machine is too slow\n{report}"
+        )))
+    }
+
+    /// Fills the edge with requests of viewers, and then plans the deploys, whose keys do not depend on the start.
+    async fn warm(
+        &self,
+        random: &Random,
+        standin: &Standin,
+    ) -> io::Result<(Deploys, Viewers, SystemTime)> {
+        let plan = |started| Deploys::plan(&mut random.clone(), self.changes, &self.pace, started);
+        let edge = standin.edge();
+        edge.set_distribution(distribution::edge());
+        edge.set_immediate_pop(IMMEDIATE_POP);
+        let viewers = Viewers::new(edge);
+        let notifications = plan(SystemTime::now())?.notifications;
+        viewers.warm(&notifications).await?;
+        let started = SystemTime::now();
+        Ok((plan(started)?, viewers, started))
     }
 
     fn queue(&self, deploys: &Deploys, random: Random) -> Queue {
@@ -238,6 +291,11 @@ impl Soak {
     fn options(&self) -> Options {
         let options = Options {
             completes_after: self.pace.in_progress_for,
+            edge: Some(EdgeOptions {
+                pops: POPS,
+                seed: self.seed,
+                ..EdgeOptions::default()
+            }),
             ..Options::default()
         };
         options

@@ -7,6 +7,7 @@ use super::deploys::Deploys;
 use super::event_source_mapping::Counters;
 use super::queue::Message;
 use super::verdict::{Finding, Verdict};
+use super::viewers::Views;
 use crate::standin::ReceivedInvalidation;
 
 const LISTED_FINDINGS: usize = 20;
@@ -24,6 +25,7 @@ pub struct Run<'a> {
     pub counters: &'a Counters,
     pub received: &'a [ReceivedInvalidation],
     pub verdict: &'a Verdict,
+    pub views: &'a Views,
 }
 
 /// The result of a soak.
@@ -35,6 +37,9 @@ pub struct Report {
     pub poison: usize,
     /// How many calls of CreateInvalidation CloudFront rejected.
     pub rejected: usize,
+    /// How many changes happened while the immediate POP had an older copy. Only for these, the verdict proves
+    /// something.
+    pub changes_of_copies: usize,
     rows: Vec<Row>,
 }
 
@@ -47,10 +52,12 @@ impl Report {
             crashes: run.counters.crashes.clone(),
             poison: run.verdict.poison,
             rejected: received.filter(|call| call.outcome.is_err()).count(),
+            changes_of_copies: run.changes_of_copies(),
             rows: [
                 run.message_rows(),
                 run.invocation_rows(),
                 run.cloudfront_rows(),
+                run.viewer_rows(),
             ]
             .concat(),
         }
@@ -63,6 +70,13 @@ impl Report {
 }
 
 impl Run<'_> {
+    /// Counts the changes that the immediate POP had an older copy of; lost changes count in any case.
+    fn changes_of_copies(&self) -> usize {
+        let stale = self.views.stale.keys();
+        let only_stale = stale.filter(|change| !self.views.invalidated.contains_key(change));
+        self.views.invalidated.len() + only_stale.count()
+    }
+
     fn message_rows(&self) -> Vec<Row> {
         let messages = self.messages;
         let receives: u32 = messages.iter().map(|message| message.receives).sum();
@@ -124,12 +138,28 @@ impl Run<'_> {
             ("  accepted", number(accepted.len())),
             ("  rejected", errors(self.received)),
             ("paths billed", billed_text),
+        ]
+    }
+
+    fn viewer_rows(&self) -> Vec<Row> {
+        let (views, invalidated) = (self.views, &self.verdict.until_invalidated);
+        let fresh = &self.verdict.until_fresh;
+        let origin_requests = number(views.origin_requests as usize);
+        vec![
+            ("viewer requests", number(views.requests as usize)),
+            ("  that reached the bucket", origin_requests),
+            ("  stale at the end", number(views.stale_responses)),
+            ("copies dropped", number(views.dropped_copies as usize)),
             (
-                "change to invalidation, median",
-                age(&self.verdict.ages, 0.5),
+                "changes of cached objects",
+                number(self.changes_of_copies()),
             ),
-            ("  p99", age(&self.verdict.ages, 0.99)),
-            ("  longest", age(&self.verdict.ages, 1.0)),
+            ("change to invalidation, median", age(invalidated, 0.5)),
+            ("  p99", age(invalidated, 0.99)),
+            ("  longest", age(invalidated, 1.0)),
+            ("change to fresh at every POP, median", age(fresh, 0.5)),
+            ("  p99", age(fresh, 0.99)),
+            ("  longest", age(fresh, 1.0)),
         ]
     }
 }

@@ -1,31 +1,29 @@
-//! The verdict: was every change invalidated, and before its message was reported as successful?
+//! The verdict: do viewers get every change, and did its invalidation exist when its message was successful?
 //!
-//! "An invalidation that covers the change was created after it" alone is too weak: the `/docs/*` of a later deploy
-//! would hide a change that was lost in an earlier one. The function guarantees more: when it reports a message as
-//! successful, the invalidation exists. So it must be created between the change and the report.
+//! "Viewers get the change in the end" alone is too weak: the `/docs/*` of a later deploy would hide a change that was
+//! lost in an earlier one. The function guarantees more: when it reports a message as successful, the invalidation
+//! exists. At the immediate POP, invalidations take effect at their creation, so it must not have an older copy after
+//! the report. The other POPs must not have one as soon as an invalidation of that moment would be completed.
 //!
-//! The rule of what a path covers is repeated here, in a few lines over the strings that CloudFront received. An error
-//! in the crate's `InvalidationPath::covers` would make the function lose a change; a verdict that called it would then
-//! approve.
+//! The verdict has no rule of what an invalidation drops. It reads the versions and times that `viewers` recorded at the
+//! edge.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use cloudfront_invalidator::path::InvalidationPath;
-
-use super::DEFAULT_ROOT_OBJECT;
 use super::deploys::{Kind, Notification};
 use super::queue::Message;
-use crate::standin::{AcceptedInvalidation, iso8601};
+use super::viewers::Views;
+use crate::standin::iso8601;
 
 /// A guarantee that was broken for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// Its change was never invalidated.
-    Stale { path: String },
-    /// It was reported as successful before its change was invalidated.
-    TooEarly { path: String, early: Duration },
+    /// Viewers get an older version of this URL after all invalidations.
+    Stale { url: String },
+    /// It was reported as successful this long before its invalidation was created.
+    TooEarly { early: Duration },
     /// It is valid and in the dead-letter queue.
     DeadLettered,
     /// It is poison and was reported as successful.
@@ -47,57 +45,74 @@ pub struct Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
-    /// The time from each invalidated change to its invalidation, sorted.
-    pub ages: Vec<Duration>,
+    /// The time from each change of a cached object to its invalidation, sorted.
+    pub until_invalidated: Vec<Duration>,
+    /// The time from each change of a cached object until no POP had an older copy, sorted.
+    pub until_fresh: Vec<Duration>,
     pub poison: usize,
 }
 
-/// An accepted invalidation, prepared for fast lookups.
-struct Invalidation<'a> {
-    created: SystemTime,
-    files: HashSet<&'a str>,
-    wildcards: Vec<&'a str>,
+/// What messages are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    pub notifications: &'a [Notification],
+    pub views: &'a Views,
+    /// How long an invalidation can take to reach all POPs.
+    pub in_progress_for: Duration,
+    /// The age of a change from before this time counts from this time.
+    pub started: SystemTime,
 }
 
-/// Judges every message by its notification and by the accepted invalidations.
-///
-/// The age of a change from before `started` counts from `started`.
-pub fn judge(
-    messages: &[Message],
-    notifications: &[Notification],
-    accepted: &[AcceptedInvalidation],
-    started: SystemTime,
-) -> Verdict {
-    let mut invalidations: Vec<_> = accepted.iter().map(Invalidation::new).collect();
-    invalidations.sort_by_key(|invalidation| invalidation.created);
-    let mut verdict = Verdict::default();
-    for (id, message) in messages.iter().enumerate() {
-        let notification = &notifications[message.notification];
-        verdict.poison += usize::from(matches!(notification.kind, Kind::Poison(_)));
-        let violation = match judge_end(message, notification.kind) {
-            Some(violation) => Some(violation),
-            None if notification.kind == Kind::Change => {
-                match judge_change(notification, &invalidations) {
-                    Ok((invalidated, path)) => {
-                        let counts_from = notification.changed.max(started);
-                        let age = invalidated.duration_since(counts_from).unwrap_or_default();
-                        verdict.ages.push(age);
-                        too_early(message, invalidated, path)
-                    }
-                    Err(path) => Some(Violation::Stale { path }),
-                }
-            }
-            None => None,
+impl Judge<'_> {
+    /// Judges every message by its notification and by what viewers got.
+    pub fn judge(&self, messages: &[Message]) -> Verdict {
+        let mut verdict = Verdict {
+            until_invalidated: self.ages(&self.views.invalidated),
+            until_fresh: self.ages(&self.views.fresh),
+            ..Verdict::default()
         };
-        verdict.findings.extend(violation.map(|violation| Finding {
-            message: id,
-            receives: message.receives,
-            notification: notification.clone(),
-            violation,
-        }));
+        for (id, message) in messages.iter().enumerate() {
+            let notification = &self.notifications[message.notification];
+            verdict.poison += usize::from(matches!(notification.kind, Kind::Poison(_)));
+            let violation = judge_end(message, notification.kind);
+            let violation = violation.or_else(|| self.judge_change(message));
+            verdict.findings.extend(violation.map(|violation| Finding {
+                message: id,
+                receives: message.receives,
+                notification: notification.clone(),
+                violation,
+            }));
+        }
+        verdict
     }
-    verdict.ages.sort();
-    verdict
+
+    /// Returns the time from each change that was not lost to these moments.
+    fn ages(&self, moments: &BTreeMap<usize, SystemTime>) -> Vec<Duration> {
+        let moments = moments.iter();
+        let moments =
+            moments.filter(|(notification, _)| !self.views.stale.contains_key(notification));
+        let mut ages: Vec<_> = moments
+            .map(|(notification, moment)| {
+                let changed = self.notifications[*notification].changed;
+                let counts_from = changed.max(self.started);
+                moment.duration_since(counts_from).unwrap_or_default()
+            })
+            .collect();
+        ages.sort();
+        ages
+    }
+
+    fn judge_change(&self, message: &Message) -> Option<Violation> {
+        if let Some(url) = self.views.stale.get(&message.notification) {
+            return Some(Violation::Stale { url: url.clone() });
+        }
+        let invalidated = self.views.invalidated.get(&message.notification).copied();
+        let fresh = self.views.fresh.get(&message.notification);
+        let created = fresh.map(|fresh| *fresh - self.in_progress_for);
+        let created = invalidated.max(created)?;
+        let early = created.duration_since(message.succeeded_at?).ok()?;
+        (!early.is_zero()).then_some(Violation::TooEarly { early })
+    }
 }
 
 /// Judges where a message ended, without its change.
@@ -109,61 +124,6 @@ fn judge_end(message: &Message, kind: Kind) -> Option<Violation> {
         (_, false, None) => Some(Violation::Stuck),
         (_, false, Some(_)) => None,
     }
-}
-
-fn too_early(message: &Message, invalidated: SystemTime, path: String) -> Option<Violation> {
-    let early = invalidated.duration_since(message.succeeded_at?).ok()?;
-    (!early.is_zero()).then_some(Violation::TooEarly { path, early })
-}
-
-/// Returns when all paths of a change were invalidated, with the last of them; or a path that never was.
-fn judge_change(
-    notification: &Notification,
-    invalidations: &[Invalidation],
-) -> Result<(SystemTime, String), String> {
-    let later =
-        invalidations.partition_point(|invalidation| invalidation.created < notification.changed);
-    let mut last = None;
-    for path in cached_paths(&notification.key) {
-        let covering = invalidations[later..]
-            .iter()
-            .find(|invalidation| invalidation.covers(&path));
-        let Some(covering) = covering else {
-            return Err(path);
-        };
-        last = last.max(Some((covering.created, path)));
-    }
-    last.ok_or_else(|| format!("/{}", notification.key))
-}
-
-/// Returns the paths under which CloudFront can have cached the object.
-fn cached_paths(key: &str) -> Vec<String> {
-    let paths = InvalidationPath::from_object_key(key).into_iter();
-    let root = (key == DEFAULT_ROOT_OBJECT).then(|| "/".to_owned());
-    paths.map(|path| path.to_string()).chain(root).collect()
-}
-
-impl<'a> Invalidation<'a> {
-    fn new(accepted: &'a AcceptedInvalidation) -> Self {
-        let paths = accepted.paths.iter().map(String::as_str);
-        let (wildcards, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.ends_with('*'));
-        Self {
-            created: accepted.created,
-            files: files.into_iter().collect(),
-            wildcards,
-        }
-    }
-
-    fn covers(&self, path: &str) -> bool {
-        self.files.contains(path) || self.wildcards.iter().any(|wildcard| covers(wildcard, path))
-    }
-}
-
-/// Returns whether a wildcard covers a path, which can be a wildcard itself; `/dir/*` does not always cover `/dir/`.
-fn covers(wildcard: &str, path: &str) -> bool {
-    let prefix = wildcard.strip_suffix('*').unwrap_or(wildcard);
-    let rest = path.strip_prefix(prefix);
-    prefix == "/" || rest.is_some_and(|rest| !(rest.is_empty() && prefix.ends_with('/')))
 }
 
 impl fmt::Display for Finding {
@@ -182,11 +142,11 @@ impl fmt::Display for Finding {
             "message {message} ({kind:?}, {envelope:?}, {key:?} changed {changed}, received {receives} times): "
         )?;
         match &self.violation {
-            Violation::Stale { path } => write!(f, "no invalidation after it covers {path}"),
-            Violation::TooEarly { path, early } => {
+            Violation::Stale { url } => write!(f, "viewers still get an older version of {url}"),
+            Violation::TooEarly { early } => {
                 write!(
                     f,
-                    "reported as successful {early:.1?} before {path} was invalidated"
+                    "reported as successful {early:.1?} before its invalidation"
                 )
             }
             Violation::DeadLettered => {
@@ -210,9 +170,9 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    fn notification(key: &str, kind: Kind) -> Notification {
+    fn notification(kind: Kind) -> Notification {
         Notification {
-            key: key.to_owned(),
+            key: "a".to_owned(),
             deleted: false,
             kind,
             envelope: Envelope::S3,
@@ -222,71 +182,64 @@ mod tests {
         }
     }
 
-    /// Judges one message of a change at 100 s; `sent` contains the seconds and paths of invalidations.
-    fn violation(
-        (key, kind): (&str, Kind),
-        sent: &[(u64, &str)],
-        succeeded_at: Option<u64>,
-        dead: bool,
-    ) -> Option<Violation> {
-        let accepted = sent.iter().map(|(second, paths)| AcceptedInvalidation {
-            distribution: String::new(),
-            created: at(*second),
-            paths: paths.split(' ').map(str::to_owned).collect(),
-        });
+    /// Judges one message of a change at 100 s.
+    fn verdict(kind: Kind, views: &Views, succeeded_at: Option<u64>, dead: bool) -> Verdict {
         let mut message = Message::sent(Delivery {
             notification: 0,
             at: at(101),
         });
         message.succeeded_at = succeeded_at.map(at);
         message.dead = dead;
-        let accepted: Vec<_> = accepted.collect();
-        let verdict = judge(&[message], &[notification(key, kind)], &accepted, at(0));
-        verdict
-            .findings
-            .into_iter()
-            .next()
-            .map(|finding| finding.violation)
+        let judge = Judge {
+            notifications: &[notification(kind)],
+            views,
+            in_progress_for: Duration::from_secs(5),
+            started: at(102),
+        };
+        judge.judge(&[message])
+    }
+
+    fn violation(verdict: Verdict) -> Option<Violation> {
+        let finding = verdict.findings.into_iter().next();
+        finding.map(|finding| finding.violation)
     }
 
     #[test]
-    fn a_change_must_be_invalidated_after_it_and_before_the_report() {
-        let stale = |path: &str| Some(Violation::Stale { path: path.into() });
-        let early = |path: &str, seconds| {
-            Some(Violation::TooEarly {
-                path: path.into(),
-                early: Duration::from_secs(seconds),
-            })
+    fn a_change_must_reach_viewers_and_not_later_than_the_report_allows() {
+        let stale = Violation::Stale {
+            url: "/a at FRA50-P1".to_owned(),
         };
-        for (key, sent, expected) in [
-            ("a.html", &[(100, "/a.html")][..], None),
-            ("a.html", &[(110, "/b.html /a*")], None),
-            ("a.html", &[(99, "/a.html")], stale("/a.html")),
-            ("a.html", &[(111, "/a.html")], early("/a.html", 1)),
-            ("a.html", &[(99, "/*"), (105, "/b*")], stale("/a.html")),
-            ("a.html", &[(99, "/*"), (105, "/*")], None),
-            ("d/", &[(105, "/d/*")], stale("/d/")),
-            ("d/e", &[(105, "/d/*")], None),
-            ("index.html", &[(105, "/index.html")], stale("/")),
-            (
-                "index.html",
-                &[(105, "/index.html"), (113, "/")],
-                early("/", 3),
-            ),
-            ("index.html", &[(105, "/index.html /")], None),
-            ("a@2x", &[(105, "/a@2x")], stale("/a%402x")),
-            ("a@2x", &[(105, "/a@2x"), (106, "/a%402x")], None),
-            ("b/a~1", &[(105, "/b/a~1")], stale("/b/a*")),
-            ("b/a~1", &[(105, "/b/*")], None),
+        let early = |seconds| Violation::TooEarly {
+            early: Duration::from_secs(seconds),
+        };
+        for (invalidated, fresh, is_stale, expected, age) in [
+            (None, None, false, None, None),
+            (Some(101), Some(101), false, None, Some(0)),
+            (Some(110), Some(115), false, None, Some(13)),
+            (Some(111), Some(115), false, Some(early(1)), Some(13)),
+            (Some(110), Some(117), false, Some(early(2)), Some(15)),
+            (None, None, true, Some(stale.clone()), None),
+            (Some(110), Some(112), true, Some(stale.clone()), None),
         ] {
-            let found = violation((key, Kind::Change), sent, Some(110), false);
-            assert_eq!(found, expected, "{key} {sent:?}");
+            let moment = |second: Option<u64>| second.map(|second| (0, at(second))).into_iter();
+            let views = Views {
+                invalidated: moment(invalidated).collect(),
+                fresh: moment(fresh).collect(),
+                stale: is_stale
+                    .then(|| (0, "/a at FRA50-P1".to_owned()))
+                    .into_iter()
+                    .collect(),
+                ..Views::default()
+            };
+            let verdict = verdict(Kind::Change, &views, Some(110), false);
+            let ages = age.map(Duration::from_secs).into_iter();
+            assert!(verdict.until_fresh.iter().copied().eq(ages), "{fresh:?}");
+            assert_eq!(violation(verdict), expected, "{fresh:?} {is_stale}");
         }
     }
 
     #[test]
     fn each_kind_of_message_must_end_in_its_own_way() {
-        let covered = &[(105, "/*")][..];
         for (kind, succeeded_at, dead, expected) in [
             (Kind::Change, Some(110), true, Some(Violation::DeadLettered)),
             (Kind::Change, None, true, Some(Violation::DeadLettered)),
@@ -317,7 +270,7 @@ mod tests {
                 Some(Violation::PoisonAccepted),
             ),
         ] {
-            let found = violation(("a", kind), covered, succeeded_at, dead);
+            let found = violation(verdict(kind, &Views::default(), succeeded_at, dead));
             assert_eq!(found, expected, "{kind:?} {succeeded_at:?} {dead}");
         }
     }

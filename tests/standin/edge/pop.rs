@@ -140,6 +140,7 @@ impl Pop {
                     pop: index,
                     target: key.target(),
                     time: effect.moment,
+                    response: Arc::clone(&copy.response),
                 });
             }
             !drops

@@ -461,6 +461,22 @@ async fn copies_from_before_the_moment_are_dropped_and_later_ones_stay() {
     assert!(fixture.is_hit("/b").await, "stored after the moment");
 }
 
+#[tokio::test]
+async fn invalidations_take_effect_at_the_immediate_pop_at_their_creation() {
+    let mut fixture = strict(behavior(QueryKey::None));
+    fixture.edge.set_immediate_pop(1);
+    for pop in 0..3 {
+        fixture.get_from(pop, "/a", "").await;
+    }
+    fixture.invalidate(&["/a"]);
+    let dropped = fixture.edge.drain_dropped();
+    let pops: Vec<_> = dropped.iter().map(|copy| copy.pop).collect();
+    assert_eq!((pops, dropped[0].time), (vec![1], fixture.clock.now()));
+    assert_eq!(dropped[0].response.status, 200);
+    fixture.clock.advance(COMPLETES_AFTER);
+    assert_eq!(fixture.edge.drain_dropped().len(), 2);
+}
+
 /// An origin that responds after an invalidation has completed.
 struct SlowSite(Clock);
 
