@@ -236,7 +236,7 @@ impl Soak {
         )))
     }
 
-    /// Fills the edge with requests of viewers, and then plans the deploys, whose keys do not depend on the start.
+    /// Fills the edge with requests of viewers, and plans the deploys after that. Their keys do not depend on the start.
     async fn warm(
         &self,
         random: &Random,
