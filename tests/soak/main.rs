@@ -62,7 +62,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
             "--seed" => soak.seed = number(&value()?)?,
             "--changes" => soak.changes = number(&value()?)?,
             "--log" => soak.log = Some(value()?.into()),
-            "--sabotage" => soak.sabotage = Some(value()?.parse()?),
+            "--sabotage" => soak = soak.with_sabotage(value()?.parse()?),
             _ => return Err(format!("unknown argument {argument}")),
         }
     }

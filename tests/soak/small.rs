@@ -64,11 +64,7 @@ fn few_faults() -> Pace {
 #[test]
 fn each_sabotage_is_noticed() {
     let sabotaged = Sabotage::ALL.map(|sabotage| {
-        let mut soak = soak(&format!("{sabotage:?}"), 600, few_faults());
-        soak.sabotage = Some(sabotage);
-        soak.names_distribution = true;
-        // Wildcards would cover most of the lost changes, which then are not lost.
-        soak.max_paths = 3_000;
+        let soak = soak(&format!("{sabotage:?}"), 600, few_faults()).with_sabotage(sabotage);
         thread::spawn(move || (sabotage, run(&soak)))
     });
     for run in sabotaged {

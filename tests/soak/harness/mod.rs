@@ -163,6 +163,17 @@ pub struct Soak {
 }
 
 impl Soak {
+    /// Makes the function faulty. It then sends each path: wildcards would cover most of the lost changes, which would
+    /// not be lost then.
+    pub fn with_sabotage(self, sabotage: Sabotage) -> Self {
+        Self {
+            sabotage: Some(sabotage),
+            names_distribution: true,
+            max_paths: 3_000,
+            ..self
+        }
+    }
+
     /// Runs the soak to its end.
     ///
     /// # Errors
