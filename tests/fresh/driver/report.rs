@@ -78,7 +78,7 @@ impl fmt::Display for Report {
             ("deploys", deploys),
             ("changed objects", changes),
             ("requests of viewers", requests),
-            ("  of these, to the origin", origin_requests),
+            ("  that reached MiniStack", origin_requests),
             ("copies dropped", dropped),
             ("  unchanged, without a job", evicted),
             ("invalidation calls", calls),
