@@ -7,13 +7,13 @@
 #[path = "../standin/mod.rs"]
 mod standin;
 
+#[path = "../soak/command.rs"]
+mod command;
 mod driver;
 
-use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
+use command::{built_function, number};
 use driver::Fresh;
 
 const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] \
@@ -82,22 +82,4 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
         }
     }
     Ok(fresh)
-}
-
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("\"{text}\" is not a number in range"))
-}
-
-/// Returns the function of the same profile: it is in `target/debug`, and this program in `target/debug/examples`.
-fn built_function() -> io::Result<PathBuf> {
-    let fresh = std::env::current_exe()?;
-    let profile = fresh.parent().and_then(|examples| examples.parent());
-    let program = profile.map(|profile| profile.join("cloudfront-invalidator"));
-    program.filter(|program| program.is_file()).ok_or_else(|| {
-        io::Error::other(format!(
-            "cloudfront-invalidator is not in the directory above {}: run `cargo build` first",
-            fresh.display()
-        ))
-    })
 }

@@ -7,13 +7,12 @@
 #[path = "../standin/mod.rs"]
 mod standin;
 
+mod command;
 mod harness;
 
-use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
+use command::{built_function, number};
 use harness::{Pace, Soak};
 
 const USAGE: &str = "usage: soak [--seed N] [--changes N] [--log FILE] \
@@ -67,22 +66,4 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
         }
     }
     Ok(soak)
-}
-
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("\"{text}\" is not a number in range"))
-}
-
-/// Returns the function of the same profile: it is in `target/debug`, and this program in `target/debug/examples`.
-fn built_function() -> io::Result<PathBuf> {
-    let soak = std::env::current_exe()?;
-    let profile = soak.parent().and_then(|examples| examples.parent());
-    let program = profile.map(|profile| profile.join("cloudfront-invalidator"));
-    program.filter(|program| program.is_file()).ok_or_else(|| {
-        io::Error::other(format!(
-            "cloudfront-invalidator is not in the directory above {}: run `cargo build` first",
-            soak.display()
-        ))
-    })
 }
