@@ -20,7 +20,7 @@ pub(super) struct ReceivedContent<'a> {
     pub(super) sent: Option<DateTime<Utc>>,
 }
 
-/// What happened to the content of each.
+/// The results, in the order of the notifications or messages.
 pub(super) struct ContentResults {
     pub(super) outcome: Outcome,
     /// For each notification or message, in order: why it has to be retried.
@@ -46,6 +46,11 @@ impl Invalidator {
     }
 
     /// Invalidates the changes of all notifications or messages together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the settings are invalid, or the work panics or runs out of time. The errors of single messages are in
+    /// the results.
     pub(super) async fn handle_contents(
         &self,
         contents: &[ReceivedContent<'_>],

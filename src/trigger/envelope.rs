@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// The field by which a value names its sender.
+/// The field by which the sender or the kind of a value is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker<'a> {
     /// `CodePipeline.job`, with the job.
