@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::InvalidationPath;
-use crate::plan::{Batch, InvalidationId, Merged};
+use crate::plan::{Batch, InvalidationId, InvalidationStatus, Merged};
 
 /// What happened for one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,11 +70,13 @@ pub enum Completion {
 }
 
 impl Completion {
-    /// Returns CloudFront's name for the status of all invalidations together.
-    pub fn status(self) -> &'static str {
+    /// Returns the status of all invalidations together.
+    pub fn status(self) -> InvalidationStatus {
         match self {
-            Self::Completed => "Completed",
-            Self::NotAwaited | Self::Continues { .. } | Self::TimedOut => "InProgress",
+            Self::Completed => InvalidationStatus::Completed,
+            Self::NotAwaited | Self::Continues { .. } | Self::TimedOut => {
+                InvalidationStatus::InProgress
+            }
         }
     }
 }

@@ -171,7 +171,7 @@ fn output_variables(report: &JobReport) -> [(&'static str, String); 6] {
         ("Paths", paths.join(",")),
         ("PathCount", outcome.path_count().to_string()),
         ("WaitedSeconds", report.waited.as_secs().to_string()),
-        ("Status", report.completion.status().to_owned()),
+        ("Status", report.completion.status().as_str().to_owned()),
     ]
 }
 

@@ -191,10 +191,8 @@ async fn submit(
     let cloudfront = session.connection.cloudfront().await?;
     let deadline = Instant::now() + MAX_SUBMISSION_TIME;
     let submission = cloudfront.create_invalidation(&batch, deadline).await;
-    let result = submission.map(|submission| match submission {
-        Submission::Created(invalidation) => Some(invalidation.id),
-        Submission::AlreadyExists(invalidation) => invalidation.map(|invalidation| invalidation.id),
-    });
+    let invalidation = submission.map(Submission::into_invalidation);
+    let result = invalidation.map(|invalidation| Some(invalidation?.id));
     Ok(Some(BatchReport {
         batch,
         objects: planned.objects,
