@@ -34,6 +34,12 @@ impl Account {
         let Self { partition, id } = self;
         format!("arn:{partition}:cloudfront::{id}:distribution/{distribution}")
     }
+
+    /// Returns the ARN of a cache policy of this account.
+    pub fn cache_policy_arn(&self, cache_policy: &str) -> String {
+        let Self { partition, id } = self;
+        format!("arn:{partition}:cloudfront::{id}:cache-policy/{cache_policy}")
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 //!   an event that failed, and finally puts it into the dead-letter queue;
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
-//! `object_changes` invalidates the objects that notifications and messages contain.
+//! `object_changes` invalidates the objects that notifications and messages contain; `affected` finds their paths.
 //!
 //! `warm_state` remembers what this process did in earlier invocations.
 
+mod affected;
 mod contents;
 mod object_changes;
 mod pipeline_job;

@@ -24,6 +24,8 @@ const FALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// One invocation of the function.
 #[derive(Clone, Debug)]
 pub struct Invocation {
+    /// When the function received the event.
+    pub received: Instant,
     /// When Lambda stops the function.
     pub deadline: Instant,
     /// The account of the function.
@@ -36,8 +38,10 @@ impl Invocation {
         let left = deadline
             .duration_since(SystemTime::now())
             .unwrap_or(FALLBACK_TIMEOUT);
+        let received = Instant::now();
         Self {
-            deadline: Instant::now() + left,
+            received,
+            deadline: received + left,
             account,
         }
     }

@@ -4,10 +4,9 @@
 //! bucket. [`Site::cached_paths`] does this in reverse: it returns the paths that lead to an object, of which there can
 //! be several (an index document is cached under its directory too) or none.
 //!
-//! The result must not miss a path. If the configuration does not decide (a function's code, a bucket's website
-//! settings, an object's `Cache-Control`), more paths are returned. Not covered: origins that reach the bucket by
-//! another name (see [`Site::may_have_origin`]), functions that do more than add index documents, and a website's error
-//! document.
+//! The result must not miss a path. If the configuration does not decide (an origin that may be the bucket under another
+//! name, a function's code, a bucket's website settings, an object's `Cache-Control`), more paths are returned. Not
+//! covered: functions that map a path to a key by rules of their own, and a website's error document.
 //!
 //! Path patterns: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html>
 
@@ -26,6 +25,7 @@ pub use cached_paths::{AliasReason, CachedPaths, NotCached, PathReason};
 pub use distribution_changes::{
     CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
+use origin::Relation;
 pub use origin::{Endpoint, Origin};
 
 /// How long CloudFront caches an error if no ErrorCachingMinTTL is set
@@ -88,8 +88,10 @@ pub enum QueryStrings {
     Ignored,
     /// All query strings are, or those with certain names.
     InCacheKey,
-    /// The cache policy that decides it cannot be read.
-    Unknown,
+    /// Unknown: IAM denies reading the cache policy that decides it.
+    Denied,
+    /// Unknown: the cache policy that decides it could not be read now.
+    Unreadable,
 }
 
 /// What viewers get in place of an error of the origin.
@@ -108,7 +110,7 @@ pub struct CustomErrorResponse {
 /// Whether `/dir/` and `/dir` lead to `/dir/index.html`, and `/about` to `/about.html`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexDocuments {
-    /// If the origin is a website endpoint or a function can rewrite the requests.
+    /// If the origin is a website endpoint or not S3, or a function can rewrite the requests.
     #[default]
     Auto,
     /// Always.
@@ -146,9 +148,30 @@ impl Site {
             .any(|origin| origin.endpoint_of(bucket).is_some())
     }
 
-    /// Returns whether the bucket may be an origin: it is one, or an origin is not S3 and may forward to the bucket.
+    /// Returns whether the bucket may be an origin: it is one, or an origin is an access point or not S3 and may get
+    /// its objects from the bucket.
     pub fn may_have_origin(&self, bucket: &str) -> bool {
-        self.origins.iter().any(|origin| origin.may_be(bucket))
+        !self.sources(bucket).is_empty()
+    }
+
+    /// Returns whether the host of an origin is one of S3.
+    pub fn has_s3_origin(&self) -> bool {
+        self.origins.iter().any(Origin::is_s3)
+    }
+
+    /// Returns whether CloudFront can get the bucket's objects from another origin of an origin group.
+    pub fn has_failover(&self, bucket: &str) -> bool {
+        let sources = self.sources(bucket);
+        let is_bucket = |id: &String| sources.iter().any(|source| source.origin.id == *id);
+        self.origin_groups.iter().any(|group| {
+            group.members.iter().any(is_bucket) && !group.members.iter().all(is_bucket)
+        })
+    }
+
+    /// Returns whether the cache policy of a behavior could not be read, for another reason than IAM.
+    pub fn has_unreadable_cache_policy(&self) -> bool {
+        let mut behaviors = self.cache_behaviors.iter();
+        behaviors.any(|behavior| behavior.query_strings == QueryStrings::Unreadable)
     }
 
     /// Returns the paths under which viewers may have cached the object with this (decoded) key, or why they cannot
@@ -162,35 +185,33 @@ impl Site {
         if !self.enabled {
             return CachedPaths::NotCached(NotCached::Disabled);
         }
+        let sources = self.sources(bucket);
         let mut found = FoundPaths::new(key);
-        let mut other_origin_paths = Vec::new();
-        let mut key_in_origin = None;
-        for origin in &self.origins {
-            let Some(endpoint) = origin.endpoint_of(bucket) else {
-                continue;
-            };
-            let Some(relative_key) = origin.relative_key(key) else {
-                other_origin_paths.push(origin.origin_path.clone());
-                continue;
-            };
-            key_in_origin = Some(relative_key);
-            for candidate in self.candidates(relative_key) {
-                let route = self.route(&candidate, relative_key, origin, endpoint, index_documents);
-                if let Some(route) = route {
-                    found.add(&candidate.path, route);
+        for source in &sources {
+            for relative_key in source.relative_keys(key) {
+                let mut is_routed = false;
+                for candidate in candidates(relative_key, self.default_root_object.as_deref()) {
+                    if let Some(route) =
+                        self.route(&candidate, relative_key, source, index_documents)
+                    {
+                        found.add(&candidate.path, route);
+                        is_routed = true;
+                    }
+                }
+                if is_routed && source.is_uncertain() {
+                    found.add_reason(PathReason::UncertainOrigin {
+                        domain_name: source.origin.domain_name.clone(),
+                        bucket: bucket.to_owned(),
+                    });
                 }
             }
         }
         if found.paths.is_empty() {
-            return CachedPaths::NotCached(match key_in_origin {
-                Some(relative_key) => self.routed_elsewhere(relative_key),
-                None if other_origin_paths.is_empty() => NotCached::OtherOrigins {
-                    bucket: bucket.to_owned(),
-                },
-                None => NotCached::OutsideOriginPath {
-                    origin_paths: other_origin_paths,
-                },
-            });
+            let not_cached = self.not_cached(&sources, bucket, key);
+            self.add_rerouted(&mut found, &sources, &not_cached);
+            if found.paths.is_empty() {
+                return CachedPaths::NotCached(not_cached);
+            }
         }
         // Wildcard rule: an error page.
         if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
@@ -199,39 +220,100 @@ impl Site {
                 reasons: vec![reason],
             };
         }
-        let FoundPaths { paths, reasons, .. } = found;
-        CachedPaths::Cached { paths, reasons }
+        found.into_cached_paths()
     }
 
-    /// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
-    fn candidates(&self, key: &str) -> Vec<Candidate> {
-        let candidate = |path: &str, kind| Candidate {
-            path: path.to_owned(),
-            kind,
-        };
-        let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
-        let root = self.default_root_object.as_deref().unwrap_or_default();
-        if !key.is_empty() && root.trim_start_matches('/') == key {
-            candidates.push(candidate("", CandidateKind::DefaultRootObject));
+    /// Returns the paths of an object if this configuration is possibly no longer the distribution's: those by this
+    /// configuration, and those that [`assumed_paths`] returns. No object is left out.
+    pub fn cached_paths_if_outdated(
+        &self,
+        bucket: &str,
+        key: &str,
+        index_documents: IndexDocuments,
+    ) -> CachedPaths {
+        let mut found = FoundPaths::new(key);
+        if let CachedPaths::Cached { paths, reasons } =
+            self.cached_paths(bucket, key, index_documents)
+        {
+            found.paths = paths;
+            found.reasons = reasons;
         }
-        let directory = key
-            .strip_suffix(INDEX_DOCUMENT)
-            .filter(|directory| directory.is_empty() || directory.ends_with('/'));
-        if let Some(directory) = directory {
-            candidates.push(candidate(directory, CandidateKind::IndexDocument));
-            let without_slash = directory.strip_suffix('/');
-            if let Some(path) = without_slash.filter(|path| !path.is_empty()) {
-                candidates.push(candidate(path, CandidateKind::IndexDocument));
+        found.add_assumed(key, index_documents);
+        for source in self.sources(bucket) {
+            // The owner may have replaced `/blue` by `/green`.
+            if let Some(beside) = source.origin.key_beside_origin_path(key) {
+                found.add_assumed(beside, index_documents);
             }
         }
-        // A function that appends `.html` serves `/blog/index`, too.
-        if let Some(path) = key.strip_suffix(".html")
-            && !path.is_empty()
-            && !path.ends_with('/')
-        {
-            candidates.push(candidate(path, CandidateKind::PageWithoutExtension));
+        found.add_reason(PathReason::Outdated);
+        found.into_cached_paths()
+    }
+
+    /// Returns the origins from which viewers can get objects of the bucket, as far as the domain names show it.
+    fn sources(&self, bucket: &str) -> Vec<Source<'_>> {
+        let has_bucket = self.has_origin(bucket);
+        let sources = self.origins.iter().map(|origin| Source {
+            origin,
+            relation: origin.relation_to(bucket),
+        });
+        let is_source = |source: &Source<'_>| match source.relation {
+            Relation::Bucket(_) | Relation::AccessPoint => true,
+            // Beside the bucket itself, a server is something else, such as an API.
+            Relation::Server => !has_bucket,
+            Relation::OtherBucket => false,
+        };
+        sources.filter(is_source).collect()
+    }
+
+    /// Returns why no path leads to the object.
+    fn not_cached(&self, sources: &[Source<'_>], bucket: &str, key: &str) -> NotCached {
+        let mut relative_keys = sources.iter().flat_map(|source| source.relative_keys(key));
+        if let Some(relative_key) = relative_keys.next_back() {
+            return self.routed_elsewhere(relative_key);
         }
-        candidates
+        if sources.is_empty() {
+            return NotCached::OtherOrigins {
+                bucket: bucket.to_owned(),
+            };
+        }
+        let origin_paths = sources.iter().map(|source| &source.origin.origin_path);
+        NotCached::OutsideOriginPath {
+            origin_paths: origin_paths.cloned().collect(),
+        }
+    }
+
+    /// Adds the object's own path if a function handles the requests for it: a function
+    /// [can choose](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/helper-functions-origin-modification.html)
+    /// another origin and another origin path than the cache behavior.
+    fn add_rerouted(
+        &self,
+        found: &mut FoundPaths<'_>,
+        sources: &[Source<'_>],
+        not_cached: &NotCached,
+    ) {
+        let key = found.key;
+        for source in sources {
+            let mut own_keys = source.relative_keys(key);
+            if own_keys.is_empty() {
+                own_keys.push(key);
+                own_keys.extend(source.origin.key_beside_origin_path(key));
+            }
+            for own_key in own_keys {
+                let mut behaviors = self.behaviors_of(own_key);
+                behaviors.retain(|behavior| behavior.edge_function);
+                if let Some(query_strings) = QueryStrings::strictest(&behaviors) {
+                    let route = Route {
+                        alias_reason: None,
+                        query_strings,
+                    };
+                    found.add(own_key, route);
+                    found.add_reason(PathReason::MayBeRerouted {
+                        key: key.to_owned(),
+                        not_cached: not_cached.clone(),
+                    });
+                }
+            }
+        }
     }
 
     /// Returns how the candidate leads to the object with this key, or `None` if it does not.
@@ -239,14 +321,13 @@ impl Site {
         &self,
         candidate: &Candidate,
         key: &str,
-        origin: &Origin,
-        endpoint: Endpoint,
+        source: &Source<'_>,
         index_documents: IndexDocuments,
     ) -> Option<Route> {
-        let mut behaviors = self.behaviors_routing(&candidate.path, origin);
+        let mut behaviors = self.behaviors_routing(&candidate.path, source.origin);
         if candidate.kind == CandidateKind::DefaultRootObject {
             // Whether CloudFront routes `/` before or after it replaces it is not documented.
-            behaviors.extend(self.behaviors_routing(key, origin));
+            behaviors.extend(self.behaviors_routing(key, source.origin));
         }
         let query_strings = QueryStrings::strictest(&behaviors)?;
         let has_function = behaviors.iter().any(|behavior| behavior.edge_function);
@@ -255,9 +336,12 @@ impl Site {
             (CandidateKind::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
             (_, IndexDocuments::Never) => return None,
             // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
-            (CandidateKind::IndexDocument, _) if endpoint == Endpoint::Website => {
+            (CandidateKind::IndexDocument, _)
+                if source.relation == Relation::Bucket(Endpoint::Website) =>
+            {
                 Some(AliasReason::WebsiteEndpoint)
             }
+            _ if source.relation == Relation::Server => Some(AliasReason::Server),
             _ if has_function => Some(AliasReason::EdgeFunction),
             (_, IndexDocuments::Always) => Some(AliasReason::Setting),
             (_, IndexDocuments::Auto) => return None,
@@ -268,11 +352,11 @@ impl Site {
         })
     }
 
-    /// Returns the cache behaviors that route the path to the origin.
+    /// Returns the cache behaviors of the path.
     ///
     /// CloudFront compares a path pattern with the "normalized" path, and does not document how far that is decoded. So
     /// both the decoded and the encoded path count, and there can be two behaviors.
-    fn behaviors_routing(&self, path: &str, origin: &Origin) -> Vec<&CacheBehavior> {
+    fn behaviors_of(&self, path: &str) -> Vec<&CacheBehavior> {
         let spellings = [
             format!("/{path}"),
             InvalidationPath::documented_spelling(path),
@@ -280,9 +364,14 @@ impl Site {
         let behaviors = spellings
             .iter()
             .filter_map(|path| self.first_matching_behavior(path));
+        behaviors.collect()
+    }
+
+    /// Returns the cache behaviors that route the path to the origin.
+    fn behaviors_routing(&self, path: &str, origin: &Origin) -> Vec<&CacheBehavior> {
+        let mut behaviors = self.behaviors_of(path);
+        behaviors.retain(|behavior| self.is_target(&behavior.target_origin_id, origin));
         behaviors
-            .filter(|behavior| self.is_target(&behavior.target_origin_id, origin))
-            .collect()
     }
 
     fn first_matching_behavior(&self, path: &str) -> Option<&CacheBehavior> {
@@ -344,6 +433,68 @@ impl Site {
     }
 }
 
+/// An origin from which viewers can get objects of a bucket.
+struct Source<'a> {
+    origin: &'a Origin,
+    relation: Relation,
+}
+
+impl Source<'_> {
+    fn is_uncertain(&self) -> bool {
+        !matches!(self.relation, Relation::Bucket(_))
+    }
+
+    /// Returns the key as the origin gets it, without the origin path. It is unknown whether a server takes the origin
+    /// path for a folder of the bucket.
+    fn relative_keys<'k>(&self, key: &'k str) -> Vec<&'k str> {
+        let mut keys: Vec<_> = self.origin.relative_key(key).into_iter().collect();
+        if self.relation == Relation::Server && !keys.contains(&key) {
+            keys.push(key);
+        }
+        keys
+    }
+}
+
+/// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
+fn candidates(key: &str, default_root_object: Option<&str>) -> Vec<Candidate> {
+    let candidate = |path: &str, kind| Candidate {
+        path: path.to_owned(),
+        kind,
+    };
+    let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
+    let root = default_root_object.unwrap_or_default();
+    if !key.is_empty() && root.trim_start_matches('/') == key {
+        candidates.push(candidate("", CandidateKind::DefaultRootObject));
+    }
+    let directory = key
+        .strip_suffix(INDEX_DOCUMENT)
+        .filter(|directory| directory.is_empty() || directory.ends_with('/'));
+    if let Some(directory) = directory {
+        candidates.push(candidate(directory, CandidateKind::IndexDocument));
+        let without_slash = directory.strip_suffix('/');
+        if let Some(path) = without_slash.filter(|path| !path.is_empty()) {
+            candidates.push(candidate(path, CandidateKind::IndexDocument));
+        }
+    }
+    // A function that appends `.html` serves `/blog/index`, too.
+    if let Some(path) = key.strip_suffix(".html")
+        && !path.is_empty()
+        && !path.ends_with('/')
+    {
+        candidates.push(candidate(path, CandidateKind::PageWithoutExtension));
+    }
+    candidates
+}
+
+/// Returns the paths of an object of a distribution whose configuration is unknown: its own path, and those by which it
+/// is the default root object `index.html`, an index document or a page without extension.
+pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths {
+    let mut found = FoundPaths::new(key);
+    found.add_assumed(key, index_documents);
+    found.add_reason(PathReason::Unknown);
+    found.into_cached_paths()
+}
+
 /// The paths of an object that were found so far.
 struct FoundPaths<'a> {
     key: &'a str,
@@ -377,7 +528,9 @@ impl<'a> FoundPaths<'a> {
             let paths = match query_strings {
                 QueryStrings::Ignored => vec![path],
                 // Wildcard rule: query strings are, or may be, in the cache key.
-                QueryStrings::InCacheKey | QueryStrings::Unknown => path.with_query_strings(),
+                QueryStrings::InCacheKey | QueryStrings::Denied | QueryStrings::Unreadable => {
+                    path.with_query_strings()
+                }
             };
             for path in paths {
                 if !self.paths.contains(&path) {
@@ -389,15 +542,40 @@ impl<'a> FoundPaths<'a> {
             self.add_alias_reason(format!("/{decoded_path}"), reason);
         }
         if query_strings != QueryStrings::Ignored {
-            let reason = PathReason::QueryStrings {
+            self.add_reason(PathReason::QueryStrings {
                 key: self.key.to_owned(),
-                certain: query_strings == QueryStrings::InCacheKey,
-            };
-            if !self.reasons.contains(&reason) {
-                self.reasons.push(reason);
-            }
+                query_strings,
+            });
         }
         self.decoded_paths.push(decoded_path.to_owned());
+    }
+
+    /// Adds the paths that lead to the key in many distributions.
+    fn add_assumed(&mut self, key: &str, index_documents: IndexDocuments) {
+        for Candidate { path, kind } in candidates(key, Some(INDEX_DOCUMENT)) {
+            let alias_reason = match kind {
+                CandidateKind::OwnPath => None,
+                CandidateKind::DefaultRootObject => Some(AliasReason::Assumed),
+                _ if index_documents == IndexDocuments::Never => continue,
+                _ => Some(AliasReason::Assumed),
+            };
+            let route = Route {
+                alias_reason,
+                query_strings: QueryStrings::Ignored,
+            };
+            self.add(&path, route);
+        }
+    }
+
+    fn add_reason(&mut self, reason: PathReason) {
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn into_cached_paths(self) -> CachedPaths {
+        let Self { paths, reasons, .. } = self;
+        CachedPaths::Cached { paths, reasons }
     }
 
     /// Adds the path to the reason that it shares with others.
@@ -453,16 +631,21 @@ impl CacheBehavior {
 }
 
 impl QueryStrings {
-    /// Returns the strictest of the behaviors' settings (`InCacheKey`, then `Unknown`, then `Ignored`), or `None` if
-    /// there are no behaviors.
+    /// Returns the strictest of the behaviors' settings (`InCacheKey`, then the unknown ones, then `Ignored`), or `None`
+    /// if there are no behaviors.
     fn strictest(behaviors: &[&CacheBehavior]) -> Option<Self> {
-        [Self::InCacheKey, Self::Unknown, Self::Ignored]
-            .into_iter()
-            .find(|setting| {
-                behaviors
-                    .iter()
-                    .any(|behavior| behavior.query_strings == *setting)
-            })
+        [
+            Self::InCacheKey,
+            Self::Denied,
+            Self::Unreadable,
+            Self::Ignored,
+        ]
+        .into_iter()
+        .find(|setting| {
+            behaviors
+                .iter()
+                .any(|behavior| behavior.query_strings == *setting)
+        })
     }
 }
 

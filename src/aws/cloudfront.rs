@@ -20,7 +20,7 @@ use self::errors::{Call, is_reference_used};
 pub use self::invalidations::InvalidationSummary;
 use self::invalidations::existing;
 pub use self::listing::DistributionSummary;
-pub use self::sites::BucketSites;
+pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
 use crate::account::Account;
 use crate::aws::sdk_error::with_causes;
 use crate::error::Error;

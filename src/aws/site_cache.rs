@@ -1,122 +1,231 @@
-//! `SiteCache`: the configurations of distributions, read when needed and reused for five minutes.
+//! `SiteCache`: the configurations of distributions, and which distributions there are.
 //!
-//! Events come in bursts and configurations change rarely, so one read serves many events. If IAM denies reading the
-//! configuration of a distribution that the settings name, the paths are derived from the object's key alone; of one
-//! that was found by its bucket, the summary of the list is used. The log names the missing permission.
+//! Events come in bursts and configurations change rarely, so one read serves several events. But a configuration that is
+//! older than a change can lack a path of it, so it is used only if it was read after the change. If a read fails, the
+//! remembered configuration is returned together with the error: what it leads to is invalidated at once, and the change
+//! is retried until the configuration can be read.
+//!
+//! If IAM denies reading a configuration, common paths are assumed, or the summary of the list is used. The log names the
+//! missing permission every five minutes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::cloudfront::CloudFront;
+use super::cloudfront::{ListedDistribution, ListedSite, SiteReader};
+use crate::clock::Clock;
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::plan::existing::CLOCK_MARGIN;
 use crate::site::{MaybeSite, Site};
 
-/// How long a configuration that was read is used.
+/// How long a configuration is used, even for older changes, and how long a denied read is not tried again.
 const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 
-/// The configurations that were read in the last five minutes.
+/// What a denied read of a configuration leads to.
+const ASSUMED: &str = "index.html is assumed to be the default root object and an index document";
+
+/// What was read for earlier events.
 #[derive(Debug, Default)]
 pub struct SiteCache {
-    entries: Mutex<HashMap<Query, Entry>>,
+    list: Slot<Vec<ListedDistribution>>,
+    sites: Mutex<HashMap<DistributionId, Slot<Site>>>,
+    /// When IAM denied reading the configuration of a distribution.
+    denied: Mutex<HashMap<DistributionId, Instant>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Query {
-    OfBucket(String),
-    FromSettings(DistributionId),
-}
+/// A place for one value. It is locked while the value is read, so that others wait for the read and share it.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<Remembered<T>>>>;
 
-#[derive(Clone, Debug)]
-struct Entry {
+#[derive(Debug)]
+struct Remembered<T> {
+    value: Arc<T>,
+    /// When its read started.
     read_at: Instant,
-    sites: Vec<MaybeSite>,
+    /// The same by the wall clock.
+    read_time: DateTime<Utc>,
+}
+
+/// The reads for one event.
+#[derive(Debug)]
+pub struct EventReads<'a> {
+    /// Reads what is not remembered.
+    pub reader: SiteReader<'a>,
+    /// The wall clock.
+    pub clock: &'a Clock,
+    /// When the event was received.
+    pub received: Instant,
+    /// The time of the newest change in the event.
+    pub newest_change: DateTime<Utc>,
+}
+
+/// A value, and why it is missing or possibly older than the changes.
+#[derive(Clone, Debug)]
+pub struct ReadResult<T> {
+    /// The value. `None` if there is none, or it cannot be read and none is remembered.
+    pub value: Option<T>,
+    /// Why the value has to be read again.
+    pub error: Option<Error>,
+}
+
+impl<T> ReadResult<T> {
+    /// Creates the result of a read that succeeded.
+    fn read(value: T) -> Self {
+        Self {
+            value: Some(value),
+            error: None,
+        }
+    }
 }
 
 impl SiteCache {
-    /// Returns the distributions that are named, or else those that have the bucket as an origin; and the errors of
-    /// those that could not be read.
-    pub async fn sites_of_bucket(
+    /// Returns all distributions of the account.
+    pub async fn distributions(
         &self,
-        bucket: &str,
-        named: &[DistributionId],
-        cloudfront: &CloudFront,
-    ) -> (Vec<MaybeSite>, Vec<Error>) {
-        let queries = match named {
-            [] => vec![Query::OfBucket(bucket.to_owned())],
-            ids => ids.iter().cloned().map(Query::FromSettings).collect(),
-        };
-        let (mut sites, mut errors) = (Vec::new(), Vec::new());
-        for query in &queries {
-            match self.read(query.clone(), cloudfront).await {
-                Ok(found) => sites.extend(found),
-                Err(error) => errors.push(error),
+        reads: &EventReads<'_>,
+    ) -> ReadResult<Arc<Vec<ListedDistribution>>> {
+        let mut slot = self.list.lock().await;
+        if let Some(listed) = slot.as_ref().filter(|listed| reads.can_use(listed)) {
+            return ReadResult::read(Arc::clone(&listed.value));
+        }
+        let started = reads.start();
+        match reads.reader.cloudfront().listed_distributions().await {
+            Ok(listed) => {
+                ReadResult::read(Arc::clone(&slot.insert(started.remember(listed)).value))
             }
+            Err(error) => ReadResult {
+                value: slot.as_ref().map(|listed| Arc::clone(&listed.value)),
+                error: Some(error),
+            },
         }
-        if errors.is_empty() && !sites.iter().any(|site| site.may_have_origin(bucket)) {
-            // The operator may be correcting it: the next event reads it again.
-            self.entries().retain(|query, _| !queries.contains(query));
-            errors.push(no_origin(bucket, named));
-        }
-        (sites, errors)
     }
 
-    async fn read(&self, query: Query, cloudfront: &CloudFront) -> Result<Vec<MaybeSite>, Error> {
-        if let Some(entry) = self.entries().get(&query)
-            && entry.read_at.elapsed() < TIME_TO_LIVE
-        {
-            return Ok(entry.sites.clone());
+    /// Returns the configuration of a distribution; `listed` is its entry in the list, if it was found there. There is
+    /// neither a value nor an error if it was deleted after it was listed.
+    pub async fn site(
+        &self,
+        id: &DistributionId,
+        listed: Option<&ListedDistribution>,
+        reads: &EventReads<'_>,
+    ) -> ReadResult<MaybeSite> {
+        let slot = Arc::clone(lock(&self.sites).entry(id.clone()).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(site) = slot.as_ref().filter(|site| reads.can_use(site)) {
+            return ReadResult::read(known(&site.value));
         }
-        let read_at = Instant::now();
-        let sites = match &query {
-            Query::OfBucket(bucket) => {
-                let found = cloudfront.bucket_sites(bucket).await?;
-                found.denied.iter().for_each(|error| warn!("{error}"));
-                found.sites.into_iter().map(known).collect()
-            }
-            Query::FromSettings(id) => vec![match cloudfront.site(id).await {
-                Ok(site) => known(site),
-                Err(error) if error.is_access_denied() => {
-                    warn!(distribution = %id, "paths are derived from the object keys alone: {error}");
-                    MaybeSite::Unknown(id.clone())
+        let outdated = |slot: &Option<Remembered<Site>>| {
+            let site = slot.as_ref()?;
+            Some(MaybeSite::Outdated(Box::new(Site::clone(&site.value))))
+        };
+        if listed.is_none() && self.is_denied(id) {
+            let unknown = || MaybeSite::Unknown(id.clone());
+            return ReadResult::read(outdated(&slot).unwrap_or_else(unknown));
+        }
+        let started = reads.start();
+        let read = match listed {
+            Some(listed) => reads.reader.listed_site(listed).await,
+            None => reads
+                .reader
+                .site(id)
+                .await
+                .map(|site| ListedSite { site, denied: None }),
+        };
+        match read {
+            Ok(ListedSite { site, denied }) => {
+                if let Some(error) = denied {
+                    self.warn_of_denial(id, &error);
                 }
-                Err(error) => return Err(error),
-            }],
-        };
-        let entry = Entry {
-            read_at,
-            sites: sites.clone(),
-        };
-        self.entries().insert(query, entry);
-        Ok(sites)
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<Query, Entry>> {
-        // A panic leaves no half-written entry: each is inserted at once.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn known(site: Site) -> MaybeSite {
-    MaybeSite::Known(Box::new(site))
-}
-
-fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {
-    Error::invalid_input(match named {
-        [] => format!(
-            "no distribution of this account has bucket {bucket} as an origin: remove the bucket's notification, or \
-             set DISTRIBUTION_ID"
-        ),
-        ids => {
-            let ids: Vec<_> = ids.iter().map(DistributionId::as_str).collect();
-            format!(
-                "bucket {bucket} is not an origin of {}: correct DISTRIBUTION_ID, or remove the bucket's notification",
-                ids.join(" and ")
-            )
+                let read = started.remember(site);
+                let result = ReadResult::read(known(&read.value));
+                // A cache policy that could not be read now may be readable for the next event.
+                if !read.value.has_unreadable_cache_policy() {
+                    *slot = Some(read);
+                }
+                result
+            }
+            Err(error) if error.is_no_such_distribution() => {
+                *slot = None;
+                ReadResult {
+                    value: None,
+                    error: listed.is_none().then_some(error),
+                }
+            }
+            Err(error) if error.is_access_denied() => {
+                self.warn_of_denial(id, &error.context(ASSUMED));
+                let unknown = || MaybeSite::Unknown(id.clone());
+                ReadResult::read(outdated(&slot).unwrap_or_else(unknown))
+            }
+            Err(error) => ReadResult {
+                value: outdated(&slot),
+                error: Some(error),
+            },
         }
-    })
+    }
+
+    /// Forgets what is remembered of these distributions, and the list: the operator may be correcting them.
+    pub async fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a DistributionId>) {
+        *self.list.lock().await = None;
+        for id in ids {
+            lock(&self.sites).remove(id);
+        }
+    }
+
+    fn is_denied(&self, id: &DistributionId) -> bool {
+        let denied = lock(&self.denied);
+        denied.get(id).is_some_and(|at| at.elapsed() < TIME_TO_LIVE)
+    }
+
+    fn warn_of_denial(&self, id: &DistributionId, error: &Error) {
+        if !self.is_denied(id) {
+            warn!(distribution = %id, "{error}");
+            lock(&self.denied).insert(id.clone(), Instant::now());
+        }
+    }
+}
+
+impl EventReads<'_> {
+    /// Returns whether what was read earlier holds for this event: its read started after the event was received, or
+    /// after the newest change, even if the clocks of S3 and of this machine differ by [`CLOCK_MARGIN`].
+    fn can_use<T>(&self, remembered: &Remembered<T>) -> bool {
+        let newest_change = self.newest_change.checked_add_signed(CLOCK_MARGIN);
+        remembered.read_at.elapsed() < TIME_TO_LIVE
+            && (remembered.read_at >= self.received
+                || newest_change.is_some_and(|time| remembered.read_time > time))
+    }
+
+    fn start(&self) -> Started {
+        Started {
+            at: Instant::now(),
+            time: self.clock.now().into(),
+        }
+    }
+}
+
+/// When a read started.
+struct Started {
+    at: Instant,
+    time: DateTime<Utc>,
+}
+
+impl Started {
+    fn remember<T>(self, value: T) -> Remembered<T> {
+        Remembered {
+            value: Arc::new(value),
+            read_at: self.at,
+            read_time: self.time,
+        }
+    }
+}
+
+fn known(site: &Site) -> MaybeSite {
+    MaybeSite::Known(Box::new(site.clone()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic can at worst lose an entry.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

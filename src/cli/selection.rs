@@ -113,7 +113,7 @@ async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, 
         Err(error) if error.is_access_denied() => {
             let error = error.message(session.terminal.audience());
             session.terminal.warn(format!(
-                "the paths are derived from the keys alone: {error}"
+                "index.html is assumed to be the default root object and an index document: {error}"
             ));
             Ok(MaybeSite::Unknown(id.clone()))
         }
@@ -172,7 +172,7 @@ fn buckets(
             "bucket {bucket} is not an origin of {}: name another distribution with -d",
             site.id()
         ))),
-        (None, MaybeSite::Known(site)) => Ok(origin_buckets(site)),
+        (None, MaybeSite::Known(site) | MaybeSite::Outdated(site)) => Ok(origin_buckets(site)),
         (None, MaybeSite::Unknown(_)) => Ok(vec![String::new()]),
     }
 }

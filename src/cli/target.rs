@@ -109,14 +109,14 @@ async fn resolve(session: &Session, name: &str) -> Result<Vec<DistributionId>, C
 /// Returns the distributions that have one of the buckets as an origin.
 async fn with_origins(session: &Session, buckets: &[String]) -> Result<Vec<DistributionId>, Error> {
     let cloudfront = session.connection.cloudfront().await?;
-    let mut ids: Vec<DistributionId> = Vec::new();
-    for bucket in buckets {
-        for site in cloudfront.bucket_sites(bucket).await?.sites {
-            if !ids.contains(&site.id) {
-                ids.push(site.id);
-            }
-        }
-    }
+    let listed = cloudfront.listed_distributions().await?.into_iter();
+    let ids: Vec<_> = listed
+        .filter(|distribution| {
+            let mut buckets = buckets.iter();
+            buckets.any(|bucket| distribution.has_origin(bucket))
+        })
+        .map(|distribution| distribution.id)
+        .collect();
     if ids.is_empty() {
         let buckets = buckets.join(" and ");
         return Err(Error::invalid_input(format!(

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::affected::Affected;
 use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
@@ -21,7 +22,7 @@ use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::InvalidationPath;
 use crate::plan::existing::newest_covering;
 use crate::plan::{Batch, ExistingInvalidation, InvalidationId, Limits};
-use crate::site::{CachedObject, ChangesByDistribution, DistributionChanges, ObjectRef};
+use crate::site::{CachedObject, DistributionChanges};
 use crate::trigger::s3::{self, ObjectChange};
 
 /// How long listing existing invalidations may take: it is an optimization, so its time is capped.
@@ -57,13 +58,24 @@ impl Invalidator {
             return Ok(results);
         }
         let limits = self.settings()?.limits;
-        let by_distribution = self
-            .changes_by_distribution(changes, &mut results.failed, invocation)
-            .await?;
-        let invalidate = |distribution_changes| {
-            self.invalidate_distribution(distribution_changes, changes, limits, invocation)
+        let Affected {
+            changes: by_distribution,
+            mut existing,
+            failed,
+        } = self.find_affected(changes, invocation).await?;
+        results.failed = failed;
+        let invalidate = |distribution_changes: DistributionChanges| {
+            let existing = existing.remove(&distribution_changes.distribution);
+            self.invalidate_distribution(
+                distribution_changes,
+                existing,
+                changes,
+                limits,
+                invocation,
+            )
         };
-        for result in join_all(by_distribution.into_iter().map(invalidate)).await {
+        let invalidated: Vec<_> = by_distribution.into_iter().map(invalidate).collect();
+        for result in join_all(invalidated).await {
             results.outcome.reports.extend(result.outcome.reports);
             results.outcome.unaffected.extend(result.outcome.unaffected);
             for (index, error) in result.failed {
@@ -73,47 +85,12 @@ impl Invalidator {
         Ok(results)
     }
 
-    /// Finds what each distribution has to drop. If a distribution of a bucket cannot be read, or there is none, the
-    /// changes of the bucket fail; the distributions that can be read are still invalidated.
-    async fn changes_by_distribution(
-        &self,
-        changes: &[PendingChange<'_>],
-        failed: &mut BTreeMap<usize, Error>,
-        invocation: &Invocation,
-    ) -> Result<ChangesByDistribution, Error> {
-        let settings = self.settings()?;
-        let mut buckets: BTreeMap<&str, Vec<ObjectRef<'_>>> = BTreeMap::new();
-        for (index, PendingChange { change, .. }) in changes.iter().enumerate() {
-            let bucket = change.bucket.as_str();
-            buckets.entry(bucket).or_default().push(ObjectRef {
-                index,
-                bucket,
-                key: &change.key,
-            });
-        }
-        let mut by_distribution = ChangesByDistribution::default();
-        for (bucket, objects) in buckets {
-            let cloudfront = self.cloudfront(invocation);
-            let (sites, errors) = self
-                .site_cache
-                .sites_of_bucket(bucket, &settings.distributions, cloudfront)
-                .await;
-            for site in &sites {
-                for object in &objects {
-                    by_distribution.add(site, *object, settings.index_documents);
-                }
-            }
-            if let Some(error) = Error::join(errors) {
-                failed.extend(objects.iter().map(|object| (object.index, error.clone())));
-            }
-        }
-        Ok(by_distribution)
-    }
-
-    /// Invalidates the changes of one distribution, except those that are covered already.
+    /// Invalidates the changes of one distribution, except those that are covered already. `existing` are its recent
+    /// invalidations, if they were read already.
     async fn invalidate_distribution(
         &self,
         distribution_changes: DistributionChanges,
+        existing: Option<Vec<ExistingInvalidation>>,
         changes: &[PendingChange<'_>],
         limits: Limits,
         invocation: &Invocation,
@@ -126,14 +103,20 @@ impl Invalidator {
         } = distribution_changes;
         let mut stale: Vec<_> = cached
             .into_iter()
-            .filter_map(|object| StaleObject::new(object, changes))
+            .filter_map(|object| StaleObject::new(object, changes, self.clock.now().into()))
             .collect();
         let mut skipped = Skipped::default();
         let known = self.warm_state.invalidations(&distribution);
         stale.retain(|object| !skipped.skips(object, &known));
-        let existing = self
-            .list_recent(&distribution, &stale, &known, invocation)
-            .await;
+        let oldest = stale.iter().map(|object| object.pending.change.time).min();
+        let existing = match (existing, oldest) {
+            (Some(existing), _) => existing,
+            (None, Some(oldest)) => {
+                self.list_recent(&distribution, oldest, &known, invocation)
+                    .await
+            }
+            (None, None) => Vec::new(),
+        };
         stale.retain(|object| !skipped.skips(object, &existing));
         notes.extend(skipped.note());
         if stale.is_empty() {
@@ -189,20 +172,19 @@ impl Invalidator {
         ChangeResults { outcome, failed }
     }
 
-    /// Lists the invalidations that are newer than the oldest change, or in progress. Returns none if they cannot be
+    /// Lists the invalidations that are newer than the `oldest` change, or in progress. Returns none if they cannot be
     /// listed: more is then invalidated than needed.
-    async fn list_recent(
+    pub(super) async fn list_recent(
         &self,
         distribution: &DistributionId,
-        stale: &[StaleObject<'_>],
+        oldest: DateTime<Utc>,
         known: &[ExistingInvalidation],
         invocation: &Invocation,
     ) -> Vec<ExistingInvalidation> {
         const CONSEQUENCE: &str = "cannot skip changes that are already covered";
-        let oldest = stale.iter().map(|object| object.pending.change.time).min();
-        let (Some(oldest), true) = (oldest, self.warm_state.can_list()) else {
+        if !self.warm_state.can_list() {
             return Vec::new();
-        };
+        }
         let deadline = invocation
             .end_of_work()
             .min(Instant::now() + MAX_LISTING_TIME);
@@ -254,14 +236,30 @@ struct StaleObject<'a> {
     /// The index of its change.
     index: usize,
     pending: &'a PendingChange<'a>,
+    /// An invalidation that was created after this time covers the change.
+    changed: DateTime<Utc>,
     paths: Vec<InvalidationPath>,
 }
 
 impl<'a> StaleObject<'a> {
-    fn new(object: CachedObject, changes: &'a [PendingChange<'a>]) -> Option<Self> {
+    fn new(
+        object: CachedObject,
+        changes: &'a [PendingChange<'a>],
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let pending = changes.get(object.index)?;
+        let time = pending.change.time;
+        let changed = if object.has_failover {
+            // After the invalidation for one bucket, CloudFront can get the old object from the other one. The replica's
+            // event is sent when it is written; whether it has that time or the original's is not documented.
+            time.max(pending.sent.unwrap_or(now))
+        } else {
+            time
+        };
         Some(Self {
             index: object.index,
-            pending: changes.get(object.index)?,
+            pending,
+            changed,
             paths: object.paths,
         })
     }
@@ -281,8 +279,7 @@ struct Skipped {
 impl Skipped {
     /// Returns whether the invalidations cover the object's change, and counts it.
     fn skips(&mut self, object: &StaleObject<'_>, existing: &[ExistingInvalidation]) -> bool {
-        let time = object.pending.change.time;
-        let Some(newest) = newest_covering(existing, time, &object.paths) else {
+        let Some(newest) = newest_covering(existing, object.changed, &object.paths) else {
             return false;
         };
         self.count += 1;

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::QueryStrings;
+use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
 /// The paths under which viewers may have cached an object.
@@ -47,13 +49,41 @@ pub enum PathReason {
         /// How long CloudFront caches it.
         caching_ttl: Duration,
     },
-    /// There is a copy for each query string.
+    /// There is a copy for each query string, or there may be.
     QueryStrings {
         /// The object's key.
         key: String,
-        /// Whether this is certain. Otherwise the cache policy cannot be read.
-        certain: bool,
+        /// Whether this is known.
+        query_strings: QueryStrings,
     },
+    /// By the configuration, the object's own path does not lead to it, but a function can change that.
+    MayBeRerouted {
+        /// The object's key.
+        key: String,
+        /// What the configuration alone says.
+        not_cached: NotCached,
+    },
+    /// An origin may be the bucket under another name. It concerns all objects of the bucket.
+    UncertainOrigin {
+        /// The origin's domain name.
+        domain_name: String,
+        /// The bucket's name, or an empty text if it is not known.
+        bucket: String,
+    },
+    /// The configuration cannot be read. It concerns all objects.
+    Unknown,
+    /// The configuration was read before the change, and cannot be read now. It concerns all objects.
+    Outdated,
+}
+
+impl PathReason {
+    /// Returns whether the reason is about the distribution and not about one object.
+    pub(super) fn concerns_all_objects(&self) -> bool {
+        matches!(
+            self,
+            Self::UncertainOrigin { .. } | Self::Unknown | Self::Outdated
+        )
+    }
 }
 
 /// What makes another path lead to an object.
@@ -65,6 +95,10 @@ pub enum AliasReason {
     WebsiteEndpoint,
     /// A function can rewrite the requests.
     EdgeFunction,
+    /// The origin is not S3, and possibly adds index documents.
+    Server,
+    /// The configuration is unknown.
+    Assumed,
     /// [`IndexDocuments::Always`](super::IndexDocuments::Always) is set.
     Setting,
 }
@@ -78,6 +112,13 @@ pub enum NotCached {
     OtherOrigins {
         /// The bucket's name.
         bucket: String,
+    },
+    /// No origin is in S3, and another distribution certainly has the bucket.
+    NoS3Origin {
+        /// The bucket's name.
+        bucket: String,
+        /// The distribution that has the bucket.
+        distribution: DistributionId,
     },
     /// The key is outside the origin path of every origin that is the bucket.
     OutsideOriginPath {
@@ -119,18 +160,42 @@ impl fmt::Display for PathReason {
                     "{key} is an error page that is cached for {seconds} s: widened to /*"
                 )
             }
-            Self::QueryStrings { key, certain: true } => {
-                write!(f, "{key} is cached by query string")
-            }
-            Self::QueryStrings {
-                key,
-                certain: false,
-            } => {
-                write!(
+            Self::QueryStrings { key, query_strings } => match query_strings {
+                QueryStrings::Denied => write!(
                     f,
-                    "{key} may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)"
-                )
+                    "{key} may be cached by query string (its cache policy cannot be read, which needs \
+                     cloudfront:GetCachePolicy)"
+                ),
+                QueryStrings::Unreadable => write!(
+                    f,
+                    "{key} may be cached by query string (its cache policy could not be read now)"
+                ),
+                QueryStrings::InCacheKey | QueryStrings::Ignored => {
+                    write!(f, "{key} is cached by query string")
+                }
+            },
+            Self::MayBeRerouted { key, not_cached } => write!(
+                f,
+                "{key} is {not_cached}, but a function can choose another origin and path"
+            ),
+            Self::UncertainOrigin {
+                domain_name,
+                bucket,
+            } => {
+                write!(f, "origin {domain_name} is treated as ")?;
+                match bucket.as_str() {
+                    "" => f.write_str("the bucket"),
+                    bucket => write!(f, "bucket {bucket}"),
+                }?;
+                f.write_str(", because it may be one of its names or get its objects from it")
             }
+            Self::Unknown => f.write_str(
+                "its configuration is unknown: index.html is assumed to be the default root object and an index document",
+            ),
+            Self::Outdated => f.write_str(
+                "its configuration cannot be read now: the paths by an earlier one, and those of a site with index \
+                 documents",
+            ),
         }
     }
 }
@@ -141,6 +206,8 @@ impl fmt::Display for AliasReason {
             Self::DefaultRootObject => "default root object",
             Self::WebsiteEndpoint => "website endpoint",
             Self::EdgeFunction => "function",
+            Self::Server => "server in front of the bucket",
+            Self::Assumed => "assumed",
             Self::Setting => "index documents set to always",
         })
     }
@@ -153,6 +220,13 @@ impl fmt::Display for NotCached {
             Self::OtherOrigins { bucket } => {
                 write!(f, "not cached: bucket {bucket} is not an origin")
             }
+            Self::NoS3Origin {
+                bucket,
+                distribution,
+            } => write!(
+                f,
+                "not cached: no origin is in S3, and bucket {bucket} is an origin of {distribution}"
+            ),
             Self::OutsideOriginPath { origin_paths } => {
                 write!(f, "outside origin path {}", origin_paths.join(" and "))
             }

@@ -1,13 +1,13 @@
 //! `DistributionChanges`: the changed objects that one distribution may have cached, with notes about the others.
 //!
-//! A distribution whose configuration cannot be read, or whose origins may be the bucket under another name, gets the
-//! paths that follow from the object's key alone ([`MaybeSite`]).
+//! If the configuration of a distribution is unknown or possibly outdated ([`MaybeSite`]), no object is left out, and
+//! the paths of common configurations are added.
 //!
 //! Configurations: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html>
 
 use std::collections::BTreeMap;
 
-use super::{CachedPaths, IndexDocuments, NotCached, Site};
+use super::{CachedPaths, IndexDocuments, NotCached, Site, assumed_paths};
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
@@ -19,7 +19,9 @@ const MAX_LISTED: usize = 5;
 pub enum MaybeSite {
     /// The configuration was read.
     Known(Box<Site>),
-    /// The configuration cannot be read. Paths follow from the objects' keys alone.
+    /// The configuration was read before the change, and cannot be read now.
+    Outdated(Box<Site>),
+    /// The configuration cannot be read.
     Unknown(DistributionId),
 }
 
@@ -49,6 +51,8 @@ pub struct DistributionChanges {
     not_cached: BTreeMap<NotCached, Excerpt>,
     /// Why objects are cached under more paths than their own.
     reasons: Excerpt,
+    /// What is assumed about the distribution, without duplicates.
+    assumptions: Vec<String>,
 }
 
 /// A changed object that viewers may have cached.
@@ -58,6 +62,8 @@ pub struct CachedObject {
     pub index: usize,
     /// The paths under which viewers may have cached it.
     pub paths: Vec<InvalidationPath>,
+    /// Whether CloudFront can get it from another bucket instead, which can still have the old object.
+    pub has_failover: bool,
 }
 
 impl ChangesByDistribution {
@@ -68,17 +74,32 @@ impl ChangesByDistribution {
         object: ObjectRef<'_>,
         index_documents: IndexDocuments,
     ) {
-        let distribution = site.id();
+        let cached_paths = site.cached_paths(object.bucket, object.key, index_documents);
+        let has_failover = site.has_failover(object.bucket);
+        if let Some(changes) = self.changes_of(site.id()) {
+            changes.add(object, cached_paths, has_failover);
+        }
+    }
+
+    /// Adds a changed object that viewers cannot have cached to the changes of the distribution.
+    pub fn add_not_cached(
+        &mut self,
+        distribution: &DistributionId,
+        object: ObjectRef<'_>,
+        not_cached: NotCached,
+    ) {
+        if let Some(changes) = self.changes_of(distribution) {
+            changes.add(object, CachedPaths::NotCached(not_cached), false);
+        }
+    }
+
+    /// Returns the changes of the distribution, which are created if there are none yet.
+    fn changes_of(&mut self, distribution: &DistributionId) -> Option<&mut DistributionChanges> {
         let is_listed = |changes: &DistributionChanges| changes.distribution == *distribution;
         if !self.0.iter().any(is_listed) {
             self.0.push(DistributionChanges::new(distribution.clone()));
         }
-        if let Some(changes) = self.0.iter_mut().find(|changes| is_listed(changes)) {
-            changes.add(
-                object,
-                site.cached_paths(object.bucket, object.key, index_documents),
-            );
-        }
+        self.0.iter_mut().find(|changes| is_listed(changes))
     }
 }
 
@@ -95,16 +116,38 @@ impl MaybeSite {
     /// Returns the distribution's id.
     pub fn id(&self) -> &DistributionId {
         match self {
-            Self::Known(site) => &site.id,
+            Self::Known(site) | Self::Outdated(site) => &site.id,
             Self::Unknown(id) => id,
         }
     }
 
+    /// Returns whether the bucket is certainly an origin.
+    pub fn has_origin(&self, bucket: &str) -> bool {
+        self.known().is_some_and(|site| site.has_origin(bucket))
+    }
+
     /// Returns whether the bucket may be one of the origins.
     pub fn may_have_origin(&self, bucket: &str) -> bool {
+        self.known().is_none_or(|site| site.may_have_origin(bucket))
+    }
+
+    /// Returns whether an origin may be in S3.
+    pub fn may_have_s3_origin(&self) -> bool {
+        self.known().is_none_or(Site::has_s3_origin)
+    }
+
+    fn has_failover(&self, bucket: &str) -> bool {
         match self {
-            Self::Known(site) => site.may_have_origin(bucket),
-            Self::Unknown(_) => true,
+            Self::Known(site) | Self::Outdated(site) => site.has_failover(bucket),
+            Self::Unknown(_) => false,
+        }
+    }
+
+    /// Returns the configuration, if it is up to date.
+    fn known(&self) -> Option<&Site> {
+        match self {
+            Self::Known(site) => Some(site),
+            Self::Outdated(_) | Self::Unknown(_) => None,
         }
     }
 
@@ -115,14 +158,9 @@ impl MaybeSite {
         index_documents: IndexDocuments,
     ) -> CachedPaths {
         match self {
-            Self::Known(site) if site.has_origin(bucket) || !site.may_have_origin(bucket) => {
-                site.cached_paths(bucket, key, index_documents)
-            }
-            // An origin may be the bucket under another name. The caller has chosen the distribution for this bucket.
-            Self::Known(_) | Self::Unknown(_) => CachedPaths::Cached {
-                paths: InvalidationPath::from_object_key(key),
-                reasons: Vec::new(),
-            },
+            Self::Known(site) => site.cached_paths(bucket, key, index_documents),
+            Self::Outdated(site) => site.cached_paths_if_outdated(bucket, key, index_documents),
+            Self::Unknown(_) => assumed_paths(key, index_documents),
         }
     }
 }
@@ -134,16 +172,24 @@ impl DistributionChanges {
             cached: Vec::new(),
             not_cached: BTreeMap::new(),
             reasons: Excerpt::default(),
+            assumptions: Vec::new(),
         }
     }
 
-    fn add(&mut self, object: ObjectRef<'_>, cached_paths: CachedPaths) {
+    fn add(&mut self, object: ObjectRef<'_>, cached_paths: CachedPaths, has_failover: bool) {
         match cached_paths {
             CachedPaths::Cached { paths, reasons } => {
-                let index = object.index;
-                self.cached.push(CachedObject { index, paths });
+                self.cached.push(CachedObject {
+                    index: object.index,
+                    paths,
+                    has_failover,
+                });
                 for reason in reasons {
-                    self.reasons.push(reason);
+                    if reason.concerns_all_objects() {
+                        self.assume(reason.to_string());
+                    } else {
+                        self.reasons.push(reason);
+                    }
                 }
             }
             CachedPaths::NotCached(reason) => {
@@ -152,14 +198,20 @@ impl DistributionChanges {
         }
     }
 
-    /// Returns notes for users: which objects are not invalidated, and why others are invalidated under more paths
+    fn assume(&mut self, assumption: String) {
+        if !self.assumptions.contains(&assumption) {
+            self.assumptions.push(assumption);
+        }
+    }
+
+    /// Returns notes for users: what is assumed about the distribution, which objects are not invalidated, and why others are invalidated under more paths
     /// than their own. Each note lists at most five objects or reasons and counts the rest.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<_> = self
+        let not_cached = self
             .not_cached
             .iter()
-            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count, keys.join(", ")))
-            .collect();
+            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count, keys.join(", ")));
+        let mut notes: Vec<_> = self.assumptions.iter().cloned().chain(not_cached).collect();
         if self.reasons.count > 0 {
             notes.push(self.reasons.join("; "));
         }

@@ -28,6 +28,19 @@ pub enum Endpoint {
     Website,
 }
 
+/// What an origin's domain name shows about its relation to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// It is the bucket.
+    Bucket(Endpoint),
+    /// It is an access point, which can belong to the bucket.
+    AccessPoint,
+    /// It is not the endpoint of a bucket. Such a server can get its objects from the bucket.
+    Server,
+    /// It is another bucket.
+    OtherBucket,
+}
+
 impl Origin {
     /// Returns the bucket's endpoint if the domain name is the bucket's.
     pub fn endpoint_of(&self, bucket: &str) -> Option<Endpoint> {
@@ -36,28 +49,70 @@ impl Origin {
         endpoint(rest.strip_prefix('.')?)
     }
 
-    /// Returns whether the origin may be the bucket: it is, or its domain name is not one of a bucket, so that it may
-    /// forward to this bucket.
-    pub(super) fn may_be(&self, bucket: &str) -> bool {
+    /// Returns how the origin is related to the bucket, as far as its domain name shows it.
+    pub(super) fn relation_to(&self, bucket: &str) -> Relation {
+        if let Some(endpoint) = self.endpoint_of(bucket) {
+            return Relation::Bucket(endpoint);
+        }
+        match self.name_in_s3() {
+            // The alias of an access point is in the position of a bucket's name.
+            Some(name) if name.ends_with("-s3alias") || name.ends_with("--ol-s3") => {
+                Relation::AccessPoint
+            }
+            Some(_) => Relation::OtherBucket,
+            None => Relation::Server,
+        }
+    }
+
+    /// Returns whether the host is one of S3: of a bucket, an access point or S3 itself.
+    pub(super) fn is_s3(&self) -> bool {
+        let host = self.domain_name.to_ascii_lowercase();
+        let labels = host
+            .strip_suffix(".amazonaws.com")
+            .or_else(|| host.strip_suffix(".amazonaws.com.cn"));
+        labels.is_some_and(|labels| {
+            labels
+                .split('.')
+                .any(|label| label == "s3" || label.starts_with("s3-"))
+        })
+    }
+
+    /// Returns what is in the position of a bucket's name, if the domain name has a service endpoint behind it.
+    fn name_in_s3(&self) -> Option<String> {
         let domain_name = self.domain_name.to_ascii_lowercase();
-        // The alias of an access point is in the position of a bucket's name.
-        let is_alias = |name: &str| name.ends_with("-s3alias") || name.ends_with("--ol-s3");
-        let names_a_bucket = domain_name.match_indices('.').any(|(index, _)| {
-            domain_name
-                .split_at_checked(index)
-                .and_then(|(name, rest)| Some((name, rest.strip_prefix('.')?)))
-                .is_some_and(|(name, service)| endpoint(service).is_some() && !is_alias(name))
-        });
-        !names_a_bucket || self.endpoint_of(bucket).is_some()
+        let mut dots = domain_name.match_indices('.');
+        dots.find_map(|(dot, _)| {
+            let (name, service) = domain_name.split_at_checked(dot)?;
+            endpoint(service.strip_prefix('.')?)?;
+            Some(name.to_owned())
+        })
     }
 
     /// Returns the part of the key after the origin path, or `None` if the key is outside the origin path.
     pub(super) fn relative_key<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let origin_path = percent_decode_str(self.origin_path.trim_matches('/'));
-        match &*origin_path.decode_utf8_lossy() {
+        match self.folder().as_str() {
             "" => Some(key),
             folder => key.strip_prefix(folder)?.strip_prefix('/'),
         }
+    }
+
+    /// Returns the part of the key after as many folders as the origin path has, whatever they are called: `a.html` of
+    /// `green/a.html` if the origin path is `/blue`. Returns `None` without an
+    /// origin path, and if nothing is left of the key.
+    pub(super) fn key_beside_origin_path<'a>(&self, key: &'a str) -> Option<&'a str> {
+        match self.folder().as_str() {
+            "" => None,
+            folder => folder
+                .split('/')
+                .try_fold(key, |rest, _| Some(rest.split_once('/')?.1))
+                .filter(|key| !key.is_empty()),
+        }
+    }
+
+    /// Returns the decoded origin path without its outer slashes.
+    fn folder(&self) -> String {
+        let origin_path = percent_decode_str(self.origin_path.trim_matches('/'));
+        origin_path.decode_utf8_lossy().into_owned()
     }
 }
 

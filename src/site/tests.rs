@@ -249,6 +249,192 @@ proptest! {
     }
 }
 
+/// The bucket's alias of an access point, or a server in front of the bucket.
+fn with_domain_name(domain_name: &str, origin_path: &str) -> Site {
+    Site {
+        origins: vec![origin("bucket", domain_name, origin_path)],
+        ..with_root("index.html")
+    }
+}
+
+const ACCESS_POINT: &str =
+    "site-ap-x1c7example9nt4kqe5tb2hnepheuse1a-s3alias.s3.eu-west-1.amazonaws.com";
+const SERVER: &str = "origin.example.com";
+
+#[test]
+fn an_access_point_is_treated_as_the_bucket() {
+    let site = with_domain_name(ACCESS_POINT, "/prod");
+    for (key, expected) in [
+        ("prod/index.html", vec!["/index.html", "/"]),
+        ("prod/a.html", vec!["/a.html"]),
+        ("prod/blog/index.html", vec!["/blog/index.html"]),
+        ("a.html", vec!["outside origin path /prod"]),
+    ] {
+        assert_eq!(paths(&site, key), expected, "{key}");
+    }
+    assert_eq!(
+        reasons(&site, "prod/a.html"),
+        [format!(
+            "origin {ACCESS_POINT} is treated as bucket site, because it may be one of its names or get its objects \
+             from it"
+        )]
+    );
+    // It can be another access point of the same bucket.
+    let mut site = with_domain_name(ACCESS_POINT, "");
+    site.origins
+        .push(origin("site", "site.s3.amazonaws.com", ""));
+    assert_eq!(paths(&site, "a.html"), ["/a.html"]);
+}
+
+#[test]
+fn a_server_may_take_the_origin_path_for_a_folder_and_add_index_documents() {
+    let site = with_domain_name(SERVER, "/prod");
+    for (key, expected) in [
+        (
+            "prod/index.html",
+            vec![
+                "/index.html",
+                "/",
+                "/index",
+                "/prod/index.html",
+                "/prod/",
+                "/prod",
+                "/prod/index",
+            ],
+        ),
+        ("prod/a.css", vec!["/a.css", "/prod/a.css"]),
+        ("about.html", vec!["/about.html", "/about"]),
+    ] {
+        assert_eq!(paths(&site, key), expected, "{key}");
+    }
+    assert_eq!(
+        reasons(&site, "about.html"),
+        [
+            "about.html is also /about (server in front of the bucket)".to_owned(),
+            format!(
+                "origin {SERVER} is treated as bucket site, because it may be one of its names or get its objects from it"
+            )
+        ]
+    );
+    // The rest of the configuration is used.
+    let mut site = with_domain_name(SERVER, "");
+    site.origins
+        .push(origin("api", "other.s3.amazonaws.com", ""));
+    site.cache_behaviors.insert(0, behavior("/api/*", "api"));
+    assert_eq!(
+        paths(&site, "api/a.css"),
+        ["routed to origin api by path pattern /api/*"]
+    );
+    site.custom_error_responses = vec![error_response("/404.html", 404, "404", Some(300))];
+    assert_eq!(paths(&site, "404.html"), ["/*"]);
+}
+
+#[test]
+fn a_function_can_choose_another_origin_and_path() {
+    let elsewhere = |function| {
+        let mut site = beside_api(&["/api/*"]);
+        site.origins[1].origin_path = "/blue".into();
+        site.cache_behaviors[0].edge_function = function;
+        site
+    };
+    let outside = |function| {
+        let mut site = with_origin_path("/blue/v1");
+        site.cache_behaviors[0].edge_function = function;
+        site
+    };
+    for (site, key, expected) in [
+        (
+            elsewhere(false),
+            "blue/api/a.js",
+            vec!["routed to origin api by path pattern /api/*"],
+        ),
+        (elsewhere(true), "blue/api/a.js", vec!["/api/a.js"]),
+        // The path has a cache behavior without a function.
+        (
+            elsewhere(true),
+            "green/a.js",
+            vec!["outside origin path /blue"],
+        ),
+        (
+            outside(false),
+            "green/v2/a.js",
+            vec!["outside origin path /blue/v1"],
+        ),
+        // A function can replace the origin path by another one.
+        (
+            outside(true),
+            "green/v2/a.js",
+            vec!["/green/v2/a.js", "/a.js"],
+        ),
+        (outside(true), "green/a.js", vec!["/green/a.js"]),
+    ] {
+        assert_eq!(paths(&site, key), expected, "{key}");
+    }
+    assert_eq!(
+        reasons(&outside(true), "green/a.js"),
+        [
+            "green/a.js is outside origin path /blue/v1, but a function can choose another origin and path"
+        ]
+    );
+}
+
+#[test]
+fn an_outdated_configuration_leaves_nothing_out() {
+    let mut site = with_origin_path("/blue");
+    site.default_root_object = Some("home.html".into());
+    for (key, expected) in [
+        (
+            "blue/home.html",
+            vec!["/home.html", "/", "/blue/home.html", "/blue/home", "/home"],
+        ),
+        (
+            "green/blog/index.html",
+            vec![
+                "/green/blog/index.html",
+                "/green/blog/",
+                "/green/blog",
+                "/green/blog/index",
+                "/blog/index.html",
+                "/blog/",
+                "/blog",
+                "/blog/index",
+            ],
+        ),
+        ("a.css", vec!["/a.css"]),
+    ] {
+        let cached = site.cached_paths_if_outdated("site", key, IndexDocuments::Auto);
+        assert_eq!(texts(&cached), expected, "{key}");
+    }
+    let cached = site.cached_paths_if_outdated("site", "blue/a.css", IndexDocuments::Never);
+    assert_eq!(texts(&cached), ["/a.css", "/blue/a.css"]);
+}
+
+#[test]
+fn an_object_of_an_origin_group_can_come_from_another_bucket() {
+    let group = |members: &[&str]| OriginGroup {
+        id: "group".into(),
+        members: members.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let mut site = site();
+    site.origins
+        .push(origin("folder", "site.s3.amazonaws.com", "/folder"));
+    site.origins
+        .push(origin("replica", "replica.s3.amazonaws.com", ""));
+    for (members, bucket, has_failover) in [
+        (&["bucket", "replica"], "site", true),
+        (&["bucket", "replica"], "replica", true),
+        (&["bucket", "folder"], "site", false),
+        (&["bucket", "folder"], "replica", false),
+    ] {
+        site.origin_groups = vec![group(members)];
+        assert_eq!(
+            site.has_failover(bucket),
+            has_failover,
+            "{bucket} in {members:?}"
+        );
+    }
+}
+
 #[test]
 fn an_origin_that_is_not_s3_may_front_a_bucket() {
     for (domain_name, bucket, may) in [
@@ -271,6 +457,11 @@ fn an_origin_that_is_not_s3_may_front_a_bucket() {
             site.may_have_origin(bucket),
             may,
             "{bucket} in {domain_name}"
+        );
+        assert_eq!(
+            site.has_s3_origin(),
+            domain_name != "proxy.example.com",
+            "{domain_name}"
         );
     }
 }
@@ -766,7 +957,13 @@ fn notes_list_at_most_five_objects_and_reasons() {
     let unknown: Vec<_> = unknown.into_iter().collect();
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].cached.len(), 2);
-    assert_eq!(unknown[0].notes(), [""; 0]);
+    assert_eq!(
+        unknown[0].notes(),
+        [
+            "its configuration is unknown: index.html is assumed to be the default root object and an index document",
+            "index.html is also / and /index (assumed); index.html is also / and /index (assumed)",
+        ]
+    );
 }
 
 #[test]
@@ -887,14 +1084,20 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
             "blog/index.html is also /blog/ and /blog (website endpoint)"
         ]
     );
-    site.cache_behaviors[0].query_strings = QueryStrings::Unknown;
-    assert_eq!(paths(&site, "a.html"), ["/a.html*"]);
-    assert_eq!(
-        reasons(&site, "a.html"),
-        [
-            "a.html may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)"
-        ]
-    );
+    for (query_strings, reason) in [
+        (
+            QueryStrings::Denied,
+            "a.html may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)",
+        ),
+        (
+            QueryStrings::Unreadable,
+            "a.html may be cached by query string (its cache policy could not be read now)",
+        ),
+    ] {
+        site.cache_behaviors[0].query_strings = query_strings;
+        assert_eq!(paths(&site, "a.html"), ["/a.html*"]);
+        assert_eq!(reasons(&site, "a.html"), [reason]);
+    }
     // Each path has its own behavior.
     site.cache_behaviors.insert(0, behavior("*.html", "bucket"));
     assert_eq!(
@@ -950,7 +1153,7 @@ proptest! {
         root in "[a-z]{1,3}\\.html",
         website in any::<bool>(),
         function in any::<bool>(),
-        query_strings in prop::sample::select(vec![QueryStrings::Ignored, QueryStrings::InCacheKey, QueryStrings::Unknown]),
+        query_strings in prop::sample::select(vec![QueryStrings::Ignored, QueryStrings::InCacheKey, QueryStrings::Denied]),
         setting in prop::sample::select(vec![IndexDocuments::Auto, IndexDocuments::Always, IndexDocuments::Never]),
     ) {
         let mut site = if website { self::website() } else { with_root(&root) };

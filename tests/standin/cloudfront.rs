@@ -207,6 +207,11 @@ impl CloudFront {
         self.edge = edge;
     }
 
+    pub(super) fn set_document(&mut self, path: &str, document: &str) {
+        let documents = &mut self.options.documents;
+        documents.insert(path.to_owned(), document.to_owned());
+    }
+
     /// Adds the distribution of a call that the upstream accepted.
     pub(super) fn add_distribution(&mut self, call: &Call) {
         let distribution = call.distribution.clone();

@@ -78,6 +78,8 @@ pub struct Options {
     pub upstream: Option<String>,
     /// The viewer side, if any: a cache in front of the upstream.
     pub edge: Option<EdgeOptions>,
+    /// How much later a response arrives than on this machine.
+    pub latency: Duration,
 }
 
 impl Default for Options {
@@ -92,6 +94,7 @@ impl Default for Options {
             clock: Clock::Real,
             upstream: None,
             edge: None,
+            latency: Duration::ZERO,
         }
     }
 }
@@ -178,6 +181,12 @@ impl Standin {
         edge.expect("options with an edge")
     }
 
+    /// Adds or replaces a complete response to a request that is not about invalidations.
+    pub fn set_document(&self, path: &str, document: &str) {
+        let cloudfront = &mut self.server.state().cloudfront;
+        cloudfront.set_document(path, document);
+    }
+
     /// Fails the next calls of an operation; several plans for one operation apply in turn.
     pub fn fail(&self, operation: Operation, fault: Fault, calls: u64) {
         self.server.state().faults.fail(operation, fault, calls);
@@ -198,6 +207,12 @@ impl Standin {
     /// Returns every call so far in order, rejected ones too.
     pub fn calls(&self) -> Vec<Operation> {
         self.server.state().calls.clone()
+    }
+
+    /// Returns the number of sequential round trips to CloudFront: calls at the same time count as one. Parallel calls are
+    /// only certain to be at the same time if the options have a latency.
+    pub fn round_trips(&self) -> usize {
+        self.server.state().round_trips
     }
 
     /// Returns every CreateInvalidation received so far in order, rejected ones too.

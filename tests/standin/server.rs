@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) codepipeline: CodePipeline,
     pub(super) faults: FaultPlan,
     pub(super) calls: Vec<Operation>,
+    /// The number of the round trips to CloudFront, each of which started after the end of the previous one.
+    pub(super) round_trips: usize,
 }
 
 impl State {
@@ -39,12 +42,14 @@ impl State {
         self.codepipeline.reset();
         self.faults = FaultPlan::default();
         self.calls.clear();
+        self.round_trips = 0;
     }
 }
 
 /// What the server's thread shares with the test that owns it.
 pub(super) struct Server {
     state: Mutex<State>,
+    latency: Duration,
     upstream: Option<Upstream>,
     viewers: Option<Viewers>,
 }
@@ -53,8 +58,10 @@ impl Server {
     pub(super) fn new(options: Options) -> Self {
         let upstream = options.upstream.as_deref().map(Upstream::new);
         let clock = options.clock.clone();
+        let latency = options.latency;
         let cloudfront = CloudFront::new(options);
         Self {
+            latency,
             upstream,
             viewers: cloudfront.edge().map(Viewers::new),
             state: Mutex::new(State {
@@ -63,6 +70,7 @@ impl Server {
                 codepipeline: CodePipeline::default(),
                 faults: FaultPlan::default(),
                 calls: Vec::new(),
+                round_trips: 0,
             }),
         }
     }
@@ -103,16 +111,37 @@ impl Server {
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         self.state().calls.push(operation);
+        let round_trip = self.state().round_trips + 1;
+        let response = self
+            .respond_to_call(operation, call.as_ref(), &head, &body)
+            .await;
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+        if call.is_some() {
+            let state = &mut *self.state();
+            state.round_trips = state.round_trips.max(round_trip);
+        }
+        response
+    }
+
+    async fn respond_to_call(
+        &self,
+        operation: Operation,
+        call: Option<&Call>,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Response {
         let fault = self.state().faults.next(operation);
-        let resource = call.as_ref().and_then(Call::resource);
+        let resource = call.and_then(Call::resource);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
-            self.record_fault(fault, operation, call.as_ref(), &body);
+            self.record_fault(fault, operation, call, body);
             return fault.response(operation, resource.as_deref()).await;
         }
-        let response = match &call {
-            Some(call) => self.call_cloudfront(call, &head, &body).await,
+        let response = match call {
+            Some(call) => self.call_cloudfront(call, head, body).await,
             None => {
-                let result = self.state().codepipeline.put_result(operation, &body);
+                let result = self.state().codepipeline.put_result(operation, body);
                 result.map(|()| codepipeline::empty_response())
             }
         };

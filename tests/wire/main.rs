@@ -8,6 +8,7 @@ mod standin;
 
 mod access;
 mod codepipeline;
+mod configurations;
 mod edge;
 mod errors;
 mod fixture;

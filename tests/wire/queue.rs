@@ -11,7 +11,7 @@ use crate::fixture::{
 };
 use crate::standin::{Clock, Fault, Operation, Options};
 
-fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     SystemTime::now().into()
 }
 
@@ -35,7 +35,7 @@ pub fn batch(bodies: &[String]) -> Value {
     batch_sent(bodies, now())
 }
 
-fn batch_sent(bodies: &[String], sent: DateTime<Utc>) -> Value {
+pub fn batch_sent(bodies: &[String], sent: DateTime<Utc>) -> Value {
     let message = |(number, body)| {
         json!({
             "messageId": format!("m{number}"), "receiptHandle": "r", "body": body,

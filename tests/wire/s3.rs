@@ -245,7 +245,7 @@ async fn returns_an_error_for_a_bucket_without_a_distribution() {
 }
 
 #[tokio::test]
-async fn derives_paths_from_keys_when_reading_the_configuration_is_denied() {
+async fn assumes_index_documents_when_reading_the_configuration_is_denied() {
     for (fault, code) in [
         (Fault::AccessDenied, "AccessDenied"),
         (Fault::AccessDeniedBare, "HTTP status 403"),
@@ -261,10 +261,16 @@ async fn derives_paths_from_keys_when_reading_the_configuration_is_denied() {
                 .await
                 .expect(name);
         }
-        let paths = |path: &str| (FIRST.to_owned(), vec![path.to_owned()]);
+        let paths = |paths: &[&str]| {
+            let paths = paths.iter().map(|path| (*path).to_owned());
+            (FIRST.to_owned(), paths.collect())
+        };
         assert_eq!(
             fixture.accepted(),
-            [paths("/index.html"), paths("/blog/index.html")]
+            [
+                paths(&["/", "/index", "/index.html"]),
+                paths(&["/blog", "/blog/", "/blog/index", "/blog/index.html"]),
+            ]
         );
         let warnings = logged_at("WARN");
         let [line] = &warnings[..] else {
@@ -277,7 +283,9 @@ async fn derives_paths_from_keys_when_reading_the_configuration_is_denied() {
         );
         assert_eq!(
             line["message"],
-            format!("paths are derived from the object keys alone: {denied}")
+            format!(
+                "index.html is assumed to be the default root object and an index document: {denied}"
+            )
         );
     }
 }
@@ -336,7 +344,7 @@ async fn returns_an_error_in_time_when_reading_the_configuration_hangs() {
     assert_eq!(error.category(), Category::Unavailable);
     assert_eq!(
         error.to_string(),
-        "the function's time ended before its work: raise its timeout, or try again"
+        "could not read the configuration of E1EXAMPLE1ABC: no response in time; try again"
     );
     assert!(invocation.deadline - tokio::time::Instant::now() >= Duration::from_secs(2));
 }

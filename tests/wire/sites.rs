@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
-use cloudfront_invalidator::aws::cloudfront::{BucketSites, CloudFront};
+use cloudfront_invalidator::aws::cloudfront::{CloudFront, ListedSite, SiteReader};
 use cloudfront_invalidator::distribution::DistributionId;
 use cloudfront_invalidator::error::{Category, Error};
 use cloudfront_invalidator::site::{
     CacheBehavior, CachedPaths, CustomErrorResponse, IndexDocuments, Origin, OriginGroup,
     QueryStrings, Site,
 };
+
+use futures_util::future::join_all;
 
 use crate::fixture::{ALWAYS, Fixture, account, denial_with_statement, distribution_arn};
 use crate::standin::{Fault, Operation, Options};
@@ -60,15 +62,26 @@ fn cloudfront(fixture: &Fixture) -> CloudFront {
     CloudFront::new(&fixture.sdk(), account())
 }
 
-async fn find_sites(fixture: &Fixture, bucket: &str) -> Result<BucketSites, Error> {
-    cloudfront(fixture).bucket_sites(bucket).await
+/// Lists the distributions and reads those that have the bucket as an origin.
+async fn find_sites(fixture: &Fixture, bucket: &str) -> Vec<Result<ListedSite, Error>> {
+    let cloudfront = cloudfront(fixture);
+    let listed = cloudfront.listed_distributions().await.expect("a list");
+    let reader = SiteReader::new(&cloudfront);
+    let of_bucket = listed
+        .iter()
+        .filter(|distribution| distribution.has_origin(bucket));
+    let read = of_bucket.map(|distribution| reader.listed_site(distribution));
+    join_all(read).await
 }
 
 async fn sites_of_bucket(bucket: &str) -> Vec<Site> {
     let found = find_sites(&Fixture::with(two_pages()), bucket).await;
-    let found = found.expect("sites");
-    assert_eq!(found.denied, []);
-    found.sites
+    let site = |found: Result<ListedSite, Error>| {
+        let ListedSite { site, denied } = found.expect("a site");
+        assert_eq!(denied, None);
+        site
+    };
+    found.into_iter().map(site).collect()
 }
 
 async fn read_site(fixture: &Fixture, distribution: &str) -> Result<Site, Error> {
@@ -114,7 +127,7 @@ async fn finds_the_distributions_of_a_bucket_on_all_pages_and_reads_no_other() {
         assert_eq!(ids(&sites_of_bucket(bucket).await), sites, "{bucket}");
     }
     let fixture = Fixture::with(two_pages());
-    find_sites(&fixture, "app").await.expect("sites");
+    find_sites(&fixture, "app").await;
     assert_eq!(
         fixture.standin.calls(),
         [
@@ -125,11 +138,7 @@ async fn finds_the_distributions_of_a_bucket_on_all_pages_and_reads_no_other() {
     );
     let fixture =
         Fixture::with(Options::default().with_document("distribution", document!("list-empty")));
-    let none = BucketSites {
-        sites: vec![],
-        denied: vec![],
-    };
-    assert_eq!(find_sites(&fixture, "site").await, Ok(none));
+    assert_eq!(find_sites(&fixture, "site").await, []);
 }
 
 fn behavior(
@@ -292,7 +301,18 @@ async fn finds_the_paths_of_an_origin_group() {
                     "/about.html /about",
                     "prod/about.html is also /about (function)",
                 ),
-                ("about.html", "outside origin path /prod", ""),
+                (
+                    "about.html",
+                    "/about.html",
+                    "about.html is outside origin path /prod, but a function can choose another origin and path",
+                ),
+                // A function can replace the origin path by `/download`.
+                (
+                    "download/a.zip",
+                    "/a.zip",
+                    "download/a.zip is outside origin path /prod, but a function can choose another origin and path",
+                ),
+                ("download/", "outside origin path /prod", ""),
                 (
                     "prod/api/x.json",
                     "routed to origin api by path pattern /api/*",
@@ -364,7 +384,8 @@ async fn names_the_permission_to_list_distributions() {
         fixture
             .standin
             .fail(Operation::ListDistributions, fault, ALWAYS);
-        let error = find_sites(&fixture, "site").await.expect_err("a denial");
+        let listed = cloudfront(&fixture).listed_distributions().await;
+        let error = listed.expect_err("a denial");
         assert_eq!(error.category(), Category::Permission);
         assert_eq!(
             error.to_string(),
@@ -392,50 +413,73 @@ async fn names_the_permission_to_read_a_distribution() {
         assert_eq!(error.category(), Category::Permission);
         assert_eq!(error.to_string(), denied);
         // The list of distributions has all parts of a configuration except the default root object.
-        let found = find_sites(&fixture, "app").await.expect("sites");
-        assert_eq!(found.sites, [site(SINGLE_PAGE).await]);
-        let texts: Vec<_> = found.denied.iter().map(ToString::to_string).collect();
+        let found = find_sites(&fixture, "app").await;
+        let [
+            Ok(ListedSite {
+                site: app,
+                denied: Some(error),
+            }),
+        ] = &found[..]
+        else {
+            panic!("not the list's configuration but {found:#?}");
+        };
+        assert_eq!(*app, site(SINGLE_PAGE).await);
         let assumption = "whose default root object is assumed to be index.html";
-        assert_eq!(texts, [format!("{SINGLE_PAGE}, {assumption}: {denied}")]);
-        let found = find_sites(&fixture, "site-replica").await.expect("sites");
-        assert_eq!(found.sites, [site(ORIGIN_GROUPS).await]);
+        assert_eq!(
+            error.to_string(),
+            format!("{SINGLE_PAGE}, {assumption}: {denied}")
+        );
+        let found = find_sites(&fixture, "site-replica").await;
+        let [
+            Ok(ListedSite {
+                site: docs,
+                denied: Some(_),
+            }),
+        ] = &found[..]
+        else {
+            panic!("not the list's configuration but {found:#?}");
+        };
+        assert_eq!(*docs, site(ORIGIN_GROUPS).await);
     }
 }
 
 #[tokio::test]
 async fn uses_wildcards_when_a_cache_policy_cannot_be_read() {
-    let unreadable = Fixture::with(two_pages());
-    unreadable
-        .standin
-        .fail(Operation::GetCachePolicy, Fault::AccessDenied, ALWAYS);
+    let failing = |fault| {
+        let fixture = Fixture::with(two_pages());
+        let standin = &fixture.standin;
+        standin.fail(Operation::GetCachePolicy, fault, ALWAYS);
+        fixture
+    };
     let mut options = two_pages();
     options.documents.remove(CACHE_POLICY);
-    let deleted = Fixture::with(options);
-    for fixture in [unreadable, deleted] {
+    let denied = "its cache policy cannot be read, which needs cloudfront:GetCachePolicy";
+    let unreadable = "its cache policy could not be read now";
+    for (fixture, reason) in [
+        (failing(Fault::AccessDenied), denied),
+        (failing(Fault::AccessDeniedBare), denied),
+        (failing(Fault::Throttling), unreadable),
+        (failing(Fault::InternalError), unreadable),
+        (Fixture::with(options), unreadable),
+    ] {
         let site = read_site(&fixture, WEBSITE).await.expect("a site");
-        let reason = "prod/a.css may be cached by query string (its cache policy cannot be read, which needs cloudfront:GetCachePolicy)";
-        assert_cached_paths(&site, "site", &[("prod/a.css", "/a.css*", reason)]);
+        let reason = format!("prod/a.css may be cached by query string ({reason})");
+        assert_cached_paths(&site, "site", &[("prod/a.css", "/a.css*", &reason)]);
+        assert_eq!(site.has_unreadable_cache_policy(), reason.contains("now"));
     }
 }
 
 #[tokio::test]
 async fn reads_a_cache_policy_once_and_none_that_aws_manages() {
     let fixture = Fixture::with(two_pages());
-    find_sites(&fixture, "site").await.expect("sites");
+    find_sites(&fixture, "site").await;
     assert_eq!(fixture.calls(Operation::GetDistributionConfig), 5);
     assert_eq!(fixture.calls(Operation::GetCachePolicy), 1);
 }
 
 #[tokio::test]
-async fn ignores_a_distribution_that_was_deleted_after_it_was_listed() {
+async fn names_a_distribution_that_does_not_exist() {
     let fixture = Fixture::with(two_pages());
-    fixture.standin.fail(
-        Operation::GetDistributionConfig,
-        Fault::NoSuchDistribution,
-        1,
-    );
-    let found = find_sites(&fixture, "site").await.expect("sites");
-    assert_eq!(ids(&found.sites), [WEBSITE, DISABLED, ORIGIN_GROUPS, BARE]);
     fixture.standin.fail(
         Operation::GetDistributionConfig,
         Fault::NoSuchDistribution,
@@ -475,7 +519,11 @@ async fn names_what_cannot_be_read() {
     ] {
         let fixture = Fixture::with(two_pages());
         fixture.standin.fail(operation, fault, ALWAYS);
-        let error = find_sites(&fixture, "site").await.expect_err("an error");
+        let error = match operation {
+            Operation::ListDistributions => cloudfront(&fixture).listed_distributions().await.err(),
+            _ => read_site(&fixture, LEGACY).await.err(),
+        };
+        let error = error.expect("an error");
         assert_eq!(
             (error.category(), error.to_string().as_str()),
             (category, message)
@@ -491,6 +539,6 @@ async fn ends_the_list_when_a_marker_repeats() {
         .documents
         .insert("distribution?Marker=E4EXAMPLE1ABC".into(), repeated);
     let fixture = Fixture::with(options);
-    find_sites(&fixture, "app").await.expect("an end");
+    find_sites(&fixture, "app").await;
     assert_eq!(fixture.calls(Operation::ListDistributions), 2);
 }

@@ -74,7 +74,7 @@ pub(super) fn custom_error_responses(
     items.into_iter().map(response).collect()
 }
 
-/// Returns the behaviors in order, the default one last, each with the id of its cache policy.
+/// Returns the behaviors in order, the default one last, each with the id of its cache policy, if it has one.
 ///
 /// Without a cache policy, the forwarded values decide about query strings.
 #[expect(deprecated, reason = "many distributions still have forwarded values")]
@@ -110,7 +110,9 @@ pub(super) fn behaviors(
         };
         (behavior, cache_policy_id)
     });
-    ordered.chain(default)
+    ordered
+        .chain(default)
+        .map(|(behavior, cache_policy)| (behavior, cache_policy.filter(|id| !id.is_empty())))
 }
 
 fn forwarded_query_strings(forwarded: Option<ForwardedValues>) -> QueryStrings {

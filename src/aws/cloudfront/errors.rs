@@ -1,4 +1,4 @@
-//! The only classifier of CloudFront's errors. (A cache policy that cannot be read is not an error: see `sites`.)
+//! The only classifier of CloudFront's errors.
 //!
 //! Some errors are neither in the API model nor in the SDK (`Throttling`, `ServiceUnavailable`,
 //! `InvalidationBatchAlreadyExists`), one code has two meanings (`InvalidArgument`: a bad path, or a caller reference
@@ -24,6 +24,8 @@ pub(super) enum Call<'a> {
     ListInvalidations(&'a DistributionId),
     ListDistributions,
     GetDistributionConfig(&'a DistributionId),
+    /// With the policy's id.
+    GetCachePolicy(&'a str),
 }
 
 impl Call<'_> {
@@ -34,6 +36,7 @@ impl Call<'_> {
             Self::ListInvalidations(_) => "cloudfront:ListInvalidations",
             Self::ListDistributions => "cloudfront:ListDistributions",
             Self::GetDistributionConfig(_) => "cloudfront:GetDistributionConfig",
+            Self::GetCachePolicy(_) => "cloudfront:GetCachePolicy",
         }
     }
 
@@ -43,7 +46,16 @@ impl Call<'_> {
             | Self::GetInvalidation(distribution, _)
             | Self::ListInvalidations(distribution)
             | Self::GetDistributionConfig(distribution) => Some(distribution),
-            Self::ListDistributions => None,
+            Self::ListDistributions | Self::GetCachePolicy(_) => None,
+        }
+    }
+
+    /// Returns the ARN that a policy needs to allow the call, or `*`.
+    fn resource(&self, account: &Account) -> String {
+        match (self, self.distribution()) {
+            (Self::GetCachePolicy(id), _) => account.cache_policy_arn(id),
+            (_, Some(distribution)) => account.distribution_arn(distribution),
+            (_, None) => "*".to_owned(),
         }
     }
 
@@ -61,6 +73,7 @@ impl Call<'_> {
             Self::GetDistributionConfig(distribution) => {
                 format!("read the configuration of {distribution}")
             }
+            Self::GetCachePolicy(id) => format!("read cache policy {id}"),
         }
     }
 
@@ -92,12 +105,9 @@ impl Call<'_> {
                 ..,
             )
             | (_, Some(429 | 503), _) => ErrorKind::Throttled { purpose, message },
-            (_, Some(401 | 403), distribution) => ErrorKind::AccessDenied {
+            (_, Some(401 | 403), _) => ErrorKind::AccessDenied {
                 action: self.action().to_owned(),
-                resource: distribution.map_or_else(
-                    || "*".to_owned(),
-                    |distribution| account.distribution_arn(distribution),
-                ),
+                resource: self.resource(account),
                 message,
             },
             ("NoSuchDistribution", _, Some(distribution)) => ErrorKind::NoSuchDistribution {

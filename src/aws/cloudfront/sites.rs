@@ -5,12 +5,17 @@
 //! used, with `index.html` as the default root object.
 //!
 //! Whether query strings are part of the cache key is in the cache policy, which takes another call. The policies that
-//! AWS manages are known by their ids. A policy that cannot be read is [`QueryStrings::Unknown`]: the paths of its
-//! behaviors become wildcards.
+//! AWS manages are known by their ids. The paths of a behavior whose policy cannot be read become wildcards.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_cloudfront::types::{CachePolicyQueryStringBehavior, DistributionConfig};
+use aws_sdk_cloudfront::types::{
+    CachePolicyQueryStringBehavior, DistributionConfig, DistributionSummary,
+};
+use futures_util::future::{join, join_all};
+use tokio::sync::OnceCell;
+use tracing::warn;
 
 use super::CloudFront;
 use super::configuration::{
@@ -38,45 +43,44 @@ const MANAGED_WITH_QUERY_STRINGS: [&str; 3] = [
     "2e54312d-136d-493c-8eb9-b001f22f67d2", // Amplify
 ];
 
-/// The distributions that have a bucket as an origin.
+/// A distribution as ListDistributions returns it: with its configuration except for the default root object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedDistribution {
+    /// Its id.
+    pub id: DistributionId,
+    summary: DistributionSummary,
+}
+
+impl ListedDistribution {
+    /// Returns whether the bucket is an origin.
+    pub fn has_origin(&self, bucket: &str) -> bool {
+        let is_bucket = |origin: &Origin| origin.endpoint_of(bucket).is_some();
+        origins(self.summary.origins.as_ref()).iter().any(is_bucket)
+    }
+}
+
+/// A listed distribution whose configuration was read, or taken from the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BucketSites {
-    /// In CloudFront's order, disabled ones too.
-    pub sites: Vec<Site>,
-    /// The configurations that IAM denied to read; their summaries are used.
-    pub denied: Vec<Error>,
+pub struct ListedSite {
+    /// The configuration.
+    pub site: Site,
+    /// Why the configuration is the one of the list, with an assumed default root object.
+    pub denied: Option<Error>,
 }
 
 impl CloudFront {
-    /// Reads all distributions that have the bucket as an origin.
+    /// Lists all distributions of the account, with their origins.
     ///
     /// # Errors
     ///
-    /// [`Error`] if the distributions cannot be listed, or one of them cannot be read for another reason than IAM.
-    pub async fn bucket_sites(&self, bucket: &str) -> Result<BucketSites, Error> {
-        let mut reader = SiteReader::new(self);
-        let (mut sites, mut denied) = (Vec::new(), Vec::new());
-        for summary in self.distribution_summaries().await? {
-            let is_bucket = |origin: &Origin| origin.endpoint_of(bucket).is_some();
-            if !origins(summary.origins.as_ref()).iter().any(is_bucket) {
-                continue;
-            }
+    /// [`Error`] if they cannot be listed.
+    pub async fn listed_distributions(&self) -> Result<Vec<ListedDistribution>, Error> {
+        let summaries = self.distribution_summaries().await?.into_iter();
+        let listed = summaries.map(|summary| {
             let id = listed_id(&summary.id)?;
-            let configuration = match reader.configuration(&id).await {
-                Ok(configuration) => configuration,
-                // Deleted after it was listed.
-                Err(error) if error.is_no_such_distribution() => continue,
-                Err(error) if error.is_access_denied() => {
-                    denied.push(error.context(format_args!(
-                        "{id}, whose default root object is assumed to be {LIKELY_ROOT}"
-                    )));
-                    from_summary(summary)?
-                }
-                Err(error) => return Err(error),
-            };
-            sites.push(reader.site(id, configuration).await);
-        }
-        Ok(BucketSites { sites, denied })
+            Ok(ListedDistribution { id, summary })
+        });
+        listed.collect()
     }
 
     /// Reads one distribution.
@@ -85,29 +89,70 @@ impl CloudFront {
     ///
     /// [`Error`] if it does not exist or cannot be read.
     pub async fn site(&self, id: &DistributionId) -> Result<Site, Error> {
-        let mut reader = SiteReader::new(self);
-        let configuration = reader.configuration(id).await?;
-        Ok(reader.site(id.clone(), configuration).await)
+        SiteReader::new(self).site(id).await
     }
 }
 
-/// Reads sites for one call, each cache policy once.
-struct SiteReader<'a> {
+/// Reads sites for one event, each cache policy once.
+#[derive(Debug)]
+pub struct SiteReader<'a> {
     cloudfront: &'a CloudFront,
-    cache_policies: HashMap<String, QueryStrings>,
+    cache_policies: Mutex<HashMap<String, Arc<OnceCell<QueryStrings>>>>,
 }
 
 impl<'a> SiteReader<'a> {
-    fn new(cloudfront: &'a CloudFront) -> Self {
+    /// Creates a reader; reads nothing.
+    pub fn new(cloudfront: &'a CloudFront) -> Self {
         let without = MANAGED_WITHOUT_QUERY_STRINGS.map(|id| (id, QueryStrings::Ignored));
         let with = MANAGED_WITH_QUERY_STRINGS.map(|id| (id, QueryStrings::InCacheKey));
         let managed = without.into_iter().chain(with);
+        let cache_policies = managed.map(|(id, query_strings)| {
+            let query_strings = OnceCell::new_with(Some(query_strings));
+            (id.to_owned(), Arc::new(query_strings))
+        });
         Self {
             cloudfront,
-            cache_policies: managed
-                .map(|(id, query_strings)| (id.to_owned(), query_strings))
-                .collect(),
+            cache_policies: Mutex::new(cache_policies.collect()),
         }
+    }
+
+    /// Returns the client.
+    pub fn cloudfront(&self) -> &'a CloudFront {
+        self.cloudfront
+    }
+
+    /// Reads one distribution.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist or cannot be read.
+    pub async fn site(&self, id: &DistributionId) -> Result<Site, Error> {
+        let configuration = self.configuration(id).await?;
+        Ok(self.site_of(id.clone(), configuration).await)
+    }
+
+    /// Reads a distribution that was listed. If IAM denies it, uses the list's configuration with [`LIKELY_ROOT`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it no longer exists, or cannot be read for another reason than IAM.
+    pub async fn listed_site(&self, listed: &ListedDistribution) -> Result<ListedSite, Error> {
+        let ListedDistribution { id, summary } = listed;
+        // The list has the ids of the cache policies, so that they are read beside the configuration.
+        let (configuration, ()) =
+            join(self.configuration(id), self.read_cache_policies(summary)).await;
+        let (configuration, denied) = match configuration {
+            Ok(configuration) => (configuration, None),
+            Err(error) if error.is_access_denied() => (from_summary(summary.clone())?, Some(error)),
+            Err(error) => return Err(error),
+        };
+        let site = self.site_of(id.clone(), configuration).await;
+        let denied = denied.map(|error| {
+            error.context(format_args!(
+                "{id}, whose default root object is assumed to be {LIKELY_ROOT}"
+            ))
+        });
+        Ok(ListedSite { site, denied })
     }
 
     async fn configuration(&self, id: &DistributionId) -> Result<DistributionConfig, Error> {
@@ -121,15 +166,24 @@ impl<'a> SiteReader<'a> {
             .ok_or_else(|| call.unavailable("the response holds no configuration"))
     }
 
-    async fn site(&mut self, id: DistributionId, config: DistributionConfig) -> Site {
-        let mut cache_behaviors = Vec::new();
+    async fn read_cache_policies(&self, summary: &DistributionSummary) {
+        let in_order = behaviors(
+            summary.cache_behaviors.clone(),
+            summary.default_cache_behavior.clone(),
+        );
+        let ids = in_order.filter_map(|(_, cache_policy)| cache_policy);
+        join_all(ids.map(async |id| self.query_strings(&id).await)).await;
+    }
+
+    async fn site_of(&self, id: DistributionId, config: DistributionConfig) -> Site {
         let in_order = behaviors(config.cache_behaviors, config.default_cache_behavior);
-        for (mut behavior, cache_policy) in in_order {
-            if let Some(id) = cache_policy.filter(|id| !id.is_empty()) {
+        let with_policy = in_order.map(async |(mut behavior, cache_policy)| {
+            if let Some(id) = cache_policy {
                 behavior.query_strings = self.query_strings(&id).await;
             }
-            cache_behaviors.push(behavior);
-        }
+            behavior
+        });
+        let cache_behaviors = join_all(with_policy).await;
         let aliases = config.aliases.and_then(|aliases| aliases.items);
         Site {
             id,
@@ -144,30 +198,44 @@ impl<'a> SiteReader<'a> {
         }
     }
 
-    /// Returns whether the cache policy has query strings in the cache key; a policy that cannot be read is not an error.
-    async fn query_strings(&mut self, cache_policy: &str) -> QueryStrings {
-        if let Some(query_strings) = self.cache_policies.get(cache_policy) {
-            return *query_strings;
-        }
-        let request = self.cloudfront.client.get_cache_policy().id(cache_policy);
-        let response = request.send().await.ok();
+    /// Returns whether the cache policy has query strings in the cache key.
+    async fn query_strings(&self, cache_policy: &str) -> QueryStrings {
+        let known = {
+            let cache_policies = self.cache_policies.lock();
+            let mut cache_policies = cache_policies.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cache_policies.entry(cache_policy.to_owned()).or_default())
+        };
+        *known
+            .get_or_init(|| self.read_query_strings(cache_policy))
+            .await
+    }
+
+    async fn read_query_strings(&self, cache_policy: &str) -> QueryStrings {
+        let call = Call::GetCachePolicy(cache_policy);
+        let CloudFront { client, account } = self.cloudfront;
+        let response = client.get_cache_policy().id(cache_policy).send().await;
+        let response = match response.map_err(|error| call.error(&error, account)) {
+            Ok(response) => response,
+            Err(error) if error.is_access_denied() => return QueryStrings::Denied,
+            Err(error) => {
+                warn!("its paths become wildcards: {error}");
+                return QueryStrings::Unreadable;
+            }
+        };
         let behavior = response
-            .as_ref()
-            .and_then(|response| response.cache_policy()?.cache_policy_config())
+            .cache_policy()
+            .and_then(|policy| policy.cache_policy_config())
             .and_then(|config| config.parameters_in_cache_key_and_forwarded_to_origin())
             .and_then(|parameters| parameters.query_strings_config())
             .map(|config| config.query_string_behavior());
-        let query_strings = match behavior {
+        match behavior {
             Some(CachePolicyQueryStringBehavior::None) => QueryStrings::Ignored,
             Some(
                 CachePolicyQueryStringBehavior::All
                 | CachePolicyQueryStringBehavior::AllExcept
                 | CachePolicyQueryStringBehavior::Whitelist,
             ) => QueryStrings::InCacheKey,
-            _ => QueryStrings::Unknown,
-        };
-        self.cache_policies
-            .insert(cache_policy.to_owned(), query_strings);
-        query_strings
+            _ => QueryStrings::Unreadable,
+        }
     }
 }
