@@ -39,6 +39,7 @@ const BURST: u32 = 10;
 const TIME_PER_CALL: Duration = Duration::from_secs(2);
 
 pub(super) const NO_SUCH_DISTRIBUTION: &str = "The specified distribution does not exist.";
+pub(super) const NO_SUCH_INVALIDATION: &str = "The specified invalidation does not exist.";
 pub(super) const INVALID_PATHS: &str =
     "Your request contains one or more invalid invalidation paths.";
 pub(super) const BATCH_TOO_LARGE: &str = "Your request contains too many invalidation paths.";
@@ -377,10 +378,9 @@ impl CloudFront {
     }
 
     fn get(&self, distribution: &str, id: &str) -> Result<&Invalidation, ApiError> {
-        let message = "The specified invalidation does not exist.";
         let mut invalidations = self.invalidations(distribution)?.iter();
         let found = invalidations.find(|invalidation| invalidation.id == id);
-        found.ok_or_else(|| ApiError::new(404, "NoSuchInvalidation", message))
+        found.ok_or_else(|| ApiError::new(404, "NoSuchInvalidation", NO_SUCH_INVALIDATION))
     }
 
     /// Returns a page of at most 100 summaries, newest first; the marker is the last id of the page before.

@@ -64,12 +64,17 @@ pub enum Fault {
     JobNotFoundException,
     MissingBody,
     NoSuchDistribution,
+    NoSuchInvalidation,
     OutputVariablesSizeExceededException,
     ServiceUnavailable,
     Throttling,
     ThrottlingException,
     TooManyInvalidationsInProgress,
     ValidationException,
+    /// Status 502 of a gateway in front of the service, with a body of its own.
+    BadGateway,
+    /// Status 504 of a gateway in front of the service, with a body of its own.
+    GatewayTimeout,
     /// A response with status 200 whose body is neither XML nor JSON.
     Garbage,
     /// No response, and the connection stays open.
@@ -135,6 +140,8 @@ impl Fault {
         match self {
             Self::Hang => pending().await,
             Self::Reset | Self::LostResponse => close_without_response(),
+            Self::BadGateway => gateway_error(StatusCode::BAD_GATEWAY),
+            Self::GatewayTimeout => gateway_error(StatusCode::GATEWAY_TIMEOUT),
             Self::Garbage => "neither XML nor JSON".into_response(),
             Self::AccessDeniedBare => {
                 let error = self.error(operation, resource);
@@ -161,6 +168,7 @@ impl Fault {
             Self::UnrecognizedClientException => (400, INVALID_TOKEN),
             Self::SignatureDoesNotMatch => (403, SIGNATURE_DOES_NOT_MATCH),
             Self::NoSuchDistribution => (404, cloudfront::NO_SUCH_DISTRIBUTION),
+            Self::NoSuchInvalidation => (404, cloudfront::NO_SUCH_INVALIDATION),
             Self::EntityNotFound => (404, "The entity was not found."),
             Self::BatchTooLarge => (413, cloudfront::BATCH_TOO_LARGE),
             Self::TooManyInvalidationsInProgress => (400, cloudfront::TOO_MANY_FILES),
@@ -206,6 +214,11 @@ fn bare_error(message: &str) -> String {
          <Message>{message}</Message><RequestId>{}</RequestId></Error>",
         cloudfront::REQUEST_ID
     )
+}
+
+/// Writes an error of a gateway, which has neither an error code nor the form of the service's errors.
+fn gateway_error(status: StatusCode) -> Response {
+    (status, format!("<html><body>{status}</body></html>")).into_response()
 }
 
 /// Makes the server close the connection: a body that fails at once also discards the unsent head.
