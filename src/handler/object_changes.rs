@@ -182,7 +182,8 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Vec<ExistingInvalidation> {
         const CONSEQUENCE: &str = "cannot skip changes that are already covered";
-        if !self.warm_state.can_list() {
+        let now = self.clock.now();
+        if !self.warm_state.can_list(distribution, now) {
             return Vec::new();
         }
         let deadline = invocation
@@ -193,9 +194,8 @@ impl Invalidator {
         match timeout_at(deadline, list).await {
             Ok(Ok(existing)) => return existing,
             Ok(Err(error)) if error.is_access_denied() => {
-                if self.warm_state.set_listing_denied() {
-                    warn!("{CONSEQUENCE}: {error}");
-                }
+                self.warm_state.set_listing_denied(distribution, now);
+                warn!("{CONSEQUENCE}: {error}");
             }
             Ok(Err(error)) => info!("{CONSEQUENCE} this time: {error}"),
             Err(_elapsed) => {

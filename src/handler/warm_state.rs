@@ -4,8 +4,8 @@
 //! call.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::distribution::DistributionId;
 use crate::plan::ExistingInvalidation;
@@ -14,11 +14,14 @@ use crate::trigger::codepipeline::JobId;
 /// How many invalidations of a distribution, and how many jobs, are remembered: more than can usually be in progress.
 const MAX_REMEMBERED: usize = 50;
 
+/// How long invalidations are not listed after IAM denied it: as long as a configuration is remembered.
+const LISTING_DENIED_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// What this process did in earlier invocations.
 #[derive(Debug, Default)]
 pub(super) struct WarmState {
     created: Mutex<HashMap<DistributionId, VecDeque<ExistingInvalidation>>>,
-    listing_denied: AtomicBool,
+    listing_denied: Mutex<HashMap<DistributionId, SystemTime>>,
     reported_jobs: Mutex<VecDeque<JobId>>,
 }
 
@@ -46,14 +49,17 @@ impl WarmState {
         invalidations.push_back(invalidation);
     }
 
-    /// Notes that IAM denies listing invalidations, until the environment ends. Returns whether that is new.
-    pub(super) fn set_listing_denied(&self) -> bool {
-        !self.listing_denied.swap(true, Ordering::Relaxed)
+    /// Remembers for five minutes that IAM denies listing the invalidations of a distribution.
+    pub(super) fn set_listing_denied(&self, distribution: &DistributionId, now: SystemTime) {
+        lock(&self.listing_denied).insert(distribution.clone(), now);
     }
 
-    /// Returns whether invalidations can be listed, as far as is known.
-    pub(super) fn can_list(&self) -> bool {
-        !self.listing_denied.load(Ordering::Relaxed)
+    /// Returns whether the invalidations of a distribution can be listed, as far as is known.
+    pub(super) fn can_list(&self, distribution: &DistributionId, now: SystemTime) -> bool {
+        let denied = lock(&self.listing_denied);
+        let age = denied.get(distribution).map(|at| now.duration_since(*at));
+        // A clock that was set back makes the age unknown.
+        !matches!(age, Some(Ok(age)) if age < LISTING_DENIED_FOR)
     }
 
     /// Remembers a job whose result was reported.
@@ -110,5 +116,26 @@ mod tests {
             .map(|number| format!("I{number}"))
             .collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn remembers_a_denial_for_one_distribution_and_five_minutes() {
+        let warm_state = WarmState::default();
+        let id = |text| DistributionId::parse(text).expect("an id");
+        let (denied, other) = (id("E1EXAMPLE1ABC"), id("E2EXAMPLE1ABC"));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        assert!(warm_state.can_list(&denied, now));
+        warm_state.set_listing_denied(&denied, now);
+        assert!(warm_state.can_list(&other, now));
+        let [second, minute] = [1, 60].map(Duration::from_secs);
+        for (later, can_list) in [
+            (now, false),
+            (now + 5 * minute - second, false),
+            (now + 5 * minute, true),
+            // The clock was set back.
+            (now - second, true),
+        ] {
+            assert_eq!(warm_state.can_list(&denied, later), can_list, "{later:?}");
+        }
     }
 }

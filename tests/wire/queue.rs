@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use cloudfront_invalidator::error::Error;
+use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -199,17 +200,47 @@ async fn invalidates_without_the_list_of_existing_invalidations() {
 }
 
 #[tokio::test]
+async fn lists_invalidations_again_five_minutes_after_a_denial() {
+    let options = Options {
+        clock: Clock::frozen(),
+        ..Options::default()
+    };
+    let distributions = format!("{FIRST},{SECOND}");
+    let fixture = Fixture::with(options).set("DISTRIBUTION_ID", &distributions);
+    fixture
+        .standin
+        .fail(Operation::ListInvalidations, Fault::AccessDenied, 1);
+    let invalidator = fixture.invalidator_without_pauses();
+    let mut lists = Vec::new();
+    logged();
+    for (key, pause) in [("a", 299), ("b", 1), ("c", 0)] {
+        let event = batch(&[notification(key, ago(60))]);
+        let response = invalidator.handle(&event, &one_minute()).await;
+        assert_eq!(response, failures(&[]));
+        lists.push(fixture.calls(Operation::ListInvalidations));
+        fixture.standin.advance(Duration::from_secs(pause));
+    }
+    // One of the two distributions is denied, and not listed for five minutes.
+    assert_eq!(lists, [2, 3, 5]);
+    assert_eq!(logged_at("WARN").len(), 1);
+}
+
+#[tokio::test]
 async fn does_not_wait_long_for_an_optimisation() {
     let fixture = Fixture::start();
     fixture
         .standin
         .fail(Operation::ListInvalidations, Fault::Hang, ALWAYS);
     let event = batch(&[notification("a", ago(60))]);
-    let invocation = invocation(Duration::from_millis(2_700));
+    let invocation = invocation(RESPONSE_RESERVE + Duration::from_millis(200));
     // The list is cancelled when the time for work ends, here after 0.2 s. No time is left for the invalidation.
     let response = fixture.invalidator().handle(&event, &invocation).await;
     assert_eq!(response, failures(&["m0"]));
-    assert!(invocation.deadline - tokio::time::Instant::now() >= Duration::from_secs(2));
+    let left = invocation.deadline - tokio::time::Instant::now();
+    assert!(
+        left >= RESPONSE_RESERVE - Duration::from_millis(500),
+        "{left:?} left"
+    );
 }
 
 #[tokio::test]
