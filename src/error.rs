@@ -100,6 +100,10 @@ pub(crate) enum ErrorKind {
         purpose: String,
         message: String,
     },
+    NoSuchInvalidation {
+        purpose: String,
+        message: String,
+    },
     Rejected {
         purpose: String,
         message: String,
@@ -189,6 +193,7 @@ impl Error {
         match &*self.kind {
             ErrorKind::InvalidInput(_)
             | ErrorKind::NoSuchDistribution { .. }
+            | ErrorKind::NoSuchInvalidation { .. }
             | ErrorKind::NotSent { .. }
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
@@ -233,6 +238,11 @@ impl Error {
         matches!(&*self.kind, ErrorKind::NoSuchDistribution { .. })
     }
 
+    /// Returns whether CloudFront does not have the invalidation, or does not return it yet.
+    pub(crate) fn is_no_such_invalidation(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::NoSuchInvalidation { .. })
+    }
+
     /// Returns the text for an audience: a lowercase sentence without a final period.
     pub fn message(&self, audience: &Audience) -> String {
         format!("{}{}", self.context, self.kind.message(audience))
@@ -263,7 +273,9 @@ impl ErrorKind {
             Self::NotSent { purpose, message } => {
                 format!("could not {purpose}: {message}; check the region and the endpoint")
             }
-            Self::Rejected { purpose, message } | Self::RejectedPath { purpose, message } => {
+            Self::Rejected { purpose, message }
+            | Self::RejectedPath { purpose, message }
+            | Self::NoSuchInvalidation { purpose, message } => {
                 format!("CloudFront rejected the request to {purpose}: {message}")
             }
             Self::Throttled { purpose, message } => {

@@ -33,6 +33,17 @@ fn sends_paths_and_waits() {
 }
 
 #[test]
+fn waits_for_an_invalidation_that_is_not_visible_yet() {
+    let mut environment = Environment::new("create-not-visible");
+    environment
+        .standin
+        .fail(Operation::GetInvalidation, Fault::NoSuchInvalidation, 1);
+    let output = environment.run(&format!("create -d {FIRST} /a --wait --no-checks"));
+    assert_eq!(output.code, 0);
+    assert_eq!(environment.count_calls(Operation::GetInvalidation), 2);
+}
+
+#[test]
 fn finds_the_distributions_of_the_bucket_that_was_synced() {
     let mut environment = Environment::new("create-s3-sync");
     environment.run_with_input(

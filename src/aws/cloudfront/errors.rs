@@ -114,6 +114,7 @@ impl Call<'_> {
                 distribution: distribution.clone(),
                 message,
             },
+            ("NoSuchInvalidation", ..) => ErrorKind::NoSuchInvalidation { purpose, message },
             // The form of a batch is always right. So a path is wrong by a rule that this program lacks, or the caller
             // reference that the user chose.
             ("InvalidArgument", ..) if matches!(self, Self::CreateInvalidation(_)) => {

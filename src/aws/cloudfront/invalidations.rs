@@ -72,7 +72,8 @@ impl CloudFront {
         join_all(read).await.into_iter().collect()
     }
 
-    /// Returns whether an invalidation is completed.
+    /// Returns whether an invalidation that was created is completed. One that CloudFront does not return is not: right
+    /// after its creation it may not be visible yet.
     ///
     /// # Errors
     ///
@@ -82,8 +83,11 @@ impl CloudFront {
         distribution: &DistributionId,
         id: &InvalidationId,
     ) -> Result<bool, Error> {
-        let invalidation = self.invalidation(distribution, id).await?;
-        Ok(!invalidation.is_in_progress())
+        match self.invalidation(distribution, id).await {
+            Ok(invalidation) => Ok(!invalidation.is_in_progress()),
+            Err(error) if error.is_no_such_invalidation() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns an invalidation with its paths.
