@@ -105,7 +105,7 @@ impl Invalidator {
         } = request;
         let submission = self
             .cloudfront(invocation)
-            .create_invalidation(&batch, invocation.end_of_work())
+            .create_invalidation(&batch, invocation.end_of_calls())
             .await;
         let invalidation = submission.map(Submission::into_invalidation);
         let report = BatchReport {

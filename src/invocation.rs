@@ -12,8 +12,8 @@ use crate::account::Account;
 /// How long before Lambda's deadline the work ends, so that its result can still be reported.
 pub const RESPONSE_RESERVE: Duration = Duration::from_millis(2_500);
 
-/// How long before the end of the work the polls end.
-const POLL_RESERVE: Duration = Duration::from_millis(300);
+/// How long before the end of the work the calls to CloudFront end.
+const CALL_RESERVE: Duration = Duration::from_millis(300);
 
 /// How long before Lambda's deadline the function stops reporting, so that we return the error, not Lambda's timeout.
 const ERROR_RESERVE: Duration = Duration::from_millis(200);
@@ -51,9 +51,9 @@ impl Invocation {
         self.before_deadline(RESPONSE_RESERVE)
     }
 
-    /// Returns when polls have to end, so that their results can still be used.
-    pub fn end_of_polls(&self) -> Instant {
-        self.before_deadline(RESPONSE_RESERVE + POLL_RESERVE)
+    /// Returns when calls to CloudFront have to end, so that their results can still be used.
+    pub fn end_of_calls(&self) -> Instant {
+        self.before_deadline(RESPONSE_RESERVE + CALL_RESERVE)
     }
 
     /// Returns when the response has to be sent.

@@ -51,6 +51,63 @@ pub struct JobReport {
     pub waited: Duration,
     /// Whether the invalidations are completed.
     pub completion: Completion,
+    /// Why the work of this job ended early, if it did. The job continues.
+    pub interruption: Option<Error>,
+}
+
+/// How much of a job's success is reported: less, if CodePipeline rejects the form of more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The summary of all that was done, the ids of the invalidations, and the output variables.
+    Full,
+    /// A short summary and the output variables.
+    ShortSummary,
+    /// A short summary.
+    NoVariables,
+}
+
+impl JobReport {
+    /// Returns the summary of the job.
+    pub fn summary(&self, detail: Detail) -> String {
+        let rejected = match detail {
+            Detail::Full => return self.to_string(),
+            Detail::ShortSummary => "the full summary",
+            Detail::NoVariables => "the full summary and the output variables",
+        };
+        let reports = &self.outcome.reports;
+        let submitted = reports.iter().filter(|report| report.result.is_ok());
+        format!(
+            "submitted for {} of {}, status {}; CodePipeline rejected {rejected}, which the log of the function contains",
+            submitted.count(),
+            counted(reports.len(), "distribution"),
+            self.completion.status().as_str()
+        )
+    }
+
+    /// Returns the output variables of the job, by their names. None is empty.
+    pub fn output_variables(&self) -> [(&'static str, String); 6] {
+        let outcome = &self.outcome;
+        let reports = outcome.reports.iter();
+        let distributions = reports.map(|report| report.batch.distribution().as_str());
+        let paths = outcome.paths().into_iter().map(InvalidationPath::as_str);
+        [
+            ("InvalidationIds", list(outcome.invalidation_ids())),
+            ("DistributionIds", list(distributions)),
+            ("Paths", list(paths)),
+            ("PathCount", outcome.path_count().to_string()),
+            ("WaitedSeconds", self.waited.as_secs().to_string()),
+            ("Status", self.completion.status().as_str().to_owned()),
+        ]
+    }
+}
+
+/// Returns the items separated by commas, or `none`.
+fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    let items: Vec<_> = items.into_iter().collect();
+    match items.as_slice() {
+        [] => "none".to_owned(),
+        items => items.join(","),
+    }
 }
 
 /// Whether the invalidations of a job are completed: every edge has dropped its copies.
@@ -87,16 +144,18 @@ impl fmt::Display for JobReport {
             outcome,
             waited,
             completion,
+            interruption,
         } = self;
         let waited = waited.as_secs();
+        // The reports contain the errors of their batches.
+        if let Some(error) = interruption.as_ref().filter(|_| outcome.reports.is_empty()) {
+            return write!(
+                f,
+                "not all invalidations are submitted after {waited} s: {error}"
+            );
+        }
         match completion {
             Completion::NotAwaited => {}
-            Completion::Continues { .. } if outcome.reports.is_empty() => {
-                return write!(
-                    f,
-                    "the distributions could not be listed within {waited} s, because CloudFront is busy"
-                );
-            }
             Completion::Continues { completed } => {
                 let all = counted(outcome.reports.len(), "distribution");
                 write!(f, "{completed} of {all} completed after {waited} s; ")?;

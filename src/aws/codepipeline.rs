@@ -8,7 +8,6 @@
 
 use aws_sdk_codepipeline::config::http::HttpResponse;
 use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_codepipeline::operation::put_job_success_result::builders::PutJobSuccessResultFluentBuilder;
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
 use tokio::time::error::Elapsed;
@@ -16,8 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::sdk_error::{aws_message, credentials_error, with_causes};
 use crate::error::{Category, Error, ErrorKind};
-use crate::outcome::{JobReport, Outcome};
-use crate::path::InvalidationPath;
+use crate::outcome::{Detail, JobReport, Outcome};
 use crate::trigger::codepipeline::JobId;
 
 const MAX_MESSAGE_CHARACTERS: usize = 5_000;
@@ -43,6 +41,15 @@ pub enum Delivery {
     Rejected(String),
 }
 
+/// How an action continues that is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continuation {
+    /// What the next job of the action brings back.
+    pub token: String,
+    /// How much of the work is done, 0 to 100.
+    pub percent: i32,
+}
+
 impl CodePipeline {
     /// Creates a client; sends nothing.
     pub fn new(sdk: &SdkConfig) -> Self {
@@ -51,7 +58,8 @@ impl CodePipeline {
         }
     }
 
-    /// Reports that the job succeeded, with the invalidations as output variables.
+    /// Reports that the job succeeded, with the invalidations as output variables, or that the action continues:
+    /// CodePipeline then starts another job for it, which brings the token back.
     ///
     /// # Errors
     ///
@@ -60,53 +68,30 @@ impl CodePipeline {
         &self,
         job: &JobId,
         report: &JobReport,
+        continuation: Option<&Continuation>,
+        detail: Detail,
         deadline: Instant,
     ) -> Result<Delivery, Error> {
-        let mut request = self.success_request(job, report, 100);
-        for (name, value) in output_variables(report) {
-            request = request.output_variables(name, value);
+        let mut details = ExecutionDetails::builder()
+            .summary(truncated(&report.summary(detail), MAX_SUMMARY_CHARACTERS))
+            .percent_complete(continuation.map_or(100, |continuation| continuation.percent));
+        if detail == Detail::Full {
+            details = details.set_external_execution_id(external_execution_id(&report.outcome));
+        }
+        let mut request = self
+            .client
+            .put_job_success_result()
+            .job_id(job.as_str())
+            .execution_details(details.build())
+            .set_continuation_token(continuation.map(|continuation| continuation.token.clone()));
+        // CodePipeline takes output variables from the last job only.
+        if continuation.is_none() && detail != Detail::NoVariables {
+            for (name, value) in report.output_variables() {
+                request = request.output_variables(name, value);
+            }
         }
         let response = timeout_at(deadline, request.send()).await;
         delivery("PutJobSuccessResult", job, response)
-    }
-
-    /// Reports that the action continues: CodePipeline starts another job for it, which brings the token back.
-    ///
-    /// `percent` is how much of the work is done, 0 to 100.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
-    pub async fn put_continuation(
-        &self,
-        job: &JobId,
-        report: &JobReport,
-        token: &str,
-        percent: i32,
-        deadline: Instant,
-    ) -> Result<Delivery, Error> {
-        // CodePipeline takes output variables from the last job only.
-        let request = self.success_request(job, report, percent);
-        let request = request.continuation_token(token);
-        let response = timeout_at(deadline, request.send()).await;
-        delivery("PutJobSuccessResult", job, response)
-    }
-
-    fn success_request(
-        &self,
-        job: &JobId,
-        report: &JobReport,
-        percent: i32,
-    ) -> PutJobSuccessResultFluentBuilder {
-        let details = ExecutionDetails::builder()
-            .summary(truncated(&report.to_string(), MAX_SUMMARY_CHARACTERS))
-            .set_external_execution_id(external_execution_id(&report.outcome))
-            .percent_complete(percent)
-            .build();
-        self.client
-            .put_job_success_result()
-            .job_id(job.as_str())
-            .execution_details(details)
     }
 
     /// Reports that the job failed: the failure type by the category, the text of `message`, and the invalidations that
@@ -151,28 +136,6 @@ fn failure_details(
         .message(truncated(message, MAX_MESSAGE_CHARACTERS))
         .set_external_execution_id(external_execution_id(outcome))
         .build()
-}
-
-fn output_variables(report: &JobReport) -> [(&'static str, String); 6] {
-    let outcome = &report.outcome;
-    let distributions: Vec<_> = outcome
-        .reports
-        .iter()
-        .map(|report| report.batch.distribution().as_str())
-        .collect();
-    let paths: Vec<_> = outcome
-        .paths()
-        .into_iter()
-        .map(InvalidationPath::as_str)
-        .collect();
-    [
-        ("InvalidationIds", outcome.invalidation_ids().join(",")),
-        ("DistributionIds", distributions.join(",")),
-        ("Paths", paths.join(",")),
-        ("PathCount", outcome.path_count().to_string()),
-        ("WaitedSeconds", report.waited.as_secs().to_string()),
-        ("Status", report.completion.status().as_str().to_owned()),
-    ]
 }
 
 fn external_execution_id(outcome: &Outcome) -> Option<String> {

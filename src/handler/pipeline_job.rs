@@ -1,10 +1,11 @@
 //! Handles a pipeline job: creates the invalidations, optionally waits for completion, reports the result.
 //!
 //! A function should not sleep for minutes, and a pipeline can wait for hours. So the function polls for some seconds,
-//! then reports a continuation token (`progress`); CodePipeline starts a new job with it half a minute later. A busy
-//! CloudFront is handled in the same way.
+//! then reports a continuation token (`progress`); CodePipeline starts a new job with it half a minute later. A CloudFront
+//! that is busy or fails, and the end of the function's time, are handled in the same way.
 //!
-//! The result is reported outside of the guard, so that it is reported whatever the work ended with.
+//! The result is reported outside of the guard, so that it is reported whatever the work ended with, and with what was
+//! done until then.
 
 mod progress;
 
@@ -17,14 +18,14 @@ use tracing::{error, info, warn};
 
 use self::progress::{Decision, DecisionInput, DistributionProgress, Progress, Stage, decide};
 use super::{BatchRequest, Invalidator, guarded};
-use crate::aws::codepipeline::Delivery;
+use crate::aws::codepipeline::{Continuation, Delivery};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
-use crate::outcome::{BatchReport, Completion, JobReport, Outcome};
+use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome};
 use crate::plan::{Batch, Limits};
 use crate::trigger::codepipeline::{Job, JobId};
-use crate::trigger::user_parameters::{JobRequest, OnTimeout};
+use crate::trigger::user_parameters::JobRequest;
 
 /// How long one invocation polls. AWS states that 95 % of all invalidations take effect within 5 seconds and are reported
 /// as completed within 25 ([announcement](https://aws.amazon.com/about-aws/whats-new/2026/04/cloudfront-invalidation-cache-tag/)).
@@ -34,14 +35,21 @@ const POLL_DURATION: Duration = Duration::from_secs(6);
 /// The pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+/// What a job requests, and what is done so far.
+struct Execution {
+    request: JobRequest,
+    /// How long to wait for completion; zero for not at all.
+    wait: Duration,
+    /// What the next job of the action has to know.
+    progress: Progress,
+    /// What this job reports.
+    outcome: Outcome,
+}
+
 /// What the job reports to CodePipeline.
 enum JobResult {
     Succeeded(JobReport),
-    Continues {
-        report: JobReport,
-        token: String,
-        percent: i32,
-    },
+    Continues(JobReport, Continuation),
     Failed(JobFailure),
 }
 
@@ -63,7 +71,7 @@ impl From<Error> for JobFailure {
 impl fmt::Display for JobFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { error, outcome } = self;
-        if outcome.errors().next().is_some() {
+        if outcome.errors().any(|batch_error| batch_error == error) {
             // The text of the outcome holds the errors of its batches.
             write!(f, "{outcome}")
         } else if outcome.reports.is_empty() {
@@ -74,58 +82,26 @@ impl fmt::Display for JobFailure {
     }
 }
 
-impl fmt::Display for JobResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Succeeded(report) | Self::Continues { report, .. } => write!(f, "{report}"),
-            Self::Failed(failure) => write!(f, "{failure}"),
-        }
-    }
-}
-
 impl Invalidator {
-    /// Runs a job and reports its result. Returns the text of the result.
+    /// Runs a job and reports its result. Returns the text that was reported.
     pub(super) async fn handle_pipeline_job(
         &self,
         job: &Job,
         invocation: &Invocation,
     ) -> Result<String, Error> {
-        let result = guarded(self.run(job, invocation), invocation).await;
-        let result = result.unwrap_or_else(|error| JobResult::Failed(error.into()));
-        let text = result.to_string();
-        if let JobResult::Failed(failure) = &result {
-            error!(job = %job.id, cause = %failure.error.category(), "the job failed: {text}");
-        }
-        let deadline = invocation.end_of_response();
-        let mut delivery = self.report(&job.id, &result, deadline).await?;
-        if let (
-            Delivery::Rejected(message),
-            JobResult::Succeeded(report) | JobResult::Continues { report, .. },
-        ) = (&delivery, &result)
-        {
-            // The job must not wait for a result that CodePipeline never accepts.
-            let error = result_rejected(message, &text);
-            error!(job = %job.id, cause = %error.category(), "the job failed: {error}");
-            delivery = self
-                .codepipeline()
-                .put_failure(
-                    &job.id,
-                    error.category(),
-                    &error.to_string(),
-                    &report.outcome,
-                    deadline,
-                )
-                .await?;
-        }
-        match delivery {
-            Delivery::Accepted => {
-                match &result {
-                    // The text of a failure is logged already.
-                    JobResult::Failed(_) => info!(job = %job.id, "the result was reported"),
-                    _ => info!(job = %job.id, "the result was reported: {text}"),
-                }
-                self.warm_state.remember_job(&job.id);
+        // What is done outlives the guard: a job whose time ends continues with it.
+        let result = match guarded(async { self.begin(job) }, invocation).await {
+            Ok(mut execution) => {
+                let work = guarded(self.work(&mut execution, invocation), invocation).await;
+                self.job_result(execution, work.err())
             }
+            Err(error) => JobResult::Failed(error.into()),
+        };
+        let (delivery, text) = self
+            .report(&job.id, result, invocation.end_of_response())
+            .await?;
+        match delivery {
+            Delivery::Accepted => self.warm_state.remember_job(&job.id),
             Delivery::JobNotInProgress => {
                 warn!(job = %job.id, "the job has a result already, or its time is over");
             }
@@ -141,66 +117,129 @@ impl Invalidator {
         Ok(text)
     }
 
+    /// Reports a result. If CodePipeline rejects the form of a success, reports less of it, and at last a failure: the job
+    /// must not wait for a result that CodePipeline never accepts. Returns the text that was reported last.
     async fn report(
         &self,
         job: &JobId,
-        result: &JobResult,
+        result: JobResult,
         deadline: Instant,
-    ) -> Result<Delivery, Error> {
-        let codepipeline = self.codepipeline();
-        match result {
-            JobResult::Succeeded(report) => codepipeline.put_success(job, report, deadline).await,
-            JobResult::Continues {
-                report,
-                token,
-                percent,
-            } => {
-                codepipeline
-                    .put_continuation(job, report, token, *percent, deadline)
-                    .await
-            }
+    ) -> Result<(Delivery, String), Error> {
+        let (report, continuation) = match result {
+            JobResult::Succeeded(report) => (report, None),
+            JobResult::Continues(report, continuation) => (report, Some(continuation)),
             JobResult::Failed(failure) => {
-                let (category, message) = (failure.error.category(), failure.to_string());
-                codepipeline
-                    .put_failure(job, category, &message, &failure.outcome, deadline)
-                    .await
+                let text = failure.to_string();
+                let JobFailure { error, outcome } = failure;
+                return self
+                    .report_failure(job, error.category(), text, &outcome, deadline)
+                    .await;
+            }
+        };
+        let details: &[Detail] = match continuation {
+            None => &[Detail::Full, Detail::ShortSummary, Detail::NoVariables],
+            Some(_) => &[Detail::Full, Detail::ShortSummary],
+        };
+        let mut rejection = String::new();
+        for detail in details {
+            let text = report.summary(*detail);
+            let delivery = self
+                .codepipeline()
+                .put_success(job, &report, continuation.as_ref(), *detail, deadline)
+                .await?;
+            match delivery {
+                Delivery::Rejected(message) => {
+                    let variables = report.output_variables();
+                    let variables = variables.map(|(name, value)| format!("{name}={value}"));
+                    warn!(
+                        %job, variables = variables.join(" "),
+                        "CodePipeline rejected the form of the result: {message}; the result was: {text}"
+                    );
+                    rejection = message;
+                }
+                delivery => {
+                    if delivery == Delivery::Accepted {
+                        info!(%job, "the result was reported: {text}");
+                    }
+                    return Ok((delivery, text));
+                }
             }
         }
+        let error = result_rejected(&rejection, &report.to_string());
+        let (category, text) = (error.category(), error.to_string());
+        self.report_failure(job, category, text, &report.outcome, deadline)
+            .await
     }
 
-    async fn run(&self, job: &Job, invocation: &Invocation) -> Result<JobResult, Error> {
+    async fn report_failure(
+        &self,
+        job: &JobId,
+        category: Category,
+        text: String,
+        outcome: &Outcome,
+        deadline: Instant,
+    ) -> Result<(Delivery, String), Error> {
+        error!(%job, cause = %category, "the job failed: {text}");
+        let delivery = self
+            .codepipeline()
+            .put_failure(job, category, &text, outcome, deadline)
+            .await?;
+        if delivery == Delivery::Accepted {
+            // The text is logged already.
+            info!(%job, "the result was reported");
+        }
+        Ok((delivery, text))
+    }
+
+    /// Reads what the job requests, and what earlier jobs of its action did.
+    fn begin(&self, job: &Job) -> Result<Execution, Error> {
         let request = job.request()?;
-        let mut progress = match job.continuation_token() {
+        let progress = match job.continuation_token() {
             Some(token) => Progress::from_token(token)?,
             None => Progress::start(job.id.clone(), self.clock.now()),
         };
-        let default_wait = self.settings().ok().map(|settings| settings.wait);
-        let wait = request.wait.or(default_wait).unwrap_or_default();
-        let on_timeout = request.on_timeout;
-        if progress.distributions.is_empty() {
-            match self.distributions(&request, invocation).await {
-                Ok(distributions) => progress.add_distributions(distributions),
-                Err(error) if error.category() == Category::Throttled => {
-                    let outcome = Outcome::default();
-                    return Ok(self.job_result(&progress, outcome, Some(error), wait, on_timeout));
+        let wait = match (request.wait, self.settings()) {
+            (Some(wait), _) => wait,
+            (None, Ok(settings)) => settings.wait,
+            (None, Err(error)) => {
+                // Without a distribution of its own, the job fails with this error.
+                if !request.distributions.is_empty() {
+                    warn!(job = %job.id, "the job does not wait for completion: {error}");
                 }
-                Err(error) => return Err(error),
+                Duration::ZERO
             }
+        };
+        Ok(Execution {
+            request,
+            wait,
+            progress,
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// Does what is not done yet, step by step. An error ends the work of this job; after a transient one, the next job
+    /// continues with `execution.progress`.
+    async fn work(&self, execution: &mut Execution, invocation: &Invocation) -> Result<(), Error> {
+        let Execution {
+            request,
+            wait,
+            progress,
+            outcome,
+        } = execution;
+        if progress.distributions.is_empty() {
+            progress.add_distributions(self.distributions(request, invocation).await?);
         }
-        let outcome = self.submit_all(&mut progress, &request, invocation).await;
-        let is_final = |error: &&Error| error.category() != Category::Throttled;
-        let final_error = outcome.errors().find(is_final).cloned();
-        if let Some(error) = final_error {
-            return Ok(JobResult::Failed(JobFailure { error, outcome }));
-        }
-        if !wait.is_zero()
-            && progress.all_submitted()
-            && let Err(error) = self.poll(&mut progress, invocation).await
+        *outcome = self.submit_all(progress, request, invocation).await;
+        if let Some(error) = decisive_error(outcome)
+            && (!error.is_transient() || !progress.all_submitted())
         {
-            return Ok(JobResult::Failed(JobFailure { error, outcome }));
+            return Err(error);
         }
-        let throttled = outcome.errors().next().cloned();
-        Ok(self.job_result(&progress, outcome, throttled, wait, on_timeout))
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let polled = self.poll(progress, invocation).await;
+        polled.map_err(|error| error.context("submitted, but the job cannot wait for completion"))
     }
 
     /// Returns the distributions that the job names, or those of the settings.
@@ -259,7 +298,7 @@ impl Invalidator {
     /// Polls until all invalidations are completed, or for some seconds.
     async fn poll(&self, progress: &mut Progress, invocation: &Invocation) -> Result<(), Error> {
         let last_poll = self.clock.now() + POLL_DURATION;
-        let end_of_polls = invocation.end_of_polls();
+        let end_of_calls = invocation.end_of_calls();
         loop {
             let completed = async |current: &DistributionProgress| match &current.stage {
                 Stage::InProgress(id) => {
@@ -270,7 +309,7 @@ impl Invalidator {
             };
             let completed = join_all(progress.distributions.iter().map(completed));
             // Time must remain to report the token.
-            let Ok(completed) = timeout_at(end_of_polls, completed).await else {
+            let Ok(completed) = timeout_at(end_of_calls, completed).await else {
                 return Ok(());
             };
             for (current, completed) in progress.distributions.iter_mut().zip(completed) {
@@ -283,7 +322,7 @@ impl Invalidator {
                     _ => {}
                 }
             }
-            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_polls
+            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_calls
                 || self.clock.now() + POLL_INTERVAL > last_poll;
             if progress.all_completed() || is_time_up {
                 return Ok(());
@@ -292,15 +331,20 @@ impl Invalidator {
         }
     }
 
-    /// Returns what the job reports. `throttled` is why CloudFront has not accepted everything yet.
-    fn job_result(
-        &self,
-        progress: &Progress,
-        outcome: Outcome,
-        throttled: Option<Error>,
-        wait: Duration,
-        on_timeout: OnTimeout,
-    ) -> JobResult {
+    /// Returns what the job reports. `error` is why its work ended early.
+    fn job_result(&self, execution: Execution, error: Option<Error>) -> JobResult {
+        let Execution {
+            request,
+            wait,
+            progress,
+            outcome,
+        } = execution;
+        let interruption = match error {
+            Some(error) if !error.is_transient() => {
+                return JobResult::Failed(JobFailure { error, outcome });
+            }
+            transient => transient,
+        };
         let waited = progress.age(self.clock.now());
         let token = progress.to_token();
         let decision = decide(DecisionInput {
@@ -308,13 +352,14 @@ impl Invalidator {
             all_completed: progress.all_completed(),
             waited,
             wait,
-            on_timeout,
+            on_timeout: request.on_timeout,
             fits_token: token.is_some(),
         });
-        let job_report = |outcome, completion| JobReport {
+        let job_report = |outcome, completion, interruption| JobReport {
             outcome,
             waited,
             completion,
+            interruption,
         };
         match decision {
             Decision::Succeed(completion) => {
@@ -323,18 +368,19 @@ impl Invalidator {
                         "the job does not wait: its distributions do not fit into a continuation token"
                     );
                 }
-                JobResult::Succeeded(job_report(outcome, completion))
+                JobResult::Succeeded(job_report(outcome, completion, None))
             }
             Decision::Continue => {
                 let completed = progress.completed_count();
-                JobResult::Continues {
-                    report: job_report(outcome, Completion::Continues { completed }),
+                let completion = Completion::Continues { completed };
+                let continuation = Continuation {
                     token: token.unwrap_or_default(),
                     percent: progress.percent(),
-                }
+                };
+                JobResult::Continues(job_report(outcome, completion, interruption), continuation)
             }
             Decision::FailNotSubmitted => JobResult::Failed(JobFailure {
-                error: throttled.unwrap_or_else(Error::deadline_exceeded),
+                error: interruption.unwrap_or_else(Error::deadline_exceeded),
                 outcome,
             }),
             Decision::FailNotCompleted => JobResult::Failed(JobFailure {
@@ -343,6 +389,12 @@ impl Invalidator {
             }),
         }
     }
+}
+
+/// Returns the error that decides how a job ends: one that a retry does not help, if there is one.
+fn decisive_error(outcome: &Outcome) -> Option<Error> {
+    let permanent = outcome.errors().find(|error| !error.is_transient());
+    permanent.or_else(|| outcome.errors().next()).cloned()
 }
 
 fn result_rejected(message: &str, result: &str) -> Error {

@@ -14,7 +14,8 @@ use cloudfront_invalidator::settings::Settings;
 use serde_json::json;
 
 use crate::fixture::{
-    FIRST, Fixture, SECOND, denial_with_statement, invocation, logged, one_minute, summary,
+    FIRST, Fixture, SECOND, denial_with_statement, invocation, logged, logged_at, one_minute,
+    summary,
 };
 use crate::standin::{Fault, JobState, Operation, Options};
 
@@ -108,8 +109,9 @@ async fn fails_a_job_when_distribution_id_is_missing_or_invalid() {
             fixture.run_job(None).await.failure(),
             ("ConfigurationError", message)
         );
-        // A job that names its distribution does not need the setting.
+        // A job that names its distribution does not need the setting. It does not wait, because `WAIT` is not read.
         fixture.standin.reset();
+        logged();
         assert_eq!(
             fixture
                 .run_job(Some(SECOND))
@@ -117,6 +119,12 @@ async fn fails_a_job_when_distribution_id_is_missing_or_invalid() {
                 .variable("DistributionIds"),
             SECOND
         );
+        let warnings: Vec<_> = logged_at("WARN")
+            .iter()
+            .map(|line| line["message"].clone())
+            .collect();
+        let expected = setting.map(|_| format!("the job does not wait for completion: {message}"));
+        assert_eq!(warnings, Vec::from_iter(expected));
     }
 }
 
@@ -178,33 +186,7 @@ async fn fails_a_job_when_the_function_panics() {
 }
 
 #[tokio::test]
-async fn fails_a_job_two_seconds_before_the_deadline_when_cloudfront_hangs() {
-    let fixture = Fixture::start();
-    fixture
-        .standin
-        .fail(Operation::CreateInvalidation, Fault::Hang, 9);
-    let job = fixture.standin.start_job(None);
-    let invocation = invocation(Duration::from_secs(3));
-    fixture
-        .invalidator()
-        .handle(&job.event, &invocation)
-        .await
-        .expect("a result");
-    let left = invocation
-        .deadline
-        .duration_since(tokio::time::Instant::now());
-    assert!(left >= Duration::from_secs(2), "{left:?} left");
-    assert_eq!(
-        fixture.only_result().failure(),
-        (
-            "SystemUnavailable",
-            "could not invalidate E1EXAMPLE1ABC: no response in time; try again"
-        )
-    );
-}
-
-#[tokio::test]
-async fn fails_a_job_at_once_when_no_time_is_left_for_the_work() {
+async fn continues_by_token_when_no_time_is_left_for_the_work() {
     let fixture = Fixture::start();
     let job = fixture.standin.start_job(None);
     fixture
@@ -212,16 +194,20 @@ async fn fails_a_job_at_once_when_no_time_is_left_for_the_work() {
         .handle(&job.event, &invocation(Duration::from_secs(1)))
         .await
         .expect("a result");
-    assert_eq!(fixture.only_result().failure().0, "SystemUnavailable");
+    assert_eq!(
+        fixture.only_result().continuation(),
+        format!(
+            "0 of 1 distribution completed after 0 s; could not invalidate {FIRST}: no response in time; try again"
+        )
+    );
 }
 
 #[tokio::test]
-async fn fails_a_job_when_the_endpoint_is_invalid() {
+async fn names_an_invalid_endpoint() {
     let fixture = Fixture::start().set("AWS_ENDPOINT_URL_CLOUDFRONT", "not a url");
     let job = fixture.run_job(None).await;
-    let (kind, message) = job.failure();
-    assert_eq!(kind, "SystemUnavailable");
-    assert!(message.contains("endpoint `not a url`"), "{message}");
+    let summary = job.continuation();
+    assert!(summary.contains("endpoint `not a url`"), "{summary}");
 }
 
 #[tokio::test]
@@ -327,26 +313,135 @@ async fn returns_why_a_result_cannot_be_reported() {
     }
 }
 
+const REJECTED_FORMS: [Fault; 2] = [
+    Fault::ValidationException,
+    Fault::OutputVariablesSizeExceededException,
+];
+
 #[tokio::test]
-async fn fails_a_job_whose_success_codepipeline_rejects_for_its_form() {
-    for (fault, code) in [
-        (Fault::ValidationException, "ValidationException"),
-        (
-            Fault::OutputVariablesSizeExceededException,
-            "OutputVariablesSizeExceededException",
-        ),
-    ] {
+async fn reports_less_of_a_success_whose_form_codepipeline_rejects() {
+    let short = "submitted for 1 of 1 distribution, status InProgress; CodePipeline rejected the full summary";
+    for fault in REJECTED_FORMS {
+        for (rejections, summary, has_variables) in [
+            (
+                1,
+                format!("{short}, which the log of the function contains"),
+                true,
+            ),
+            (
+                2,
+                format!("{short} and the output variables, which the log of the function contains"),
+                false,
+            ),
+        ] {
+            let fixture = Fixture::start();
+            fixture
+                .standin
+                .fail(Operation::PutJobSuccessResult, fault, rejections);
+            logged();
+            let job = fixture.run_job(None).await;
+            let id = fixture.first_id();
+            let variables = json!({
+                "InvalidationIds": id, "DistributionIds": FIRST, "Paths": "/*", "PathCount": "1",
+                "WaitedSeconds": "0", "Status": "InProgress",
+            });
+            let mut body = json!({
+                "jobId": job.result.body["jobId"],
+                "executionDetails": {"summary": summary, "percentComplete": 100},
+            });
+            if has_variables {
+                body["outputVariables"] = variables.clone();
+            }
+            assert_eq!(
+                (job.state, &job.result.body),
+                (Some(JobState::Succeeded), &body)
+            );
+            assert_eq!(fixture.calls(Operation::PutJobFailureResult), 0);
+            let lines = logged();
+            let lines: Vec<_> = (lines.iter())
+                .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+                .filter(|line| line["level"] == "WARN" || line["level"] == "INFO")
+                .collect();
+            let messages: Vec<_> = lines.iter().map(|line| line["message"].clone()).collect();
+            let submitted = format!("{FIRST}: submitted as {id} (1 path: /*)");
+            let rejected = |result: &str| {
+                format!(
+                    "CodePipeline rejected the form of the result: {fault:?}: The request was refused because a test asked \
+                     for it.; the result was: {result}"
+                )
+            };
+            let reported = format!("the result was reported: {summary}");
+            let mut expected = vec![submitted.clone(), rejected(&submitted), reported];
+            if !has_variables {
+                expected.insert(
+                    2,
+                    rejected(&format!("{short}, which the log of the function contains")),
+                );
+            }
+            assert_eq!(
+                lines[1]["variables"],
+                format!(
+                    "InvalidationIds={id} DistributionIds={FIRST} Paths=/* PathCount=1 WaitedSeconds=0 Status=InProgress"
+                )
+            );
+            assert_eq!(messages, expected, "{lines:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fails_a_job_whose_success_codepipeline_rejects_in_every_form() {
+    for fault in REJECTED_FORMS {
         let fixture = Fixture::start();
         fixture
             .standin
-            .fail(Operation::PutJobSuccessResult, fault, 1);
-        let job = fixture.run_job_with_different_result(None).await;
+            .fail(Operation::PutJobSuccessResult, fault, 3);
+        let job = fixture.run_job(None).await;
         let message = format!(
-            "CodePipeline rejected the result of this job, which is a bug in this program: {code}: The request was \
+            "CodePipeline rejected the result of this job, which is a bug in this program: {fault:?}: The request was \
              refused because a test asked for it.; the result was: {FIRST}: submitted as {} (1 path: /*)",
             fixture.first_id()
         );
         assert_eq!(job.failure(), ("JobFailed", message.as_str()));
+        assert_eq!(
+            job.result.body["failureDetails"]["externalExecutionId"],
+            fixture.first_id()
+        );
+        let lines = logged().join("\n");
+        assert!(!lines.contains("the result was reported:"), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn continues_a_job_with_a_short_summary_if_codepipeline_rejects_the_full_one() {
+    for (rejections, state) in [(1, JobState::Continued), (2, JobState::Failed)] {
+        let fixture = Fixture::start();
+        fixture.standin.fail(
+            Operation::CreateInvalidation,
+            Fault::TooManyInvalidationsInProgress,
+            1,
+        );
+        fixture.standin.fail(
+            Operation::PutJobSuccessResult,
+            Fault::ValidationException,
+            rejections,
+        );
+        let job = fixture.run_job(None).await;
+        assert_eq!(job.state, Some(state));
+        if state == JobState::Continued {
+            assert_eq!(
+                job.continuation(),
+                "submitted for 0 of 1 distribution, status InProgress; CodePipeline rejected the full summary, which the \
+                 log of the function contains"
+            );
+        } else {
+            let (kind, message) = job.failure();
+            assert_eq!(kind, "JobFailed");
+            assert!(
+                message.contains("could not invalidate E1EXAMPLE1ABC now"),
+                "{message}"
+            );
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -215,22 +216,190 @@ async fn continues_by_token_while_cloudfront_throttles() {
 }
 
 #[tokio::test]
-async fn fails_when_cloudfront_throttles_for_too_long() {
+async fn continues_by_token_while_creating_the_invalidation_fails() {
+    let internal_error = "InternalError: An internal error occurred.";
+    let unreadable = |status: &str, reason: &str| {
+        format!("HTTP status {status}: service error: unhandled error: {reason}; try again")
+    };
+    let expired = rejected_credentials(Fault::ExpiredToken);
+    // The SDK attempts a call four times, but not one with expired credentials or with a response that it cannot read.
+    for (fault, calls, message) in [
+        (
+            Fault::InternalError,
+            4,
+            format!("{internal_error}; try again"),
+        ),
+        (Fault::BadGateway, 4, unreadable("502", "Error")),
+        (Fault::GatewayTimeout, 4, unreadable("504", "Error")),
+        (
+            Fault::Garbage,
+            1,
+            unreadable("200", "error parsing XML: no root element"),
+        ),
+        (Fault::ExpiredToken, 1, expired),
+    ] {
+        for wait in [json!(false), json!("5m")] {
+            let fixture = account(0);
+            fixture
+                .standin
+                .fail(Operation::CreateInvalidation, fault, calls);
+            let (jobs, result) = run(&fixture, &json!({"wait": wait}), 1).await;
+            assert_eq!(jobs.len(), 2, "{fault:?}");
+            let first = fixture.standin.job_results()[0].clone();
+            assert_eq!(
+                summary(&first),
+                format!(
+                    "0 of 1 distribution completed after 0 s; could not invalidate {FIRST}: {message}"
+                )
+            );
+            let status = if wait == json!(false) {
+                "InProgress"
+            } else {
+                "Completed"
+            };
+            assert_eq!(variables(&result), [status, "30", "1", FIRST]);
+            let received = fixture.standin.invalidations();
+            let references: BTreeSet<_> = received.iter().map(|batch| &batch.reference).collect();
+            assert_eq!((received.len() as u64, references.len()), (calls + 1, 1));
+            assert_eq!(fixture.accepted().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn submits_again_only_what_cloudfront_has_not_accepted() {
     let fixture = account(0);
-    fixture.standin.fail(
-        Operation::CreateInvalidation,
-        Fault::TooManyInvalidationsInProgress,
-        1_000,
-    );
-    let (jobs, result) = run(&fixture, &json!({"wait": "1m"}), 1).await;
-    assert_eq!(jobs.len(), 3);
-    let (kind, message) = failure_details(&result);
-    assert_eq!(kind, "SystemUnavailable");
+    // Whichever of the two calls arrives first.
+    fixture
+        .standin
+        .fail(Operation::CreateInvalidation, Fault::Garbage, 1);
+    let (jobs, result) = run(&fixture, &json!({"distribution": [FIRST, SECOND]}), 1).await;
+    assert_eq!(jobs.len(), 2);
+    let both = format!("{FIRST},{SECOND}");
+    assert_eq!(variables(&result), ["InProgress", "30", "2", both.as_str()]);
+    assert_eq!(fixture.calls(Operation::CreateInvalidation), 3);
+    let accepted: BTreeSet<_> = (fixture.accepted().into_iter())
+        .map(|(distribution, _)| distribution)
+        .collect();
+    assert_eq!(accepted, [FIRST.to_owned(), SECOND.to_owned()].into());
+}
+
+#[tokio::test]
+async fn continues_by_token_when_creating_the_invalidation_hangs_until_the_deadline() {
+    let fixture = account(0);
+    fixture
+        .standin
+        .fail(Operation::CreateInvalidation, Fault::Hang, 1);
+    let job = fixture.standin.start_job(None);
+    let invocation = invocation(RESPONSE_RESERVE + Duration::from_millis(800));
+    fixture
+        .invalidator_without_pauses()
+        .handle(&job.event, &invocation)
+        .await
+        .expect("a result");
+    let left = invocation.deadline - tokio::time::Instant::now();
+    assert!(left >= RESPONSE_RESERVE, "{left:?} left");
     assert_eq!(
-        message,
-        "could not invalidate E1EXAMPLE1ABC now: TooManyInvalidationsInProgress: Processing your request will cause \
-         you to exceed the maximum number of in-progress invalidations.; try again in a minute"
+        fixture.only_result().continuation(),
+        format!(
+            "0 of 1 distribution completed after 0 s; could not invalidate {FIRST}: no response in time; try again"
+        )
     );
+    let next = fixture.standin.next_job(&job.id).expect("the next job");
+    fixture.handle(&next.event).await.expect("a result");
+    let received = fixture.standin.invalidations();
+    assert_eq!(received.len(), 2);
+    assert_eq!(received[0].reference, received[1].reference);
+}
+
+#[tokio::test]
+async fn fails_when_cloudfront_accepts_nothing_for_too_long() {
+    let throttled = "could not invalidate E1EXAMPLE1ABC now: TooManyInvalidationsInProgress: Processing your request will \
+                     cause you to exceed the maximum number of in-progress invalidations.; try again in a minute";
+    let unavailable =
+        "could not invalidate E1EXAMPLE1ABC: InternalError: An internal error occurred.; try again";
+    // A shorter wait limits only how long completion is waited for.
+    for (fault, message, wait, minutes) in [
+        (Fault::TooManyInvalidationsInProgress, throttled, "1m", 15),
+        (Fault::TooManyInvalidationsInProgress, throttled, "20m", 20),
+        (Fault::InternalError, unavailable, "false", 15),
+    ] {
+        let fixture = account(0);
+        fixture
+            .standin
+            .fail(Operation::CreateInvalidation, fault, 1_000);
+        let (jobs, result) = run(&fixture, &json!({"wait": wait}), 1).await;
+        assert_eq!(jobs.len(), 2 * minutes + 1, "{fault:?}, {wait}");
+        assert_eq!(failure_details(&result), ("SystemUnavailable", message));
+    }
+}
+
+#[tokio::test]
+async fn polls_after_a_late_submission_although_the_wait_is_shorter() {
+    for on_timeout in ["succeed", "fail"] {
+        let parameters = json!({"wait": "2s", "onTimeout": on_timeout});
+        let busy = |completes_after| {
+            let fixture = account(completes_after);
+            let fault = Fault::TooManyInvalidationsInProgress;
+            fixture
+                .standin
+                .fail(Operation::CreateInvalidation, fault, 2);
+            fixture
+        };
+        let fixture = busy(4);
+        let (jobs, result) = run(&fixture, &parameters, 1).await;
+        assert_eq!(jobs.len(), 3);
+        assert_eq!(variables(&result), ["Completed", "64", "1", FIRST]);
+
+        let fixture = busy(1_000_000);
+        let (jobs, result) = run(&fixture, &parameters, 1).await;
+        assert_eq!(jobs.len(), 3);
+        let submitted = format!(
+            "{FIRST}: submitted as {} (1 path: /*)",
+            accepted_id(&fixture)
+        );
+        if on_timeout == "succeed" {
+            assert_eq!(
+                summary(&result),
+                format!("not completed after 66 s, but CloudFront still completes it; {submitted}")
+            );
+        } else {
+            let message = format!(
+                "not completed after 66 s; CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \
+                 \"succeed\"; {submitted}"
+            );
+            assert_eq!(
+                failure_details(&result),
+                ("SystemUnavailable", message.as_str())
+            );
+        }
+    }
+}
+
+/// Returns the id of the only invalidation that CloudFront accepted.
+fn accepted_id(fixture: &Fixture) -> String {
+    let received = fixture.standin.invalidations().into_iter();
+    let ids: Vec<_> = received.filter_map(|batch| batch.outcome.ok()).collect();
+    let [id] = &ids[..] else {
+        panic!("not one invalidation but {ids:?}")
+    };
+    id.clone()
+}
+
+#[tokio::test]
+async fn polls_again_while_an_invalidation_is_not_visible_yet() {
+    for calls in [1, 5] {
+        let fixture = account(0);
+        fixture
+            .standin
+            .fail(Operation::GetInvalidation, Fault::NoSuchInvalidation, calls);
+        let (jobs, result) = run(&fixture, &json!({"wait": true}), 1).await;
+        // One job polls four times.
+        let (job_count, waited) = if calls == 1 { (1, "2") } else { (2, "38") };
+        assert_eq!(jobs.len(), job_count);
+        assert_eq!(variables(&result), ["Completed", waited, "1", FIRST]);
+        assert_eq!(fixture.calls(Operation::CreateInvalidation), 1);
+    }
 }
 
 #[tokio::test]
@@ -376,7 +545,10 @@ async fn fails_when_reading_the_status_is_denied_or_the_credentials_are_wrong() 
         } else {
             format!("could not read invalidation {id} of {FIRST}: ")
         };
-        let message = format!("{context}{reason}; {FIRST}: submitted as {id} (1 path: /*)");
+        let message = format!(
+            "submitted, but the job cannot wait for completion: {context}{reason}; {FIRST}: submitted as {id} (1 path: \
+             /*)"
+        );
         assert_eq!(
             failure_details(&result),
             ("PermissionError", message.as_str())
@@ -470,7 +642,10 @@ async fn continues_with_another_job_when_reading_the_status_hangs() {
     let job = fixture.standin.start_job(Some(r#"{"wait": true}"#));
     let invalidator = fixture.invalidator_without_pauses();
     invalidator
-        .handle(&job.event, &invocation(Duration::from_secs(4)))
+        .handle(
+            &job.event,
+            &invocation(RESPONSE_RESERVE + Duration::from_millis(1_500)),
+        )
         .await
         .expect("a result");
     let id = fixture.first_id();
@@ -480,27 +655,72 @@ async fn continues_with_another_job_when_reading_the_status_hangs() {
     );
 }
 
-#[tokio::test]
-async fn continues_by_token_while_cloudfront_does_not_list_its_distributions() {
+/// An account with the recorded distributions.
+fn recorded_account() -> Fixture {
     let page = "distribution?Marker=E4EXAMPLE1ABC";
     let options = Options {
         clock: Clock::frozen(),
         throttle: false,
         ..Options::default()
+    };
+    let options = options
+        .with_document("distribution", include_str!("../distributions/list.xml"))
+        .with_document(page, include_str!("../distributions/list-2.xml"));
+    Fixture::with(options)
+}
+
+#[tokio::test]
+async fn continues_by_token_while_cloudfront_does_not_list_its_distributions() {
+    let could_not = "could not list the distributions";
+    let expired = rejected_credentials(Fault::ExpiredToken);
+    for (fault, calls, reason) in [
+        (
+            Fault::ServiceUnavailable,
+            4,
+            format!(
+                "{could_not} now: ServiceUnavailable: CloudFront encountered an internal error. Please try again.; try \
+                 again in a minute"
+            ),
+        ),
+        (
+            Fault::InternalError,
+            4,
+            format!("{could_not}: InternalError: An internal error occurred.; try again"),
+        ),
+        (Fault::ExpiredToken, 1, format!("{could_not}: {expired}")),
+    ] {
+        let fixture = recorded_account();
+        fixture
+            .standin
+            .fail(Operation::ListDistributions, fault, calls);
+        let (jobs, result) = run(&fixture, &json!({"distribution": "www.example.com"}), 1).await;
+        assert_eq!(jobs.len(), 2, "{fault:?}");
+        assert_eq!(variables(&result)[0], "InProgress");
+        let first = fixture.standin.job_results()[0].clone();
+        assert_eq!(
+            summary(&first),
+            format!("not all invalidations are submitted after 0 s: {reason}")
+        );
     }
-    .with_document("distribution", include_str!("../distributions/list.xml"))
-    .with_document(page, include_str!("../distributions/list-2.xml"));
-    let fixture = Fixture::with(options);
+}
+
+#[tokio::test]
+async fn continues_by_token_when_listing_the_distributions_hangs_until_the_deadline() {
+    let fixture = recorded_account();
     fixture
         .standin
-        .fail(Operation::ListDistributions, Fault::ServiceUnavailable, 4);
-    let (jobs, result) = run(&fixture, &json!({"distribution": "www.example.com"}), 1).await;
-    assert_eq!(jobs.len(), 2);
-    assert_eq!(variables(&result)[0], "InProgress");
-    let first = fixture.standin.job_results()[0].clone();
+        .fail(Operation::ListDistributions, Fault::Hang, 1);
+    let job = fixture.standin.start_job(Some("www.example.com"));
+    let invocation = invocation(RESPONSE_RESERVE + Duration::from_millis(300));
+    fixture
+        .invalidator_without_pauses()
+        .handle(&job.event, &invocation)
+        .await
+        .expect("a result");
     assert_eq!(
-        summary(&first),
-        "the distributions could not be listed within 0 s, because CloudFront is busy"
+        fixture.only_result().continuation(),
+        "not all invalidations are submitted after 0 s: the function's time ended before its work: raise its timeout, or \
+         try again"
     );
 }
 
@@ -527,15 +747,7 @@ async fn accepts_a_duplicate_of_a_reported_job_that_no_longer_exists() {
 #[tokio::test]
 async fn finds_distributions_by_their_names() {
     let list = include_str!("../distributions/list.xml");
-    let page = include_str!("../distributions/list-2.xml");
-    let options = Options {
-        clock: Clock::frozen(),
-        throttle: false,
-        ..Options::default()
-    }
-    .with_document("distribution", list)
-    .with_document("distribution?Marker=E4EXAMPLE1ABC", page);
-    let fixture = Fixture::with(options);
+    let fixture = recorded_account();
     let alias = list
         .split("<CNAME>")
         .nth(1)

@@ -232,7 +232,8 @@ pub(super) enum Decision {
 
 /// Decides what a job reports next.
 ///
-/// A job gives up submitting after its `wait`, or after [`DEFAULT_WAIT`] if it does not wait for completion.
+/// Both limits are counted from the start of the first job. `wait` limits only how long completion is waited for; a job
+/// that submits late still polls once. CloudFront can refuse requests or fail for at least [`DEFAULT_WAIT`].
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,
@@ -242,14 +243,12 @@ pub(super) fn decide(state: DecisionInput) -> Decision {
         on_timeout,
         fits_token,
     } = state;
-    let limit = if wait.is_zero() { DEFAULT_WAIT } else { wait };
-    let is_time_up = waited >= limit;
     match (all_submitted, all_completed) {
-        (false, _) if is_time_up || !fits_token => Decision::FailNotSubmitted,
+        (false, _) if waited >= wait.max(DEFAULT_WAIT) || !fits_token => Decision::FailNotSubmitted,
         (false, _) => Decision::Continue,
         (true, _) if wait.is_zero() => Decision::Succeed(Completion::NotAwaited),
         (true, true) => Decision::Succeed(Completion::Completed),
-        (true, false) if is_time_up => match on_timeout {
+        (true, false) if waited >= wait => match on_timeout {
             OnTimeout::Succeed => Decision::Succeed(Completion::TimedOut),
             OnTimeout::Fail => Decision::FailNotCompleted,
         },

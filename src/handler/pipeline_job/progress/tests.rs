@@ -106,7 +106,7 @@ fn counts_a_job_as_submitted_when_every_distribution_is() {
 
 #[test]
 fn decides_what_a_job_reports_next() {
-    let minute = Duration::from_secs(60);
+    let [second, minute] = [1, 60].map(Duration::from_secs);
     let waiting = DecisionInput {
         all_submitted: true,
         all_completed: false,
@@ -165,9 +165,33 @@ fn decides_what_a_job_reports_next() {
             Decision::Succeed(Completion::NotAwaited),
         ),
         (not_submitted, Decision::Continue),
+        // A shorter wait does not limit how long CloudFront can be busy or fail, a longer one extends it.
         (
             DecisionInput {
-                waited: minute,
+                waited: DEFAULT_WAIT - second,
+                ..not_submitted
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                waited: DEFAULT_WAIT,
+                ..not_submitted
+            },
+            Decision::FailNotSubmitted,
+        ),
+        (
+            DecisionInput {
+                wait: 2 * DEFAULT_WAIT,
+                waited: 2 * DEFAULT_WAIT - second,
+                ..not_submitted
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                wait: 2 * DEFAULT_WAIT,
+                waited: 2 * DEFAULT_WAIT,
                 ..not_submitted
             },
             Decision::FailNotSubmitted,
