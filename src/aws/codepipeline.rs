@@ -7,14 +7,18 @@
 //! Limits: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobFailureResult.html>
 
 use aws_sdk_codepipeline::config::http::HttpResponse;
+use aws_sdk_codepipeline::config::timeout::TimeoutConfig;
+use aws_sdk_codepipeline::config::{Builder, Config};
 use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
+use super::sdk::ATTEMPT_TIMEOUT;
 use super::sdk_error::{aws_message, credentials_error, with_causes};
 use crate::error::{Category, Error, ErrorKind};
+use crate::invocation::{RESPONSE_BACKOFF, response_attempt_timeout};
 use crate::outcome::{Detail, JobReport, Outcome};
 use crate::trigger::codepipeline::JobId;
 
@@ -52,9 +56,17 @@ pub struct Continuation {
 
 impl CodePipeline {
     /// Creates a client; sends nothing.
+    ///
+    /// Retries cost tokens, of which the SDK has 500 for each service and region in a process. Calls of CloudFront do not
+    /// use those of CodePipeline, and a retry that succeeds returns its own. So they are used up only if CodePipeline is
+    /// unavailable for many results in turn. Each result is then sent once, and Lambda retries the event.
     pub fn new(sdk: &SdkConfig) -> Self {
+        let mut config = Config::from(sdk).to_builder();
+        if let Some(retry) = sdk.retry_config() {
+            config = config.retry_config(retry.clone().with_initial_backoff(RESPONSE_BACKOFF));
+        }
         Self {
-            client: aws_sdk_codepipeline::Client::new(sdk),
+            client: aws_sdk_codepipeline::Client::from_conf(config.build()),
         }
     }
 
@@ -90,6 +102,7 @@ impl CodePipeline {
                 request = request.output_variables(name, value);
             }
         }
+        let request = request.customize().config_override(in_time(deadline));
         let response = timeout_at(deadline, request.send()).await;
         delivery("PutJobSuccessResult", job, response)
     }
@@ -114,10 +127,20 @@ impl CodePipeline {
             .client
             .put_job_failure_result()
             .job_id(job.as_str())
-            .failure_details(details);
+            .failure_details(details)
+            .customize()
+            .config_override(in_time(deadline));
         let response = timeout_at(deadline, request.send()).await;
         delivery("PutJobFailureResult", job, response)
     }
+}
+
+/// Limits each attempt of a call, so that a few of them are possible before the deadline.
+fn in_time(deadline: Instant) -> Builder {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let attempt = response_attempt_timeout(left).min(ATTEMPT_TIMEOUT);
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt);
+    Config::builder().timeout_config(timeouts.build())
 }
 
 fn failure_details(

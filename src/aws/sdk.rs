@@ -17,7 +17,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long one attempt of a call may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a call may take with its retries; the invocation's own deadline cuts it shorter.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);

@@ -446,6 +446,23 @@ async fn continues_a_job_with_a_short_summary_if_codepipeline_rejects_the_full_o
 }
 
 #[tokio::test]
+async fn reports_a_result_whose_first_two_attempts_get_no_response() {
+    let fixture = Fixture::start();
+    fixture
+        .standin
+        .fail(Operation::PutJobSuccessResult, Fault::Hang, 2);
+    let job = fixture.standin.start_job(None);
+    // No time is left for the work, and less for the result than after work that ends in time.
+    fixture
+        .invalidator()
+        .handle(&job.event, &invocation(Duration::from_secs(2)))
+        .await
+        .expect("a result");
+    assert_eq!(fixture.calls(Operation::PutJobSuccessResult), 3);
+    assert_eq!(fixture.only_result().state, Some(JobState::Continued));
+}
+
+#[tokio::test]
 async fn reports_each_of_several_distributions() {
     let fixture = Fixture::start().set(
         "DISTRIBUTION_ID",
