@@ -38,6 +38,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// What a job requests, and what is done so far.
 struct Execution {
     request: JobRequest,
+    /// Whether it continues an earlier job of its action.
+    is_continued: bool,
     /// How long to wait for completion; zero for not at all.
     wait: Duration,
     /// What the next job of the action has to know.
@@ -211,6 +213,7 @@ impl Invalidator {
         };
         Ok(Execution {
             request,
+            is_continued: job.continuation_token().is_some(),
             wait,
             progress,
             outcome: Outcome::default(),
@@ -222,6 +225,7 @@ impl Invalidator {
     async fn work(&self, execution: &mut Execution, invocation: &Invocation) -> Result<(), Error> {
         let Execution {
             request,
+            is_continued,
             wait,
             progress,
             outcome,
@@ -229,7 +233,11 @@ impl Invalidator {
         if progress.distributions.is_empty() {
             progress.add_distributions(self.distributions(request, invocation).await?);
         }
+        let was_submitted = progress.all_submitted();
         *outcome = self.submit_all(progress, request, invocation).await;
+        if *is_continued && !was_submitted && progress.all_submitted() {
+            progress.set_submitted_later(self.clock.now());
+        }
         if let Some(error) = decisive_error(outcome)
             && (!error.is_transient() || !progress.all_submitted())
         {
@@ -335,6 +343,7 @@ impl Invalidator {
     fn job_result(&self, execution: Execution, error: Option<Error>) -> JobResult {
         let Execution {
             request,
+            is_continued: _,
             wait,
             progress,
             outcome,
@@ -345,19 +354,21 @@ impl Invalidator {
             }
             transient => transient,
         };
-        let waited = progress.age(self.clock.now());
+        let now = self.clock.now();
+        let age = progress.age(now);
         let token = progress.to_token();
         let decision = decide(DecisionInput {
             all_submitted: progress.all_submitted(),
             all_completed: progress.all_completed(),
-            waited,
+            age,
+            waited: progress.waited(now),
             wait,
             on_timeout: request.on_timeout,
             fits_token: token.is_some(),
         });
         let job_report = |outcome, completion, interruption| JobReport {
             outcome,
-            waited,
+            waited: age,
             completion,
             interruption,
         };
@@ -384,7 +395,7 @@ impl Invalidator {
                 outcome,
             }),
             Decision::FailNotCompleted => JobResult::Failed(JobFailure {
-                error: ErrorKind::NotCompleted { waited }.into(),
+                error: ErrorKind::NotCompleted { waited: age }.into(),
                 outcome,
             }),
         }

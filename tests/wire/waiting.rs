@@ -376,6 +376,18 @@ async fn polls_after_a_late_submission_although_the_wait_is_shorter() {
     }
 }
 
+#[tokio::test]
+async fn counts_the_wait_from_a_late_submission() {
+    let fixture = account(60);
+    let fault = Fault::TooManyInvalidationsInProgress;
+    let create = Operation::CreateInvalidation;
+    fixture.standin.fail(create, fault, 4);
+    let parameters = json!({"wait": "90s", "onTimeout": "fail"});
+    let (jobs, result) = run(&fixture, &parameters, 1).await;
+    assert_eq!(jobs.len(), 7);
+    assert_eq!(variables(&result), ["Completed", "192", "1", FIRST]);
+}
+
 /// Returns the id of the only invalidation that CloudFront accepted.
 fn accepted_id(fixture: &Fixture) -> String {
     let received = fixture.standin.invalidations().into_iter();
@@ -477,7 +489,7 @@ async fn fails_a_job_whose_token_has_another_version() {
         fixture.only_result().failure(),
         (
             "ConfigurationError",
-            "the continuation token has version \"0\", and this function reads \"1\": the function was updated during the \
+            "the continuation token has version \"0\", and this function reads \"1\" and \"2\": the function was updated during the \
              wait, so run the action again"
         )
     );

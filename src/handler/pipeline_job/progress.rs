@@ -7,7 +7,8 @@
 //! The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds since
 //! 1970, and one entry for each distribution: `E2EXAMPLE1ABC:` (not submitted), `E2EXAMPLE1ABC:?` (submitted, id
 //! unknown), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). Without entries, the names of the
-//! distributions are not resolved yet.
+//! distributions are not resolved yet. If a later job than the first one submitted the last invalidation, the token is
+//! `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that time.
 
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +24,12 @@ use crate::trigger::user_parameters::OnTimeout;
 /// <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobSuccessResult.html>.
 const MAX_TOKEN_CHARACTERS: usize = 2_048;
 
-/// The version of the token. Another version is refused, not guessed at.
+/// The version of a token whose invalidations were submitted by the first job, or not all yet. Other versions than the
+/// two are refused, not guessed at.
 const VERSION: &str = "1";
+
+/// The version of a token with the time of a later submission.
+const VERSION_SUBMITTED_LATER: &str = "2";
 
 /// What a job has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(super) struct Progress {
     pub first_job: JobId,
     /// When it started, to the second.
     pub started: SystemTime,
+    /// When all invalidations were submitted, to the second, if that was in a later job.
+    pub submitted_later: Option<SystemTime>,
     /// In the order in which they were named.
     pub distributions: Vec<DistributionProgress>,
 }
@@ -63,6 +70,7 @@ impl Progress {
         Self {
             first_job: job,
             started: to_the_second(now),
+            submitted_later: None,
             distributions: Vec::new(),
         }
     }
@@ -81,6 +89,17 @@ impl Progress {
     /// Returns how long ago the first job started.
     pub fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.started).unwrap_or_default()
+    }
+
+    /// Notes that a later job than the first one has submitted the last invalidation.
+    pub fn set_submitted_later(&mut self, now: SystemTime) {
+        self.submitted_later = Some(to_the_second(now));
+    }
+
+    /// Returns for how long completion has been awaited.
+    pub fn waited(&self, now: SystemTime) -> Duration {
+        let since = self.submitted_later.unwrap_or(self.started);
+        now.duration_since(since).unwrap_or_default()
     }
 
     /// Returns how much is done, 0 to 100: a distribution is half done when its invalidation is submitted.
@@ -121,12 +140,18 @@ impl Progress {
 
     /// Writes the token. Returns `None` if it is longer than CodePipeline accepts.
     pub fn to_token(&self) -> Option<String> {
-        let started = self
-            .started
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let mut token = format!("{VERSION} {} {started}", self.first_job);
+        let seconds = |time: SystemTime| {
+            let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+            since_epoch.unwrap_or_default().as_secs()
+        };
+        let (job, started) = (&self.first_job, seconds(self.started));
+        let mut token = match self.submitted_later {
+            None => format!("{VERSION} {job} {started}"),
+            Some(submitted) => {
+                let submitted = seconds(submitted);
+                format!("{VERSION_SUBMITTED_LATER} {job} {started} {submitted}")
+            }
+        };
         for DistributionProgress {
             distribution,
             stage,
@@ -151,13 +176,14 @@ impl Progress {
     pub fn from_token(token: &str) -> Result<Self, Error> {
         let mut parts = token.split(' ');
         let version = parts.next().unwrap_or_default();
-        if version != VERSION {
+        let is_submitted_later = version == VERSION_SUBMITTED_LATER;
+        if version != VERSION && !is_submitted_later {
             return Err(Error::invalid_input(format!(
-                "the continuation token has version {version:?}, and this function reads {VERSION:?}: the function was \
-                 updated during the wait, so run the action again"
+                "the continuation token has version {version:?}, and this function reads {VERSION:?} and \
+                 {VERSION_SUBMITTED_LATER:?}: the function was updated during the wait, so run the action again"
             )));
         }
-        read_parts(parts).ok_or_else(|| {
+        read_parts(parts, is_submitted_later).ok_or_else(|| {
             Error::invalid_input(
                 "the continuation token is damaged, so it is unknown what was done: run the action again",
             )
@@ -165,16 +191,28 @@ impl Progress {
     }
 }
 
-fn read_parts<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Progress> {
+fn read_parts<'a>(
+    mut parts: impl Iterator<Item = &'a str>,
+    is_submitted_later: bool,
+) -> Option<Progress> {
     let first_job = parts.next().and_then(JobId::parse)?;
-    let started =
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(parts.next()?.parse().ok()?))?;
+    let started = read_time(parts.next()?)?;
+    let submitted_later = if is_submitted_later {
+        Some(read_time(parts.next()?)?)
+    } else {
+        None
+    };
     let distributions = parts.map(read_entry).collect::<Option<_>>()?;
     Some(Progress {
         first_job,
         started,
+        submitted_later,
         distributions,
     })
+}
+
+fn read_time(seconds: &str) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))
 }
 
 fn read_entry(entry: &str) -> Option<DistributionProgress> {
@@ -207,6 +245,8 @@ pub(super) struct DecisionInput {
     /// Whether all of them are completed.
     pub all_completed: bool,
     /// How long ago the first job of the action started.
+    pub age: Duration,
+    /// For how long completion has been awaited.
     pub waited: Duration,
     /// How long the job waits for completion; zero for not at all.
     pub wait: Duration,
@@ -232,19 +272,20 @@ pub(super) enum Decision {
 
 /// Decides what a job reports next.
 ///
-/// Both limits are counted from the start of the first job. `wait` limits only how long completion is waited for; a job
-/// that submits late still polls once. CloudFront can refuse requests or fail for at least [`DEFAULT_WAIT`].
+/// `wait` limits how long completion is awaited: from the start of the first job, or from the submission in a later one.
+/// CloudFront can refuse requests or fail for `wait` from the start of the first job, and for at least [`DEFAULT_WAIT`].
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,
         all_completed,
+        age,
         waited,
         wait,
         on_timeout,
         fits_token,
     } = state;
     match (all_submitted, all_completed) {
-        (false, _) if waited >= wait.max(DEFAULT_WAIT) || !fits_token => Decision::FailNotSubmitted,
+        (false, _) if age >= wait.max(DEFAULT_WAIT) || !fits_token => Decision::FailNotSubmitted,
         (false, _) => Decision::Continue,
         (true, _) if wait.is_zero() => Decision::Succeed(Completion::NotAwaited),
         (true, true) => Decision::Succeed(Completion::Completed),

@@ -30,6 +30,29 @@ fn carries_what_was_done_in_a_token() {
     assert_eq!((progress.percent(), progress.completed_count()), (50, 1));
 }
 
+#[test]
+fn counts_the_wait_from_a_late_submission() {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let by_the_first_job = "1 job 1800000000 E1EXAMPLE1ABC:I1";
+    let by_a_later_job = "2 job 1800000000 1800000600 E1EXAMPLE1ABC:I1";
+    for (token, age, waited) in [(by_the_first_job, 630, 630), (by_a_later_job, 630, 30)] {
+        let progress = Progress::from_token(token).expect("a token");
+        assert_eq!(progress.to_token().as_deref(), Some(token));
+        let durations = [
+            progress.age(at(1_800_000_630)),
+            progress.waited(at(1_800_000_630)),
+        ];
+        assert_eq!(
+            durations.map(|duration| duration.as_secs()),
+            [age, waited],
+            "{token}"
+        );
+    }
+    let mut progress = Progress::from_token(by_the_first_job).expect("a token");
+    progress.set_submitted_later(at(1_800_000_600));
+    assert_eq!(progress.to_token().as_deref(), Some(by_a_later_job));
+}
+
 fn job_id(id: &str) -> JobId {
     JobId::parse(id).expect("an id")
 }
@@ -56,13 +79,13 @@ fn keeps_a_token_within_its_limit() {
 
 #[test]
 fn rejects_a_token_of_another_version_or_form() {
-    for token in ["2 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
+    for token in ["3 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
         let version = token.split(' ').next().expect("a word");
         assert_eq!(
             Progress::from_token(token),
             Err(Error::invalid_input(format!(
-                "the continuation token has version {version:?}, and this function reads \"1\": the function was updated \
-                 during the wait, so run the action again"
+                "the continuation token has version {version:?}, and this function reads \"1\" and \"2\": the function \
+                 was updated during the wait, so run the action again"
             )))
         );
     }
@@ -73,6 +96,7 @@ fn rejects_a_token_of_another_version_or_form() {
         "1 a 1 E1EXAMPLE1ABC",
         "1 a 1 e:I",
         "1  1 E1EXAMPLE1ABC:",
+        "2 a 1 E1EXAMPLE1ABC:",
     ] {
         assert_eq!(
             Progress::from_token(token),
@@ -110,6 +134,7 @@ fn decides_what_a_job_reports_next() {
     let waiting = DecisionInput {
         all_submitted: true,
         all_completed: false,
+        age: Duration::from_secs(59),
         waited: Duration::from_secs(59),
         wait: minute,
         on_timeout: OnTimeout::Succeed,
@@ -164,18 +189,26 @@ fn decides_what_a_job_reports_next() {
             },
             Decision::Succeed(Completion::NotAwaited),
         ),
+        // The wait counts from a late submission.
+        (
+            DecisionInput {
+                age: DEFAULT_WAIT,
+                ..waiting
+            },
+            Decision::Continue,
+        ),
         (not_submitted, Decision::Continue),
         // A shorter wait does not limit how long CloudFront can be busy or fail, a longer one extends it.
         (
             DecisionInput {
-                waited: DEFAULT_WAIT - second,
+                age: DEFAULT_WAIT - second,
                 ..not_submitted
             },
             Decision::Continue,
         ),
         (
             DecisionInput {
-                waited: DEFAULT_WAIT,
+                age: DEFAULT_WAIT,
                 ..not_submitted
             },
             Decision::FailNotSubmitted,
@@ -183,7 +216,7 @@ fn decides_what_a_job_reports_next() {
         (
             DecisionInput {
                 wait: 2 * DEFAULT_WAIT,
-                waited: 2 * DEFAULT_WAIT - second,
+                age: 2 * DEFAULT_WAIT - second,
                 ..not_submitted
             },
             Decision::Continue,
@@ -191,7 +224,7 @@ fn decides_what_a_job_reports_next() {
         (
             DecisionInput {
                 wait: 2 * DEFAULT_WAIT,
-                waited: 2 * DEFAULT_WAIT,
+                age: 2 * DEFAULT_WAIT,
                 ..not_submitted
             },
             Decision::FailNotSubmitted,
@@ -207,7 +240,7 @@ fn decides_what_a_job_reports_next() {
         (
             DecisionInput {
                 wait: Duration::ZERO,
-                waited: minute,
+                age: minute,
                 ..not_submitted
             },
             Decision::Continue,
@@ -215,7 +248,7 @@ fn decides_what_a_job_reports_next() {
         (
             DecisionInput {
                 wait: Duration::ZERO,
-                waited: DEFAULT_WAIT,
+                age: DEFAULT_WAIT,
                 ..not_submitted
             },
             Decision::FailNotSubmitted,
