@@ -31,8 +31,17 @@ impl Account {
 
     /// Returns the ARN of a distribution of this account.
     pub fn distribution_arn(&self, distribution: &DistributionId) -> String {
+        self.cloudfront_arn("distribution", distribution.as_str())
+    }
+
+    /// Returns the ARN of a continuous deployment policy of this account.
+    pub fn continuous_deployment_policy_arn(&self, policy: &str) -> String {
+        self.cloudfront_arn("continuous-deployment-policy", policy)
+    }
+
+    fn cloudfront_arn(&self, kind: &str, resource: &str) -> String {
         let Self { partition, id } = self;
-        format!("arn:{partition}:cloudfront::{id}:distribution/{distribution}")
+        format!("arn:{partition}:cloudfront::{id}:{kind}/{resource}")
     }
 
     /// Returns the ARN of a cache policy of this account.

@@ -91,7 +91,14 @@ pub(crate) enum ErrorKind {
     NoCredentials {
         message: Option<String>,
     },
+    /// `unclear` is why it may exist, as a distribution of tenants; `None` if it certainly does not.
     NoSuchDistribution {
+        distribution: DistributionId,
+        message: String,
+        unclear: Option<Error>,
+    },
+    /// Viewers reach the distribution through distribution tenants only.
+    TenantsOnly {
         distribution: DistributionId,
         message: String,
     },
@@ -194,6 +201,7 @@ impl Error {
             ErrorKind::InvalidInput(_)
             | ErrorKind::NoSuchDistribution { .. }
             | ErrorKind::NoSuchInvalidation { .. }
+            | ErrorKind::TenantsOnly { .. }
             | ErrorKind::NotSent { .. }
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
@@ -269,7 +277,12 @@ impl ErrorKind {
             Self::NoSuchDistribution {
                 distribution,
                 message,
-            } => no_such_distribution(distribution, message, audience),
+                unclear,
+            } => no_such_distribution(distribution, message, unclear.as_ref(), audience),
+            Self::TenantsOnly {
+                distribution,
+                message,
+            } => tenants_only(distribution, message, audience),
             Self::NotSent { purpose, message } => {
                 format!("could not {purpose}: {message}; check the region and the endpoint")
             }
@@ -322,14 +335,47 @@ const PANICKED: &str = "the function panicked, which is a bug in it: see its log
 fn no_such_distribution(
     distribution: &DistributionId,
     message: &str,
+    unclear: Option<&Error>,
     audience: &Audience,
 ) -> String {
-    let advice = match audience {
-        Audience::Operator => ": correct DISTRIBUTION_ID or the action's UserParameters",
+    let advice = match (audience, unclear) {
+        (Audience::Operator, None) => {
+            ": correct DISTRIBUTION_ID or the action's UserParameters".to_owned()
+        }
+        (Audience::Operator, Some(_)) => format!(
+            ": correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of its tenants with \
+             {INVALIDATE_TENANT}"
+        ),
         // The command line suggests similar ids.
+        (Audience::CommandLine { .. }, None) => String::new(),
+        (Audience::CommandLine { .. }, Some(_)) => {
+            format!(": invalidate each of its tenants with {INVALIDATE_TENANT}, or correct the id")
+        }
+    };
+    match unclear {
+        None => format!(
+            "distribution {distribution} does not exist in this account ({message}){advice}"
+        ),
+        Some(reason) => format!(
+            "distribution {distribution} does not exist in this account, or viewers reach it through distribution \
+             tenants only ({message}; {}){advice}",
+            reason.message(audience)
+        ),
+    }
+}
+
+const INVALIDATE_TENANT: &str = "`aws cloudfront create-invalidation-for-distribution-tenant`";
+
+fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audience) -> String {
+    let advice = match audience {
+        Audience::Operator => ", and remove it from DISTRIBUTION_ID or the action's UserParameters",
         Audience::CommandLine { .. } => "",
     };
-    format!("distribution {distribution} does not exist in this account ({message}){advice}")
+    format!(
+        "distribution {distribution} exists, but viewers reach it through distribution tenants only (ConnectionMode \
+         tenant-only), so CloudFront does not invalidate it ({message}): invalidate each of its tenants with \
+         {INVALIDATE_TENANT}, which this program does not call{advice}"
+    )
 }
 
 /// Returns what to do about a denied call, by the policy that AWS's message names
@@ -541,6 +587,7 @@ mod tests {
         let error = Error::from(ErrorKind::NoSuchDistribution {
             distribution: DistributionId::parse("E2EXAMPLE1ABC").expect("an id"),
             message: "NoSuchDistribution: The specified distribution does not exist.".into(),
+            unclear: None,
         });
         let text = "distribution E2EXAMPLE1ABC does not exist in this account (NoSuchDistribution: The specified \
                     distribution does not exist.)";

@@ -19,12 +19,14 @@ use crate::path::InvalidationPath;
 
 mod cached_paths;
 mod distribution_changes;
+mod features;
 mod origin;
 
 pub use cached_paths::{AliasReason, CachedPaths, NotCached, PathReason};
 pub use distribution_changes::{
     CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
+pub use features::Features;
 use origin::Relation;
 pub use origin::{Endpoint, Origin};
 
@@ -56,6 +58,8 @@ pub struct Site {
     pub default_root_object: Option<String>,
     /// The pages that viewers get in place of errors.
     pub custom_error_responses: Vec<CustomErrorResponse>,
+    /// What concerns the distribution as a whole.
+    pub features: Features,
 }
 
 /// Several origins that are one target of cache behaviors.

@@ -1,14 +1,17 @@
 //! CloudFront: creates invalidations, and reads invalidations and distributions.
 //!
 //! `errors` classifies the errors of the service. `invalidations` and `listing` read what exists, `resolve` finds
-//! distributions by domain name, `sites` and `configuration` turn a distribution's configuration into a `Site`.
+//! distributions by domain name, `sites` and `configuration` turn a distribution's configuration into a `Site`, `features`
+//! reads what concerns the distribution as a whole, `staging` finds staging distributions.
 
 mod configuration;
 mod errors;
+mod features;
 mod invalidations;
 mod listing;
 mod resolve;
 mod sites;
+mod staging;
 
 use aws_sdk_cloudfront::error::BuildError;
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
@@ -21,8 +24,9 @@ pub use self::invalidations::InvalidationSummary;
 use self::invalidations::existing;
 pub use self::listing::DistributionSummary;
 pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
+pub use self::staging::Staging;
 use crate::account::Account;
-use crate::aws::sdk_error::with_causes;
+use crate::aws::sdk_error::{aws_message, with_causes};
 use crate::error::Error;
 use crate::plan::{Batch, ExistingInvalidation};
 
@@ -91,7 +95,18 @@ impl CloudFront {
                 let found = timeout_at(deadline, self.find_by_reference(batch)).await;
                 Ok(Submission::AlreadyExists(found.ok().flatten()))
             }
-            Err(error) => Err(call.error(&error, &self.account)),
+            Err(error) => {
+                let message = aws_message(&error);
+                match call.error(&error, &self.account) {
+                    error if error.is_no_such_distribution() => {
+                        let distribution = batch.distribution();
+                        Err(self
+                            .no_such_distribution(distribution, message, deadline)
+                            .await)
+                    }
+                    error => Err(error),
+                }
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ fn site() -> Site {
         origin_groups: vec![],
         cache_behaviors: vec![behavior("*", "bucket")],
         default_root_object: None,
+        features: Features::default(),
         custom_error_responses: vec![],
     }
 }

@@ -8,8 +8,9 @@
 //! reports from the live service disagree about a repeated caller reference, so the
 //! test chooses ([`ReferenceReuse`]).
 //!
-//! The stand-in has no model of a distribution. Requests about distributions and cache
-//! policies get complete documents that the test provides.
+//! The stand-in has no model of a distribution. Requests about distributions and policies
+//! get complete documents that the test provides. A distribution with a document that is not
+//! in the options exists, and takes no invalidations.
 //!
 //! Quotas: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-invalidations>
 
@@ -55,7 +56,7 @@ pub(super) const BATCH_ALREADY_EXISTS: &str = "Your request contains a caller re
 pub(super) struct Call {
     pub(super) operation: Operation,
     distribution: String,
-    /// The id of an invalidation or of a cache policy.
+    /// The id of an invalidation, of a cache policy or of a continuous deployment policy.
     id: String,
     marker: String,
     path: String,
@@ -76,6 +77,9 @@ impl Call {
             ("GET", ["distribution", id, "config"]) => (Op::GetDistributionConfig, *id, ""),
             ("GET", ["distribution"]) => (Op::ListDistributions, "", ""),
             ("GET", ["cache-policy", id]) => (Op::GetCachePolicy, "", *id),
+            ("GET", ["continuous-deployment-policy", id, "config"]) => {
+                (Op::GetContinuousDeploymentPolicyConfig, "", *id)
+            }
             _ => return None,
         };
         Some(Self {
@@ -101,6 +105,9 @@ impl Call {
         let (kind, id) = match self.operation {
             Operation::ListDistributions => return None,
             Operation::GetCachePolicy => ("cache-policy", &self.id),
+            Operation::GetContinuousDeploymentPolicyConfig => {
+                ("continuous-deployment-policy", &self.id)
+            }
             _ => ("distribution", &self.distribution),
         };
         Some(format!("arn:aws:cloudfront::{ACCOUNT}:{kind}/{id}"))
@@ -415,6 +422,14 @@ impl CloudFront {
         }
         if call.operation == Operation::GetDistributionConfig {
             self.invalidations(&call.distribution)?;
+        }
+        if call.operation == Operation::GetContinuousDeploymentPolicyConfig {
+            let message = "The specified continuous deployment policy does not exist.";
+            return Err(ApiError::new(
+                404,
+                "NoSuchContinuousDeploymentPolicy",
+                message,
+            ));
         }
         let message = format!("The test gave the stand-in no document \"{name}\".");
         Err(ApiError::new(501, "NotImplemented", message))

@@ -31,6 +31,7 @@ pub enum Operation {
     ListDistributions,
     GetDistributionConfig,
     GetCachePolicy,
+    GetContinuousDeploymentPolicyConfig,
     PutJobSuccessResult,
     PutJobFailureResult,
 }

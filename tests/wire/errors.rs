@@ -98,8 +98,10 @@ fn permanent_errors() -> Vec<Row> {
         (
             Fault::NoSuchDistribution,
             INVALID_INPUT,
-            "distribution E1EXAMPLE1ABC does not exist in this account (NoSuchDistribution: The specified distribution \
-             does not exist.): correct DISTRIBUTION_ID or the action's UserParameters"
+            "distribution E1EXAMPLE1ABC does not exist in this account, or viewers reach it through distribution \
+             tenants only (NoSuchDistribution: The specified distribution does not exist.; its configuration exists, \
+             without ConnectionMode tenant-only): correct DISTRIBUTION_ID or the action's UserParameters, or invalidate \
+             each of its tenants with `aws cloudfront create-invalidation-for-distribution-tenant`"
                 .to_owned(),
         ),
         (

@@ -348,6 +348,12 @@ pub fn configuration(bucket: &str, origin_path: &str, default_root_object: &str)
     )
 }
 
+/// Returns a configuration with these elements in addition.
+pub fn configuration_with(elements: &str) -> String {
+    let configuration = configuration(BUCKET, "", "");
+    configuration.replace("<Comment></Comment>", &format!("{elements}<Comment/>"))
+}
+
 /// Returns the account of the function.
 pub fn account() -> Account {
     Account::from_arn("arn:aws:lambda:eu-west-1:111122223333:function:invalidator")

@@ -15,4 +15,5 @@ mod fixture;
 mod queue;
 mod s3;
 mod sites;
+mod tenants;
 mod waiting;

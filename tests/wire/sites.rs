@@ -9,13 +9,15 @@ use cloudfront_invalidator::aws::cloudfront::{CloudFront, ListedSite, SiteReader
 use cloudfront_invalidator::distribution::DistributionId;
 use cloudfront_invalidator::error::{Category, Error};
 use cloudfront_invalidator::site::{
-    CacheBehavior, CachedPaths, CustomErrorResponse, IndexDocuments, Origin, OriginGroup,
+    CacheBehavior, CachedPaths, CustomErrorResponse, Features, IndexDocuments, Origin, OriginGroup,
     QueryStrings, Site,
 };
 
 use futures_util::future::join_all;
 
-use crate::fixture::{ALWAYS, Fixture, account, denial_with_statement, distribution_arn};
+use crate::fixture::{
+    ALWAYS, Fixture, account, configuration_with, denial_with_statement, distribution_arn,
+};
 use crate::standin::{Fault, Operation, Options};
 
 const LEGACY: &str = "E1EXAMPLE1ABC";
@@ -196,6 +198,7 @@ fn origin_groups() -> Site {
             response_code: None,
             error_caching_min_ttl: Some(Duration::from_secs(10)),
         }],
+        features: Features::default(),
     }
 }
 
@@ -212,6 +215,7 @@ async fn reads_all_parts_of_a_configuration() {
         cache_behaviors: vec![behavior("*", "site", false, QueryStrings::Ignored)],
         default_root_object: None,
         custom_error_responses: vec![],
+        features: Features::default(),
     };
     assert_eq!(site(BARE).await, bare);
     // CloudFront sends empty elements for what a response does not have.
@@ -475,6 +479,27 @@ async fn reads_a_cache_policy_once_and_none_that_aws_manages() {
     find_sites(&fixture, "site").await;
     assert_eq!(fixture.calls(Operation::GetDistributionConfig), 5);
     assert_eq!(fixture.calls(Operation::GetCachePolicy), 1);
+}
+
+#[tokio::test]
+async fn reads_what_concerns_the_distribution_as_a_whole() {
+    let all = "<Staging>true</Staging><ContinuousDeploymentPolicyId>policy</ContinuousDeploymentPolicyId>\
+               <ConnectionMode>tenant-only</ConnectionMode><CacheTagConfig><HeaderName>cache-tag</HeaderName></CacheTagConfig>";
+    let empty = "<ContinuousDeploymentPolicyId/><ConnectionMode>direct</ConnectionMode><CacheTagConfig><HeaderName/>\
+                 </CacheTagConfig>";
+    let every = Features {
+        cache_tag_header: Some("cache-tag".into()),
+        continuous_deployment_policy: Some("policy".into()),
+        staging: true,
+        tenants_only: true,
+    };
+    for (elements, features) in [(all, every), (empty, Features::default())] {
+        let path = format!("distribution/{LEGACY}/config");
+        let options = Options::default().with_document(&path, &configuration_with(elements));
+        let fixture = Fixture::with(options);
+        let site = read_site(&fixture, LEGACY).await.expect("a site");
+        assert_eq!(site.features, features);
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ pub(super) fn from_summary(summary: DistributionSummary) -> Result<DistributionC
         .set_cache_behaviors(summary.cache_behaviors)
         .set_custom_error_responses(summary.custom_error_responses)
         .default_root_object(LIKELY_ROOT)
+        .staging(summary.staging)
+        .set_connection_mode(summary.connection_mode)
         .build()
         .map_err(|error| Call::ListDistributions.unavailable(error.to_string()))
 }

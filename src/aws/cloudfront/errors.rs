@@ -26,6 +26,8 @@ pub(super) enum Call<'a> {
     GetDistributionConfig(&'a DistributionId),
     /// With the policy's id.
     GetCachePolicy(&'a str),
+    /// With the policy's id.
+    GetContinuousDeploymentPolicyConfig(&'a str),
 }
 
 impl Call<'_> {
@@ -37,6 +39,9 @@ impl Call<'_> {
             Self::ListDistributions => "cloudfront:ListDistributions",
             Self::GetDistributionConfig(_) => "cloudfront:GetDistributionConfig",
             Self::GetCachePolicy(_) => "cloudfront:GetCachePolicy",
+            Self::GetContinuousDeploymentPolicyConfig(_) => {
+                "cloudfront:GetContinuousDeploymentPolicyConfig"
+            }
         }
     }
 
@@ -46,14 +51,19 @@ impl Call<'_> {
             | Self::GetInvalidation(distribution, _)
             | Self::ListInvalidations(distribution)
             | Self::GetDistributionConfig(distribution) => Some(distribution),
-            Self::ListDistributions | Self::GetCachePolicy(_) => None,
+            Self::ListDistributions
+            | Self::GetCachePolicy(_)
+            | Self::GetContinuousDeploymentPolicyConfig(_) => None,
         }
     }
 
-    /// Returns the ARN that a policy needs to allow the call, or `*`.
-    fn resource(&self, account: &Account) -> String {
+    /// Returns the ARN that a policy has to allow, or `*`.
+    fn resource(self, account: &Account) -> String {
         match (self, self.distribution()) {
             (Self::GetCachePolicy(id), _) => account.cache_policy_arn(id),
+            (Self::GetContinuousDeploymentPolicyConfig(policy), _) => {
+                account.continuous_deployment_policy_arn(policy)
+            }
             (_, Some(distribution)) => account.distribution_arn(distribution),
             (_, None) => "*".to_owned(),
         }
@@ -74,6 +84,9 @@ impl Call<'_> {
                 format!("read the configuration of {distribution}")
             }
             Self::GetCachePolicy(id) => format!("read cache policy {id}"),
+            Self::GetContinuousDeploymentPolicyConfig(policy) => {
+                format!("read continuous deployment policy {policy}")
+            }
         }
     }
 
@@ -113,6 +126,7 @@ impl Call<'_> {
             ("NoSuchDistribution", _, Some(distribution)) => ErrorKind::NoSuchDistribution {
                 distribution: distribution.clone(),
                 message,
+                unclear: None,
             },
             ("NoSuchInvalidation", ..) => ErrorKind::NoSuchInvalidation { purpose, message },
             // The form of a batch is always right. So a path is wrong by a rule that this program lacks, or the caller

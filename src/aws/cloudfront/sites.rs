@@ -22,6 +22,7 @@ use super::configuration::{
     LIKELY_ROOT, behaviors, custom_error_responses, from_summary, origin_groups, origins,
 };
 use super::errors::Call;
+use super::features::features;
 use super::listing::listed_id;
 use crate::distribution::DistributionId;
 use crate::error::Error;
@@ -156,14 +157,7 @@ impl<'a> SiteReader<'a> {
     }
 
     async fn configuration(&self, id: &DistributionId) -> Result<DistributionConfig, Error> {
-        let call = Call::GetDistributionConfig(id);
-        let CloudFront { client, account } = self.cloudfront;
-        let request = client.get_distribution_config().id(id.as_str());
-        let response = request.send().await;
-        response
-            .map_err(|error| call.error(&error, account))?
-            .distribution_config
-            .ok_or_else(|| call.unavailable("the response holds no configuration"))
+        self.cloudfront.distribution_config(id).await
     }
 
     async fn read_cache_policies(&self, summary: &DistributionSummary) {
@@ -176,6 +170,7 @@ impl<'a> SiteReader<'a> {
     }
 
     async fn site_of(&self, id: DistributionId, config: DistributionConfig) -> Site {
+        let features = features(&config);
         let in_order = behaviors(config.cache_behaviors, config.default_cache_behavior);
         let with_policy = in_order.map(async |(mut behavior, cache_policy)| {
             if let Some(id) = cache_policy {
@@ -195,6 +190,7 @@ impl<'a> SiteReader<'a> {
             // An empty element means that there is none.
             default_root_object: config.default_root_object.filter(|key| !key.is_empty()),
             custom_error_responses: custom_error_responses(config.custom_error_responses),
+            features,
         }
     }
 

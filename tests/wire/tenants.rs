@@ -1,0 +1,101 @@
+//! A distribution that is used through distribution tenants only, which CreateInvalidation does not find.
+//!
+//! Observed by one report: CreateInvalidation answers NoSuchDistribution for a distribution with the ConnectionMode
+//! tenant-only, although GetDistributionConfig returns its configuration.
+
+use cloudfront_invalidator::error::Category;
+use serde_json::json;
+
+use crate::fixture::{
+    FIRST, Fixture, SECOND, configuration_with, denial_with_statement, distribution_arn,
+};
+use crate::queue::{ago, batch, failures, notification};
+use crate::standin::{Fault, Operation, Options};
+
+/// A distribution with a configuration that CreateInvalidation does not find.
+const TENANTS: &str = "E8EXAMPLE1ABC";
+
+const NOT_FOUND: &str = "NoSuchDistribution: The specified distribution does not exist.";
+
+fn fixture(elements: &str) -> Fixture {
+    let path = format!("distribution/{TENANTS}/config");
+    Fixture::with(Options::default().with_document(&path, &configuration_with(elements)))
+        .set("DISTRIBUTION_ID", TENANTS)
+}
+
+fn tenants_only() -> String {
+    format!(
+        "distribution {TENANTS} exists, but viewers reach it through distribution tenants only (ConnectionMode \
+         tenant-only), so CloudFront does not invalidate it ({NOT_FOUND}): invalidate each of its tenants with `aws \
+         cloudfront create-invalidation-for-distribution-tenant`, which this program does not call, and remove it from \
+         DISTRIBUTION_ID or the action's UserParameters"
+    )
+}
+
+#[tokio::test]
+async fn tells_a_distribution_of_tenants_from_one_that_does_not_exist() {
+    let mode = "<ConnectionMode>tenant-only</ConnectionMode>";
+    let unclear = |reason: &str| {
+        format!(
+            "distribution {TENANTS} does not exist in this account, or viewers reach it through distribution tenants \
+             only ({NOT_FOUND}; {reason}): correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of \
+             its tenants with `aws cloudfront create-invalidation-for-distribution-tenant`"
+        )
+    };
+    let denied = denial_with_statement(
+        "AccessDenied",
+        "cloudfront:GetDistributionConfig",
+        &distribution_arn(TENANTS),
+    );
+    for (elements, fault, message) in [
+        (mode, None, tenants_only()),
+        (mode, Some(Fault::AccessDenied), unclear(&denied)),
+        (
+            mode,
+            Some(Fault::NoSuchDistribution),
+            format!(
+                "distribution {TENANTS} does not exist in this account ({NOT_FOUND}): correct DISTRIBUTION_ID or the \
+                 action's UserParameters"
+            ),
+        ),
+        (
+            "",
+            None,
+            unclear("its configuration exists, without ConnectionMode tenant-only"),
+        ),
+    ] {
+        let fixture = fixture(elements);
+        if let Some(fault) = fault {
+            // The first read looks for a staging distribution.
+            let operation = Operation::GetDistributionConfig;
+            fixture.standin.fail(operation, fault, 2);
+        }
+        let job = fixture.run_job(None).await;
+        assert_eq!(job.failure(), ("ConfigurationError", message.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn fails_only_the_distribution_of_tenants() {
+    let fixture = fixture("<ConnectionMode>tenant-only</ConnectionMode>");
+    let named = json!({"distribution": [FIRST, TENANTS, SECOND]});
+    let job = fixture.run_job(Some(&named.to_string())).await;
+    let (kind, message) = job.failure();
+    assert_eq!(kind, "ConfigurationError");
+    assert!(message.contains(&tenants_only()), "{message}");
+    let accepted: Vec<_> = fixture.accepted().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(accepted, [FIRST, SECOND]);
+}
+
+#[tokio::test]
+async fn returns_the_reason_for_a_change_of_a_bucket() {
+    let fixture = fixture("<ConnectionMode>tenant-only</ConnectionMode>");
+    let event = batch(&[notification("a", ago(60))]);
+    assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
+    let notification = crate::s3::event("s3-direct-index");
+    let error = fixture.handle(&notification).await.expect_err("no effect");
+    assert_eq!(
+        (error.category(), error.to_string()),
+        (Category::InvalidInput, tenants_only())
+    );
+}
