@@ -9,6 +9,7 @@
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
 //! `object_changes` invalidates the objects that notifications and messages contain; `affected` finds their paths.
+//! `staging` decides about staging distributions.
 //!
 //! `warm_state` remembers what this process did in earlier invocations.
 
@@ -17,6 +18,7 @@ mod contents;
 mod object_changes;
 mod pipeline_job;
 mod sqs_batch;
+mod staging;
 mod warm_state;
 
 use std::panic::AssertUnwindSafe;

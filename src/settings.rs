@@ -31,6 +31,9 @@ pub struct Settings {
     /// seconds (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`,
     /// no wait.
     pub wait: Duration,
+    /// `INVALIDATE_STAGING`: whether the staging distributions of enabled continuous deployment policies are invalidated
+    /// too: `true` or `false`. Default: `false`, only those that `DISTRIBUTION_ID` names.
+    pub invalidate_staging: bool,
 }
 
 impl Settings {
@@ -68,6 +71,8 @@ impl Settings {
                 .map_err(|error| in_setting("INDEX_DOCUMENTS", error))?,
             wait: parse_wait_limit(&read("WAIT").unwrap_or_else(|| "false".to_owned()))
                 .map_err(|error| in_setting("WAIT", Error::invalid_input(error)))?,
+            invalidate_staging: boolean(&read("INVALIDATE_STAGING").unwrap_or_default())
+                .map_err(|error| in_setting("INVALIDATE_STAGING", error))?,
         })
     }
 
@@ -126,6 +131,16 @@ fn index_documents(text: &str) -> Result<IndexDocuments, Error> {
     }
 }
 
+fn boolean(text: &str) -> Result<bool, Error> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "" | "false" => Ok(false),
+        _ => Err(Error::invalid_input(format!(
+            "{text:?} is not true or false"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +164,7 @@ mod tests {
             },
             index_documents: IndexDocuments::Auto,
             wait: Duration::ZERO,
+            invalidate_staging: false,
         };
         assert_eq!(settings(&[]), Ok(defaults.clone()));
         let empty = [
@@ -156,6 +172,7 @@ mod tests {
             "MAX_PATHS",
             "MAX_WILDCARDS",
             "INDEX_DOCUMENTS",
+            "INVALIDATE_STAGING",
         ]
         .map(|name| (name, " "));
         assert_eq!(settings(&empty), Ok(defaults));
@@ -225,6 +242,11 @@ mod tests {
                 "INDEX_DOCUMENTS",
                 "yes",
                 "setting INDEX_DOCUMENTS: \"yes\" is not auto, always or never",
+            ),
+            (
+                "INVALIDATE_STAGING",
+                "yes",
+                "setting INVALIDATE_STAGING: \"yes\" is not true or false",
             ),
         ] {
             assert_eq!(settings(&[(name, value)]), Err(message.to_owned()));

@@ -7,8 +7,10 @@
 //! The result is reported outside of the guard, so that it is reported whatever the work ended with, and with what was
 //! done until then.
 
+mod configuration;
 mod progress;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -234,7 +236,9 @@ impl Invalidator {
             progress.add_distributions(self.distributions(request, invocation).await?);
         }
         let was_submitted = progress.all_submitted();
-        *outcome = self.submit_all(progress, request, invocation).await;
+        *outcome = self
+            .submit_with_staging(progress, request, invocation)
+            .await;
         if *is_continued && !was_submitted && progress.all_submitted() {
             progress.set_submitted_later(self.clock.now());
         }
@@ -262,11 +266,12 @@ impl Invalidator {
         }
     }
 
-    /// Submits what CloudFront does not have yet, and reports on all distributions.
+    /// Submits what CloudFront does not have yet, except for the `refused` distributions, and reports on all.
     async fn submit_all(
         &self,
         progress: &mut Progress,
         request: &JobRequest,
+        refused: &BTreeMap<DistributionId, Error>,
         invocation: &Invocation,
     ) -> Outcome {
         let event = format!("codepipeline {}", progress.first_job);
@@ -277,16 +282,18 @@ impl Invalidator {
             if let Some(label) = &request.label {
                 batch = batch.with_label(label);
             }
-            match &current.stage {
-                Stage::NotSubmitted | Stage::Submitted => {
-                    self.submit(BatchRequest::from(batch), invocation).await
+            let result = match (&current.stage, refused.get(&current.distribution)) {
+                (Stage::InProgress(id) | Stage::Completed(id), _) => Ok(Some(id.clone())),
+                (_, Some(error)) => Err(error.clone()),
+                (Stage::NotSubmitted | Stage::Submitted, None) => {
+                    return self.submit(BatchRequest::from(batch), invocation).await;
                 }
-                Stage::InProgress(id) | Stage::Completed(id) => BatchReport {
-                    batch,
-                    objects: None,
-                    notes: Vec::new(),
-                    result: Ok(Some(id.clone())),
-                },
+            };
+            BatchReport {
+                batch,
+                objects: None,
+                notes: Vec::new(),
+                result,
             }
         };
         let reports = join_all(progress.distributions.iter().map(submit)).await;

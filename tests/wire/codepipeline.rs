@@ -14,8 +14,8 @@ use cloudfront_invalidator::settings::Settings;
 use serde_json::json;
 
 use crate::fixture::{
-    FIRST, Fixture, SECOND, denial_with_statement, invocation, logged, logged_at, one_minute,
-    summary,
+    FIRST, Fixture, SECOND, configuration_with, denial_with_statement, invocation, logged,
+    logged_at, one_minute, summary,
 };
 use crate::standin::{Fault, JobState, Operation, Options};
 
@@ -50,7 +50,13 @@ async fn invalidates_everything_and_reports_what_was_done() {
 
 #[tokio::test]
 async fn invalidates_the_paths_and_distributions_that_the_action_names() {
-    let fixture = Fixture::start();
+    let config = |id: &str| format!("distribution/{id}/config");
+    let with_tags =
+        configuration_with("<CacheTagConfig><HeaderName>tags</HeaderName></CacheTagConfig>");
+    let options = Options::default()
+        .with_document(&config(FIRST), &with_tags)
+        .with_document(&config(SECOND), &with_tags);
+    let fixture = Fixture::with(options);
     let parameters = json!({"distribution": [SECOND, FIRST], "paths": ["/b b.html", "/a.html", "/a.html", "#Blog"]});
     let job = fixture.run_job(Some(&parameters.to_string())).await;
     let paths: Vec<String> = ["#Blog", "/a.html", "/b*"].map(String::from).into();

@@ -15,5 +15,7 @@ mod fixture;
 mod queue;
 mod s3;
 mod sites;
+mod staging;
+mod tags;
 mod tenants;
 mod waiting;

@@ -7,8 +7,8 @@ use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ALWAYS, FIRST, Fixture, SECOND, denial, denial_with_statement, distribution_arn,
-    failure_details, invocation, one_minute, rejected_credentials, summary,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, denial, denial_with_statement,
+    distribution_arn, failure_details, invocation, one_minute, rejected_credentials, summary,
 };
 use crate::standin::{Clock, Fault, Job, JobResult, JobState, Operation, Options, ReferenceReuse};
 
@@ -26,7 +26,11 @@ fn account(completes_after: u64) -> Fixture {
         throttle: false,
         ..Options::default()
     };
-    Fixture::with(options.with_distribution(THIRD))
+    let path = format!("distribution/{THIRD}/config");
+    let options = options
+        .with_distribution(THIRD)
+        .with_document(&path, &configuration(BUCKET, "", ""));
+    Fixture::with(options)
 }
 
 /// Runs an action: its first job and all jobs that continue it. Each event is delivered `times` times, each time to a

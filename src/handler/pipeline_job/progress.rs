@@ -6,9 +6,10 @@
 //!
 //! The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds since
 //! 1970, and one entry for each distribution: `E2EXAMPLE1ABC:` (not submitted), `E2EXAMPLE1ABC:?` (submitted, id
-//! unknown), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). Without entries, the names of the
-//! distributions are not resolved yet. If a later job than the first one submitted the last invalidation, the token is
-//! `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that time.
+//! unknown), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). A final `!` means a warning about a
+//! staging distribution. Without entries, the names of the distributions are not resolved yet. If a later job than the
+//! first one submitted the last invalidation, the token is `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that
+//! time.
 
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +50,8 @@ pub(super) struct Progress {
 pub(super) struct DistributionProgress {
     pub distribution: DistributionId,
     pub stage: Stage,
+    /// Whether a job of the action warned that viewers may get old copies of a staging distribution.
+    pub has_staging_warning: bool,
 }
 
 /// The stage of a distribution's invalidation.
@@ -82,6 +85,7 @@ impl Progress {
             .map(|distribution| DistributionProgress {
                 distribution,
                 stage: Stage::NotSubmitted,
+                has_staging_warning: false,
             });
         self.distributions.extend(added);
     }
@@ -155,6 +159,7 @@ impl Progress {
         for DistributionProgress {
             distribution,
             stage,
+            has_staging_warning,
         } in &self.distributions
         {
             let (id, mark) = match stage {
@@ -163,7 +168,8 @@ impl Progress {
                 Stage::InProgress(id) => (id.as_str(), ""),
                 Stage::Completed(id) => (id.as_str(), "+"),
             };
-            token.push_str(&format!(" {distribution}:{id}{mark}"));
+            let warning = if *has_staging_warning { "!" } else { "" };
+            token.push_str(&format!(" {distribution}:{id}{mark}{warning}"));
         }
         (token.len() <= MAX_TOKEN_CHARACTERS).then_some(token)
     }
@@ -217,6 +223,10 @@ fn read_time(seconds: &str) -> Option<SystemTime> {
 
 fn read_entry(entry: &str) -> Option<DistributionProgress> {
     let (distribution, stage) = entry.split_once(':')?;
+    let (stage, has_staging_warning) = match stage.strip_suffix('!') {
+        Some(stage) => (stage, true),
+        None => (stage, false),
+    };
     let stage = match (stage, stage.strip_suffix('+')) {
         (_, Some("")) => return None,
         (_, Some(id)) => Stage::Completed(InvalidationId::new(id)),
@@ -227,6 +237,7 @@ fn read_entry(entry: &str) -> Option<DistributionProgress> {
     Some(DistributionProgress {
         distribution: DistributionId::parse(distribution).ok()?,
         stage,
+        has_staging_warning,
     })
 }
 

@@ -5,29 +5,33 @@ use super::*;
 #[test]
 fn carries_what_was_done_in_a_token() {
     let id = |text| DistributionId::parse(text).expect("a distribution id");
-    let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:?";
+    let token = "1 11111111-abcd 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: E4EXAMPLE1ABC:? \
+                 E5EXAMPLE1ABC:I5! E6EXAMPLE1ABC:I6+!";
     let progress = Progress::from_token(token).expect("a token");
     assert_eq!(progress.first_job, job_id("11111111-abcd"));
     assert_eq!(
         progress.age(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_090)),
         Duration::from_secs(90)
     );
+    let completed = |id| Stage::Completed(InvalidationId::new(id));
+    let in_progress = |id| Stage::InProgress(InvalidationId::new(id));
     let distributions = [
-        ("E1EXAMPLE1ABC", Stage::Completed(InvalidationId::new("I1"))),
-        (
-            "E2EXAMPLE1ABC",
-            Stage::InProgress(InvalidationId::new("I2")),
-        ),
-        ("E3EXAMPLE1ABC", Stage::NotSubmitted),
-        ("E4EXAMPLE1ABC", Stage::Submitted),
+        ("E1EXAMPLE1ABC", completed("I1"), false),
+        ("E2EXAMPLE1ABC", in_progress("I2"), false),
+        ("E3EXAMPLE1ABC", Stage::NotSubmitted, false),
+        ("E4EXAMPLE1ABC", Stage::Submitted, false),
+        ("E5EXAMPLE1ABC", in_progress("I5"), true),
+        ("E6EXAMPLE1ABC", completed("I6"), true),
     ];
-    let distributions = distributions.map(|(text, stage)| DistributionProgress {
-        distribution: id(text),
-        stage,
-    });
+    let distributions =
+        distributions.map(|(text, stage, has_staging_warning)| DistributionProgress {
+            distribution: id(text),
+            stage,
+            has_staging_warning,
+        });
     assert_eq!(progress.distributions, distributions);
     assert_eq!(progress.to_token().as_deref(), Some(token));
-    assert_eq!((progress.percent(), progress.completed_count()), (50, 1));
+    assert_eq!((progress.percent(), progress.completed_count()), (58, 2));
 }
 
 #[test]

@@ -1,0 +1,448 @@
+//! A staging distribution has a cache of its own: it is invalidated too, or the result names it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::fixture::{
+    ALWAYS, FIRST, Fixture, configuration_with, denial_with_statement, logged, logged_at,
+    one_minute, summary,
+};
+use crate::s3::event;
+use crate::standin::{Clock, Fault, JobState, Operation, Options};
+
+const STAGING: &str = "E8EXAMPLE1ABC";
+const STAGING_DOMAIN: &str = "d888888abcdef8.cloudfront.net";
+const POLICY: &str = "11111111-2222-3333-4444-555555555555";
+
+fn policy_document(enabled: bool) -> String {
+    format!(
+        "<ContinuousDeploymentPolicyConfig xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\">\
+         <StagingDistributionDnsNames><Quantity>1</Quantity><Items><DnsName>{STAGING_DOMAIN}</DnsName></Items>\
+         </StagingDistributionDnsNames><Enabled>{enabled}</Enabled></ContinuousDeploymentPolicyConfig>"
+    )
+}
+
+/// Returns an account's list: the first distribution, and its staging distribution.
+fn list(enabled: bool) -> String {
+    let summary = |id: &str, domain: &str, staging: bool, enabled: bool| {
+        let config = configuration_with("");
+        let (_, config) = config.split_once("<Origins>").expect("origins");
+        let config = config
+            .replace("</DistributionConfig>", "")
+            .replace("<Enabled>true", &format!("<Enabled>{enabled}"));
+        format!(
+            "<DistributionSummary><Id>{id}</Id><DomainName>{domain}</DomainName><Staging>{staging}</Staging>\
+             <Origins>{config}</DistributionSummary>"
+        )
+    };
+    format!(
+        "<DistributionList xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Marker></Marker><MaxItems>100\
+         </MaxItems><IsTruncated>false</IsTruncated><Quantity>2</Quantity><Items>{}{}</Items></DistributionList>",
+        summary(FIRST, "d111111abcdef8.cloudfront.net", false, true),
+        summary(STAGING, STAGING_DOMAIN, true, enabled)
+    )
+}
+
+/// An account whose first distribution has a continuous deployment policy.
+fn options(policy_enabled: bool) -> Options {
+    let policy = format!("<ContinuousDeploymentPolicyId>{POLICY}</ContinuousDeploymentPolicyId>");
+    let config = |id: &str| format!("distribution/{id}/config");
+    Options {
+        clock: Clock::frozen(),
+        throttle: false,
+        ..Options::default()
+    }
+    .with_distribution(STAGING)
+    .with_document(&config(FIRST), &configuration_with(&policy))
+    .with_document(
+        &config(STAGING),
+        &configuration_with("<Staging>true</Staging>"),
+    )
+    .with_document(
+        &format!("continuous-deployment-policy/{POLICY}/config"),
+        &policy_document(policy_enabled),
+    )
+    .with_document("distribution", &list(true))
+}
+
+fn fixture(policy_enabled: bool) -> Fixture {
+    Fixture::with(options(policy_enabled))
+}
+
+/// Returns the distributions that were invalidated, sorted.
+fn invalidated(fixture: &Fixture) -> Vec<String> {
+    let accepted = fixture.accepted().into_iter();
+    let mut ids: Vec<_> = accepted.map(|(id, _)| id).collect();
+    ids.sort();
+    ids
+}
+
+/// Returns the id of the only invalidation of a distribution.
+fn invalidation_of(fixture: &Fixture, distribution: &str) -> String {
+    let received = fixture.standin.invalidations();
+    let mut ids = received
+        .iter()
+        .filter(|invalidation| invalidation.distribution == distribution)
+        .map(|invalidation| invalidation.outcome.clone().expect("an id"));
+    let id = ids.next().expect("an invalidation");
+    assert_eq!(ids.next(), None);
+    id
+}
+
+fn warnings() -> Vec<serde_json::Value> {
+    let lines = logged_at("WARN").into_iter();
+    lines.map(|line| line["message"].clone()).collect()
+}
+
+#[tokio::test]
+async fn invalidates_the_staging_distribution_of_an_enabled_policy() {
+    let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+    let job = fixture.run_job(Some(r#"{"paths": ["/a", "/b"]}"#)).await;
+    let paths = vec!["/a".to_owned(), "/b".to_owned()];
+    let mut accepted = fixture.accepted();
+    accepted.sort();
+    assert_eq!(
+        accepted,
+        [
+            (FIRST.to_owned(), paths.clone()),
+            (STAGING.to_owned(), paths)
+        ]
+    );
+    assert_eq!(
+        job.variable("DistributionIds"),
+        format!("{FIRST},{STAGING}")
+    );
+    assert_eq!(job.variable("PathCount"), "4");
+    let (first, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    assert_eq!(
+        job.variable("InvalidationIds"),
+        format!("{first},{staging}")
+    );
+    assert_eq!(
+        summary(&job.result),
+        format!(
+            "{FIRST}: submitted as {first} (2 paths: /a /b); {STAGING}: submitted as {staging} (2 paths: /a /b); staging \
+             distribution of {FIRST}"
+        )
+    );
+}
+
+#[tokio::test]
+async fn invalidates_a_staging_distribution_that_distribution_id_names() {
+    let both = format!("{FIRST},{STAGING}");
+    let fixture = fixture(true).set("DISTRIBUTION_ID", &both);
+    logged();
+    let job = fixture.run_job(None).await;
+    assert_eq!(job.variable("DistributionIds"), both);
+    assert_eq!(warnings(), Vec::<String>::new());
+    fixture.standin.reset();
+    // The job names the primary distribution only; the role may invalidate both.
+    fixture.run_job(Some(FIRST)).await;
+    assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+}
+
+#[tokio::test]
+async fn warns_of_a_staging_distribution_that_it_does_not_invalidate() {
+    let advice = "set the stack's InvalidateStaging (INVALIDATE_STAGING) to true, or add the staging distribution to \
+                  DistributionId (DISTRIBUTION_ID)";
+    let denied =
+        |action: &str, resource: &str| denial_with_statement("AccessDenied", action, resource);
+    let policy_arn =
+        format!("arn:aws:cloudfront::111122223333:continuous-deployment-policy/{POLICY}");
+    for (operation, note) in [
+        (
+            None,
+            format!(
+                "its staging distribution {STAGING} has a cache of its own and is not invalidated: {advice}"
+            ),
+        ),
+        (
+            Some(Operation::ListDistributions),
+            format!(
+                "its staging distribution {STAGING_DOMAIN} has a cache of its own and is not invalidated: {}; {advice}",
+                denied("cloudfront:ListDistributions", "*")
+            ),
+        ),
+        (
+            Some(Operation::GetContinuousDeploymentPolicyConfig),
+            format!(
+                "the staging distribution of its continuous deployment policy {POLICY} has a cache of its own and is \
+                 not invalidated if the policy is enabled: {}; {advice}",
+                denied(
+                    "cloudfront:GetContinuousDeploymentPolicyConfig",
+                    &policy_arn
+                )
+            ),
+        ),
+    ] {
+        let fixture = fixture(true);
+        if let Some(operation) = operation {
+            fixture.standin.fail(operation, Fault::AccessDenied, 1);
+        }
+        logged();
+        let job = fixture.run_job(None).await;
+        let id = invalidation_of(&fixture, FIRST);
+        assert_eq!(
+            summary(&job.result),
+            format!("{FIRST}: submitted as {id} (1 path: /*); {note}")
+        );
+        assert_eq!(warnings(), [json!(note)]);
+        assert_eq!(invalidated(&fixture), [FIRST]);
+    }
+}
+
+#[tokio::test]
+async fn does_not_warn_of_a_staging_distribution_that_the_job_names_when_the_policy_is_denied() {
+    let both = format!("{FIRST},{STAGING}");
+    let fixture = fixture(true).set("DISTRIBUTION_ID", &both);
+    let operation = Operation::GetContinuousDeploymentPolicyConfig;
+    fixture.standin.fail(operation, Fault::AccessDenied, 1);
+    logged();
+    let job = fixture.run_job(None).await;
+    let (first, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    assert_eq!(
+        summary(&job.result),
+        format!(
+            "{FIRST}: submitted as {first} (1 path: /*); {STAGING} is taken for its staging distribution, because its \
+             continuous deployment policy {POLICY} cannot be read; {STAGING}: submitted as {staging} (1 path: /*)"
+        )
+    );
+    assert_eq!(warnings(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn leaves_out_the_staging_distribution_of_a_policy_that_is_disabled_or_deleted() {
+    let deleted = {
+        let mut options = options(true);
+        let path = format!("continuous-deployment-policy/{POLICY}/config");
+        options.documents.remove(&path);
+        Fixture::with(options)
+    };
+    for fixture in [fixture(false), deleted] {
+        let fixture = fixture.set("INVALIDATE_STAGING", "true");
+        logged();
+        let job = fixture.run_job(None).await;
+        assert_eq!(job.variable("DistributionIds"), FIRST);
+        assert_eq!(invalidated(&fixture), [FIRST]);
+        assert_eq!(fixture.calls(Operation::ListDistributions), 0);
+        assert_eq!(warnings(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn waits_for_the_staging_distribution_without_reading_its_policy_again() {
+    let options = Options {
+        completes_after: Duration::from_secs(20),
+        ..options(true)
+    };
+    let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+    let first = fixture.standin.start_job(Some(r#"{"wait": "5m"}"#));
+    let invalidator = fixture.invalidator_without_pauses();
+    let handle = async |event| invalidator.handle(event, &one_minute()).await;
+    handle(&first.event).await.expect("a result");
+    assert_eq!(fixture.only_result().state, Some(JobState::Continued));
+    let (primary, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    let token = &fixture.only_result().result.body["continuationToken"];
+    let token = token.as_str().expect("a token");
+    assert!(
+        token.ends_with(&format!(" {FIRST}:{primary} {STAGING}:{staging}")),
+        "{token}"
+    );
+    fixture.standin.advance(Duration::from_secs(30));
+    let next = fixture.standin.next_job(&first.id).expect("the next job");
+    handle(&next.event).await.expect("a result");
+    let ended = fixture.standin.job(&next.id).expect("the job");
+    assert_eq!(ended.state, JobState::Succeeded);
+    for operation in [
+        Operation::GetDistributionConfig,
+        Operation::GetContinuousDeploymentPolicyConfig,
+        Operation::ListDistributions,
+    ] {
+        assert_eq!(fixture.calls(operation), 1, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn repeats_the_warning_in_the_result_of_a_job_that_waited() {
+    let options = Options {
+        completes_after: Duration::from_secs(20),
+        ..options(true)
+    };
+    let fixture = Fixture::with(options);
+    let first = fixture.standin.start_job(Some(r#"{"wait": "5m"}"#));
+    let invalidator = fixture.invalidator_without_pauses();
+    let handle = async |event| invalidator.handle(event, &one_minute()).await;
+    handle(&first.event).await.expect("a result");
+    fixture.standin.advance(Duration::from_secs(30));
+    let next = fixture.standin.next_job(&first.id).expect("the next job");
+    let text = handle(&next.event).await.expect("a result");
+    let id = invalidation_of(&fixture, FIRST);
+    assert_eq!(
+        text,
+        format!(
+            "completed after 36 s; {FIRST}: submitted as {id} (1 path: /*); its staging distribution may not be \
+             invalidated: the function's log of job {} has the reason",
+            first.id
+        )
+    );
+    assert_eq!(fixture.calls(Operation::GetDistributionConfig), 1);
+}
+
+#[tokio::test]
+async fn reads_configurations_beside_the_invalidation_and_not_before_it() {
+    for fault in [Fault::Hang, Fault::InternalError, Fault::Throttling] {
+        let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+        let operation = Operation::GetDistributionConfig;
+        fixture.standin.fail(operation, fault, ALWAYS);
+        logged();
+        let started = tokio::time::Instant::now();
+        let job = fixture.run_job(None).await;
+        assert!(started.elapsed() < Duration::from_secs(5), "{fault:?}");
+        let id = invalidation_of(&fixture, FIRST);
+        let reason = match fault {
+            Fault::Hang => {
+                format!(
+                    "could not read the configuration of {FIRST}: no response in time; try again"
+                )
+            }
+            Fault::Throttling => format!(
+                "could not read the configuration of {FIRST} now: Throttling: Rate exceeded; try again in a minute"
+            ),
+            _ => format!(
+                "could not read the configuration of {FIRST}: InternalError: An internal error occurred.; try again"
+            ),
+        };
+        let note = format!(
+            "not checked whether it has a staging distribution with a cache of its own: {reason}"
+        );
+        assert_eq!(
+            summary(&job.result),
+            format!("{FIRST}: submitted as {id} (1 path: /*); {note}")
+        );
+        assert_eq!(warnings(), [json!(note)]);
+        assert!(
+            fixture.standin.calls()[..2].contains(&Operation::CreateInvalidation),
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn fails_a_job_whose_staging_distribution_is_refused() {
+    let mut options = options(true);
+    options.distributions.remove(STAGING);
+    options
+        .documents
+        .remove(&format!("distribution/{STAGING}/config"));
+    let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+    let job = fixture.run_job(None).await;
+    let id = invalidation_of(&fixture, FIRST);
+    let message = format!(
+        "{FIRST}: submitted as {id} (1 path: /*); distribution {STAGING} does not exist in this account \
+         (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or the action's \
+         UserParameters"
+    );
+    assert_eq!(job.failure(), ("ConfigurationError", message.as_str()));
+}
+
+#[tokio::test]
+async fn submits_to_the_staging_distribution_again_when_cloudfront_was_busy() {
+    let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+    let busy = Fault::TooManyInvalidationsInProgress;
+    fixture.standin.fail(Operation::CreateInvalidation, busy, 2);
+    let first = fixture.standin.start_job(None);
+    let invalidator = fixture.invalidator_without_pauses();
+    let handle = async |event| invalidator.handle(event, &one_minute()).await;
+    handle(&first.event).await.expect("a result");
+    fixture.standin.advance(Duration::from_secs(30));
+    let next = fixture.standin.next_job(&first.id).expect("the next job");
+    handle(&next.event).await.expect("a result");
+    let ended = fixture.standin.job(&next.id).expect("the job");
+    assert_eq!(ended.state, JobState::Succeeded);
+    assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+}
+
+#[tokio::test]
+async fn refuses_a_tag_for_a_staging_distribution_without_a_cache_tag_header() {
+    let policy = format!("<ContinuousDeploymentPolicyId>{POLICY}</ContinuousDeploymentPolicyId>");
+    let tags = "<CacheTagConfig><HeaderName>cache-tag</HeaderName></CacheTagConfig>";
+    let config = configuration_with(&format!("{policy}{tags}"));
+    let options = options(true).with_document(&format!("distribution/{FIRST}/config"), &config);
+    let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+    let job = fixture.run_job(Some(r##"{"paths": "#blog"}"##)).await;
+    let id = invalidation_of(&fixture, FIRST);
+    let message = format!(
+        "{FIRST}: submitted as {id} (1 path: #blog); distribution {STAGING} has no cache tag header (CacheTagConfig), so \
+         CloudFront would report success for #blog and invalidate nothing: add CacheTagConfig to the distribution, or \
+         send paths"
+    );
+    assert_eq!(job.failure(), ("ConfigurationError", message.as_str()));
+    assert_eq!(invalidated(&fixture), [FIRST]);
+}
+
+#[tokio::test]
+async fn sends_a_tag_to_a_staging_distribution_that_cannot_be_checked_with_a_note() {
+    let policy = format!("<ContinuousDeploymentPolicyId>{POLICY}</ContinuousDeploymentPolicyId>");
+    let tags = "<CacheTagConfig><HeaderName>cache-tag</HeaderName></CacheTagConfig>";
+    let config = configuration_with(&format!("{policy}{tags}"));
+    let mut options = options(true).with_document(&format!("distribution/{FIRST}/config"), &config);
+    // The stand-in then has no response, which is a failure of the service.
+    options
+        .documents
+        .remove(&format!("distribution/{STAGING}/config"));
+    let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+    let job = fixture.run_job(Some(r##"{"paths": "#blog"}"##)).await;
+    let (first, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    assert_eq!(
+        summary(&job.result),
+        format!(
+            "{FIRST}: submitted as {first} (1 path: #blog); {STAGING}: submitted as {staging} (1 path: #blog); not \
+             checked whether it has a cache tag header: could not read the configuration of {STAGING}: NotImplemented: \
+             The test gave the stand-in no document \"distribution/{STAGING}/config\".; try again; staging distribution \
+             of {FIRST}"
+        )
+    );
+}
+
+#[tokio::test]
+async fn discovery_invalidates_a_staging_distribution_by_its_own_enabled_flag() {
+    for (enabled, expected) in [(true, vec![FIRST, STAGING]), (false, vec![FIRST])] {
+        let staging = configuration_with("<Staging>true</Staging>")
+            .replace("<Enabled>true", &format!("<Enabled>{enabled}"));
+        let options = options(true)
+            .with_document(&format!("distribution/{STAGING}/config"), &staging)
+            .with_document("distribution", &list(enabled));
+        let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
+        fixture
+            .handle(&event("s3-direct-index"))
+            .await
+            .expect("an invalidation");
+        assert_eq!(invalidated(&fixture), expected, "{enabled}");
+    }
+}
+
+#[tokio::test]
+async fn names_a_wrong_setting() {
+    let fixture = fixture(true).set("INVALIDATE_STAGING", "yes");
+    let job = fixture.run_job(None).await;
+    assert_eq!(
+        job.failure(),
+        (
+            "ConfigurationError",
+            "setting INVALIDATE_STAGING: \"yes\" is not true or false"
+        )
+    );
+}
