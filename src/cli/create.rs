@@ -43,7 +43,8 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     let inventory = inventory.as_ref();
     let mut planned = plan_all(session, create, &targets, &mut input, inventory).await?;
     let reference = input.reference;
-    let warnings = if create.no_checks {
+    let all_refused = planned.iter().all(|planned| planned.refused.is_some());
+    let warnings = if create.no_checks || all_refused {
         Vec::new()
     } else {
         let has_reference = create.reference.is_some() || reference.is_some();
@@ -51,6 +52,9 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     };
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
+        if let Some(error) = selection::refusal(&planned) {
+            return Err(error.into());
+        }
         plan::print(session, &planned, warnings);
         return Ok(Exit::Done);
     }
@@ -188,9 +192,14 @@ async fn submit(
     if let Some(reference) = reference {
         batch = batch.with_reference(CallerReference::parse(reference)?);
     }
-    let cloudfront = session.connection.cloudfront().await?;
-    let deadline = Instant::now() + MAX_SUBMISSION_TIME;
-    let submission = cloudfront.create_invalidation(&batch, deadline).await;
+    let submission = match &planned.refused {
+        Some(error) => Err(error.clone()),
+        None => {
+            let cloudfront = session.connection.cloudfront().await?;
+            let deadline = Instant::now() + MAX_SUBMISSION_TIME;
+            cloudfront.create_invalidation(&batch, deadline).await
+        }
+    };
     let invalidation = submission.map(Submission::into_invalidation);
     let result = invalidation.map(|invalidation| Some(invalidation?.id));
     Ok(Some(BatchReport {

@@ -1,7 +1,7 @@
 //! `plan`: prints the paths that `create` would send if its checks found nothing.
 //!
 //! It makes no AWS call with paths only, with `--no-index-aliases`, and without a distribution, where it uses the keys
-//! alone. `create --dry-run` also resolves the names of the distributions and runs the checks.
+//! alone. Cache tags need the configuration of the distribution: without a cache tag header, they have no effect. `create --dry-run` also resolves the names of the distributions and runs the checks.
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
@@ -11,6 +11,7 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Exit, Selection, Session};
 use crate::distribution::DistributionId;
+use crate::path::InvalidationPath;
 use crate::plan::{Inventory, Merged};
 
 /// Runs the command.
@@ -20,19 +21,74 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
     let names = target::names(session, &selection.distributions);
-    let needs_no_call = names.is_empty() || input.objects.is_empty() || selection.no_index_aliases;
+    let has_tags = has_tags(selection, &names, &input)?;
+    let needs_no_call =
+        names.is_empty() || (input.objects.is_empty() || selection.no_index_aliases) && !has_tags;
     let planned = if needs_no_call {
         plan_without_lookup(session, selection, &names, input, inventory.as_ref())?
     } else {
-        let mut planned = Vec::new();
-        for target in target::find(session, &selection.distributions, &input.buckets()).await? {
-            let batch = selection::plan(session, selection, &target, &input, inventory.as_ref());
-            planned.push(batch.await?);
-        }
-        planned
+        plan_with_lookup(session, selection, &names, input, inventory.as_ref()).await?
     };
+    if let Some(error) = selection::refusal(&planned) {
+        return Err(error.into());
+    }
     print(session, &planned, Vec::new());
     Ok(Exit::Done)
+}
+
+/// Returns whether cache tags are requested, which only the configuration of a distribution makes valid.
+fn has_tags(selection: &Selection, names: &[TargetName], input: &Input) -> Result<bool, CliError> {
+    let mut paths = input.paths.clone();
+    if !selection.has_input() {
+        for config in names.iter().filter_map(|name| name.config.as_ref()) {
+            paths.extend(config.paths()?);
+        }
+    }
+    Ok(paths.iter().any(InvalidationPath::is_tag))
+}
+
+/// Returns the paths of a configuration entry, at least one.
+fn configured_paths(config: Option<&SiteConfig>) -> Result<Vec<InvalidationPath>, CliError> {
+    let paths = config.map(SiteConfig::paths).transpose()?;
+    paths.filter(|paths| !paths.is_empty()).ok_or_else(|| {
+        CliError::usage(
+            "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
+        )
+    })
+}
+
+/// Plans with the configurations of the distributions.
+async fn plan_with_lookup(
+    session: &Session,
+    selection: &Selection,
+    names: &[TargetName],
+    mut input: Input,
+    inventory: Option<&Inventory>,
+) -> Result<Vec<PlannedBatch>, CliError> {
+    let found = target::find(session, &selection.distributions, &input.buckets()).await;
+    let targets = match found {
+        Ok(targets) => targets,
+        // Without keys, only the check of the cache tags needs the distributions.
+        Err(error) if input.objects.is_empty() => {
+            let reason = error.message(session.terminal.audience());
+            let planned = plan_without_lookup(session, selection, names, input, inventory);
+            let mut planned = planned?;
+            for planned in &mut planned {
+                planned.tags_not_checked(&reason);
+            }
+            return Ok(planned);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut planned = Vec::new();
+    for target in targets {
+        if !selection.has_input() {
+            input.paths = configured_paths(target.config.as_ref())?;
+        }
+        let batch = selection::plan(session, selection, &target, &input, inventory);
+        planned.push(batch.await?);
+    }
+    Ok(planned)
 }
 
 /// Plans without a call; the names of distributions are not resolved.
@@ -58,15 +114,7 @@ fn plan_without_lookup(
     for target in names {
         let config = target.config.as_ref();
         if !selection.has_input() {
-            input.paths = config
-                .map(SiteConfig::paths)
-                .transpose()?
-                .unwrap_or_default();
-            if input.paths.is_empty() {
-                return Err(CliError::usage(
-                    "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
-                ));
-            }
+            input.paths = configured_paths(config)?;
         }
         planned.push(selection::plan_keys_alone(
             DistributionId::parse(&target.name).ok(),

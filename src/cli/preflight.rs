@@ -37,7 +37,7 @@ pub(super) async fn check(
     let mut warnings = Vec::new();
     for batch in planned
         .iter_mut()
-        .filter(|batch| !batch.plan.paths.is_empty())
+        .filter(|batch| !batch.plan.paths.is_empty() && batch.refused.is_none())
     {
         let read = read_recent(session, batch);
         let Some(recent) = within_time(session, "recent invalidations", read).await else {

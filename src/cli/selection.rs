@@ -4,6 +4,9 @@
 //! the objects, which the distribution's configuration determines, within the lower default limits of the function.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::config::SiteConfig;
 use super::input::{Input, Object};
@@ -14,7 +17,10 @@ use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
-use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, ObjectRef, Site};
+use crate::site::{ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site};
+
+/// How long the check of cache tags may take, with all retries.
+const MAX_READ_TIME: Duration = Duration::from_secs(30);
 
 /// The paths that are planned for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +34,8 @@ pub(super) struct PlannedBatch {
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
     pub notes: Vec<String>,
+    /// Why nothing is sent to this distribution: its configuration makes the cache tags useless.
+    pub refused: Option<Error>,
 }
 
 impl PlannedBatch {
@@ -44,6 +52,7 @@ impl PlannedBatch {
             limits,
             objects: None,
             notes: Vec::new(),
+            refused: None,
         }
     }
 
@@ -52,6 +61,54 @@ impl PlannedBatch {
         self.plan = collapse(self.requested.clone(), inventory, limits);
         self.limits = limits;
     }
+
+    /// Checks the cache tags, if there are any, against the configuration of the distribution.
+    async fn check_tags(&mut self, session: &Session) {
+        let Some(distribution) = self.distribution.clone().filter(|_| self.has_tags()) else {
+            return;
+        };
+        match read_features(session, &distribution).await {
+            Ok(features) => self.apply(&features),
+            Err(error) => self.tags_not_checked(&error.message(session.terminal.audience())),
+        }
+    }
+
+    fn has_tags(&self) -> bool {
+        self.plan.paths.iter().any(InvalidationPath::is_tag)
+    }
+
+    pub(super) fn tags_not_checked(&mut self, reason: &str) {
+        self.notes.push(format!(
+            "not checked whether it has a cache tag header: {reason}"
+        ));
+    }
+
+    /// Applies what the configuration decides about the distribution as a whole.
+    fn apply(&mut self, features: &Features) {
+        if let Some(distribution) = &self.distribution {
+            self.refused = features.check_tags(distribution, &self.plan.paths).err();
+        }
+        if let Some(policy) = &features.continuous_deployment_policy {
+            self.notes.push(format!(
+                "if its continuous deployment policy {policy} is enabled, its staging distribution has a cache of its \
+                 own: invalidate it too"
+            ));
+        }
+    }
+}
+
+async fn read_features(
+    session: &Session,
+    distribution: &DistributionId,
+) -> Result<Features, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    let deadline = Instant::now() + MAX_READ_TIME;
+    cloudfront.features(distribution, deadline).await
+}
+
+/// Returns why nothing is sent to some of the distributions.
+pub(super) fn refusal(planned: &[PlannedBatch]) -> Option<Error> {
+    Error::join(planned.iter().filter_map(|planned| planned.refused.clone()))
 }
 
 /// Plans for one distribution. Keys need its configuration, unless `--no-index-aliases` is given.
@@ -66,13 +123,9 @@ pub(super) async fn plan(
     let id = Some(target.id.clone());
     if input.objects.is_empty() || selection.no_index_aliases {
         let first_spelling_only = selection.no_index_aliases;
-        return Ok(plan_keys_alone(
-            id,
-            input,
-            inventory,
-            limits,
-            first_spelling_only,
-        ));
+        let mut planned = plan_keys_alone(id, input, inventory, limits, first_spelling_only);
+        planned.check_tags(session).await;
+        return Ok(planned);
     }
     let site = read_site(session, &target.id).await?;
     let config = target.config.as_ref();
@@ -98,11 +151,19 @@ pub(super) async fn plan(
             requested.extend(object.paths);
         }
     }
-    Ok(PlannedBatch {
+    let mut planned = PlannedBatch {
         objects: Some(cached.len()),
         notes,
         ..PlannedBatch::new(id, requested, inventory, limits)
-    })
+    };
+    match &site {
+        MaybeSite::Known(site) => planned.apply(&site.features),
+        MaybeSite::Unknown(_) if planned.has_tags() => {
+            planned.tags_not_checked("its configuration cannot be read");
+        }
+        MaybeSite::Unknown(_) => {}
+    }
+    Ok(planned)
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::environment::{APP, Environment, FIRST, account};
+use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
 use crate::standin::{Fault, Operation, Options};
 
 #[test]
@@ -41,6 +41,65 @@ fn waits_for_an_invalidation_that_is_not_visible_yet() {
     let output = environment.run(&format!("create -d {FIRST} /a --wait --no-checks"));
     assert_eq!(output.code, 0);
     assert_eq!(environment.count_calls(Operation::GetInvalidation), 2);
+}
+
+#[test]
+fn refuses_cache_tags_for_a_distribution_that_has_none() {
+    let mut environment = Environment::new("create-tags");
+    let run = |environment: &mut Environment, line: &str, code: i32| {
+        let output = environment.run(line);
+        assert_eq!(output.code, code, "{line}: {}", output.stderr);
+    };
+    run(&mut environment, &format!("create -d {WEBSITE} #a /b"), 1);
+    run(
+        &mut environment,
+        &format!("create -d {WEBSITE} -d {APP} #a --output json"),
+        1,
+    );
+    run(
+        &mut environment,
+        &format!("create -d {WEBSITE} #a --dry-run"),
+        1,
+    );
+    run(&mut environment, &format!("plan -d {WEBSITE} #a"), 1);
+    run(&mut environment, "plan -d app.example.com #a", 0);
+    let accepted = [(APP.to_owned(), vec!["#a".to_owned()])];
+    assert_eq!(environment.accepted(), accepted);
+    // A tag that cannot be checked is sent.
+    let operation = Operation::GetDistributionConfig;
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    run(
+        &mut environment,
+        &format!("create -d {WEBSITE} #a --no-checks"),
+        0,
+    );
+    environment.unset("AWS_ACCESS_KEY_ID");
+    environment.unset("AWS_SECRET_ACCESS_KEY");
+    run(&mut environment, &format!("plan -d {WEBSITE} #a"), 0);
+    run(&mut environment, "plan -d app.example.com #a", 0);
+    environment.snapshot("create-tags");
+}
+
+#[test]
+fn names_the_policy_of_a_staging_distribution_and_the_tenants_of_a_distribution() {
+    let account = account();
+    let path = format!("distribution/{FIRST}/config");
+    let with_policy = account.documents[&path].replace(
+        "<ContinuousDeploymentPolicyId/>",
+        "<ContinuousDeploymentPolicyId>11111111-2222</ContinuousDeploymentPolicyId>",
+    );
+    let tenants = account.documents[&path].replace(
+        "<Staging>",
+        "<ConnectionMode>tenant-only</ConnectionMode><Staging>",
+    );
+    let account = account
+        .with_document(&path, &with_policy)
+        .with_document("distribution/E8EXAMPLE1ABC/config", &tenants);
+    let mut environment = Environment::with_options("create-staging", account);
+    environment.run_with_input(&format!("plan --keys-from - -d {FIRST}"), "a.html\n");
+    environment.run(&format!("create -d {FIRST} #a"));
+    environment.run("create -d E8EXAMPLE1ABC /a --no-checks");
+    environment.snapshot("create-staging");
 }
 
 #[test]

@@ -40,16 +40,23 @@ pub fn account() -> Options {
     options
         .with_document("distribution", document!("list"))
         .with_document("distribution?Marker=E4EXAMPLE1ABC", document!("list-2"))
-        .with_document(&config(FIRST), document!("legacy"))
+        .with_document(&config(FIRST), &with_tags(document!("legacy")))
         .with_document(&config(WEBSITE), document!("website"))
         .with_document(&config("E3EXAMPLE1ABC"), document!("disabled"))
         .with_document(&config("E5EXAMPLE1ABC"), document!("origin-groups"))
         .with_document(&config("E6EXAMPLE1ABC"), document!("bare"))
-        .with_document(&config(APP), document!("single-page"))
+        .with_document(&config(APP), &with_tags(document!("single-page")))
         .with_document(
             "cache-policy/2766f7b2-75c5-41c6-8f06-bf4303a2f2f5",
             document!("cache-policy"),
         )
+}
+
+/// Adds the header of cache tags to a configuration.
+fn with_tags(configuration: &str) -> String {
+    let tags = "<CacheTagConfig><HeaderName>cache-tag</HeaderName></CacheTagConfig>";
+    let end = "</DistributionConfig>";
+    configuration.replace(end, &format!("{tags}{end}"))
 }
 
 /// A home directory, environment variables and an account, in which programs run.

@@ -72,6 +72,14 @@ async fn refuses_only_the_distribution_without_a_cache_tag_header() {
 }
 
 #[tokio::test]
+async fn sends_everything_in_place_of_a_tag_without_a_check() {
+    let fixture = fixture().set("DISTRIBUTION_ID", SECOND);
+    let parameters = r##"{"paths": ["#blog", "/*"]}"##;
+    let job = fixture.run_job(Some(parameters)).await;
+    assert_eq!(job.variable("Paths"), "/*");
+}
+
+#[tokio::test]
 async fn sends_a_tag_that_cannot_be_checked_with_a_note() {
     let denied = denial_with_statement(
         "AccessDenied",

@@ -40,7 +40,7 @@ impl Invalidator {
         let pending = ids(&progress.distributions, |stage| {
             *stage == Stage::NotSubmitted
         });
-        let has_tags = request.paths.iter().any(InvalidationPath::is_tag);
+        let has_tags = !tags(request).is_empty();
         let read_first = if has_tags {
             let deadline = end_of_reads(invocation);
             Some(self.read_features(&pending, deadline, invocation).await)
@@ -168,6 +168,16 @@ fn ids(
         .collect()
 }
 
+/// Returns the cache tags that the job sends: those that no other path covers.
+fn tags(request: &JobRequest) -> Vec<InvalidationPath> {
+    let is_covered = |tag: &InvalidationPath| {
+        let mut others = request.paths.iter().filter(|path| *path != tag);
+        others.any(|path| path.covers(tag))
+    };
+    let tags = request.paths.iter().filter(|path| path.is_tag());
+    tags.filter(|tag| !is_covered(tag)).cloned().collect()
+}
+
 fn not_checked(subject: &str, error: &Error) -> String {
     format!("not checked whether it has {subject}: {error}")
 }
@@ -177,9 +187,10 @@ fn refused_tags(
     request: &JobRequest,
     read: &[(DistributionId, Result<Features, Error>)],
 ) -> BTreeMap<DistributionId, Error> {
+    let tags = tags(request);
     let refused = read.iter().filter_map(|(id, features)| {
         let features = features.as_ref().ok()?;
-        let error = features.check_tags(id, &request.paths).err()?;
+        let error = features.check_tags(id, &tags).err()?;
         Some((id.clone(), error))
     });
     refused.collect()
