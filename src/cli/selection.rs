@@ -157,7 +157,7 @@ pub(super) async fn plan(
         ..PlannedBatch::new(id, requested, inventory, limits)
     };
     match &site {
-        MaybeSite::Known(site) => planned.apply(&site.features),
+        MaybeSite::Known(site) | MaybeSite::Outdated(site) => planned.apply(&site.features),
         MaybeSite::Unknown(_) if planned.has_tags() => {
             planned.tags_not_checked("its configuration cannot be read");
         }
