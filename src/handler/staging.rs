@@ -151,3 +151,89 @@ fn findings(
     };
     kinds.into_iter().map(primary).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    fn id(text: &str) -> DistributionId {
+        DistributionId::parse(text).expect("an id")
+    }
+
+    #[test]
+    fn decides_what_follows_from_a_staging_distribution() {
+        let (primary, staging) = (id("E1EXAMPLE1ABC"), id("E8EXAMPLE1ABC"));
+        let (only_primary, both) = ([primary.clone()], [primary.clone(), staging.clone()]);
+        let only_staging = [staging.clone()];
+        let none: [DistributionId; 0] = [];
+        let found = || Staging::Found(vec![staging.clone()]);
+        let unresolved = |domain_names: &[&str]| Staging::Unresolved {
+            policy: "policy".into(),
+            domain_names: domain_names.iter().map(ToString::to_string).collect(),
+            error: Error::invalid_input("reason"),
+        };
+        let invalidate = FindingKind::Invalidate(staging.clone());
+        let warning = |text: &str| vec![FindingKind::Warning(text.to_owned())];
+        let unread = "the staging distribution of its continuous deployment policy policy has a cache of its own and is \
+                      not invalidated if the policy is enabled: reason";
+        let unlisted = "its staging distribution d8.cloudfront.net has a cache of its own and is not invalidated: reason";
+        let rules = StagingRules {
+            invalidate_all: false,
+            invalidated: &only_primary,
+            allowed: &none,
+            known_staging: &none,
+        };
+        let all = StagingRules {
+            invalidate_all: true,
+            ..rules
+        };
+        let allowed = StagingRules {
+            allowed: &both,
+            ..rules
+        };
+        let invalidated = StagingRules {
+            invalidated: &both,
+            known_staging: &only_staging,
+            ..rules
+        };
+        for (staging, rules, kinds) in [
+            (Staging::None, all, vec![]),
+            (Staging::Disabled, all, vec![]),
+            (found(), all, vec![invalidate.clone()]),
+            (found(), allowed, vec![invalidate]),
+            (found(), invalidated, vec![]),
+            (
+                found(),
+                rules,
+                warning(&format!(
+                    "its staging distribution E8EXAMPLE1ABC has a cache of its own and is not invalidated: {ADVICE}"
+                )),
+            ),
+            (unresolved(&[]), all, warning(unread)),
+            (unresolved(&[]), rules, warning(&format!("{unread}; {ADVICE}"))),
+            (
+                unresolved(&[]),
+                invalidated,
+                vec![FindingKind::Note(
+                    "E8EXAMPLE1ABC is taken for its staging distribution, because its continuous deployment policy policy \
+                     cannot be read"
+                        .into(),
+                )],
+            ),
+            (unresolved(&["d8.cloudfront.net"]), all, warning(unlisted)),
+            (
+                unresolved(&["d8.cloudfront.net"]),
+                invalidated,
+                warning(&format!("{unlisted}; {ADVICE}")),
+            ),
+        ] {
+            let case = format!("{staging:?} {rules:?}");
+            let found: Vec<_> = findings(&primary, staging, rules)
+                .into_iter()
+                .map(|finding| finding.kind)
+                .collect();
+            assert_eq!(found, kinds, "{case}");
+        }
+    }
+}

@@ -66,7 +66,7 @@ async fn tells_a_distribution_of_tenants_from_one_that_does_not_exist() {
     ] {
         let fixture = fixture(elements);
         if let Some(fault) = fault {
-            // The first read looks for a staging distribution.
+            // The first read explains the error, the second looks for a staging distribution.
             let operation = Operation::GetDistributionConfig;
             fixture.standin.fail(operation, fault, 2);
         }

@@ -1,14 +1,15 @@
 //! What a pipeline job needs of the configurations of its distributions: cache tags and staging distributions.
 //!
-//! A job reads them beside CreateInvalidation, never before it, and only once: a job that continues by token reads those
-//! of the distributions that are still to be submitted. Only cache tags are checked first, because CloudFront reports
-//! success for a tag that has no effect. A configuration that cannot be read in time is a warning, not a failure.
+//! A job reads them after CreateInvalidation, or beside a slow one, and only once: a job that continues by token reads
+//! those of the distributions that are still to be submitted. Only cache tags are checked first, because CloudFront
+//! reports success for a tag that has no effect. A configuration that cannot be read in time is a warning, not a failure.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
-use tokio::time::Instant;
+use futures_util::future::{Either, join, join_all, select};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::Invalidator;
@@ -21,6 +22,10 @@ use crate::outcome::{BatchReport, Outcome};
 use crate::path::InvalidationPath;
 use crate::site::Features;
 use crate::trigger::user_parameters::JobRequest;
+
+/// How long reading waits for the responses of CreateInvalidation, whose connection it then uses. In a new process, the
+/// TLS handshake of a second connection would delay CreateInvalidation itself.
+const HEAD_START: Duration = Duration::from_secs(1);
 
 /// How long reading configurations may take.
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
@@ -68,11 +73,10 @@ impl Invalidator {
             let outcome = self.submit_staging(&mut staging, request, has_tags, invocation);
             (findings, outcome.await)
         };
-        let (mut outcome, (findings, staging_outcome)) = join(
-            self.submit_all(progress, request, &refused, invocation),
-            find_and_submit,
-        )
-        .await;
+        let head_start = if has_tags { Duration::ZERO } else { HEAD_START };
+        let submit = self.submit_all(progress, request, &refused, invocation);
+        let (mut outcome, (findings, staging_outcome)) =
+            join_with_head_start(submit, head_start, find_and_submit).await;
         progress.distributions.append(&mut staging.distributions);
         outcome.reports.extend(staging_outcome.reports);
         add_earlier_warnings(progress, &mut outcome);
@@ -126,6 +130,18 @@ impl Invalidator {
             (distribution.clone(), features)
         };
         join_all(distributions.iter().map(read)).await
+    }
+}
+
+/// Runs both to their end. The second starts when the first has ended, or after `head_start`.
+async fn join_with_head_start<A, B>(
+    first: impl Future<Output = A>,
+    head_start: Duration,
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    match select(pin!(first), pin!(sleep(head_start))).await {
+        Either::Left((output, _)) => (output, second.await),
+        Either::Right(((), first)) => join(first, second).await,
     }
 }
 
