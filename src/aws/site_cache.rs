@@ -72,6 +72,15 @@ pub struct ReadResult<T> {
     pub error: Option<Error>,
 }
 
+impl<T> Default for ReadResult<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            error: None,
+        }
+    }
+}
+
 impl<T> ReadResult<T> {
     /// Creates the result of a read that succeeded.
     fn read(value: T) -> Self {

@@ -9,9 +9,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::Invalidator;
 use super::object_changes::PendingChange;
+use super::staging::{FindingKind, StagingFinding};
 use crate::aws::cloudfront::{ListedDistribution, SiteReader};
 use crate::aws::site_cache::{EventReads, ReadResult};
 use crate::distribution::DistributionId;
@@ -24,6 +26,7 @@ use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, NotCached, O
 const MAX_READ_TIME: Duration = Duration::from_secs(10);
 
 /// What changes affect.
+#[derive(Default)]
 pub(super) struct Affected {
     /// The changes of each distribution.
     pub(super) changes: ChangesByDistribution,
@@ -55,55 +58,52 @@ impl Invalidator {
         let deadline = end_of_reads(invocation);
         let listing = match named {
             [] => within(deadline, self.site_cache.distributions(&reads), not_listed).await,
-            _ => ReadResult {
-                value: None,
-                error: None,
-            },
+            _ => ReadResult::default(),
         };
         let listed = listing.value.iter().flat_map(|listed| listed.iter());
         let candidates: Vec<Candidate<'_>> = match named {
             [] => listed
                 .filter(|listed| buckets.keys().any(|bucket| listed.has_origin(bucket)))
                 .map(|listed| Candidate {
-                    id: &listed.id,
+                    id: listed.id.clone(),
                     listed: Some(listed),
                 })
                 .collect(),
-            ids => ids
-                .iter()
-                .map(|id| Candidate { id, listed: None })
-                .collect(),
+            ids => ids.iter().map(Candidate::of_all_buckets).collect(),
         };
-        let read = candidates.iter().map(async |candidate| {
-            let site = self.site_cache.site(candidate.id, candidate.listed, &reads);
-            let site = within(deadline, site, || not_read(candidate.id));
-            join(site, self.list_early(candidate.id, oldest, invocation)).await
-        });
-        let (sites, existing): (Vec<_>, Vec<_>) = join_all(read).await.into_iter().unzip();
-        let existing = candidates.iter().zip(existing);
-        let mut affected = Affected {
-            changes: ChangesByDistribution::default(),
-            existing: existing
-                .filter_map(|(candidate, existing)| Some((candidate.id.clone(), existing?)))
-                .collect(),
-            failed: BTreeMap::new(),
+        let read = async |candidate| {
+            self.read_candidate(candidate, &reads, deadline, oldest, invocation)
+                .await
         };
+        let mut candidates = join_all(candidates.into_iter().map(&read)).await;
+        let ids: Vec<_> = candidates
+            .iter()
+            .map(|read| read.candidate.id.clone())
+            .collect();
+        let sites = candidates
+            .iter()
+            .filter_map(|read| read.site.value.as_ref());
+        let features: Vec<_> = sites.filter_map(MaybeSite::features).collect();
+        let findings = self
+            .find_staging(&features, &ids, deadline, invocation)
+            .await;
+        let staging = findings.iter().filter_map(StagingFinding::to_invalidate);
+        candidates.extend(join_all(staging.map(Candidate::of_all_buckets).map(&read)).await);
+        let mut affected = Affected::default();
         for (bucket, objects) in buckets {
-            let of_bucket = candidates.iter().zip(&sites).filter(|(candidate, _)| {
-                candidate
-                    .listed
-                    .is_none_or(|listed| listed.has_origin(bucket))
-            });
-            let (of_bucket, results): (Vec<_>, Vec<_>) = of_bucket.unzip();
-            let sites: Vec<_> = results
-                .iter()
-                .filter_map(|read| read.value.as_ref())
+            let of_bucket = || {
+                candidates
+                    .iter()
+                    .filter(|read| read.candidate.may_have(bucket))
+            };
+            let sites: Vec<_> = of_bucket()
+                .filter_map(|read| read.site.value.as_ref())
                 .collect();
-            let errors = results.iter().filter_map(|read| read.error.clone());
+            let errors = of_bucket().filter_map(|read| read.site.error.clone());
             let mut errors: Vec<_> = listing.error.iter().cloned().chain(errors).collect();
             if errors.is_empty() && !sites.iter().any(|site| site.may_have_origin(bucket)) {
                 // The operator may be correcting it: a retry reads it again.
-                let ids = of_bucket.iter().map(|candidate| candidate.id);
+                let ids = of_bucket().map(|read| &read.candidate.id);
                 self.site_cache.forget(ids).await;
                 errors.push(no_origin(bucket, named));
             }
@@ -113,7 +113,34 @@ impl Invalidator {
                 affected.failed.extend(failed);
             }
         }
+        findings
+            .iter()
+            .for_each(|finding| affected.add_finding(finding));
+        let existing = candidates.into_iter();
+        affected.existing = existing
+            .filter_map(|read| Some((read.candidate.id, read.existing?)))
+            .collect();
         Ok(affected)
+    }
+
+    /// Reads a candidate's configuration and, at the same time, its recent invalidations.
+    async fn read_candidate<'a>(
+        &self,
+        candidate: Candidate<'a>,
+        reads: &EventReads<'_>,
+        deadline: Instant,
+        oldest: Option<DateTime<Utc>>,
+        invocation: &Invocation,
+    ) -> ReadCandidate<'a> {
+        let site = self.site_cache.site(&candidate.id, candidate.listed, reads);
+        let site = within(deadline, site, || not_read(&candidate.id));
+        let existing = self.list_early(&candidate.id, oldest, invocation);
+        let (site, existing) = join(site, existing).await;
+        ReadCandidate {
+            candidate,
+            site,
+            existing,
+        }
     }
 
     /// Lists the recent invalidations before it is known which paths are affected, to save a round trip. Returns `None`
@@ -141,9 +168,30 @@ impl Invalidator {
 
 /// A distribution that possibly has one of the buckets as an origin.
 struct Candidate<'a> {
-    id: &'a DistributionId,
-    /// Its entry in the list, if the settings name no distributions.
+    id: DistributionId,
+    /// Its entry in the list, if it was found there.
     listed: Option<&'a ListedDistribution>,
+}
+
+impl Candidate<'_> {
+    /// Returns a distribution that is named and can have any of the buckets.
+    fn of_all_buckets(id: &DistributionId) -> Self {
+        Self {
+            id: id.clone(),
+            listed: None,
+        }
+    }
+
+    fn may_have(&self, bucket: &str) -> bool {
+        self.listed.is_none_or(|listed| listed.has_origin(bucket))
+    }
+}
+
+/// A candidate with what was read of it.
+struct ReadCandidate<'a> {
+    candidate: Candidate<'a>,
+    site: ReadResult<MaybeSite>,
+    existing: Option<Vec<ExistingInvalidation>>,
 }
 
 impl Affected {
@@ -168,6 +216,21 @@ impl Affected {
                     }
                     _ => self.changes.add(site, *object, index_documents),
                 }
+            }
+        }
+    }
+
+    fn add_finding(&mut self, finding: &StagingFinding) {
+        let StagingFinding { primary, kind } = finding;
+        match kind {
+            FindingKind::Invalidate(staging) => {
+                let note = format!("staging distribution of {primary}");
+                self.changes.add_note(staging, note);
+            }
+            FindingKind::Note(text) => self.changes.add_note(primary, text.clone()),
+            FindingKind::Warning(text) => {
+                warn!(distribution = %primary, "{text}");
+                self.changes.add_note(primary, text.clone());
             }
         }
     }

@@ -23,6 +23,16 @@ pub(super) struct StagingFinding {
     pub(super) kind: FindingKind,
 }
 
+impl StagingFinding {
+    /// Returns the staging distribution to invalidate too, if that follows.
+    pub(super) fn to_invalidate(&self) -> Option<&DistributionId> {
+        match &self.kind {
+            FindingKind::Invalidate(id) => Some(id),
+            FindingKind::Note(_) | FindingKind::Warning(_) => None,
+        }
+    }
+}
+
 /// What follows for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FindingKind {

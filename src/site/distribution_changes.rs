@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CachedPaths, IndexDocuments, NotCached, Site, assumed_paths};
+use super::{CachedPaths, Features, IndexDocuments, NotCached, Site, assumed_paths};
 use crate::distribution::DistributionId;
 use crate::path::InvalidationPath;
 
@@ -93,6 +93,14 @@ impl ChangesByDistribution {
         }
     }
 
+    /// Adds a note to the changes of the distribution, if there are any.
+    pub fn add_note(&mut self, distribution: &DistributionId, note: String) {
+        let mut changes = self.0.iter_mut();
+        if let Some(changes) = changes.find(|changes| changes.distribution == *distribution) {
+            changes.assume(note);
+        }
+    }
+
     /// Returns the changes of the distribution, which are created if there are none yet.
     fn changes_of(&mut self, distribution: &DistributionId) -> Option<&mut DistributionChanges> {
         let is_listed = |changes: &DistributionChanges| changes.distribution == *distribution;
@@ -141,6 +149,12 @@ impl MaybeSite {
             Self::Known(site) | Self::Outdated(site) => site.has_failover(bucket),
             Self::Unknown(_) => false,
         }
+    }
+
+    /// Returns what the configuration decides about the distribution as a whole, if it is up to date.
+    pub fn features(&self) -> Option<(DistributionId, Features)> {
+        let site = self.known()?;
+        Some((site.id.clone(), site.features.clone()))
     }
 
     /// Returns the configuration, if it is up to date.

@@ -449,6 +449,54 @@ async fn discovery_invalidates_a_staging_distribution_by_its_own_enabled_flag() 
 }
 
 #[tokio::test]
+async fn invalidates_the_changes_of_a_bucket_on_the_staging_distribution_by_its_own_configuration()
+{
+    let staging = configuration_with("<Staging>true</Staging>").replace(
+        "<OriginPath></OriginPath>",
+        "<OriginPath>/blog</OriginPath>",
+    );
+    let options =
+        || options(true).with_document(&format!("distribution/{STAGING}/config"), &staging);
+    let event = event("s3-direct-nested-index");
+    let fixture = Fixture::with(options()).set("INVALIDATE_STAGING", "true");
+    let text = fixture.handle(&event).await.expect("invalidations");
+    let mut accepted = fixture.accepted();
+    accepted.sort();
+    let paths = |id: &str, path: &str| (id.to_owned(), vec![path.to_owned()]);
+    assert_eq!(
+        accepted,
+        [
+            paths(FIRST, "/blog/index.html"),
+            paths(STAGING, "/index.html")
+        ]
+    );
+    let id = invalidation_of(&fixture, STAGING);
+    let report = format!(
+        "{STAGING}: submitted as {id} (1 object became 1 path: /index.html); staging distribution of {FIRST}"
+    );
+    assert!(
+        text.as_str().is_some_and(|text| text.ends_with(&report)),
+        "{text}"
+    );
+
+    let fixture = Fixture::with(options());
+    logged();
+    let text = fixture.handle(&event).await.expect("an invalidation");
+    let note = format!(
+        "its staging distribution {STAGING} has a cache of its own and is not invalidated: set the stack's \
+         InvalidateStaging (INVALIDATE_STAGING) to true, or add the staging distribution to DistributionId \
+         (DISTRIBUTION_ID)"
+    );
+    let id = invalidation_of(&fixture, FIRST);
+    assert_eq!(
+        text,
+        format!("{FIRST}: submitted as {id} (1 object became 1 path: /blog/index.html); {note}")
+    );
+    assert_eq!(warnings(), [json!(note)]);
+    assert_eq!(invalidated(&fixture), [FIRST]);
+}
+
+#[tokio::test]
 async fn names_a_wrong_setting() {
     let fixture = fixture(true).set("INVALIDATE_STAGING", "yes");
     let job = fixture.run_job(None).await;

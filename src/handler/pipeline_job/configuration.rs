@@ -25,7 +25,7 @@ use crate::trigger::user_parameters::JobRequest;
 
 /// How long reading waits for the responses of CreateInvalidation, whose connection it then uses. In a new process, the
 /// TLS handshake of a second connection would delay CreateInvalidation itself.
-const HEAD_START: Duration = Duration::from_secs(1);
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// How long reading configurations may take.
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
@@ -65,11 +65,8 @@ impl Invalidator {
             };
             let (known, mut findings) = split(read, has_tags);
             findings.extend(self.find_staging(&known, &all, deadline, invocation).await);
-            let found = findings.iter().filter_map(|finding| match &finding.kind {
-                FindingKind::Invalidate(id) => Some(id.clone()),
-                _ => None,
-            });
-            staging.add_distributions(found);
+            let found = findings.iter().filter_map(StagingFinding::to_invalidate);
+            staging.add_distributions(found.cloned());
             let outcome = self.submit_staging(&mut staging, request, has_tags, invocation);
             (findings, outcome.await)
         };
