@@ -1,14 +1,17 @@
 //! S3's events about objects: its own notifications, its test event, and its events in EventBridge.
 //!
 //! Every record is read, and a record that cannot be read does not affect the others. Creations, removals and
-//! expirations are changes. Other events (tags, ACLs, replication, restores) do not change the bytes that viewers get
-//! and are ignored.
+//! expirations are changes. Two kinds of events do not change the bytes that viewers get and are ignored: those about
+//! something else (tags, ACLs, replication, restores), and a lifecycle rule's permanent deletion of a version. Such a
+//! rule deletes only versions and delete markers that viewers do not get. A request that deletes a version
+//! (`DELETE ?versionId=`) is a change, because it can make an older version the current one.
 //!
 //! S3's own notifications encode a key as a form does: `+` for a space and `%2B` for a plus. The key is decoded here,
 //! exactly once. EventBridge does not encode the key.
 //!
 //! Shapes: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>,
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>,
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configure-notification.html>
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -39,7 +42,7 @@ pub struct ObjectChange {
 /// An event that needs no invalidation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredEvent {
-    /// The event's name, such as `ObjectTagging:Put`.
+    /// The event's name, such as `ObjectTagging:Put`, and what distinguishes it from a change of that name.
     pub name: String,
     /// The object's key as S3 wrote it, or the bucket of a test event.
     pub subject: String,
@@ -123,6 +126,11 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
     if !changes.iter().any(|prefix| name.starts_with(prefix)) {
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
+    let version_id = record.s3.object.version_id.as_deref();
+    if name == "LifecycleExpiration:Delete" && concerns_version(version_id) {
+        let name = format!("{name} of a version");
+        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
+    }
     Ok(ObjectEvent::Change(ObjectChange {
         bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
@@ -133,9 +141,12 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
 
 /// The detail of an EventBridge event. `aws_lambda_events` has no type for it.
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Detail {
     bucket: DetailBucket,
     object: DetailObject,
+    reason: Option<String>,
+    deletion_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -144,18 +155,32 @@ struct DetailBucket {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct DetailObject {
     key: String,
     sequencer: Option<String>,
+    version_id: Option<String>,
 }
 
 fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
     let event = EventBridgeEvent::<Detail>::deserialize(event)
         .map_err(|error| Error::invalid_input(error.to_string()))?;
-    let Detail { bucket, object } = event.detail;
+    let Detail {
+        bucket,
+        object,
+        reason,
+        deletion_type,
+    } = event.detail;
     let key = required(Some(object.key), "object.key")?;
     let name = event.detail_type;
     if name != "Object Created" && name != "Object Deleted" {
+        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
+    }
+    if reason.as_deref() == Some("Lifecycle Expiration")
+        && deletion_type.as_deref() == Some("Permanently Deleted")
+        && concerns_version(object.version_id.as_deref())
+    {
+        let name = format!("{name} (Lifecycle Expiration) of a version");
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
     Ok(ObjectEvent::Change(ObjectChange {
@@ -164,6 +189,14 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
         time: event.time,
         change_id: object.sequencer.unwrap_or(name),
     }))
+}
+
+/// Returns whether a lifecycle rule's permanent deletion concerns a version, and not the object itself.
+///
+/// Without versioning there is no version id. An object that was written while versioning was off or suspended has the
+/// version id `null`.
+fn concerns_version(version_id: Option<&str>) -> bool {
+    version_id.is_some_and(|id| !id.is_empty() && id != "null")
 }
 
 fn required(value: Option<String>, name: &str) -> Result<String, Error> {

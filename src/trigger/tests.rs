@@ -475,6 +475,98 @@ fn ignores_events_that_do_not_change_bytes() {
     }
 }
 
+/// Returns an event of EventBridge about a removed object.
+fn bridged_removal(reason: &str, deletion_type: &str, version_id: Option<&str>) -> Value {
+    let mut event = json!({
+        "version": "0", "detail-type": "Object Deleted", "source": "aws.s3", "time": "2026-11-20T15:17:52Z",
+        "detail": {
+            "bucket": {"name": "site"}, "object": {"key": "a b.html", "sequencer": "0A"},
+            "reason": reason, "deletion-type": deletion_type,
+        },
+    });
+    if let Some(version_id) = version_id {
+        event["detail"]["object"]["version-id"] = json!(version_id);
+    }
+    event
+}
+
+#[test]
+fn ignores_only_lifecycle_deletions_of_a_version() {
+    const VERSION: &str = "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e";
+    for (name, version_id, is_ignored) in [
+        ("LifecycleExpiration:Delete", Some(VERSION), true),
+        // Versioning is off, or was off when the object was written: the object itself expires.
+        ("LifecycleExpiration:Delete", None, false),
+        ("LifecycleExpiration:Delete", Some(""), false),
+        ("LifecycleExpiration:Delete", Some("null"), false),
+        (
+            "LifecycleExpiration:DeleteMarkerCreated",
+            Some(VERSION),
+            false,
+        ),
+        // DELETE ?versionId= of the current version exposes an older one.
+        ("ObjectRemoved:Delete", Some(VERSION), false),
+        ("ObjectRemoved:DeleteMarkerCreated", Some(VERSION), false),
+        ("ObjectCreated:Put", Some(VERSION), false),
+    ] {
+        let mut record = record(name, "a+b.html");
+        if let Some(version_id) = version_id {
+            record["s3"]["object"]["versionId"] = json!(version_id);
+        }
+        let content = records_content(json!([record]));
+        let ignored = IgnoredEvent {
+            name: "LifecycleExpiration:Delete of a version".into(),
+            subject: "a+b.html".into(),
+        };
+        let (changed, ignored): (&[&str], _) = if is_ignored {
+            (&[], vec![ignored])
+        } else {
+            (&["a b.html"], vec![])
+        };
+        assert_eq!(keys(&content), changed, "{name} {version_id:?}");
+        assert_eq!(content.ignored, ignored, "{name} {version_id:?}");
+        assert_eq!(content.unreadable, [], "{name} {version_id:?}");
+    }
+}
+
+#[test]
+fn ignores_only_lifecycle_deletions_of_a_version_from_event_bridge() {
+    const VERSION: &str = "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e";
+    const EXPIRATION: &str = "Lifecycle Expiration";
+    const PERMANENT: &str = "Permanently Deleted";
+    for (reason, deletion_type, version_id, is_ignored) in [
+        (EXPIRATION, PERMANENT, Some(VERSION), true),
+        (EXPIRATION, PERMANENT, None, false),
+        (EXPIRATION, PERMANENT, Some(""), false),
+        (EXPIRATION, PERMANENT, Some("null"), false),
+        (EXPIRATION, "Delete Marker Created", Some(VERSION), false),
+        ("DeleteObject", PERMANENT, Some(VERSION), false),
+        (
+            "DeleteObject",
+            "Delete Marker Created",
+            Some(VERSION),
+            false,
+        ),
+    ] {
+        let event = bridged_removal(reason, deletion_type, version_id);
+        let Ok(Trigger::Notification(content)) = Trigger::parse(&event) else {
+            panic!("not a notification: {event}");
+        };
+        let ignored = IgnoredEvent {
+            name: "Object Deleted (Lifecycle Expiration) of a version".into(),
+            subject: "a b.html".into(),
+        };
+        let (changed, ignored): (&[&str], _) = if is_ignored {
+            (&[], vec![ignored])
+        } else {
+            (&["a b.html"], vec![])
+        };
+        assert_eq!(keys(&content), changed, "{event}");
+        assert_eq!(content.ignored, ignored, "{event}");
+        assert_eq!(content.unreadable, [], "{event}");
+    }
+}
+
 #[test]
 fn decodes_a_key_once() {
     for (encoded, key) in [

@@ -428,3 +428,54 @@ async fn deletes_a_test_event_though_the_settings_are_invalid() {
         )
     );
 }
+
+#[tokio::test]
+async fn ignores_and_counts_lifecycle_deletions_of_versions_only() {
+    const VERSION: &str = "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e";
+    let fixture = Fixture::start();
+    let removal = |name: &str, key: &str, version_id: &str| {
+        let mut event: Value = serde_json::from_str(&notification(key, ago(60))).expect("JSON");
+        event["Records"][0]["eventName"] = json!(name);
+        event["Records"][0]["s3"]["object"]["versionId"] = json!(version_id);
+        event.to_string()
+    };
+    let bridged = json!({
+        "source": "aws.s3", "detail-type": "Object Deleted", "time": ago(60).to_rfc3339(),
+        "detail": {
+            "bucket": {"name": BUCKET}, "object": {"key": "old/c", "version-id": VERSION, "sequencer": "0A"},
+            "reason": "Lifecycle Expiration", "deletion-type": "Permanently Deleted",
+        },
+    });
+    let event = batch(&[
+        removal("LifecycleExpiration:Delete", "old/a", VERSION),
+        removal("LifecycleExpiration:Delete", "old/b", VERSION),
+        bridged.to_string(),
+        removal("LifecycleExpiration:Delete", "expired", "null"),
+        removal("ObjectRemoved:Delete", "rolled-back", VERSION),
+    ]);
+    logged();
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
+    let paths = ["/expired", "/rolled-back"].map(String::from).into();
+    assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)]);
+    let lines = logged_at("INFO");
+    let ignored: Vec<_> = lines
+        .iter()
+        .filter(|line| line["message"] == "this event changes nothing for viewers")
+        .map(|line| [&line["event"], &line["count"], &line["first"]])
+        .collect();
+    assert_eq!(
+        ignored,
+        [
+            [
+                &json!("LifecycleExpiration:Delete of a version"),
+                &json!(2),
+                &json!("old/a")
+            ],
+            [
+                &json!("Object Deleted (Lifecycle Expiration) of a version"),
+                &json!(1),
+                &json!("old/c")
+            ],
+        ]
+    );
+}
