@@ -20,9 +20,9 @@
 //! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
 //! | [`site`] | `Site`: which paths of a distribution lead to an object of a bucket; key → cached paths |
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
-//! | [`path`] | `InvalidationPath`: checked and encoded when it is made |
+//! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` names wildcards that nobody wrote |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
-//! | [`invocation`], [`duration`], [`clock`], [`log`] | the time that is left, limits of waits, the clock, log lines |
+//! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -44,6 +44,7 @@ pub mod clock;
 pub mod distribution;
 pub mod duration;
 pub mod error;
+pub mod excerpt;
 pub mod handler;
 pub mod invocation;
 pub mod log;

@@ -7,12 +7,17 @@
 //! `+` to a space.
 //!
 //! A key becomes one path for each spelling that viewers use. If CloudFront may ignore a spelling (an ambiguous
-//! encoding), the path becomes a wildcard that ends before it: more is invalidated, never less.
+//! encoding), the path becomes a wildcard that ends before it: more is invalidated, never less. [`EncodedPaths`] names
+//! these wildcards and their reasons.
 //!
 //! [rule]: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html
 //! [url]: https://url.spec.whatwg.org/#path-percent-encode-set
 
+mod encoded;
+
 use std::fmt;
+
+pub use self::encoded::{EncodedPaths, Uncertainty, Widened, widened_note};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -89,15 +94,19 @@ impl InvalidationPath {
         Self("/".into())
     }
 
-    /// Returns the paths under which viewers may have cached the object with this (decoded) key.
-    ///
-    /// The first is the spelling that CloudFront documents. The others are those of viewers that encode more (`%40` for
-    /// `@`) or that encode a space as a plus. If the key contains an ambiguous encoding, has more than four spellings
-    /// or is too long, the result is a single wildcard.
+    /// Returns the paths of [`EncodedPaths::of_key`], without the reason of a wildcard among them.
     pub fn from_object_key(key: &str) -> Vec<Self> {
+        EncodedPaths::of_key(key).paths
+    }
+
+    /// Returns the spellings of a key, or why one wildcard has to replace them.
+    fn spellings_of_key(key: &str) -> Result<Vec<Self>, Uncertainty> {
         // Wildcard rule: a key with an ambiguous encoding.
-        if key.is_empty() || ambiguous_encoding(key).is_some() {
-            return vec![Self::wildcard_for_key(key)];
+        if key.is_empty() {
+            return Err(Uncertainty::EmptyKey);
+        }
+        if let Some((_, uncertainty)) = ambiguous_encoding(key) {
+            return Err(uncertainty);
         }
         let mut paths = Vec::with_capacity(1);
         for encoder in ENCODERS {
@@ -112,10 +121,13 @@ impl InvalidationPath {
         }
         let fits = |path: &Self| path.0.len() <= MAX_PATH_CHARACTERS;
         // Wildcard rule: a key with too many spellings, or one that is too long once it is encoded.
-        if paths.len() > MAX_SPELLINGS || !paths.iter().all(fits) {
-            return vec![Self::wildcard_for_key(key)];
+        if paths.len() > MAX_SPELLINGS {
+            return Err(Uncertainty::Spellings);
         }
-        paths
+        if !paths.iter().all(fits) {
+            return Err(Uncertainty::TooLong);
+        }
+        Ok(paths)
     }
 
     /// Returns the longest wildcard that covers the key and all keys that start with it, in every spelling.
@@ -123,7 +135,8 @@ impl InvalidationPath {
         let longest = key.floor_char_boundary((MAX_PATH_CHARACTERS - "/*".len()) / "%20".len());
         let several_spellings =
             key.find(|c| c == ' ' || u8::try_from(c).is_ok_and(|byte| RESERVED.contains(&byte)));
-        let end = [several_spellings, ambiguous_encoding(key)]
+        let ambiguous = ambiguous_encoding(key).map(|(start, _)| start);
+        let end = [several_spellings, ambiguous]
             .into_iter()
             .flatten()
             .fold(longest, usize::min);
@@ -131,35 +144,13 @@ impl InvalidationPath {
         Self(format!("/{}*", utf8_percent_encode(prefix, ALWAYS_ENCODED)))
     }
 
-    /// Parses a path that a user wrote: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
-    ///
-    /// Removes surrounding white space, adds a leading slash, reduces a URL to its path and query, and keeps percent
-    /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path
-    /// into a wildcard that ends before it.
+    /// Returns the path of [`EncodedPaths::parse`], without the reason of a wildcard.
     ///
     /// # Errors
     ///
     /// Returns a [`PathError`], whose text describes what is wrong and what to write instead.
     pub fn parse(text: &str) -> Result<Self, PathError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(PathError::Empty);
-        }
-        if let Some(tag) = text.strip_prefix('#') {
-            return parse_tag(tag);
-        }
-        let path = without_scheme_and_host(text)?;
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
-        reject_unrequestable(&path)?;
-        let path = encode_as_written(&path);
-        if path.len() > MAX_PATH_CHARACTERS {
-            return Err(PathError::TooLong(path.len()));
-        }
-        Ok(Self(path))
+        parse_written(text).map(|(path, _)| path)
     }
 
     /// Returns the text that is sent to CloudFront.
@@ -412,21 +403,56 @@ impl fmt::Display for PathError {
 impl std::error::Error for PathError {}
 
 /// Returns where the first character with an ambiguous encoding is, or the first segment that browsers resolve.
-fn ambiguous_encoding(key: &str) -> Option<usize> {
-    let character = key.find(|c: char| {
-        c.is_ascii_control() || matches!(c, '*' | '~' | '+' | '?' | '[' | ']' | '|' | '^')
-    });
+fn ambiguous_encoding(key: &str) -> Option<(usize, Uncertainty)> {
+    let is_ambiguous = |character: char| {
+        character.is_ascii_control()
+            || matches!(character, '*' | '~' | '+' | '?' | '[' | ']' | '|' | '^')
+    };
+    let character = key
+        .char_indices()
+        .find(|(_, character)| is_ambiguous(*character));
+    let character = character.map(|(start, character)| (start, Uncertainty::Character(character)));
     let mut next_start = 0;
     let dot_segment = key.split('/').find_map(|segment| {
         let start = next_start;
         next_start += segment.len() + 1;
-        is_dot_segment(segment).then_some(start)
+        is_dot_segment(segment).then_some((start, Uncertainty::DotSegment))
     });
-    character.into_iter().chain(dot_segment).min()
+    let found = character.into_iter().chain(dot_segment);
+    found.min_by_key(|(start, _)| *start)
 }
 
 fn is_dot_segment(segment: &str) -> bool {
     segment == "." || segment == ".."
+}
+
+/// Parses a path that a user wrote. Returns the reason if it becomes a wildcard.
+fn parse_written(text: &str) -> Result<(InvalidationPath, Option<Widened>), PathError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(PathError::Empty);
+    }
+    if let Some(tag) = text.strip_prefix('#') {
+        return Ok((parse_tag(tag)?, None));
+    }
+    let written = without_scheme_and_host(text)?;
+    let written = if written.starts_with('/') {
+        written.to_owned()
+    } else {
+        format!("/{written}")
+    };
+    reject_unrequestable(&written)?;
+    let (path, uncertainty) = encode_as_written(&written);
+    if path.len() > MAX_PATH_CHARACTERS {
+        return Err(PathError::TooLong(path.len()));
+    }
+    let path = InvalidationPath(path);
+    let widened = uncertainty.map(|uncertainty| Widened {
+        written,
+        to: path.clone(),
+        uncertainty,
+    });
+    Ok((path, widened))
 }
 
 /// Parses what follows the `#` of a cache tag.
@@ -495,8 +521,9 @@ fn reject_unrequestable(path: &str) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Encodes the characters that CloudFront requires to be encoded, and keeps percent-encoded bytes.
-fn encode_as_written(path: &str) -> String {
+/// Encodes the characters that CloudFront requires to be encoded, and keeps percent-encoded bytes. Returns a wildcard
+/// that ends before an ambiguous encoding, with the reason.
+fn encode_as_written(path: &str) -> (String, Option<Uncertainty>) {
     let mut encoded = String::with_capacity(path.len());
     let mut in_query = false;
     let mut characters = path.chars();
@@ -505,13 +532,21 @@ fn encode_as_written(path: &str) -> String {
             '%' => match percent_triple(characters.as_str()) {
                 Some(byte) if is_always_encoded(byte) => encoded.push('%'),
                 // Wildcard rule: an encoded character that CloudFront requires to be unencoded.
-                Some(_) => return encoded + "*",
+                Some(_) => {
+                    let digits = characters.as_str().get(..2).unwrap_or_default();
+                    let uncertainty = Uncertainty::EncodedCharacter(format!("%{digits}"));
+                    return (encoded + "*", Some(uncertainty));
+                }
                 None => encoded.push_str("%25"),
             },
             // Wildcard rule: a character with an ambiguous encoding.
-            ' ' | '~' | '[' | ']' | '|' | '^' => return encoded + "*",
+            ' ' | '~' | '[' | ']' | '|' | '^' => {
+                return (encoded + "*", Some(Uncertainty::Character(character)));
+            }
             // Wildcard rule: in a query, browsers encode the apostrophe, and leave the others unencoded.
-            '`' | '{' | '}' | '\\' | '\'' if in_query => return encoded + "*",
+            '`' | '{' | '}' | '\\' | '\'' if in_query => {
+                return (encoded + "*", Some(Uncertainty::Character(character)));
+            }
             _ => {
                 in_query |= character == '?';
                 encoded.extend(utf8_percent_encode(
@@ -521,7 +556,7 @@ fn encode_as_written(path: &str) -> String {
             }
         }
     }
-    encoded
+    (encoded, None)
 }
 
 /// Returns the byte that a percent sign and the start of `following` encode, if they are a percent-encoded byte.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use crate::distribution::DistributionId;
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath};
 
 mod cached_paths;
 mod distribution_changes;
@@ -523,12 +523,12 @@ impl<'a> FoundPaths<'a> {
             alias_reason,
             query_strings,
         } = route;
-        let spellings = if decoded_path.is_empty() {
-            vec![InvalidationPath::root()]
+        let EncodedPaths { paths, widened } = if decoded_path.is_empty() {
+            EncodedPaths::root()
         } else {
-            InvalidationPath::from_object_key(decoded_path)
+            EncodedPaths::of_key(decoded_path)
         };
-        for path in spellings {
+        for path in paths {
             let paths = match query_strings {
                 QueryStrings::Ignored => vec![path],
                 // Wildcard rule: query strings are, or may be, in the cache key.
@@ -550,6 +550,15 @@ impl<'a> FoundPaths<'a> {
                 key: self.key.to_owned(),
                 query_strings,
             });
+        }
+        for widened in widened {
+            // One reason is enough for the paths that share a wildcard.
+            let is_listed = self.reasons.iter().any(
+                |reason| matches!(reason, PathReason::Widened(listed) if listed.to == widened.to),
+            );
+            if !is_listed {
+                self.reasons.push(PathReason::Widened(widened));
+            }
         }
         self.decoded_paths.push(decoded_path.to_owned());
     }

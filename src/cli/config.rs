@@ -12,7 +12,7 @@ use directories::ProjectDirs;
 use serde::Deserialize;
 
 use super::CliError;
-use crate::path::InvalidationPath;
+use crate::path::EncodedPaths;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 
 const PROJECT_FILE: &str = "cf-invalidate.toml";
@@ -48,8 +48,8 @@ pub(super) struct SiteConfig {
 
 impl SiteConfig {
     /// Returns what `create` invalidates without any input.
-    pub(super) fn paths(&self) -> Result<Vec<InvalidationPath>, CliError> {
-        let paths = self.paths.iter().map(|text| InvalidationPath::parse(text));
+    pub(super) fn paths(&self) -> Result<EncodedPaths, CliError> {
+        let paths = self.paths.iter().map(|text| EncodedPaths::parse(text));
         let paths: Result<_, _> = paths.collect();
         paths.map_err(|error| CliError::usage(format!("the configuration's paths: {error}")))
     }

@@ -15,7 +15,7 @@ use super::{CliError, Create, Exit, Session, plan, preflight};
 use crate::aws::cloudfront::Submission;
 use crate::error::Error;
 use crate::outcome::{BatchReport, UnaffectedDistribution};
-use crate::path::InvalidationPath;
+use crate::path::EncodedPaths;
 use crate::plan::{Batch, CallerReference, InvalidationStatus, Inventory};
 
 /// How long CloudFront can take to accept an invalidation, with all retries.
@@ -76,7 +76,7 @@ async fn plan_all(
     let mut planned = Vec::new();
     for target in targets {
         if !selection.has_input() {
-            input.paths = default_paths(session, create, target)?;
+            input.request(default_paths(session, create, target)?);
         }
         let batch = selection::plan(session, selection, target, input, inventory);
         planned.push(batch.await?);
@@ -99,12 +99,12 @@ fn default_paths(
     session: &Session,
     create: &Create,
     target: &Target,
-) -> Result<Vec<InvalidationPath>, CliError> {
+) -> Result<EncodedPaths, CliError> {
     let configured = target.config.as_ref().map(SiteConfig::paths).transpose()?;
-    if let Some(configured) = configured.filter(|paths| !paths.is_empty()) {
+    if let Some(configured) = configured.filter(|configured| !configured.paths.is_empty()) {
         return Ok(configured);
     }
-    let everything = vec![InvalidationPath::everything()];
+    let everything = EncodedPaths::everything();
     if create.yes {
         return Ok(everything);
     }

@@ -3,10 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Table, presets};
 
+pub(super) use crate::excerpt::thousands;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::SubmittedPath;
-
-/// How many paths an excerpt contains at most.
-const MAX_PATHS_IN_EXCERPT: usize = 5;
 
 /// Formats a time as CloudFront does.
 pub(super) fn timestamp(time: DateTime<Utc>) -> String {
@@ -19,30 +18,9 @@ pub(super) fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
-/// Formats a number with commas between the thousands.
-pub(super) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Returns the first paths and the number of the others.
-pub(super) fn excerpt(paths: &[SubmittedPath]) -> String {
-    let first = paths
-        .iter()
-        .take(MAX_PATHS_IN_EXCERPT)
-        .map(SubmittedPath::as_str);
-    let first = first.collect::<Vec<_>>().join(" ");
-    match paths.len().saturating_sub(MAX_PATHS_IN_EXCERPT) {
-        0 => first,
-        others => format!("{first} and {others} more"),
-    }
+pub(super) fn excerpt(paths: &[SubmittedPath]) -> Excerpt<MAX_NOTED> {
+    paths.iter().map(SubmittedPath::as_str).collect()
 }
 
 /// Formats a table without borders, so that a script can split it into columns.

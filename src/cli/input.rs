@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::{CliError, Selection};
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath, Widened};
 use crate::plan::Inventory;
 
 /// What changed.
@@ -26,6 +26,8 @@ use crate::plan::Inventory;
 pub(super) struct Input {
     /// The requested paths.
     pub paths: Vec<InvalidationPath>,
+    /// Those of the requested paths that are wider than what was written.
+    pub widened: Vec<Widened>,
     /// The changed objects, sorted, each once.
     pub objects: Vec<Object>,
     /// The caller reference of a batch.
@@ -49,15 +51,15 @@ impl Input {
     pub(super) fn read(selection: &Selection) -> Result<Self, CliError> {
         check_stdin_is_read_once(selection)?;
         let mut input = Self::default();
+        let mut requested = EncodedPaths::default();
         for text in &selection.paths {
-            let path = InvalidationPath::parse(text);
-            let path = path.map_err(|error| CliError::usage(error.to_string()))?;
-            input.paths.push(path);
+            let paths = EncodedPaths::parse(text);
+            requested.extend(paths.map_err(|error| CliError::usage(error.to_string()))?);
         }
         if let Some(file) = &selection.paths_from {
             let paths = lines::parse_paths(&read(file)?);
             let paths = paths.map_err(|error| file_error(file, error))?;
-            input.paths.extend(paths);
+            requested.extend(paths);
         }
         if let Some(file) = &selection.keys_from {
             let text = read(file)?;
@@ -76,12 +78,20 @@ impl Input {
         }
         if let Some(file) = &selection.batch {
             let batch = batch::parse(&read(file)?).map_err(|error| file_error(file, error))?;
-            input.paths = batch.paths;
+            requested = batch.paths;
             input.reference = batch.reference;
         }
+        input.request(requested);
         input.objects.sort_unstable();
         input.objects.dedup();
         Ok(input)
+    }
+
+    /// Replaces the requested paths.
+    pub(super) fn request(&mut self, requested: EncodedPaths) {
+        let EncodedPaths { paths, widened } = requested;
+        self.paths = paths;
+        self.widened = widened;
     }
 
     /// Returns the buckets of the changed objects, as far as they are known, each once.

@@ -54,7 +54,7 @@ fn text(distribution: &DistributionId, invalidations: &[ExistingInvalidation]) -
             invalidation.id.to_string(),
             timestamp(invalidation.created),
             invalidation.status.as_str().to_owned(),
-            excerpt(&invalidation.paths),
+            excerpt(&invalidation.paths).to_string(),
         ]
     });
     let header = ["distribution", "invalidation", "created", "status", "paths"];

@@ -11,7 +11,7 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Exit, Selection, Session};
 use crate::distribution::DistributionId;
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{Inventory, Merged};
 
 /// Runs the command.
@@ -41,16 +41,17 @@ fn has_tags(selection: &Selection, names: &[TargetName], input: &Input) -> Resul
     let mut paths = input.paths.clone();
     if !selection.has_input() {
         for config in names.iter().filter_map(|name| name.config.as_ref()) {
-            paths.extend(config.paths()?);
+            paths.extend(config.paths()?.paths);
         }
     }
     Ok(paths.iter().any(InvalidationPath::is_tag))
 }
 
 /// Returns the paths of a configuration entry, at least one.
-fn configured_paths(config: Option<&SiteConfig>) -> Result<Vec<InvalidationPath>, CliError> {
+fn configured_paths(config: Option<&SiteConfig>) -> Result<EncodedPaths, CliError> {
     let paths = config.map(SiteConfig::paths).transpose()?;
-    paths.filter(|paths| !paths.is_empty()).ok_or_else(|| {
+    let paths = paths.filter(|configured| !configured.paths.is_empty());
+    paths.ok_or_else(|| {
         CliError::usage(
             "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
         )
@@ -83,7 +84,7 @@ async fn plan_with_lookup(
     let mut planned = Vec::new();
     for target in targets {
         if !selection.has_input() {
-            input.paths = configured_paths(target.config.as_ref())?;
+            input.request(configured_paths(target.config.as_ref())?);
         }
         let batch = selection::plan(session, selection, &target, &input, inventory);
         planned.push(batch.await?);
@@ -114,7 +115,7 @@ fn plan_without_lookup(
     for target in names {
         let config = target.config.as_ref();
         if !selection.has_input() {
-            input.paths = configured_paths(config)?;
+            input.request(configured_paths(config)?);
         }
         planned.push(selection::plan_keys_alone(
             DistributionId::parse(&target.name).ok(),

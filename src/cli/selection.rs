@@ -14,7 +14,7 @@ use super::target::Target;
 use super::{CliError, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site};
@@ -143,7 +143,7 @@ pub(super) async fn plan(
     }
     let mut requested = input.paths.clone();
     let mut cached = BTreeSet::new();
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
     for changes in changes {
         notes.extend(changes.notes());
         for object in changes.cached {
@@ -191,13 +191,17 @@ pub(super) fn plan_keys_alone(
     first_spelling_only: bool,
 ) -> PlannedBatch {
     let spellings = if first_spelling_only { 1 } else { usize::MAX };
-    let key_paths = input.objects.iter().flat_map(|object| {
-        let paths = InvalidationPath::from_object_key(&object.key);
-        paths.into_iter().take(spellings)
-    });
-    let requested = input.paths.iter().cloned().chain(key_paths).collect();
+    let mut requested = input.paths.clone();
+    let mut widened = Vec::new();
+    for object in &input.objects {
+        let encoded = EncodedPaths::of_key(&object.key);
+        requested.extend(encoded.paths.into_iter().take(spellings));
+        widened.extend(encoded.widened);
+    }
+    let notes = [widened_note(&input.widened), widened_note(&widened)];
     PlannedBatch {
         objects: Some(input.objects.len()).filter(|count| *count > 0),
+        notes: notes.into_iter().flatten().collect(),
         ..PlannedBatch::new(distribution, requested, inventory, limits)
     }
 }

@@ -282,17 +282,22 @@ impl Invalidator {
             if let Some(label) = &request.label {
                 batch = batch.with_label(label);
             }
+            let notes = request.notes();
             let result = match (&current.stage, refused.get(&current.distribution)) {
                 (Stage::InProgress(id) | Stage::Completed(id), _) => Ok(Some(id.clone())),
                 (_, Some(error)) => Err(error.clone()),
                 (Stage::NotSubmitted | Stage::Submitted, None) => {
-                    return self.submit(BatchRequest::from(batch), invocation).await;
+                    let request = BatchRequest {
+                        notes,
+                        ..batch.into()
+                    };
+                    return self.submit(request, invocation).await;
                 }
             };
             BatchReport {
                 batch,
                 objects: None,
-                notes: Vec::new(),
+                notes,
                 result,
             }
         };

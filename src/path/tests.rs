@@ -93,6 +93,121 @@ fn ends_in_a_wildcard_before_an_ambiguous_encoding() {
     }
 }
 
+/// Returns the notes about the paths.
+fn notes(paths: &EncodedPaths) -> Vec<String> {
+    paths.widened.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn names_the_wildcard_of_a_key_and_the_true_reason() {
+    for (key, note) in [
+        (
+            "~user/a.html",
+            r#""/~user/a.html" widened to /*: CloudFront refuses ~"#,
+        ),
+        (
+            "a+b.html",
+            r#""/a+b.html" widened to /a*: S3 needs %2B for +, which CloudFront possibly does not match"#,
+        ),
+        (
+            "what?.html",
+            r#""/what?.html" widened to /what*: viewers need %3F for ?, which CloudFront possibly does not match"#,
+        ),
+        (
+            "a*b.html",
+            r#""/a*b.html" widened to /a*: CloudFront reads * as a wildcard"#,
+        ),
+        (
+            "a[1].html",
+            r#""/a[1].html" widened to /a*: viewers and CloudFront encode [ differently"#,
+        ),
+        (
+            "tab\there",
+            r#""/tab\there" widened to /tab*: CloudFront possibly does not match a control character"#,
+        ),
+        (
+            "dir/../x",
+            r#""/dir/../x" widened to /dir/*: browsers resolve . and .. segments"#,
+        ),
+        // The wildcard ends before the space, but the tilde is the reason.
+        (
+            "my page~1.html",
+            r#""/my page~1.html" widened to /my*: CloudFront refuses ~"#,
+        ),
+        // The first of several reasons.
+        ("a~b+c", r#""/a~b+c" widened to /a*: CloudFront refuses ~"#),
+        (
+            "Q&A (2024).pdf",
+            r#""/Q&A (2024).pdf" widened to /Q*: it has more than 4 spellings"#,
+        ),
+        ("", r#""/" widened to /*: the key is empty"#),
+    ] {
+        assert_eq!(notes(&EncodedPaths::of_key(key)), [note]);
+    }
+    for key in ["index.html", "my page.html", "100%.html", "caf\u{e9}.html"] {
+        assert_eq!(EncodedPaths::of_key(key).widened, [], "{key}");
+    }
+    let too_long = EncodedPaths::of_key(&"é".repeat(2_000));
+    assert_eq!(
+        notes(&too_long),
+        [format!(
+            "\"/{}\"… widened to /{}%C3…*: the encoded path has more than 4000 characters",
+            "é".repeat(99),
+            "%C3%A9".repeat(16),
+        )]
+    );
+}
+
+#[test]
+fn names_the_wildcard_of_a_written_path_and_the_true_reason() {
+    for (text, note) in [
+        (
+            " ~user/a.html",
+            r#""/~user/a.html" widened to /*: CloudFront refuses ~"#,
+        ),
+        (
+            "https://example.com/my page.html",
+            r#""/my page.html" widened to /my*: viewers encode a space as %20 or as +"#,
+        ),
+        (
+            "/runtime%7emain.js",
+            r#""/runtime%7emain.js" widened to /runtime*: CloudFront possibly does not match the encoding %7e"#,
+        ),
+        (
+            "/a|b/*",
+            r#""/a|b/*" widened to /a*: viewers and CloudFront encode | differently"#,
+        ),
+        (
+            "/a?b='c'",
+            r#""/a?b='c'" widened to /a?b=*: viewers and CloudFront encode ' differently"#,
+        ),
+    ] {
+        let paths = EncodedPaths::parse(text).expect(text);
+        assert_eq!(notes(&paths), [note]);
+        assert_eq!(paths.paths, [path(text)]);
+    }
+    for text in ["/blog/*", "/my%20page.html", "/my+page.html", "#tag", "/*"] {
+        assert_eq!(EncodedPaths::parse(text), Ok(path(text).into()));
+    }
+}
+
+#[test]
+fn a_note_lists_five_widened_paths_and_counts_the_others() {
+    let paths = |count: usize| -> EncodedPaths {
+        let keys = (1..=count).map(|number| format!("{number}~"));
+        keys.map(|key| EncodedPaths::of_key(&key)).collect()
+    };
+    assert_eq!(widened_note(&paths(0).widened), None);
+    let five =
+        (1..=5).map(|number| format!("\"/{number}~\" widened to /{number}*: CloudFront refuses ~"));
+    let five = five.collect::<Vec<_>>().join("; ");
+    assert_eq!(widened_note(&paths(5).widened), Some(five.clone()));
+    assert_eq!(
+        widened_note(&paths(1_200).widened),
+        Some(format!("{five}; and 1,195 more"))
+    );
+}
+
 #[test]
 fn truncates_a_key_that_is_too_long_between_characters() {
     let key = "é".repeat(2_000);

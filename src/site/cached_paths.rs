@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::QueryStrings;
 use crate::distribution::DistributionId;
-use crate::path::InvalidationPath;
+use crate::path::{InvalidationPath, Widened};
 
 /// The paths under which viewers may have cached an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub enum PathReason {
         /// Whether this is known.
         query_strings: QueryStrings,
     },
+    /// A wildcard replaces an uncertain spelling.
+    Widened(Widened),
     /// By the configuration, the object's own path does not lead to it, but a function can change that.
     MayBeRerouted {
         /// The object's key.
@@ -137,6 +139,7 @@ pub enum NotCached {
 impl fmt::Display for PathReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Widened(widened) => write!(f, "{widened}"),
             Self::AlsoAt { key, paths, reason } => {
                 write!(f, "{key} is also {} ({reason})", paths.join(" and "))
             }

@@ -7,12 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{CachedPaths, Features, IndexDocuments, NotCached, Site, assumed_paths};
+use super::{CachedPaths, Features, IndexDocuments, NotCached, PathReason, Site, assumed_paths};
 use crate::distribution::DistributionId;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;
-
-/// How many objects or reasons a note lists before it counts the rest.
-const MAX_LISTED: usize = 5;
 
 /// A distribution whose configuration may be unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +46,11 @@ pub struct DistributionChanges {
     /// The objects that viewers may have cached.
     pub cached: Vec<CachedObject>,
     /// The keys of the objects that viewers cannot have cached.
-    not_cached: BTreeMap<NotCached, Excerpt>,
+    not_cached: BTreeMap<NotCached, Excerpt<MAX_NOTED>>,
     /// Why objects are cached under more paths than their own.
-    reasons: Excerpt,
+    reasons: Excerpt<MAX_NOTED>,
+    /// Why wildcards replace paths of objects.
+    widened: Excerpt<MAX_NOTED>,
     /// What is assumed about the distribution, without duplicates.
     assumptions: Vec<String>,
 }
@@ -186,6 +186,7 @@ impl DistributionChanges {
             cached: Vec::new(),
             not_cached: BTreeMap::new(),
             reasons: Excerpt::default(),
+            widened: Excerpt::default(),
             assumptions: Vec::new(),
         }
     }
@@ -199,10 +200,12 @@ impl DistributionChanges {
                     has_failover,
                 });
                 for reason in reasons {
-                    if reason.concerns_all_objects() {
-                        self.assume(reason.to_string());
-                    } else {
-                        self.reasons.push(reason);
+                    match reason {
+                        PathReason::Widened(widened) => self.widened.push(widened),
+                        reason if reason.concerns_all_objects() => {
+                            self.assume(reason.to_string());
+                        }
+                        reason => self.reasons.push(reason),
                     }
                 }
             }
@@ -218,41 +221,18 @@ impl DistributionChanges {
         }
     }
 
-    /// Returns notes for users: what is assumed about the distribution, which objects are not invalidated, and why others are invalidated under more paths
-    /// than their own. Each note lists at most five objects or reasons and counts the rest.
+    /// Returns notes for users: what is assumed about the distribution, which objects are not invalidated, why others are
+    /// invalidated under more paths than their own, and which paths became wildcards. Each note lists at most five objects
+    /// or reasons and counts the rest.
     pub fn notes(&self) -> Vec<String> {
         let not_cached = self
             .not_cached
             .iter()
-            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count, keys.join(", ")));
+            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count(), keys.join(", ")));
         let mut notes: Vec<_> = self.assumptions.iter().cloned().chain(not_cached).collect();
-        if self.reasons.count > 0 {
-            notes.push(self.reasons.join("; "));
-        }
+        let reasons = [&self.reasons, &self.widened].into_iter();
+        let reasons = reasons.filter(|reasons| reasons.count() > 0);
+        notes.extend(reasons.map(|reasons| reasons.join("; ")));
         notes
-    }
-}
-
-/// The first texts of a list, and the length of the list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Excerpt {
-    first: Vec<String>,
-    count: usize,
-}
-
-impl Excerpt {
-    fn push(&mut self, text: impl ToString) {
-        if self.first.len() < MAX_LISTED {
-            self.first.push(text.to_string());
-        }
-        self.count += 1;
-    }
-
-    fn join(&self, separator: &str) -> String {
-        let listed = self.first.join(separator);
-        match self.count.saturating_sub(self.first.len()) {
-            0 => listed,
-            more => format!("{listed}{separator}and {more} more"),
-        }
     }
 }

@@ -118,7 +118,6 @@ fn an_object_is_cached_under_its_key() {
         ("about.html", vec!["/about.html"]),
         ("css/site.css", vec!["/css/site.css"]),
         ("my page.html", vec!["/my%20page.html", "/my+page.html"]),
-        ("runtime~main.js", vec!["/runtime*"]),
         // A folder that the S3 console created.
         ("photos/", vec!["/photos/"]),
         // Nothing rewrites paths, so these are not index documents.
@@ -128,6 +127,15 @@ fn an_object_is_cached_under_its_key() {
         assert_eq!(paths(&site(), key), sent, "{key}");
         assert_eq!(reasons(&site(), key), [""; 0], "{key}");
     }
+}
+
+#[test]
+fn a_wildcard_for_an_uncertain_spelling_has_a_reason() {
+    assert_eq!(paths(&site(), "runtime~main.js"), ["/runtime*"]);
+    assert_eq!(
+        reasons(&site(), "runtime~main.js"),
+        ["\"/runtime~main.js\" widened to /runtime*: CloudFront refuses ~"]
+    );
 }
 
 #[test]

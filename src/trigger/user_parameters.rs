@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::distribution::DistributionName;
 use crate::duration::parse_wait_limit;
 use crate::error::Error;
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath, Widened, widened_note};
 
 const FIELDS: [&str; 5] = ["distribution", "paths", "wait", "onTimeout", "reference"];
 
@@ -26,6 +26,8 @@ pub struct JobRequest {
     pub distributions: Vec<DistributionName>,
     /// The paths to invalidate, at least one.
     pub paths: Vec<InvalidationPath>,
+    /// Those of the paths that are wider than what was written.
+    pub widened: Vec<Widened>,
     /// How long to wait for completion. Zero: do not wait. `None`: as long as the settings specify.
     pub wait: Option<Duration>,
     /// The result to report if the invalidations are not completed in time.
@@ -49,6 +51,7 @@ impl Default for JobRequest {
         Self {
             distributions: Vec::new(),
             paths: vec![InvalidationPath::everything()],
+            widened: Vec::new(),
             wait: None,
             on_timeout: OnTimeout::default(),
             label: None,
@@ -57,6 +60,11 @@ impl Default for JobRequest {
 }
 
 impl JobRequest {
+    /// Returns notes for users about the request.
+    pub fn notes(&self) -> Vec<String> {
+        widened_note(&self.widened).into_iter().collect()
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         if let Ok(name) = DistributionName::parse(text) {
             return Ok(Self {
@@ -69,12 +77,16 @@ impl JobRequest {
         let distributions = read_list(&mut fields, "distribution", |name| {
             DistributionName::parse(name).map_err(|error| Error::invalid_input(error.to_string()))
         })?;
-        let paths = read_list(&mut fields, "paths", |path| {
-            Ok(InvalidationPath::parse(path)?)
-        })?;
+        let encoded = read_list(&mut fields, "paths", |path| Ok(EncodedPaths::parse(path)?))?;
+        let encoded: Option<EncodedPaths> = encoded.map(|paths| paths.into_iter().collect());
+        let EncodedPaths { paths, widened } = encoded.unwrap_or(EncodedPaths {
+            paths: default.paths,
+            widened: default.widened,
+        });
         let request = Self {
             distributions: distributions.unwrap_or(default.distributions),
-            paths: paths.unwrap_or(default.paths),
+            paths,
+            widened,
             wait: read_field(&mut fields, "wait", read_wait)?,
             on_timeout: read_field(&mut fields, "onTimeout", read_on_timeout)?
                 .unwrap_or(default.on_timeout),

@@ -32,6 +32,11 @@ fn makes_no_call_if_paths_or_keys_are_enough() {
         "plan --batch -",
         r#"{"Paths": {"Quantity": 2, "Items": ["/a", "/b*"]}, "CallerReference": "release 42"}"#,
     );
+    environment.run("plan /~user/a.html /runtime%7Emain.js /about.html");
+    environment.run_with_input(
+        "plan --paths-from - --output json",
+        "/a 1\n/b 2\n/c 3\n/d 4\n/e 5\n/f 6\n/g 7\n",
+    );
     assert_eq!(environment.standin.calls(), []);
     environment.snapshot("plan-offline");
 }

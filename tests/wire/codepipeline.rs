@@ -17,7 +17,7 @@ use crate::fixture::{
     FIRST, Fixture, SECOND, configuration_with, denial_with_statement, invocation, logged,
     logged_at, one_minute, summary,
 };
-use crate::standin::{Fault, JobState, Operation, Options};
+use crate::standin::{Clock, Fault, JobState, Operation, Options};
 
 #[tokio::test]
 async fn invalidates_everything_and_reports_what_was_done() {
@@ -46,6 +46,38 @@ async fn invalidates_everything_and_reports_what_was_done() {
         (FIRST, &vec!["/*".to_owned()])
     );
     assert_eq!(received[0].outcome, Ok(id));
+}
+
+#[tokio::test]
+async fn reports_which_of_the_requested_paths_are_widened_and_why() {
+    let fixture = Fixture::start();
+    let parameters = json!({"paths": ["/~user/a.html", "/about.html"]});
+    let job = fixture.run_job(Some(&parameters.to_string())).await;
+    let id = job.variable("InvalidationIds").to_owned();
+    let note = "\"/~user/a.html\" widened to /*: CloudFront refuses ~";
+    assert_eq!(
+        summary(&job.result),
+        format!("{FIRST}: submitted as {id} (1 path: /*); /* replaces 2 paths; {note}")
+    );
+    // A job that continues repeats the note.
+    let fixture = Fixture::with(Options {
+        clock: Clock::frozen(),
+        ..Options::default()
+    });
+    let parameters = json!({"paths": ["/b b.html", "/about.html"], "wait": "5m"});
+    let job = fixture.standin.start_job(Some(&parameters.to_string()));
+    let invalidator = fixture.invalidator_without_pauses();
+    let returned = invalidator.handle(&job.event, &one_minute()).await;
+    returned.expect("a continuation");
+    let reported = fixture.only_result();
+    let id = fixture.first_id();
+    let note = "\"/b b.html\" widened to /b*: viewers encode a space as %20 or as +";
+    let expected = format!("{FIRST}: submitted as {id} (2 paths: /about.html /b*); {note}");
+    assert!(
+        reported.continuation().ends_with(&expected),
+        "{}",
+        reported.continuation()
+    );
 }
 
 #[tokio::test]

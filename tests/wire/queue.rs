@@ -76,6 +76,29 @@ async fn sends_one_invalidation_for_messages_of_all_shapes() {
 }
 
 #[tokio::test]
+async fn logs_which_keys_are_widened_and_why() {
+    let fixture = Fixture::start();
+    let keys = ["~a", "b+c", "d.html", "e~1", "e~2", "e~3", "e~4", "e~5"];
+    let bodies: Vec<_> = keys.iter().map(|key| notification(key, ago(60))).collect();
+    logged();
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&[]));
+    let id = fixture.first_id();
+    let lines = logged_at("INFO");
+    let line = lines
+        .iter()
+        .find(|line| line["invalidation"] == id.as_str());
+    assert_eq!(
+        line.expect("a line about the invalidation")["message"],
+        format!(
+            "{FIRST}: submitted as {id} (8 objects became 1 path: /*); /* replaces 5 paths; \
+             \"/~a\" widened to /*: CloudFront refuses ~; \"/e~1\" widened to /e*: CloudFront refuses ~; \
+             \"/e~2\" widened to /e*: CloudFront refuses ~; \"/e~3\" widened to /e*: CloudFront refuses ~; \
+             \"/e~4\" widened to /e*: CloudFront refuses ~; and 1 more"
+        )
+    );
+}
+
+#[tokio::test]
 async fn fails_messages_that_cannot_be_read_and_logs_each_reason_once() {
     let fixture = Fixture::start();
     let bodies = [

@@ -8,12 +8,12 @@
 
 use serde::Deserialize;
 
-use crate::path::InvalidationPath;
+use crate::path::EncodedPaths;
 
 /// The contents of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestedBatch {
-    pub paths: Vec<InvalidationPath>,
+    pub paths: EncodedPaths,
     pub reference: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn parse(text: &str) -> Result<RequestedBatch, String> {
         ));
     }
     let paths = items.iter().enumerate().map(|(index, text)| {
-        InvalidationPath::parse(text).map_err(|error| format!("Paths.Items[{index}]: {error}"))
+        EncodedPaths::parse(text).map_err(|error| format!("Paths.Items[{index}]: {error}"))
     });
     Ok(RequestedBatch {
         paths: paths.collect::<Result<_, _>>()?,
@@ -61,6 +61,7 @@ mod tests {
         let parse = |text: &str| {
             let batch = parse(text)?;
             let paths = batch
+                .paths
                 .paths
                 .iter()
                 .map(ToString::to_string)

@@ -3,17 +3,17 @@
 //! In a list of paths, a `#` alone or before white space starts a comment, which needs a line of its own. A `#` before
 //! anything else starts a cache tag. Keys are read as they are, because white space and `#` can be part of them.
 
-use crate::path::InvalidationPath;
+use crate::path::EncodedPaths;
 
 /// Parses paths. The error contains the number of the line.
-pub(super) fn parse_paths(text: &str) -> Result<Vec<InvalidationPath>, String> {
-    let mut paths = Vec::new();
+pub(super) fn parse_paths(text: &str) -> Result<EncodedPaths, String> {
+    let mut paths = EncodedPaths::default();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || is_comment(line) {
             continue;
         }
-        let path = InvalidationPath::parse(line).map_err(|error| {
+        let path = EncodedPaths::parse(line).map_err(|error| {
             let hint = if line.starts_with('#') {
                 " (a comment needs a space after the #)"
             } else {
@@ -21,7 +21,7 @@ pub(super) fn parse_paths(text: &str) -> Result<Vec<InvalidationPath>, String> {
             };
             format!("line {}: {error}{hint}", index.saturating_add(1))
         })?;
-        paths.push(path);
+        paths.extend(path);
     }
     Ok(paths)
 }
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn distinguishes_comments_cache_tags_and_paths() {
         let parse = |text: &str| {
-            let paths = parse_paths(text)?;
+            let paths = parse_paths(text)?.paths;
             Ok(paths.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         for (text, expected) in [
