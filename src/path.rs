@@ -346,8 +346,10 @@ pub enum PathError {
     DotSegment(String),
     /// The text is a URL whose scheme is not http or https.
     Scheme(String),
-    /// The text looks like a URL without a scheme.
+    /// The text certainly is a URL without a scheme.
     Host(String),
+    /// The first segment can be a domain name or a folder.
+    HostOrFolder(String),
     /// The tag is too long or contains a character that CloudFront does not accept.
     Tag(String),
     /// The encoded path has this many characters, more than [`MAX_PATH_CHARACTERS`].
@@ -385,6 +387,10 @@ impl fmt::Display for PathError {
             Self::Host(text) => write!(
                 f,
                 "{text:?} looks like a URL without https://: write the full URL, or only the path, such as /a.html"
+            ),
+            Self::HostOrFolder(text) => write!(
+                f,
+                "{text:?} can begin with a domain name or with a folder: write https://{text} or /{text}"
             ),
             Self::Tag(text) => write!(
                 f,
@@ -474,6 +480,16 @@ fn is_host(segment: &str) -> bool {
     segment.starts_with("www.") || segment.ends_with(".cloudfront.net")
 }
 
+/// Returns whether a text without a scheme begins with a segment that can be a domain name: it contains a dot, and a slash
+/// follows. No domain name begins with a dot, as `.well-known/` does.
+fn can_begin_with_host(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(segment, _)| {
+        segment.contains('.')
+            && !segment.starts_with('.')
+            && !segment.contains(['?', '#', '*', '\\'])
+    })
+}
+
 /// Reduces `https://host/path?query#fragment` to `/path?query`. Returns other text unchanged.
 fn without_scheme_and_host(text: &str) -> Result<&str, PathError> {
     let scheme_relative = text.strip_prefix("//").map(first_segment);
@@ -484,7 +500,11 @@ fn without_scheme_and_host(text: &str) -> Result<&str, PathError> {
         .split_once("://")
         .filter(|(scheme, _)| !scheme.contains(['/', '?', '*']))
     else {
-        return Ok(text);
+        return if can_begin_with_host(text) {
+            Err(PathError::HostOrFolder(text.to_owned()))
+        } else {
+            Ok(text)
+        };
     };
     if !["http", "https"]
         .iter()

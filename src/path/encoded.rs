@@ -48,7 +48,7 @@ impl EncodedPaths {
 
     /// Parses a path that a user wrote: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
     ///
-    /// Removes surrounding white space, adds a leading slash, reduces a URL to its path and query, and keeps percent
+    /// Removes surrounding white space, adds a leading slash unless the first segment can be a domain name, reduces a URL to its path and query, and keeps percent
     /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path
     /// into a wildcard that ends before it.
     ///

@@ -222,6 +222,13 @@ fn parses_a_path_that_a_user_wrote() {
         ("/*", "/*"),
         ("/", "/"),
         ("index.html", "/index.html"),
+        ("index.html?to=/a", "/index.html?to=/a"),
+        ("example.com", "/example.com"),
+        ("/example.com/a.html", "/example.com/a.html"),
+        ("https://example.com/a.html", "/a.html"),
+        ("blog/v1.2/a.html", "/blog/v1.2/a.html"),
+        // No domain name begins with a dot.
+        (".well-known/security.txt", "/.well-known/security.txt"),
         ("/blog/*", "/blog/*"),
         ("  /a.html \r\n", "/a.html"),
         ("/a?b=1", "/a?b=1"),
@@ -296,6 +303,27 @@ fn rejects_what_no_viewer_requests_with_advice() {
         (
             "www.example.com/a.html",
             r#""www.example.com/a.html" looks like a URL without https://: write the full URL, or only the path, such as /a.html"#,
+        ),
+        (
+            "example.com/a.html",
+            r#""example.com/a.html" can begin with a domain name or with a folder: write https://example.com/a.html or /example.com/a.html"#,
+        ),
+        (
+            " v1.2/* ",
+            r#""v1.2/*" can begin with a domain name or with a folder: write https://v1.2/* or /v1.2/*"#,
+        ),
+        (
+            "example.com:8443/",
+            r#""example.com:8443/" can begin with a domain name or with a folder: write https://example.com:8443/ or /example.com:8443/"#,
+        ),
+        // Not a domain name, and the path has another error.
+        (
+            "a.b*/c",
+            r#""/a.b*/c" has a * before its end: CloudFront accepts a * only as the last character"#,
+        ),
+        (
+            "./a.html",
+            r#""/./a.html" contains a . or .. segment, which browsers resolve: write the resolved path"#,
         ),
         (
             "//cdn.example.com/a.html",

@@ -49,6 +49,22 @@ async fn invalidates_everything_and_reports_what_was_done() {
 }
 
 #[tokio::test]
+async fn fails_a_job_whose_path_can_be_a_url_without_its_scheme() {
+    let fixture = Fixture::start();
+    let parameters = json!({"paths": ["index.html", "example.com/a.html"]});
+    let job = fixture.run_job(Some(&parameters.to_string())).await;
+    assert_eq!(
+        job.failure(),
+        (
+            "ConfigurationError",
+            "UserParameters: paths[1]: \"example.com/a.html\" can begin with a domain name or with a folder: write \
+             https://example.com/a.html or /example.com/a.html"
+        )
+    );
+    assert_eq!(fixture.accepted(), []);
+}
+
+#[tokio::test]
 async fn reports_which_of_the_requested_paths_are_widened_and_why() {
     let fixture = Fixture::start();
     let parameters = json!({"paths": ["/~user/a.html", "/about.html"]});

@@ -83,6 +83,13 @@ mod tests {
                 Err("Paths.Items[1]: the path is empty: write /* for everything"),
             ),
             (
+                r#"{"Paths": {"Items": ["example.com/a"]}}"#,
+                Err(
+                    "Paths.Items[0]: \"example.com/a\" can begin with a domain name or with a folder: write \
+                     https://example.com/a or /example.com/a",
+                ),
+            ),
+            (
                 r#"{"Paths": {"Items": []}, "Reference": "r"}"#,
                 Err(
                     "unknown field `Reference`, expected `Paths` or `CallerReference` at line 1 column 36",

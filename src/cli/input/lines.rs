@@ -72,6 +72,12 @@ mod tests {
                 ),
             ),
             (
+                "/a\nv1.2/*",
+                Err(
+                    "line 2: \"v1.2/*\" can begin with a domain name or with a folder: write https://v1.2/* or /v1.2/*",
+                ),
+            ),
+            (
                 "\n/*/a",
                 Err(
                     "line 2: \"/*/a\" has a * before its end: CloudFront accepts a * only as the last character",
@@ -86,8 +92,15 @@ mod tests {
 
     #[test]
     fn reads_keys_as_they_are() {
-        let text = "a b.html\r\n\n leading\ntrailing \n#1.html\n%41\n";
-        let expected = ["a b.html", " leading", "trailing ", "#1.html", "%41"];
+        let text = "a b.html\r\n\n leading\ntrailing \n#1.html\n%41\nexample.com/a\n";
+        let expected = [
+            "a b.html",
+            " leading",
+            "trailing ",
+            "#1.html",
+            "%41",
+            "example.com/a",
+        ];
         assert_eq!(keys(text).collect::<Vec<_>>(), expected);
     }
 }
