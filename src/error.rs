@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::distribution::DistributionId;
+use crate::excerpt::listed;
 use crate::path::PathError;
 
 /// An error of this program or of a service that it calls.
@@ -317,8 +318,7 @@ impl ErrorKind {
             ),
             Self::Panicked => PANICKED.to_owned(),
             Self::Several(errors) => {
-                let texts: Vec<_> = errors.iter().map(|error| error.message(audience)).collect();
-                texts.join("; ")
+                listed(errors.iter().map(|error| error.message(audience))).join("; ")
             }
         }
     }
@@ -614,5 +614,9 @@ mod tests {
             "outer: could not list the distributions: dispatch failure; try again; Records[0]: b is missing"
         );
         assert_eq!(both.category(), Category::Unavailable);
+        let many = Error::join((0..3_000).map(|number| wrong(&number.to_string())));
+        let many = many.expect("an error").to_string();
+        assert!(many.starts_with("0; 1; 2; "), "{many}");
+        assert!(many.ends_with("; 99; and 2,900 more"), "{many}");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::excerpt::{MAX_LISTED, listed, thousands};
 use crate::path::InvalidationPath;
 use crate::plan::{Batch, InvalidationId, InvalidationStatus, Merged};
 
@@ -204,41 +205,88 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reports = self.reports.iter().map(ToString::to_string);
+        let mut unlisted = MAX_LISTED;
+        let reports = self.reports.iter().map(|report| {
+            let text = ReportText {
+                report,
+                max_paths: unlisted,
+            };
+            unlisted = unlisted.saturating_sub(report.listed_paths().len());
+            text.to_string()
+        });
         let unaffected = self.unaffected.iter().map(ToString::to_string);
-        let lines: Vec<_> = reports.chain(unaffected).collect();
-        match lines.as_slice() {
-            [] => f.write_str("nothing to invalidate"),
-            lines => f.write_str(&lines.join("; ")),
+        let distributions = listed(reports.chain(unaffected));
+        match distributions.count() {
+            0 => f.write_str("nothing to invalidate"),
+            _ => f.write_str(&distributions.join("; ")),
         }
     }
 }
 
+/// The text of a report that lists at most `max_paths` paths and counts the others.
+struct ReportText<'a> {
+    report: &'a BatchReport,
+    max_paths: usize,
+}
+
+impl BatchReport {
+    /// Returns the paths that the text of the report lists; none if the batch failed.
+    fn listed_paths(&self) -> &[InvalidationPath] {
+        match self.result {
+            Ok(_) => self.batch.paths(),
+            Err(_) => &[],
+        }
+    }
+}
+
+/// The text lists at most [`MAX_LISTED`] paths and counts the others.
 impl fmt::Display for BatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let distribution = self.batch.distribution();
-        let paths = self.batch.paths();
-        match &self.result {
+        let text = ReportText {
+            report: self,
+            max_paths: MAX_LISTED,
+        };
+        write!(f, "{text}")
+    }
+}
+
+impl fmt::Display for ReportText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { report, max_paths } = *self;
+        let distribution = report.batch.distribution();
+        let paths = report.listed_paths();
+        match &report.result {
             // Its text names the distribution, as every error of a call to CloudFront does.
             Err(error) => return write!(f, "{error}"),
             Ok(Some(id)) => write!(f, "{distribution}: submitted as {id}")?,
             Ok(None) => write!(
                 f,
                 "{distribution}: submitted before with caller reference {}",
-                self.batch.reference()
+                report.batch.reference()
             )?,
         }
         f.write_str(" (")?;
-        if let Some(objects) = self.objects {
+        if let Some(objects) = report.objects {
             write!(f, "{} became ", counted(objects, "object"))?;
         }
-        write!(f, "{}:", counted(paths.len(), "path"))?;
-        paths.iter().try_for_each(|path| write!(f, " {path}"))?;
+        f.write_str(&counted(paths.len(), "path"))?;
+        if max_paths > 0 {
+            f.write_str(":")?;
+            let mut first = paths.iter().take(max_paths);
+            first.try_for_each(|path| write!(f, " {path}"))?;
+            let others = paths.len().saturating_sub(max_paths);
+            if others > 0 {
+                write!(f, " and {} more", thousands(others))?;
+            }
+        }
         f.write_str(")")?;
-        for Merged { path, from } in &self.batch.plan().merged {
+        for Merged { path, from } in &report.batch.plan().merged {
             write!(f, "; {path} replaces {from} paths")?;
         }
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+        report
+            .notes
+            .iter()
+            .try_for_each(|note| write!(f, "; {note}"))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod user_parameters;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::excerpt::listed;
 use codepipeline::Job;
 use envelope::{Enclosed, Marker};
 use s3::{IgnoredEvent, ObjectChange};
@@ -125,7 +126,7 @@ fn unknown_event(event: &Value) -> Error {
     let received = match event {
         Value::Object(members) if members.is_empty() => "an empty object".to_owned(),
         Value::Object(members) => {
-            let keys: Vec<_> = members.keys().map(|key| format!("{key:?}")).collect();
+            let keys = listed(members.keys().map(|key| format!("{key:?}")));
             let source = match Marker::of(event) {
                 Some(Marker::Records { source, .. }) => format!(" from eventSource {source:?}"),
                 _ => String::new(),

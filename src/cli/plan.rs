@@ -11,6 +11,7 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Exit, Selection, Session};
 use crate::distribution::DistributionId;
+use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{Inventory, Merged};
 
@@ -138,12 +139,17 @@ pub(super) fn print(session: &Session, planned: &[PlannedBatch], warnings: Vec<S
 
 fn text(planned: &PlannedBatch) -> String {
     let mut text = summary(planned);
-    for path in &planned.plan.paths {
+    for path in planned.plan.paths.iter().take(MAX_LISTED) {
         text += &format!("\n  {path}");
         let mut merged = planned.plan.merged.iter();
         if let Some(Merged { from, .. }) = merged.find(|merged| merged.path == *path) {
             text += &format!("  replaces {from} paths");
         }
+    }
+    let others = planned.plan.paths.len().saturating_sub(MAX_LISTED);
+    if others > 0 {
+        let others = thousands(others);
+        text += &format!("\n  and {others} more (--output json lists all)");
     }
     for note in &planned.notes {
         text += &format!("\n  {note}");

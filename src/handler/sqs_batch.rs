@@ -1,6 +1,6 @@
 //! Handles an SQS batch: returns the messages that failed, so that SQS delivers them again.
 //!
-//! Each reason is logged once, with the ids of its messages.
+//! Each reason is logged once, with the ids of its messages, at most 100 of them.
 //!
 //! Response: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -12,6 +12,7 @@ use tracing::error;
 use super::Invalidator;
 use super::contents::ReceivedContent;
 use crate::error::{Category, Error};
+use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::trigger::sqs::Message;
 
@@ -53,6 +54,7 @@ fn log_failed(failed: &[(&str, Error)]) {
         ids.push(id);
     }
     for (reason, (cause, ids)) in ids_by_reason {
-        error!(%cause, messages = ids.len(), ids = ids.join(" "), "will be retried: {reason}");
+        let (messages, ids) = (ids.len(), listed(ids));
+        error!(%cause, messages, %ids, "will be retried: {reason}");
     }
 }

@@ -639,6 +639,7 @@ fn acknowledges_the_test_event_of_a_new_notification() {
 
 #[test]
 fn names_the_expected_events_and_the_keys_received() {
+    let quoted_keys: Vec<_> = (0..100).map(|number| format!("\"k{number:03}\"")).collect();
     for (event, received) in [
         (json!({}), "an empty object"),
         (
@@ -650,6 +651,12 @@ fn names_the_expected_events_and_the_keys_received() {
         (
             json!({"Records": [{"eventSource": "aws:kinesis"}]}),
             "an object with \"Records\" from eventSource \"aws:kinesis\"",
+        ),
+        (
+            (0..300)
+                .map(|number| (format!("k{number:03}"), json!(1)))
+                .collect(),
+            &format!("an object with {}, and 200 more", quoted_keys.join(", ")),
         ),
         (json!(["secret"]), "an array"),
         (json!("secret"), "a value that is not an object"),

@@ -103,6 +103,34 @@ fn names_the_policy_of_a_staging_distribution_and_the_tenants_of_a_distribution(
 }
 
 #[test]
+fn the_text_lists_a_hundred_paths_and_json_all() {
+    let mut environment = Environment::new("create-many");
+    let paths: Vec<_> = (1_000..4_000).map(|number| format!("/{number}")).collect();
+    let input = paths.join("\n");
+    let listed = &paths[..100];
+    let plan = environment.run_with_input("plan --paths-from -", &input);
+    assert_eq!(
+        plan.stdout,
+        format!(
+            "3,000 paths\n  {}\n  and 2,900 more (--output json lists all)\n",
+            listed.join("\n  ")
+        )
+    );
+    let create = format!("create -d {FIRST} --paths-from - --no-checks");
+    let created = environment.run_with_input(&create, &input);
+    let listed = format!("(3000 paths: {} and 2,900 more)\n", listed.join(" "));
+    assert!(created.stdout.ends_with(&listed), "{}", created.stdout);
+    let plan = environment.run_with_input("plan --paths-from - --output json", &input);
+    let output: serde_json::Value = serde_json::from_str(&plan.stdout).expect("JSON");
+    assert_eq!(output["paths"], serde_json::json!(paths));
+    assert_eq!(
+        output["distributions"][0]["paths"],
+        serde_json::json!(paths)
+    );
+    assert_eq!(environment.accepted(), [(FIRST.to_owned(), paths)]);
+}
+
+#[test]
 fn finds_the_distributions_of_the_bucket_that_was_synced() {
     let mut environment = Environment::new("create-s3-sync");
     environment.run_with_input(

@@ -49,6 +49,25 @@ async fn invalidates_everything_and_reports_what_was_done() {
 }
 
 #[tokio::test]
+async fn the_summary_lists_a_hundred_paths_and_the_output_variable_all() {
+    let fixture = Fixture::start();
+    let paths: Vec<_> = (100..220).map(|number| format!("/{number}")).collect();
+    let parameters = json!({"distribution": [FIRST, SECOND], "paths": paths});
+    let job = fixture.run_job(Some(&parameters.to_string())).await;
+    let ids = job.variable("InvalidationIds").to_owned();
+    let (first, second) = ids.split_once(',').expect("two ids");
+    let listed = paths[..100].join(" ");
+    assert_eq!(
+        summary(&job.result),
+        format!(
+            "{FIRST}: submitted as {first} (120 paths: {listed} and 20 more); {SECOND}: submitted as {second} (120 paths)"
+        )
+    );
+    assert_eq!(job.variable("Paths"), paths.join(","));
+    assert_eq!(job.variable("PathCount"), "240");
+}
+
+#[tokio::test]
 async fn fails_a_job_whose_path_can_be_a_url_without_its_scheme() {
     let fixture = Fixture::start();
     let parameters = json!({"paths": ["index.html", "example.com/a.html"]});

@@ -75,6 +75,45 @@ async fn sends_one_invalidation_for_messages_of_all_shapes() {
     assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)]);
 }
 
+/// Returns how many words of a text begin with this character.
+fn count_words(text: &str, start: char) -> usize {
+    text.split([' ', ','])
+        .filter(|word| word.starts_with(start))
+        .count()
+}
+
+#[tokio::test]
+async fn a_log_line_lists_at_most_a_hundred_paths_and_ids() {
+    let fixture = Fixture::start().set("MAX_PATHS", "3000");
+    let mut bodies: Vec<_> = (0..2_999)
+        .map(|number| notification(&format!("{number}.html"), ago(60)))
+        .collect();
+    bodies.extend(vec!["{".to_owned(); 1_100]);
+    logged();
+    let failed: Vec<_> = (2_999..4_099).map(|number| format!("m{number}")).collect();
+    let failed: Vec<_> = failed.iter().map(String::as_str).collect();
+    // The response is complete.
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&failed));
+    let lines: Vec<Value> = logged()
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let id = fixture.first_id();
+    let line = lines
+        .iter()
+        .find(|line| line["invalidation"] == id.as_str());
+    let message = line.expect("a line")["message"].as_str().expect("a text");
+    assert_eq!(count_words(message, '/'), 100, "{message}");
+    assert!(
+        message.contains("2999 paths: /0.html /1.html ") && message.ends_with(" and 2,899 more)"),
+        "{message}"
+    );
+    let line = lines.iter().find(|line| line["messages"] == 1_100);
+    let ids = line.expect("a line")["ids"].as_str().expect("a text");
+    assert_eq!(count_words(ids, 'm'), 101, "{ids}");
+    assert!(ids.ends_with(" m3098 and 1,000 more"), "{ids}");
+}
+
 #[tokio::test]
 async fn logs_which_keys_are_widened_and_why() {
     let fixture = Fixture::start();
