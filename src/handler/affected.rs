@@ -286,8 +286,9 @@ fn not_in_time(purpose: String) -> Error {
 fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {
     Error::invalid_input(match named {
         [] => format!(
-            "no distribution of this account has bucket {bucket} as an origin: remove the bucket's notification, or \
-             set DISTRIBUTION_ID"
+            "no distribution of this account has bucket {bucket} as an origin: set DISTRIBUTION_ID if one reaches it by \
+             another name, deploy the function in the distribution's account if that is another one, or remove the \
+             bucket's notification"
         ),
         ids => {
             let ids: Vec<_> = ids.iter().map(DistributionId::as_str).collect();

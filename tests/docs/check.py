@@ -56,8 +56,8 @@ CUSTOM_COMMANDS = {
 RENAMED_PARAMETERS = {("sns", "subscribe", "Endpoint"): "notification-endpoint"}
 ADDED_PARAMETERS = {("cloudfront", "create-invalidation", "paths"): "InvalidationBatch"}
 
-# What the callers of the function need, which the template does not grant.
-OTHER_ACTIONS = {"lambda:InvokeFunction": {"lambda:function"}}
+# What the callers of the function and the rules that forward events need, which the template does not grant.
+OTHER_ACTIONS = {"lambda:InvokeFunction": {"lambda:function"}, "events:PutEvents": {"events:event-bus"}}
 
 # Forms of resources that the template refers to.
 RESOURCE_FORMS = {"AWS::SQS::Queue": "sqs:", "AWS::Logs::LogGroup": "logs:log-group"}

@@ -204,6 +204,23 @@ async fn invalidates_the_paths_of_each_distribution_of_a_bucket() {
 }
 
 #[tokio::test]
+async fn invalidates_for_a_bucket_of_another_region_and_account() {
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", SECOND);
+    let mut direct = event("s3-direct-index");
+    direct["Records"][0]["awsRegion"] = json!("ap-southeast-2");
+    direct["Records"][0]["s3"]["bucket"]["ownerIdentity"]["principalId"] = json!("AOTHER");
+    fixture.handle(&direct).await.expect("an invalidation");
+    let mut forwarded = event("s3-eb-nested-index");
+    forwarded["account"] = json!("444455556666");
+    forwarded["region"] = json!("ap-southeast-2");
+    forwarded["detail"]["bucket"]["name"] = json!(BUCKET);
+    fixture.handle(&forwarded).await.expect("an invalidation");
+    let expected = ["/index.html", "/blog/index.html"];
+    let expected = expected.map(|path| (SECOND.to_owned(), vec![path.to_owned()]));
+    assert_eq!(fixture.accepted(), expected);
+}
+
+#[tokio::test]
 async fn returns_an_error_for_a_bucket_without_a_distribution() {
     let options = Options::default().with_document("distribution", &list(&[]));
     let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
@@ -214,8 +231,9 @@ async fn returns_an_error_for_a_bucket_without_a_distribution() {
     assert_eq!(
         error,
         Error::invalid_input(
-            "no distribution of this account has bucket tiny-direct-cfn as an origin: remove the bucket's \
-             notification, or set DISTRIBUTION_ID"
+            "no distribution of this account has bucket tiny-direct-cfn as an origin: set DISTRIBUTION_ID if one reaches \
+             it by another name, deploy the function in the distribution's account if that is another one, or remove \
+             the bucket's notification"
         )
     );
 
