@@ -615,8 +615,14 @@ impl<'a> FoundPaths<'a> {
 impl CacheBehavior {
     /// Returns whether the path pattern matches the path from start to end. It is case-sensitive.
     fn matches(&self, path: &str) -> bool {
-        let [mut pattern, mut path] =
-            [&self.path_pattern, path].map(|text| text.strip_prefix('/').unwrap_or(text).chars());
+        let [pattern, path] =
+            [&self.path_pattern, path].map(|text| text.strip_prefix('/').unwrap_or(text));
+        // Most patterns do not match, and most of these differ at their end, as `*.jpg` does.
+        let end = pattern.rsplit(['*', '?']).next().unwrap_or_default();
+        if !path.ends_with(end) {
+            return false;
+        }
+        let [mut pattern, mut path] = [pattern, path].map(str::chars);
         // The positions from which to try again with one more character for the last asterisk.
         let mut retry = None;
         loop {
