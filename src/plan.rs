@@ -30,5 +30,5 @@ pub mod limits;
 
 pub use self::batch::{Batch, CallerReference};
 pub use self::collapse::{Collapsed, Inventory, Merged};
-pub use self::existing::{ExistingInvalidation, InvalidationId, InvalidationStatus};
+pub use self::existing::{ExistingInvalidation, ExistingPaths, InvalidationId, InvalidationStatus};
 pub use self::limits::Limits;

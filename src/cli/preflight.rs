@@ -127,7 +127,7 @@ fn covered_warning(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -
     let paths = &batch.plan.paths;
     let covering = in_progress
         .iter()
-        .find(|invalidation| paths.iter().all(|path| invalidation.covers(path)))?;
+        .find(|invalidation| invalidation.covers_all(paths))?;
     let age = now().signed_duration_since(covering.created);
     Some(format!(
         "{distribution}: {} is in progress and covers all of these paths; it was created {} s ago",

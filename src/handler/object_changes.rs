@@ -5,6 +5,7 @@
 //! a copy, a newer invalidation covers it, CloudFront accepted an invalidation that covers it, or it failed. Only a
 //! change that failed is retried.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,9 +20,8 @@ use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
-use crate::path::InvalidationPath;
-use crate::plan::existing::newest_covering;
-use crate::plan::{Batch, ExistingInvalidation, InvalidationId, Limits};
+use crate::path::{InvalidationPath, PathIndex};
+use crate::plan::{Batch, ExistingInvalidation, ExistingPaths, InvalidationId, Limits};
 use crate::site::{CachedObject, DistributionChanges};
 use crate::trigger::s3::{self, ObjectChange};
 
@@ -107,7 +107,8 @@ impl Invalidator {
             .collect();
         let mut skipped = Skipped::default();
         let known = self.warm_state.invalidations(&distribution);
-        stale.retain(|object| !skipped.skips(object, &known));
+        let known_paths = ExistingPaths::new(&known);
+        stale.retain(|object| !skipped.skips(object, &known_paths));
         let oldest = stale.iter().map(|object| object.pending.change.time).min();
         let existing = match (existing, oldest) {
             (Some(existing), _) => existing,
@@ -117,7 +118,8 @@ impl Invalidator {
             }
             (None, None) => Vec::new(),
         };
-        stale.retain(|object| !skipped.skips(object, &existing));
+        let existing_paths = ExistingPaths::new(&existing);
+        stale.retain(|object| !skipped.skips(object, &existing_paths));
         notes.extend(skipped.note());
         if stale.is_empty() {
             let unaffected = UnaffectedDistribution {
@@ -278,8 +280,8 @@ struct Skipped {
 
 impl Skipped {
     /// Returns whether the invalidations cover the object's change, and counts it.
-    fn skips(&mut self, object: &StaleObject<'_>, existing: &[ExistingInvalidation]) -> bool {
-        let Some(newest) = newest_covering(existing, object.changed, &object.paths) else {
+    fn skips(&mut self, object: &StaleObject<'_>, existing: &ExistingPaths<'_>) -> bool {
+        let Some(newest) = existing.newest_covering(object.changed, &object.paths) else {
             return false;
         };
         self.count += 1;
@@ -317,16 +319,23 @@ fn batch_request(
 fn failed_objects(objects: &[StaleObject<'_>], reports: &[BatchReport]) -> BTreeMap<usize, Error> {
     let (accepted, failed): (Vec<_>, Vec<_>) =
         reports.iter().partition(|report| report.result.is_ok());
+    let accepted = PathIndex::new(accepted.iter().flat_map(|report| {
+        let paths = report.batch.paths().iter();
+        paths.map(|path| (path.as_str(), ()))
+    }));
+    // The first of several failed reports that cover a path has the least index.
+    let failed_paths = PathIndex::new(failed.iter().enumerate().flat_map(|(index, report)| {
+        let paths = report.batch.paths().iter();
+        paths.map(move |path| (path.as_str(), Reverse(index)))
+    }));
     let error_of = |path: &InvalidationPath| {
-        let report = failed
-            .iter()
-            .find(|report| report.batch.covers(path))
-            .or(failed.first())?;
-        report.result.as_ref().err().cloned()
+        let index = failed_paths.greatest_covering(path.as_str());
+        let Reverse(index) = index.unwrap_or(Reverse(0));
+        failed.get(index)?.result.as_ref().err().cloned()
     };
     let failed_object = |object: &StaleObject<'_>| {
         let is_accepted =
-            |path: &InvalidationPath| accepted.iter().any(|report| report.batch.covers(path));
+            |path: &InvalidationPath| accepted.greatest_covering(path.as_str()).is_some();
         let path = object.paths.iter().find(|path| !is_accepted(path))?;
         Some((object.index, error_of(path)?))
     };

@@ -84,11 +84,6 @@ impl Batch {
         &self.reference
     }
 
-    /// Returns whether the batch invalidates everything that the path invalidates.
-    pub fn covers(&self, path: &InvalidationPath) -> bool {
-        self.paths().iter().any(|sent| sent.covers(path))
-    }
-
     /// Returns whether the batch needs no more wildcards than the limits leave.
     pub fn fits_wildcards(&self, limits: Limits) -> bool {
         let wildcards = self.paths().iter().filter(|path| path.is_wildcard());

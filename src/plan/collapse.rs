@@ -165,10 +165,13 @@ fn without_covered(sorted: &[InvalidationPath]) -> Vec<&InvalidationPath> {
     needed
 }
 
-/// Returns how many of the paths `path` covers.
+/// Returns how many of the distinct paths `path` covers.
 fn count_covered(sorted: &[InvalidationPath], path: &InvalidationPath) -> usize {
     if path.as_str() == "/*" {
         return sorted.len();
+    }
+    if !path.is_wildcard() {
+        return 1;
     }
     let first = sorted.partition_point(|other| other.stem() < path.stem());
     sorted

@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::path::{InvalidationPath, SubmittedPath};
+use crate::path::{InvalidationPath, PathIndex, SubmittedPath};
 
 /// How far the clocks of S3 and CloudFront may differ. AWS documents no bound; its clocks are kept much closer.
 pub const CLOCK_MARGIN: TimeDelta = TimeDelta::seconds(5);
@@ -84,28 +84,58 @@ impl ExistingInvalidation {
             .is_some_and(|time| self.created > time)
     }
 
-    /// Returns whether it invalidates everything that the path invalidates.
-    pub fn covers(&self, path: &InvalidationPath) -> bool {
-        self.paths.iter().any(|sent| sent.covers(path.as_str()))
+    /// Returns whether it invalidates everything that the paths invalidate.
+    pub fn covers_all(&self, paths: &[InvalidationPath]) -> bool {
+        let index = PathIndex::new(self.paths.iter().map(|path| (path.as_str(), ())));
+        let is_covered = |path: &InvalidationPath| index.greatest_covering(path.as_str()).is_some();
+        paths.iter().all(is_covered)
     }
 }
 
-/// Returns the newest of the invalidations that together cover a change of `paths` at `time`, or `None` if they leave
-/// one of the paths out.
-pub fn newest_covering<'a>(
+/// The invalidations of a distribution, indexed by their paths.
+#[derive(Clone, Debug)]
+pub struct ExistingPaths<'a> {
     existing: &'a [ExistingInvalidation],
-    time: DateTime<Utc>,
-    paths: &[InvalidationPath],
-) -> Option<&'a ExistingInvalidation> {
-    let covering = |path| {
-        existing
+    /// By path: when the newest invalidation of the path was created, and its index.
+    newest: PathIndex<'a, (DateTime<Utc>, usize)>,
+}
+
+impl<'a> ExistingPaths<'a> {
+    /// Creates the index of all paths, in any order of the invalidations.
+    pub fn new(existing: &'a [ExistingInvalidation]) -> Self {
+        let paths = existing
             .iter()
-            .find(|invalidation| invalidation.is_newer_than(time) && invalidation.covers(path))
-    };
-    let covering: Option<Vec<_>> = paths.iter().map(covering).collect();
-    covering?
-        .into_iter()
-        .max_by_key(|invalidation| invalidation.created)
+            .enumerate()
+            .flat_map(|(index, invalidation)| {
+                let newest = (invalidation.created, index);
+                let paths = invalidation.paths.iter();
+                paths.map(move |path| (path.as_str(), newest))
+            });
+        Self {
+            existing,
+            newest: PathIndex::new(paths),
+        }
+    }
+
+    /// Returns the newest of the invalidations that together cover a change of `paths` at `time`, or `None` if they leave
+    /// one of the paths out.
+    pub fn newest_covering(
+        &self,
+        time: DateTime<Utc>,
+        paths: &[InvalidationPath],
+    ) -> Option<&'a ExistingInvalidation> {
+        // If the newest that covers a path is not newer than the change, no other is.
+        let covering = paths.iter().map(|path| {
+            let (created, index) = self.newest.greatest_covering(path.as_str())?;
+            let invalidation = self.existing.get(index)?;
+            invalidation
+                .is_newer_than(time)
+                .then_some((created, invalidation))
+        });
+        let covering: Option<Vec<_>> = covering.collect();
+        let newest = covering?.into_iter().max_by_key(|(created, _)| *created);
+        newest.map(|(_, invalidation)| invalidation)
+    }
 }
 
 #[cfg(test)]
