@@ -19,9 +19,17 @@ use crate::fixture::{
 };
 use crate::standin::{Clock, Fault, JobState, Operation, Options};
 
+/// Starts stand-ins for a test that compares durations.
+fn at_frozen_time() -> Fixture {
+    Fixture::with(Options {
+        clock: Clock::frozen(),
+        ..Options::default()
+    })
+}
+
 #[tokio::test]
 async fn invalidates_everything_and_reports_what_was_done() {
-    let fixture = Fixture::start();
+    let fixture = at_frozen_time();
     let job = fixture.run_job(None).await;
     let id = job.variable("InvalidationIds").to_owned();
     assert_eq!(
@@ -407,7 +415,7 @@ async fn reports_less_of_a_success_whose_form_codepipeline_rejects() {
                 false,
             ),
         ] {
-            let fixture = Fixture::start();
+            let fixture = at_frozen_time();
             fixture
                 .standin
                 .fail(Operation::PutJobSuccessResult, fault, rejections);

@@ -92,10 +92,12 @@ impl Fixture {
         sdk.into_builder().retry_config(retry).build()
     }
 
-    /// Returns a function that has handled no event yet.
+    /// Returns a function that has handled no event yet. It reads the stand-in's clock.
     pub fn invalidator(&self) -> Invalidator {
         let settings = Settings::from_environment(|name| self.variables.get(name).cloned());
-        Invalidator::new(settings, self.sdk())
+        let standin = Arc::clone(&self.standin);
+        let clock = Clock::new(move || standin.now(), tokio::time::sleep);
+        Invalidator::new(settings, self.sdk()).with_clock(clock)
     }
 
     /// Returns a function that reads the stand-in's frozen clock and advances it instead of sleeping.
