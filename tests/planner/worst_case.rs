@@ -155,8 +155,12 @@ fn measure(kind: &str, keys: &[String]) {
     let cpu = cpu_time(started).saturating_sub(cpu);
     let peak = memory("VmHWM:").filter(|_| resets_peak);
     let growth = peak.zip(used).map(|(peak, used)| peak.saturating_sub(used));
+    let mebibytes = |kib: Option<u64>| kib.map_or("?".to_owned(), |kib| (kib / 1_024).to_string());
     println!(
-        "{kind}: {cpu:?} of CPU, {growth:?} KiB in addition to {used:?} KiB of keys and existing invalidations"
+        "{kind}: {} ms of CPU, {} MiB beyond {} MiB",
+        cpu.as_millis(),
+        mebibytes(growth),
+        mebibytes(used)
     );
     assert_eq!(planned.skipped, KEYS.div_ceil(3), "{kind}");
     assert_eq!(planned.missed, 0, "{kind}");
