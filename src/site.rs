@@ -6,7 +6,7 @@
 //!
 //! The result must not miss a path. If the configuration does not decide (an origin that may be the bucket under another
 //! name, a function's code, a bucket's website settings, an object's `Cache-Control`), more paths are returned. Not
-//! covered: functions that map a path to a key by rules of their own, and a website's error document.
+//! covered are functions that map a path to a key by rules of their own, and a website's error document.
 //!
 //! Path patterns: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html>
 
@@ -22,7 +22,7 @@ mod distribution_changes;
 mod features;
 mod origin;
 
-pub use cached_paths::{AliasReason, CachedPaths, NotCached, PathReason};
+pub use cached_paths::{ASSUMPTION, AliasReason, CachedPaths, NotCached, PathReason};
 pub use distribution_changes::{
     CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
@@ -37,7 +37,8 @@ const DEFAULT_ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
 /// How long an error page can stay stale under other paths. Up to this time, invalidating everything does more harm.
 const MAX_STALE_ERROR_PAGE: Duration = Duration::from_secs(60);
 
-const INDEX_DOCUMENT: &str = "index.html";
+/// The index document, and the default root object that is assumed if the configuration cannot be read.
+pub(crate) const INDEX_DOCUMENT: &str = "index.html";
 
 /// The parts of a distribution's configuration that decide under which paths objects are cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,8 +153,8 @@ impl Site {
             .any(|origin| origin.endpoint_of(bucket).is_some())
     }
 
-    /// Returns whether the bucket may be an origin: it is one, or an origin is an access point or not S3 and may get
-    /// its objects from the bucket.
+    /// Returns whether the bucket may be an origin: it is one, or an origin is an access point that can belong to it, or
+    /// a server that can get its objects from it.
     pub fn may_have_origin(&self, bucket: &str) -> bool {
         !self.sources(bucket).is_empty()
     }
@@ -192,22 +193,12 @@ impl Site {
         let sources = self.sources(bucket);
         let mut found = FoundPaths::new(key);
         for source in &sources {
-            for relative_key in source.relative_keys(key) {
-                let mut is_routed = false;
-                for candidate in candidates(relative_key, self.default_root_object.as_deref()) {
-                    if let Some(route) =
-                        self.route(&candidate, relative_key, source, index_documents)
-                    {
-                        found.add(&candidate.path, route);
-                        is_routed = true;
-                    }
-                }
-                if is_routed && source.is_uncertain() {
-                    found.add_reason(PathReason::UncertainOrigin {
-                        domain_name: source.origin.domain_name.clone(),
-                        bucket: bucket.to_owned(),
-                    });
-                }
+            let is_routed = self.add_routed(&mut found, source, index_documents);
+            if is_routed && source.is_uncertain() {
+                found.add_reason(PathReason::UncertainOrigin {
+                    domain_name: source.origin.domain_name.clone(),
+                    bucket: bucket.to_owned(),
+                });
             }
         }
         if found.paths.is_empty() {
@@ -284,6 +275,25 @@ impl Site {
         NotCached::OutsideOriginPath {
             origin_paths: origin_paths.cloned().collect(),
         }
+    }
+
+    /// Adds the paths that lead to the object through this origin. Returns whether there are any.
+    fn add_routed(
+        &self,
+        found: &mut FoundPaths<'_>,
+        source: &Source<'_>,
+        index_documents: IndexDocuments,
+    ) -> bool {
+        let mut is_routed = false;
+        for relative_key in source.relative_keys(found.key) {
+            for candidate in candidates(relative_key, self.default_root_object.as_deref()) {
+                if let Some(route) = self.route(&candidate, relative_key, source, index_documents) {
+                    found.add(&candidate.path, route);
+                    is_routed = true;
+                }
+            }
+        }
+        is_routed
     }
 
     /// Adds the object's own path if a function handles the requests for it: a function

@@ -21,13 +21,10 @@ use crate::clock::Clock;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::plan::existing::CLOCK_MARGIN;
-use crate::site::{MaybeSite, Site};
+use crate::site::{ASSUMPTION, MaybeSite, Site};
 
 /// How long a configuration is used, even for older changes, and how long a denied read is not tried again.
 const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
-
-/// What a denied read of a configuration leads to.
-const ASSUMED: &str = "index.html is assumed to be the default root object and an index document";
 
 /// What was read for earlier events.
 #[derive(Debug, Default)]
@@ -126,27 +123,14 @@ impl SiteCache {
         if let Some(site) = slot.as_ref().filter(|site| reads.can_use(site)) {
             return ReadResult::read(known(&site.value));
         }
-        let outdated = |slot: &Option<Remembered<Site>>| {
-            let site = slot.as_ref()?;
-            Some(MaybeSite::Outdated(Box::new(Site::clone(&site.value))))
-        };
         if listed.is_none() && self.is_denied(id) {
-            let unknown = || MaybeSite::Unknown(id.clone());
-            return ReadResult::read(outdated(&slot).unwrap_or_else(unknown));
+            return ReadResult::read(outdated(&slot).unwrap_or_else(|| unknown(id)));
         }
         let started = reads.start();
-        let read = match listed {
-            Some(listed) => reads.reader.listed_site(listed).await,
-            None => reads
-                .reader
-                .site(id)
-                .await
-                .map(|site| ListedSite { site, denied: None }),
-        };
-        match read {
+        match read_site(id, listed, reads).await {
             Ok(ListedSite { site, denied }) => {
                 if let Some(error) = denied {
-                    self.warn_of_denial(id, &error);
+                    self.remember_denial(id, &error);
                 }
                 let read = started.remember(site);
                 let result = ReadResult::read(known(&read.value));
@@ -164,9 +148,8 @@ impl SiteCache {
                 }
             }
             Err(error) if error.is_access_denied() => {
-                self.warn_of_denial(id, &error.context(ASSUMED));
-                let unknown = || MaybeSite::Unknown(id.clone());
-                ReadResult::read(outdated(&slot).unwrap_or_else(unknown))
+                self.remember_denial(id, &error.context(ASSUMPTION));
+                ReadResult::read(outdated(&slot).unwrap_or_else(|| unknown(id)))
             }
             Err(error) => ReadResult {
                 value: outdated(&slot),
@@ -188,7 +171,8 @@ impl SiteCache {
         denied.get(id).is_some_and(|at| at.elapsed() < TIME_TO_LIVE)
     }
 
-    fn warn_of_denial(&self, id: &DistributionId, error: &Error) {
+    /// Remembers that IAM denies reading a configuration, and logs it unless that is remembered already.
+    fn remember_denial(&self, id: &DistributionId, error: &Error) {
         if !self.is_denied(id) {
             warn!(distribution = %id, "{error}");
             lock(&self.denied).insert(id.clone(), Instant::now());
@@ -230,8 +214,31 @@ impl Started {
     }
 }
 
-fn known(site: &Site) -> MaybeSite {
-    MaybeSite::Known(Box::new(site.clone()))
+async fn read_site(
+    id: &DistributionId,
+    listed: Option<&ListedDistribution>,
+    reads: &EventReads<'_>,
+) -> Result<ListedSite, Error> {
+    match listed {
+        Some(listed) => reads.reader.listed_site(listed).await,
+        None => {
+            let site = reads.reader.site(id).await?;
+            Ok(ListedSite { site, denied: None })
+        }
+    }
+}
+
+fn known(site: &Arc<Site>) -> MaybeSite {
+    MaybeSite::Known(Arc::clone(site))
+}
+
+fn outdated(remembered: &Option<Remembered<Site>>) -> Option<MaybeSite> {
+    let site = Arc::clone(&remembered.as_ref()?.value);
+    Some(MaybeSite::Outdated(site))
+}
+
+fn unknown(id: &DistributionId) -> MaybeSite {
+    MaybeSite::Unknown(id.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,6 +4,7 @@
 //! the objects, which the distribution's configuration determines, within the lower default limits of the function.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +18,9 @@ use crate::error::Error;
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse;
 use crate::plan::{Collapsed, Inventory, Limits};
-use crate::site::{ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site};
+use crate::site::{
+    ASSUMPTION, ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site,
+};
 
 /// How long the check of cache tags may take, with all retries.
 const MAX_READ_TIME: Duration = Duration::from_secs(30);
@@ -170,12 +173,10 @@ pub(super) async fn plan(
 async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, Error> {
     let cloudfront = session.connection.cloudfront().await?;
     match cloudfront.site(id).await {
-        Ok(site) => Ok(MaybeSite::Known(Box::new(site))),
+        Ok(site) => Ok(MaybeSite::Known(Arc::new(site))),
         Err(error) if error.is_access_denied() => {
             let error = error.message(session.terminal.audience());
-            session.terminal.warn(format!(
-                "index.html is assumed to be the default root object and an index document: {error}"
-            ));
+            session.terminal.warn(format!("{ASSUMPTION}: {error}"));
             Ok(MaybeSite::Unknown(id.clone()))
         }
         Err(error) => Err(error),

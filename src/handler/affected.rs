@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::Invalidator;
 use super::object_changes::PendingChange;
-use super::staging::{FindingKind, StagingFinding};
+use super::staging::StagingFinding;
 use crate::aws::cloudfront::{ListedDistribution, SiteReader};
 use crate::aws::site_cache::{EventReads, ReadResult};
 use crate::distribution::DistributionId;
@@ -38,7 +38,7 @@ pub(super) struct Affected {
 
 impl Invalidator {
     /// Finds what the changes affect. If a distribution of a bucket cannot be read, or there is none, the changes of the
-    /// bucket fail; what is known of them is invalidated all the same.
+    /// bucket fail; the distributions that could be read are invalidated all the same.
     pub(super) async fn find_affected(
         &self,
         changes: &[PendingChange<'_>],
@@ -56,71 +56,82 @@ impl Invalidator {
             newest_change: newest.unwrap_or_default(),
         };
         let deadline = end_of_reads(invocation);
-        let listing = match named {
+        let list = match named {
             [] => within(deadline, self.site_cache.distributions(&reads), not_listed).await,
             _ => ReadResult::default(),
         };
-        let listed = listing.value.iter().flat_map(|listed| listed.iter());
-        let candidates: Vec<Candidate<'_>> = match named {
-            [] => listed
-                .filter(|listed| buckets.keys().any(|bucket| listed.has_origin(bucket)))
-                .map(|listed| Candidate {
-                    id: listed.id.clone(),
-                    listed: Some(listed),
-                })
-                .collect(),
-            ids => ids.iter().map(Candidate::of_all_buckets).collect(),
-        };
+        let listed = list.value.as_deref().map_or(&[][..], Vec::as_slice);
         let read = async |candidate| {
             self.read_candidate(candidate, &reads, deadline, oldest, invocation)
                 .await
         };
-        let mut candidates = join_all(candidates.into_iter().map(&read)).await;
-        let ids: Vec<_> = candidates
-            .iter()
-            .map(|read| read.candidate.id.clone())
-            .collect();
-        let sites = candidates
-            .iter()
-            .filter_map(|read| read.site.value.as_ref());
-        let features: Vec<_> = sites.filter_map(MaybeSite::features).collect();
-        let findings = self
-            .find_staging(&features, &ids, deadline, invocation)
-            .await;
+        let candidates = candidates(named, listed, &buckets).into_iter();
+        let mut candidates = join_all(candidates.map(&read)).await;
+        let findings = self.find_staging_of(&candidates, deadline, invocation);
+        let findings = findings.await;
         let staging = findings.iter().filter_map(StagingFinding::to_invalidate);
         candidates.extend(join_all(staging.map(Candidate::of_all_buckets).map(&read)).await);
+
         let mut affected = Affected::default();
         for (bucket, objects) in buckets {
-            let of_bucket = || {
-                candidates
-                    .iter()
-                    .filter(|read| read.candidate.may_have(bucket))
-            };
-            let sites: Vec<_> = of_bucket()
-                .filter_map(|read| read.site.value.as_ref())
+            let candidates = candidates.iter();
+            let of_bucket: Vec<_> = candidates
+                .filter(|read| read.candidate.may_have(bucket))
                 .collect();
-            let errors = of_bucket().filter_map(|read| read.site.error.clone());
-            let mut errors: Vec<_> = listing.error.iter().cloned().chain(errors).collect();
-            if errors.is_empty() && !sites.iter().any(|site| site.may_have_origin(bucket)) {
-                // The operator may be correcting it: a retry reads it again.
-                let ids = of_bucket().map(|read| &read.candidate.id);
-                self.site_cache.forget(ids).await;
-                errors.push(no_origin(bucket, named));
-            }
+            let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
             affected.add(bucket, &objects, &sites, settings.index_documents);
-            if let Some(error) = Error::join(errors) {
+            let errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
+            if let Some(error) = Error::join(errors.await) {
                 let failed = objects.iter().map(|object| (object.index, error.clone()));
                 affected.failed.extend(failed);
             }
         }
-        findings
-            .iter()
-            .for_each(|finding| affected.add_finding(finding));
-        let existing = candidates.into_iter();
-        affected.existing = existing
+        for finding in &findings {
+            affected.add_finding(finding);
+        }
+        affected.existing = candidates
+            .into_iter()
             .filter_map(|read| Some((read.candidate.id, read.existing?)))
             .collect();
         Ok(affected)
+    }
+
+    /// Finds the staging distributions of the candidates.
+    async fn find_staging_of(
+        &self,
+        candidates: &[ReadCandidate<'_>],
+        deadline: Instant,
+        invocation: &Invocation,
+    ) -> Vec<StagingFinding> {
+        let ids: Vec<_> = candidates
+            .iter()
+            .map(|read| read.candidate.id.clone())
+            .collect();
+        let sites = candidates.iter().filter_map(ReadCandidate::site);
+        let features: Vec<_> = sites.filter_map(MaybeSite::features).collect();
+        self.find_staging(&features, &ids, deadline, invocation)
+            .await
+    }
+
+    /// Returns why the changes of a bucket have to be retried: what could not be read of its distributions, or that it
+    /// has none.
+    async fn read_errors(
+        &self,
+        bucket: &str,
+        named: &[DistributionId],
+        list_error: Option<&Error>,
+        of_bucket: &[&ReadCandidate<'_>],
+    ) -> Vec<Error> {
+        let errors = of_bucket.iter().filter_map(|read| read.site.error.as_ref());
+        let errors: Vec<_> = list_error.into_iter().chain(errors).cloned().collect();
+        let mut sites = of_bucket.iter().filter_map(|read| read.site());
+        if !errors.is_empty() || sites.any(|site| site.may_have_origin(bucket)) {
+            return errors;
+        }
+        // The operator may be correcting it: a retry reads it again.
+        let ids = of_bucket.iter().map(|read| &read.candidate.id);
+        self.site_cache.forget(ids).await;
+        vec![no_origin(bucket, named)]
     }
 
     /// Reads a candidate's configuration and, at the same time, its recent invalidations.
@@ -187,14 +198,41 @@ impl Candidate<'_> {
     }
 }
 
+/// Returns the distributions to read: the named ones, or else the listed ones that have one of the buckets.
+fn candidates<'a>(
+    named: &[DistributionId],
+    listed: &'a [ListedDistribution],
+    buckets: &BTreeMap<&str, Vec<ObjectRef<'_>>>,
+) -> Vec<Candidate<'a>> {
+    if !named.is_empty() {
+        return named.iter().map(Candidate::of_all_buckets).collect();
+    }
+    listed
+        .iter()
+        .filter(|listed| buckets.keys().any(|bucket| listed.has_origin(bucket)))
+        .map(|listed| Candidate {
+            id: listed.id.clone(),
+            listed: Some(listed),
+        })
+        .collect()
+}
+
 /// A candidate with what was read of it.
 struct ReadCandidate<'a> {
     candidate: Candidate<'a>,
     site: ReadResult<MaybeSite>,
+    /// Its recent invalidations, if they were read already.
     existing: Option<Vec<ExistingInvalidation>>,
 }
 
+impl ReadCandidate<'_> {
+    fn site(&self) -> Option<&MaybeSite> {
+        self.site.value.as_ref()
+    }
+}
+
 impl Affected {
+    /// Adds the changed objects of a bucket to the changes of each distribution.
     fn add(
         &mut self,
         bucket: &str,
@@ -221,18 +259,11 @@ impl Affected {
     }
 
     fn add_finding(&mut self, finding: &StagingFinding) {
-        let StagingFinding { primary, kind } = finding;
-        match kind {
-            FindingKind::Invalidate(staging) => {
-                let note = format!("staging distribution of {primary}");
-                self.changes.add_note(staging, note);
-            }
-            FindingKind::Note(text) => self.changes.add_note(primary, text.clone()),
-            FindingKind::Warning(text) => {
-                warn!(distribution = %primary, "{text}");
-                self.changes.add_note(primary, text.clone());
-            }
+        let (distribution, note) = finding.note();
+        if finding.is_warning() {
+            warn!(%distribution, "{note}");
         }
+        self.changes.add_note(distribution, note);
     }
 }
 

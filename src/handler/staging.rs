@@ -2,7 +2,7 @@
 //!
 //! While a continuous deployment policy is enabled, some viewers get copies of a staging distribution, which has a cache
 //! of its own. It is invalidated if the settings allow it, or name it. Otherwise the outcome and the log name it, so that
-//! nobody takes the invalidation for complete.
+//! the invalidation does not look complete.
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
@@ -24,12 +24,28 @@ pub(super) struct StagingFinding {
 }
 
 impl StagingFinding {
-    /// Returns the staging distribution to invalidate too, if that follows.
+    /// Returns the staging distribution to invalidate too, if there is one.
     pub(super) fn to_invalidate(&self) -> Option<&DistributionId> {
         match &self.kind {
             FindingKind::Invalidate(id) => Some(id),
             FindingKind::Note(_) | FindingKind::Warning(_) => None,
         }
+    }
+
+    /// Returns the note for users, and the distribution whose report has it.
+    pub(super) fn note(&self) -> (&DistributionId, String) {
+        let Self { primary, kind } = self;
+        match kind {
+            FindingKind::Invalidate(staging) => {
+                (staging, format!("staging distribution of {primary}"))
+            }
+            FindingKind::Note(text) | FindingKind::Warning(text) => (primary, text.clone()),
+        }
+    }
+
+    /// Returns whether viewers may get old copies, so that the note is logged as a warning, too.
+    pub(super) fn is_warning(&self) -> bool {
+        matches!(self.kind, FindingKind::Warning(_))
     }
 }
 
@@ -114,7 +130,8 @@ fn findings(
             })
             .collect()
         }
-        // A staging distribution does not name its primary distribution. Whoever names one in DistributionId means this.
+        // A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has
+        // paired them.
         Staging::Unresolved {
             policy,
             domain_names,
@@ -126,7 +143,7 @@ fn findings(
                 .map(DistributionId::as_str)
                 .collect();
             vec![FindingKind::Note(format!(
-                "{} is taken for its staging distribution, because its continuous deployment policy {policy} cannot be \
+                "{} is assumed to be its staging distribution, because continuous deployment policy {policy} cannot be \
                  read",
                 ids.join(" or ")
             ))]
@@ -143,8 +160,8 @@ fn findings(
             };
             let subject = if domain_names.is_empty() {
                 format!(
-                    "the staging distribution of its continuous deployment policy {policy} has a cache of its own and is \
-                     not invalidated if the policy is enabled"
+                    "if continuous deployment policy {policy} is enabled, its staging distribution has a cache of its \
+                     own and is not invalidated"
                 )
             } else {
                 let names = domain_names.join(" and ");
@@ -185,8 +202,8 @@ mod tests {
         };
         let invalidate = FindingKind::Invalidate(staging.clone());
         let warning = |text: &str| vec![FindingKind::Warning(text.to_owned())];
-        let unread = "the staging distribution of its continuous deployment policy policy has a cache of its own and is \
-                      not invalidated if the policy is enabled: reason";
+        let unread = "if continuous deployment policy policy is enabled, its staging distribution has a cache of its own \
+                      and is not invalidated: reason";
         let unlisted = "its staging distribution d8.cloudfront.net has a cache of its own and is not invalidated: reason";
         let rules = StagingRules {
             invalidate_all: false,
@@ -226,8 +243,8 @@ mod tests {
                 unresolved(&[]),
                 invalidated,
                 vec![FindingKind::Note(
-                    "E8EXAMPLE1ABC is taken for its staging distribution, because its continuous deployment policy policy \
-                     cannot be read"
+                    "E8EXAMPLE1ABC is assumed to be its staging distribution, because continuous deployment policy \
+                     policy cannot be read"
                         .into(),
                 )],
             ),

@@ -1,7 +1,7 @@
 //! `CachedPaths`: the paths under which viewers may have cached an object, with the reasons as text.
 //!
-//! The text of a [`PathReason`] names its object. The text of a [`NotCached`] does not, because many objects share it:
-//! "31 outside origin path /prod".
+//! The text of a [`PathReason`] names its object, or what concerns all objects of the distribution. The text of a
+//! [`NotCached`] names none, because many objects share it: "31 outside origin path /prod".
 //!
 //! How an object gets its paths: [`Site::cached_paths`](super::Site::cached_paths).
 
@@ -11,6 +11,10 @@ use std::time::Duration;
 use super::QueryStrings;
 use crate::distribution::DistributionId;
 use crate::path::{InvalidationPath, Widened};
+
+/// What is assumed of a distribution whose configuration IAM denies to read.
+pub const ASSUMPTION: &str =
+    "index.html is assumed to be the default root object and an index document";
 
 /// The paths under which viewers may have cached an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +30,7 @@ pub enum CachedPaths {
     NotCached(NotCached),
 }
 
-/// Why an object is cached under more paths than its own. The text names the object.
+/// Why more is invalidated than the object's own path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathReason {
     /// Other paths lead to the object too.
@@ -62,7 +66,7 @@ pub enum PathReason {
     MayBeRerouted {
         /// The object's key.
         key: String,
-        /// What the configuration alone says.
+        /// Why the configuration alone leads to no path.
         not_cached: NotCached,
     },
     /// An origin may be the bucket under another name. It concerns all objects of the bucket.
@@ -72,9 +76,9 @@ pub enum PathReason {
         /// The bucket's name, or an empty text if it is not known.
         bucket: String,
     },
-    /// The configuration cannot be read. It concerns all objects.
+    /// IAM denies reading the configuration. It concerns all objects.
     Unknown,
-    /// The configuration was read before the change, and cannot be read now. It concerns all objects.
+    /// The configuration was read before the change, and a newer one cannot be read. It concerns all objects.
     Outdated,
 }
 
@@ -97,9 +101,9 @@ pub enum AliasReason {
     WebsiteEndpoint,
     /// A function can rewrite the requests.
     EdgeFunction,
-    /// The origin is not S3, and possibly adds index documents.
+    /// The origin is not a bucket, and possibly adds index documents.
     Server,
-    /// The configuration is unknown.
+    /// The configuration is unknown or outdated, and it is so in many distributions.
     Assumed,
     /// [`IndexDocuments::Always`](super::IndexDocuments::Always) is set.
     Setting,
@@ -190,14 +194,15 @@ impl fmt::Display for PathReason {
                     "" => f.write_str("the bucket"),
                     bucket => write!(f, "bucket {bucket}"),
                 }?;
-                f.write_str(", because it may be one of its names or get its objects from it")
+                f.write_str(": it can be another name of the bucket, or a server that gets its objects from there")
             }
-            Self::Unknown => f.write_str(
-                "its configuration is unknown: index.html is assumed to be the default root object and an index document",
+            Self::Unknown => write!(
+                f,
+                "its configuration cannot be read, which needs cloudfront:GetDistributionConfig: {ASSUMPTION}"
             ),
             Self::Outdated => f.write_str(
-                "its configuration cannot be read now: the paths by an earlier one, and those of a site with index \
-                 documents",
+                "its configuration cannot be read now: the paths by an earlier one and those of a site with index \
+                 documents are invalidated",
             ),
         }
     }
@@ -219,16 +224,16 @@ impl fmt::Display for AliasReason {
 impl fmt::Display for NotCached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disabled => f.write_str("not cached: the distribution is disabled"),
+            Self::Disabled => f.write_str("not cached, because the distribution is disabled"),
             Self::OtherOrigins { bucket } => {
-                write!(f, "not cached: bucket {bucket} is not an origin")
+                write!(f, "not cached, because bucket {bucket} is not an origin")
             }
             Self::NoS3Origin {
                 bucket,
                 distribution,
             } => write!(
                 f,
-                "not cached: no origin is in S3, and bucket {bucket} is an origin of {distribution}"
+                "not cached, because no origin is in S3 and bucket {bucket} is an origin of {distribution}"
             ),
             Self::OutsideOriginPath { origin_paths } => {
                 write!(f, "outside origin path {}", origin_paths.join(" and "))

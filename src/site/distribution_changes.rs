@@ -6,6 +6,7 @@
 //! Configurations: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_DistributionConfig.html>
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{CachedPaths, Features, IndexDocuments, NotCached, PathReason, Site, assumed_paths};
 use crate::distribution::DistributionId;
@@ -16,10 +17,10 @@ use crate::path::InvalidationPath;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaybeSite {
     /// The configuration was read.
-    Known(Box<Site>),
-    /// The configuration was read before the change, and cannot be read now.
-    Outdated(Box<Site>),
-    /// The configuration cannot be read.
+    Known(Arc<Site>),
+    /// The configuration was read before the change, and a newer one cannot be read.
+    Outdated(Arc<Site>),
+    /// IAM denies reading the configuration.
     Unknown(DistributionId),
 }
 

@@ -8,10 +8,8 @@
 
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;
-
-/// How many tags an error lists before it counts the rest.
-const MAX_LISTED: usize = 5;
 
 /// What a configuration decides about the invalidations of a distribution as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,15 +44,10 @@ impl Features {
         }
         tags.sort_unstable();
         tags.dedup();
-        let more = match tags.len().saturating_sub(MAX_LISTED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        tags.truncate(MAX_LISTED);
+        let tags: Excerpt<MAX_NOTED> = tags.into_iter().collect();
         Err(Error::invalid_input(format!(
             "distribution {distribution} has no cache tag header (CacheTagConfig), so CloudFront would report success \
-             for {}{more} and invalidate nothing: add CacheTagConfig to the distribution, or send paths",
-            tags.join(" ")
+             for {tags} and invalidate nothing: add CacheTagConfig to the distribution, or send paths"
         )))
     }
 }

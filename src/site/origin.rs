@@ -97,8 +97,8 @@ impl Origin {
     }
 
     /// Returns the part of the key after as many folders as the origin path has, whatever they are called: `a.html` of
-    /// `green/a.html` if the origin path is `/blue`. Returns `None` without an
-    /// origin path, and if nothing is left of the key.
+    /// `green/a.html` if the origin path is `/blue`. Returns `None` without an origin path, and if nothing is left of the
+    /// key.
     pub(super) fn key_beside_origin_path<'a>(&self, key: &'a str) -> Option<&'a str> {
         match self.folder().as_str() {
             "" => None,

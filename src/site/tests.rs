@@ -284,8 +284,8 @@ fn an_access_point_is_treated_as_the_bucket() {
     assert_eq!(
         reasons(&site, "prod/a.html"),
         [format!(
-            "origin {ACCESS_POINT} is treated as bucket site, because it may be one of its names or get its objects \
-             from it"
+            "origin {ACCESS_POINT} is treated as bucket site: it can be another name of the bucket, or a server that gets \
+             its objects from there"
         )]
     );
     // It can be another access point of the same bucket.
@@ -321,7 +321,8 @@ fn a_server_may_take_the_origin_path_for_a_folder_and_add_index_documents() {
         [
             "about.html is also /about (server in front of the bucket)".to_owned(),
             format!(
-                "origin {SERVER} is treated as bucket site, because it may be one of its names or get its objects from it"
+                "origin {SERVER} is treated as bucket site: it can be another name of the bucket, or a server that gets its \
+                 objects from there"
             )
         ]
     );
@@ -931,7 +932,7 @@ fn notes_list_at_most_five_objects_and_reasons() {
     for behavior in &mut site.cache_behaviors {
         behavior.query_strings = QueryStrings::InCacheKey;
     }
-    let site = MaybeSite::Known(Box::new(site));
+    let site = MaybeSite::Known(std::sync::Arc::new(site));
     let keys = ["index.html", "api/0", "a", "b", "c", "d", "api/1"];
     let mut changes = ChangesByDistribution::default();
     for (index, key) in keys.into_iter().enumerate() {
@@ -969,7 +970,8 @@ fn notes_list_at_most_five_objects_and_reasons() {
     assert_eq!(
         unknown[0].notes(),
         [
-            "its configuration is unknown: index.html is assumed to be the default root object and an index document",
+            "its configuration cannot be read, which needs cloudfront:GetDistributionConfig: index.html is assumed to be \
+             the default root object and an index document",
             "index.html is also / and /index (assumed); index.html is also / and /index (assumed)",
         ]
     );
@@ -1123,7 +1125,7 @@ fn an_incomplete_site_is_valid() {
     };
     assert_eq!(
         paths(&disabled, "a.html"),
-        ["not cached: the distribution is disabled"]
+        ["not cached, because the distribution is disabled"]
     );
     let bare = Site {
         aliases: vec![],
@@ -1136,7 +1138,7 @@ fn an_incomplete_site_is_valid() {
     };
     assert_eq!(
         paths(&no_origins, "a.html"),
-        ["not cached: bucket site is not an origin"]
+        ["not cached, because bucket site is not an origin"]
     );
     assert!(!no_origins.has_origin("site") && site().has_origin("site"));
     let no_behaviors = Site {

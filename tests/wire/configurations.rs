@@ -90,8 +90,8 @@ async fn evaluates_the_configuration_with_an_uncertain_origin_as_the_bucket() {
         let text = handle(&fixture.invalidator(), key, ago(60)).await;
         assert_eq!(fixture.accepted(), accepted(&[(FIRST, &paths)]), "{key}");
         let note = format!(
-            "; origin {domain_name} is treated as bucket {BUCKET}, because it may be one of its names or get its objects \
-             from it"
+            "; origin {domain_name} is treated as bucket {BUCKET}: it can be another name of the bucket, or a server that \
+             gets its objects from there"
         );
         assert!(text.contains(&note), "{text}");
     }
@@ -105,7 +105,7 @@ async fn skips_a_named_distribution_only_if_no_origin_is_in_s3_and_another_has_t
             with_domain_name(SERVER, "", ""),
             None,
             format!(
-                "; {SECOND}: nothing to invalidate; 1 not cached: no origin is in S3, and bucket {BUCKET} is an origin of \
+                "; {SECOND}: nothing to invalidate; 1 not cached, because no origin is in S3 and bucket {BUCKET} is an origin of \
                  {FIRST}: a.css"
             ),
         ),
@@ -123,7 +123,7 @@ async fn skips_a_named_distribution_only_if_no_origin_is_in_s3_and_another_has_t
         (
             other_bucket,
             None,
-            format!("1 not cached: bucket {BUCKET} is not an origin"),
+            format!("1 not cached, because bucket {BUCKET} is not an origin"),
         ),
     ] {
         let fixture = fixture_with(&[(FIRST, configuration(BUCKET, "", "")), (SECOND, second)]);
@@ -217,8 +217,8 @@ async fn leaves_nothing_out_and_retries_when_a_newer_configuration_cannot_be_rea
             )])
         );
         let text = logged().join("\n");
-        let note = "its configuration cannot be read now: the paths by an earlier one, and those of a site with index \
-                    documents";
+        let note = "its configuration cannot be read now: the paths by an earlier one and those of a site with index \
+                    documents are invalidated";
         assert!(text.contains(note), "{text}");
         // The owner has switched to `/green`.
         let green = configuration(BUCKET, "/green", "");

@@ -374,7 +374,7 @@ async fn finds_the_paths_of_each_distribution_of_a_bucket() {
         [
             "/prod/index.html",
             "/index.html* / /?*",
-            "not cached: the distribution is disabled",
+            "not cached, because the distribution is disabled",
             "/index.html / /index",
             "/prod/index.html",
         ]
@@ -428,10 +428,9 @@ async fn names_the_permission_to_read_a_distribution() {
             panic!("not the list's configuration but {found:#?}");
         };
         assert_eq!(*app, site(SINGLE_PAGE).await);
-        let assumption = "whose default root object is assumed to be index.html";
         assert_eq!(
             error.to_string(),
-            format!("{SINGLE_PAGE}, {assumption}: {denied}")
+            format!("index.html is assumed to be the default root object: {denied}")
         );
         let found = find_sites(&fixture, "site-replica").await;
         let [

@@ -170,8 +170,8 @@ async fn warns_of_a_staging_distribution_that_it_does_not_invalidate() {
         (
             Some(Operation::GetContinuousDeploymentPolicyConfig),
             format!(
-                "the staging distribution of its continuous deployment policy {POLICY} has a cache of its own and is \
-                 not invalidated if the policy is enabled: {}; {advice}",
+                "if continuous deployment policy {POLICY} is enabled, its staging distribution has a cache of its own \
+                 and is not invalidated: {}; {advice}",
                 denied(
                     "cloudfront:GetContinuousDeploymentPolicyConfig",
                     &policy_arn
@@ -210,7 +210,7 @@ async fn does_not_warn_of_a_staging_distribution_that_the_job_names_when_the_pol
     assert_eq!(
         summary(&job.result),
         format!(
-            "{FIRST}: submitted as {first} (1 path: /*); {STAGING} is taken for its staging distribution, because its \
+            "{FIRST}: submitted as {first} (1 path: /*); {STAGING} is assumed to be its staging distribution, because \
              continuous deployment policy {POLICY} cannot be read; {STAGING}: submitted as {staging} (1 path: /*)"
         )
     );
@@ -290,8 +290,8 @@ async fn repeats_the_warning_in_the_result_of_a_job_that_waited() {
     assert_eq!(
         text,
         format!(
-            "completed after 36 s; {FIRST}: submitted as {id} (1 path: /*); its staging distribution may not be \
-             invalidated: the function's log of job {} has the reason",
+            "completed after 36 s; {FIRST}: submitted as {id} (1 path: /*); its staging distribution is possibly not \
+             invalidated: the log of job {} has the reason",
             first.id
         )
     );

@@ -12,12 +12,11 @@ use aws_sdk_cloudfront::types::{
 
 use super::errors::Call;
 use crate::error::Error;
-use crate::site::{CacheBehavior, CustomErrorResponse, Origin, OriginGroup, QueryStrings};
+use crate::site::{
+    CacheBehavior, CustomErrorResponse, INDEX_DOCUMENT, Origin, OriginGroup, QueryStrings,
+};
 
-/// The default root object that is assumed if the configuration cannot be read.
-pub(super) const LIKELY_ROOT: &str = "index.html";
-
-/// Returns the configuration that a summary holds, with [`LIKELY_ROOT`].
+/// Returns the configuration that a summary holds, with [`INDEX_DOCUMENT`] as the default root object.
 pub(super) fn from_summary(summary: DistributionSummary) -> Result<DistributionConfig, Error> {
     DistributionConfig::builder()
         .caller_reference("")
@@ -29,7 +28,7 @@ pub(super) fn from_summary(summary: DistributionSummary) -> Result<DistributionC
         .set_default_cache_behavior(summary.default_cache_behavior)
         .set_cache_behaviors(summary.cache_behaviors)
         .set_custom_error_responses(summary.custom_error_responses)
-        .default_root_object(LIKELY_ROOT)
+        .default_root_object(INDEX_DOCUMENT)
         .staging(summary.staging)
         .set_connection_mode(summary.connection_mode)
         .build()

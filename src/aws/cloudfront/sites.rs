@@ -19,14 +19,14 @@ use tracing::warn;
 
 use super::CloudFront;
 use super::configuration::{
-    LIKELY_ROOT, behaviors, custom_error_responses, from_summary, origin_groups, origins,
+    behaviors, custom_error_responses, from_summary, origin_groups, origins,
 };
 use super::errors::Call;
 use super::features::features;
 use super::listing::listed_id;
 use crate::distribution::DistributionId;
 use crate::error::Error;
-use crate::site::{Origin, QueryStrings, Site};
+use crate::site::{INDEX_DOCUMENT, Origin, QueryStrings, Site};
 
 /// AWS's managed cache policies ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html))
 /// that leave query strings out of the cache key.
@@ -132,7 +132,8 @@ impl<'a> SiteReader<'a> {
         Ok(self.site_of(id.clone(), configuration).await)
     }
 
-    /// Reads a distribution that was listed. If IAM denies it, uses the list's configuration with [`LIKELY_ROOT`].
+    /// Reads a distribution that was listed. If IAM denies it, uses its summary, with [`INDEX_DOCUMENT`] as the
+    /// default root object.
     ///
     /// # Errors
     ///
@@ -150,7 +151,7 @@ impl<'a> SiteReader<'a> {
         let site = self.site_of(id.clone(), configuration).await;
         let denied = denied.map(|error| {
             error.context(format_args!(
-                "{id}, whose default root object is assumed to be {LIKELY_ROOT}"
+                "{INDEX_DOCUMENT} is assumed to be the default root object"
             ))
         });
         Ok(ListedSite { site, denied })
@@ -194,14 +195,14 @@ impl<'a> SiteReader<'a> {
         }
     }
 
-    /// Returns whether the cache policy has query strings in the cache key.
+    /// Returns whether the cache policy has query strings in the cache key. Behaviors with the same policy share one read.
     async fn query_strings(&self, cache_policy: &str) -> QueryStrings {
-        let known = {
+        let cell = {
             let cache_policies = self.cache_policies.lock();
             let mut cache_policies = cache_policies.unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cache_policies.entry(cache_policy.to_owned()).or_default())
         };
-        *known
+        *cell
             .get_or_init(|| self.read_query_strings(cache_policy))
             .await
     }

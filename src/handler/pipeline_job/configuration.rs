@@ -41,43 +41,43 @@ impl Invalidator {
         request: &JobRequest,
         invocation: &Invocation,
     ) -> Outcome {
-        let all = ids(&progress.distributions, |_| true);
         let pending = ids(&progress.distributions, |stage| {
             *stage == Stage::NotSubmitted
         });
+        let read = async |deadline| self.read_features(&pending, deadline, invocation).await;
         let has_tags = !tags(request).is_empty();
-        let read_first = if has_tags {
-            let deadline = end_of_reads(invocation);
-            Some(self.read_features(&pending, deadline, invocation).await)
+        let (read_first, head_start) = if has_tags {
+            (Some(read(end_of_reads(invocation)).await), Duration::ZERO)
         } else {
-            None
+            (None, HEAD_START)
         };
         let refused = refused_tags(request, read_first.as_deref().unwrap_or_default());
         let mut staging = Progress {
             distributions: Vec::new(),
             ..progress.clone()
         };
-        let find_and_submit = async {
+        let invalidated = ids(&progress.distributions, |_| true);
+        let find_and_submit_staging = async {
             let deadline = end_of_reads(invocation);
             let read = match read_first {
                 Some(read) => read,
-                None => self.read_features(&pending, deadline, invocation).await,
+                None => read(deadline).await,
             };
             let (known, mut findings) = split(read, has_tags);
-            findings.extend(self.find_staging(&known, &all, deadline, invocation).await);
+            let found = self.find_staging(&known, &invalidated, deadline, invocation);
+            findings.extend(found.await);
             let found = findings.iter().filter_map(StagingFinding::to_invalidate);
             staging.add_distributions(found.cloned());
             let outcome = self.submit_staging(&mut staging, request, has_tags, invocation);
             (findings, outcome.await)
         };
-        let head_start = if has_tags { Duration::ZERO } else { HEAD_START };
         let submit = self.submit_all(progress, request, &refused, invocation);
         let (mut outcome, (findings, staging_outcome)) =
-            join_with_head_start(submit, head_start, find_and_submit).await;
+            join_with_head_start(submit, head_start, find_and_submit_staging).await;
         progress.distributions.append(&mut staging.distributions);
         outcome.reports.extend(staging_outcome.reports);
         add_earlier_warnings(progress, &mut outcome);
-        for finding in findings {
+        for finding in &findings {
             add_finding(finding, progress, &mut outcome);
         }
         outcome
@@ -216,32 +216,27 @@ fn add_earlier_warnings(progress: &Progress, outcome: &mut Outcome) {
             && let Some(report) = report_of(outcome, &current.distribution)
         {
             report.notes.push(format!(
-                "its staging distribution may not be invalidated: the function's log of job {} has the reason",
+                "its staging distribution is possibly not invalidated: the log of job {} has the reason",
                 progress.first_job
             ));
         }
     }
 }
 
-/// Adds a finding to the report of its distribution. An error needs no note: its invalidation is submitted again, or
-/// the job fails.
-fn add_finding(finding: StagingFinding, progress: &mut Progress, outcome: &mut Outcome) {
-    let StagingFinding { primary, kind } = finding;
-    let (distribution, text) = match kind {
-        FindingKind::Invalidate(staging) => (staging, format!("staging distribution of {primary}")),
-        FindingKind::Note(text) => (primary, text),
-        FindingKind::Warning(text) => {
-            let mut entries = progress.distributions.iter_mut();
-            let entry = entries.find(|current| current.distribution == primary);
-            if let Some(entry) = entry.filter(|entry| entry.stage != Stage::NotSubmitted) {
-                warn!(distribution = %primary, "{text}");
-                entry.has_staging_warning = true;
-            }
-            (primary, text)
+/// Adds a finding to the report of its distribution. A distribution that is not submitted gets no warning: the next job
+/// looks for its staging distribution again, or this job fails.
+fn add_finding(finding: &StagingFinding, progress: &mut Progress, outcome: &mut Outcome) {
+    let (distribution, note) = finding.note();
+    if finding.is_warning() {
+        let mut entries = progress.distributions.iter_mut();
+        let entry = entries.find(|current| current.distribution == *distribution);
+        if let Some(entry) = entry.filter(|entry| entry.stage != Stage::NotSubmitted) {
+            warn!(%distribution, "{note}");
+            entry.has_staging_warning = true;
         }
-    };
-    if let Some(report) = report_of(outcome, &distribution) {
-        report.notes.push(text);
+    }
+    if let Some(report) = report_of(outcome, distribution) {
+        report.notes.push(note);
     }
 }
 
