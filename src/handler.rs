@@ -8,10 +8,9 @@
 //!   an event that failed, and finally puts it into the dead-letter queue;
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
-//! `object_changes` invalidates the objects that notifications and messages contain; `affected` finds their paths.
-//! `staging` decides about staging distributions.
-//!
-//! `warm_state` remembers what this process did in earlier invocations.
+//! `object_changes` invalidates the objects that notifications and messages contain; `affected` finds their paths;
+//! `staging` finds and decides about staging distributions; `warm_state` remembers what this process did in earlier
+//! invocations.
 
 mod affected;
 mod contents;
@@ -147,7 +146,7 @@ impl Invalidator {
     }
 }
 
-/// A batch to send, and what its report says about it.
+/// A batch to send, and what its report adds to it.
 struct BatchRequest {
     batch: Batch,
     objects: Option<usize>,

@@ -20,7 +20,7 @@
 //! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
 //! | [`site`] | `Site`: which paths of a distribution lead to an object of a bucket; key → cached paths |
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
-//! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` names wildcards that nobody wrote |
+//! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` has the reason of each wildcard |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
 //! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
 

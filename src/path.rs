@@ -96,7 +96,7 @@ impl InvalidationPath {
         Self("/".into())
     }
 
-    /// Returns the paths of [`EncodedPaths::of_key`], without the reason of a wildcard among them.
+    /// Returns the paths of [`EncodedPaths::of_key`] without the reason if they are a wildcard.
     pub fn from_object_key(key: &str) -> Vec<Self> {
         EncodedPaths::of_key(key).paths
     }
@@ -146,7 +146,7 @@ impl InvalidationPath {
         Self(format!("/{}*", utf8_percent_encode(prefix, ALWAYS_ENCODED)).into())
     }
 
-    /// Returns the path of [`EncodedPaths::parse`], without the reason of a wildcard.
+    /// Returns the path of [`EncodedPaths::parse`] without the reason if it became a wildcard.
     ///
     /// # Errors
     ///
@@ -257,8 +257,7 @@ impl Serialize for InvalidationPath {
 /// A path of an existing invalidation, as CloudFront returns it. It is not validated.
 ///
 /// It is a type of its own so that text from outside cannot become an [`InvalidationPath`] without
-/// [`InvalidationPath::parse`].
-/// Clones share the text.
+/// [`InvalidationPath::parse`]. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct SubmittedPath(Arc<str>);
@@ -318,8 +317,8 @@ fn covers(path: &str, other: &str) -> bool {
     }
 }
 
-/// Returns whether the wildcard with this prefix covers a path that consists of the prefix and `rest`: not if that is a bare
-/// directory.
+/// Returns whether the wildcard with this prefix covers a path that consists of the prefix and `rest`. It does not cover
+/// the prefix itself if that is a directory: `/dir/*` does not cover `/dir/` and `/dir/?a=b`.
 fn covers_after_prefix(prefix: &str, rest: &str) -> bool {
     !prefix.ends_with('/') || !(rest.is_empty() || rest.starts_with('?'))
 }

@@ -85,7 +85,7 @@ impl CloudFront {
             );
         let response = timeout_at(deadline, request.send())
             .await
-            .map_err(|_elapsed| call.unavailable("no response in time"))?;
+            .map_err(|_elapsed| call.no_response())?;
         match response {
             Ok(output) => (output.invalidation.as_ref())
                 .map(|invalidation| Submission::Created(existing(invalidation)))

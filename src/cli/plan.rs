@@ -1,7 +1,8 @@
 //! `plan`: prints the paths that `create` would send if its checks found nothing.
 //!
 //! It makes no AWS call with paths only, with `--no-index-aliases`, and without a distribution, where it uses the keys
-//! alone. Cache tags need the configuration of the distribution: without a cache tag header, they have no effect. `create --dry-run` also resolves the names of the distributions and runs the checks.
+//! alone. Cache tags are the exception: whether they have an effect is in the configuration of the distribution.
+//! `create --dry-run` also resolves the names of the distributions and runs the checks.
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
@@ -37,7 +38,7 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
     Ok(Exit::Done)
 }
 
-/// Returns whether cache tags are requested, which only the configuration of a distribution makes valid.
+/// Returns whether the arguments or, without them, the configuration entries request cache tags.
 fn has_tags(selection: &Selection, names: &[TargetName], input: &Input) -> Result<bool, CliError> {
     let mut paths = input.paths.clone();
     if !selection.has_input() {

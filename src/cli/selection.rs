@@ -37,7 +37,7 @@ pub(super) struct PlannedBatch {
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
     pub notes: Vec<String>,
-    /// Why nothing is sent to this distribution: its configuration makes the cache tags useless.
+    /// Why nothing is sent to this distribution: cache tags have no effect on it.
     pub refused: Option<Error>,
 }
 
@@ -80,6 +80,7 @@ impl PlannedBatch {
         self.plan.paths.iter().any(InvalidationPath::is_tag)
     }
 
+    /// Adds a note that the cache tags are sent without a check.
     pub(super) fn tags_not_checked(&mut self, reason: &str) {
         self.notes.push(format!(
             "not checked whether it has a cache tag header: {reason}"

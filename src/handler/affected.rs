@@ -22,7 +22,8 @@ use crate::invocation::Invocation;
 use crate::plan::ExistingInvalidation;
 use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, NotCached, ObjectRef};
 
-/// How long reading the configurations may take, so that one that hangs does not delay the others for longer.
+/// How long reading the configurations can take. The distributions that are read are invalidated after this time, even if
+/// reading another one hangs.
 const MAX_READ_TIME: Duration = Duration::from_secs(10);
 
 /// What changes affect.
@@ -280,7 +281,7 @@ fn objects_by_bucket<'a>(changes: &[PendingChange<'a>]) -> BTreeMap<&'a str, Vec
     buckets
 }
 
-/// Returns when the reads have to end, so that at least half of the time is left for what they lead to.
+/// Returns when the reads have to end, so that at least half of the time is left to submit the invalidations.
 fn end_of_reads(invocation: &Invocation) -> Instant {
     let now = Instant::now();
     let left = invocation.end_of_work().saturating_duration_since(now);

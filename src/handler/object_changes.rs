@@ -1,9 +1,9 @@
 //! Invalidates changed objects: finds the distributions that serve them, skips what is covered already, submits the rest.
 //!
-//! An `ObjectChange` of the event becomes a [`PendingChange`], for each distribution an [`ObjectRef`] with the paths under
-//! which it may be cached, and then a [`StaleObject`] to submit. Each change ends in one of four ways: no viewer may have
-//! a copy, a newer invalidation covers it, CloudFront accepted an invalidation that covers it, or it failed. Only a
-//! change that failed is retried.
+//! An [`ObjectChange`] of the event is a [`PendingChange`]. On each distribution it becomes a [`CachedObject`] with the
+//! paths under which it may be cached, and then a [`StaleObject`] to submit. Each change ends in one of four ways: no
+//! viewer can have a copy, a newer invalidation covers it, CloudFront accepted an invalidation that covers it, or it
+//! failed. Only a change that failed is retried.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,27 +131,40 @@ impl Invalidator {
             results.outcome.unaffected.push(unaffected);
             return results;
         }
+        let remaining = limits.remaining(&existing);
+        self.submit_within_quota(&distribution, stale, remaining, notes, invocation)
+            .await
+    }
+
+    /// Submits the objects within the limits that the quotas leave. If no wildcard is left, those that need one fail.
+    async fn submit_within_quota(
+        &self,
+        distribution: &DistributionId,
+        stale: Vec<StaleObject<'_>>,
+        remaining: Limits,
+        notes: Vec<String>,
+        invocation: &Invocation,
+    ) -> ChangeResults {
         // Messages that cannot be read or are covered already are no backlog, however old they are.
         let oldest = stale.iter().filter_map(|object| object.pending.sent).min();
-        let quota_left = limits.remaining(&existing);
-        let limits = quota_left.for_backlog(oldest, self.clock.now().into());
-        let all = batch_request(&distribution, &stale, limits, notes.clone());
+        let limits = remaining.for_backlog(oldest, self.clock.now().into());
+        let all = batch_request(distribution, &stale, limits, notes.clone());
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
-        if all.batch.fits_wildcards(quota_left) {
+        if all.batch.fits_wildcards(remaining) {
             return self.submit_objects(all, &stale, invocation).await;
         }
         // No wildcard is left. The objects that need none are submitted if their paths fit the limits without one.
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
             .into_iter()
             .partition(|object| !object.needs_wildcard());
-        let only_files = batch_request(&distribution, &files, limits, notes);
+        let only_files = batch_request(distribution, &files, limits, notes);
         let mut results = ChangeResults::default();
-        if !files.is_empty() && only_files.batch.fits_wildcards(quota_left) {
+        if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
             results = self.submit_objects(only_files, &files, invocation).await;
         } else {
             retried.extend(files);
         }
-        let error = Error::from(ErrorKind::NoWildcardLeft(distribution));
+        let error = Error::from(ErrorKind::NoWildcardLeft(distribution.clone()));
         let retried = retried.iter().map(|object| (object.index, error.clone()));
         results.failed.extend(retried);
         results

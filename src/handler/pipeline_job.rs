@@ -44,7 +44,7 @@ struct Execution {
     is_continued: bool,
     /// How long to wait for completion; zero for not at all.
     wait: Duration,
-    /// What the next job of the action has to know.
+    /// What the next job of the action needs.
     progress: Progress,
     /// What this job reports.
     outcome: Outcome,

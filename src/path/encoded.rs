@@ -1,7 +1,7 @@
-//! `EncodedPaths`: the paths for a key or for a text that a user wrote, and which of them are wider than it, and why.
+//! `EncodedPaths`: the paths for a key or for a text that a user wrote, and why some of them became wildcards.
 //!
-//! A wildcard that nobody wrote drops copies of unchanged objects. So each one that replaces an uncertain spelling is
-//! named in the outcome, with its reason.
+//! A wildcard also drops copies of unchanged objects. So each one that replaces an uncertain spelling is named in the
+//! outcome, with its reason.
 
 use std::fmt;
 
@@ -48,13 +48,14 @@ impl EncodedPaths {
 
     /// Parses a path that a user wrote: `/about.html`, `blog/*`, `#product:42`, `https://www.example.com/a?b=1`.
     ///
-    /// Removes surrounding white space, adds a leading slash unless the first segment can be a domain name, reduces a URL to its path and query, and keeps percent
-    /// triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the path
-    /// into a wildcard that ends before it.
+    /// Removes surrounding white space, adds a missing leading slash, reduces a URL to its path and query, and keeps
+    /// percent triples as they are. A character with an ambiguous encoding (a space, `~`, `[`; `%7E`, `%2A`) turns the
+    /// path into a wildcard that ends before it.
     ///
     /// # Errors
     ///
-    /// Returns a [`PathError`], whose text describes what is wrong and what to write instead.
+    /// Returns a [`PathError`], whose text describes what is wrong and what to write instead. Without a leading slash,
+    /// `example.com/a` is refused, because its first segment can be a domain name or a folder.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let (path, widened) = parse_written(text)?;
         Ok(Self {

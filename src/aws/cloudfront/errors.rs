@@ -96,6 +96,11 @@ impl Call<'_> {
         ErrorKind::Unavailable { purpose, message }.into()
     }
 
+    /// Returns the error of a call that got no response before its deadline.
+    pub(super) fn no_response(self) -> Error {
+        self.unavailable("no response in time")
+    }
+
     /// Classifies the error that the call returned.
     pub(super) fn error<E>(self, error: &SdkError<E, HttpResponse>, account: &Account) -> Error
     where

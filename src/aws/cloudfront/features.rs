@@ -1,8 +1,8 @@
 //! Reads the configuration of a distribution, and from it its [`Features`].
 //!
 //! CreateInvalidation answers NoSuchDistribution for a distribution that does not exist, and for one that viewers reach
-//! through distribution tenants only (observed, one report). Only the configuration tells them apart. It is read after
-//! this error only, so that CloudFront itself decides whether it accepts an invalidation.
+//! through distribution tenants only (observed, one report). Only their configurations differ. For this purpose it is
+//! read after the error only, so that CloudFront itself decides whether it accepts an invalidation.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl CloudFront {
         let call = Call::GetDistributionConfig(distribution);
         timeout_at(deadline, self.distribution_config(distribution))
             .await
-            .map_err(|_elapsed| call.unavailable("no response in time"))?
+            .map_err(|_elapsed| call.no_response())?
             .map(|config| features(&config))
     }
 

@@ -73,7 +73,7 @@ impl CloudFront {
     }
 
     /// Returns whether an invalidation that was created is completed. One that CloudFront does not return is not: right
-    /// after its creation it may not be visible yet.
+    /// after its creation it is possibly not visible yet.
     ///
     /// # Errors
     ///

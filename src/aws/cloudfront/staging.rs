@@ -26,9 +26,9 @@ pub enum Staging {
     Unresolved {
         /// The policy's id.
         policy: String,
-        /// Their domain names; empty if the policy could not be read, which then may be disabled.
+        /// Their domain names; empty if the policy could not be read, which is then possibly disabled.
         domain_names: Vec<String>,
-        /// Why.
+        /// What could not be read.
         error: Error,
     },
 }
@@ -51,7 +51,7 @@ impl CloudFront {
             .get_continuous_deployment_policy_config()
             .id(policy);
         let response = match timeout_at(deadline, request.send()).await {
-            Err(_elapsed) => return unresolved(vec![], call.unavailable("no response in time")),
+            Err(_elapsed) => return unresolved(vec![], call.no_response()),
             Ok(Err(error))
                 if error
                     .as_service_error()
@@ -86,7 +86,7 @@ impl CloudFront {
         let call = Call::ListDistributions;
         let summaries = timeout_at(deadline, self.distribution_summaries())
             .await
-            .map_err(|_elapsed| call.unavailable("no response in time"))??;
+            .map_err(|_elapsed| call.no_response())??;
         let find = |name: &String| {
             let summary = summaries
                 .iter()

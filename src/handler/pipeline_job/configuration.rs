@@ -1,8 +1,9 @@
 //! What a pipeline job needs of the configurations of its distributions: cache tags and staging distributions.
 //!
-//! A job reads them after CreateInvalidation, or beside a slow one, and only once: a job that continues by token reads
-//! those of the distributions that are still to be submitted. Only cache tags are checked first, because CloudFront
-//! reports success for a tag that has no effect. A configuration that cannot be read in time is a warning, not a failure.
+//! A job reads them after CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token
+//! reads only those of distributions that are not submitted yet. Cache tags are the exception: they are checked before
+//! CreateInvalidation, because CloudFront reports success for a tag that has no effect. A configuration that cannot be
+//! read in time is a warning, not a failure.
 
 use std::collections::BTreeMap;
 use std::pin::pin;

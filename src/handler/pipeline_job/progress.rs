@@ -2,14 +2,7 @@
 //!
 //! A job that is not done is reported with a continuation token, and the pipeline starts a new job, with a new id, that
 //! brings the token back. So the token holds everything: the id of the first job, from which the caller references are
-//! derived, when it started, and the stage of each distribution.
-//!
-//! The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds since
-//! 1970, and one entry for each distribution: `E2EXAMPLE1ABC:` (not submitted), `E2EXAMPLE1ABC:?` (submitted, id
-//! unknown), `E2EXAMPLE1ABC:I3K9` (in progress), `E2EXAMPLE1ABC:I3K9+` (completed). A final `!` means a warning about a
-//! staging distribution. Without entries, the names of the distributions are not resolved yet. If a later job than the
-//! first one submitted the last invalidation, the token is `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that
-//! time.
+//! derived, when it started, and the stage of each distribution. [`Progress::to_token`] describes its form.
 
 use std::time::{Duration, SystemTime};
 
@@ -143,6 +136,20 @@ impl Progress {
     }
 
     /// Writes the token. Returns `None` if it is longer than CodePipeline accepts.
+    ///
+    /// The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds
+    /// since 1970, and an entry for each distribution. Without entries, the names of the distributions are not resolved
+    /// yet. If a later job than the first one submitted the last invalidation, the token is
+    /// `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that time.
+    ///
+    /// | entry | stage |
+    /// |---|---|
+    /// | `E2EXAMPLE1ABC:` | not submitted |
+    /// | `E2EXAMPLE1ABC:?` | submitted, id unknown |
+    /// | `E2EXAMPLE1ABC:I3K9` | in progress |
+    /// | `E2EXAMPLE1ABC:I3K9+` | completed |
+    ///
+    /// A `!` at the end of an entry means a warning about its staging distribution.
     pub fn to_token(&self) -> Option<String> {
         let seconds = |time: SystemTime| {
             let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
