@@ -327,7 +327,7 @@ async fn returns_an_error_when_listing_distributions_is_denied() {
 }
 
 #[tokio::test]
-async fn caches_configurations_for_five_minutes() {
+async fn uses_a_configuration_for_older_changes_for_five_minutes() {
     let fixture = Fixture::start();
     let invalidator = fixture.invalidator();
     let reads = || fixture.calls(Operation::GetDistributionConfig);

@@ -497,7 +497,7 @@ async fn invalidates_the_changes_of_a_bucket_on_the_staging_distribution_by_its_
 }
 
 #[tokio::test]
-async fn names_a_wrong_setting() {
+async fn fails_a_job_when_invalidate_staging_is_invalid() {
     let fixture = fixture(true).set("INVALIDATE_STAGING", "yes");
     let job = fixture.run_job(None).await;
     assert_eq!(

@@ -33,7 +33,7 @@ fn tenants_only() -> String {
 }
 
 #[tokio::test]
-async fn tells_a_distribution_of_tenants_from_one_that_does_not_exist() {
+async fn distinguishes_a_distribution_of_tenants_from_one_that_does_not_exist() {
     let mode = "<ConnectionMode>tenant-only</ConnectionMode>";
     let unclear = |reason: &str| {
         format!(
@@ -76,7 +76,7 @@ async fn tells_a_distribution_of_tenants_from_one_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn fails_only_the_distribution_of_tenants() {
+async fn fails_only_the_distribution_of_tenants_among_several() {
     let fixture = fixture("<ConnectionMode>tenant-only</ConnectionMode>");
     let named = json!({"distribution": [FIRST, TENANTS, SECOND]});
     let job = fixture.run_job(Some(&named.to_string())).await;
@@ -88,7 +88,7 @@ async fn fails_only_the_distribution_of_tenants() {
 }
 
 #[tokio::test]
-async fn returns_the_reason_for_a_change_of_a_bucket() {
+async fn fails_the_change_of_a_bucket_on_a_distribution_of_tenants_with_the_reason() {
     let fixture = fixture("<ConnectionMode>tenant-only</ConnectionMode>");
     let event = batch(&[notification("a", ago(60))]);
     assert_eq!(fixture.handle(&event).await, failures(&["m0"]));

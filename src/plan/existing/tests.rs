@@ -32,7 +32,7 @@ fn finds_the_newest_invalidation_that_covers_a_change() {
         existing("I2", 120, paths(&["/blog/*", "/a"])),
         existing("I1", 110, paths(&["/*"])),
     ];
-    for (changed, asked, since) in [
+    for (changed, requested, since) in [
         (100, vec!["/a"], Some("I2")),
         (100, vec!["/x"], Some("I1")),
         (100, vec!["/blog/x", "/c"], Some("I3")),
@@ -46,9 +46,9 @@ fn finds_the_newest_invalidation_that_covers_a_change() {
         (200, vec!["/c"], None),
     ] {
         let found = ExistingPaths::new(&known)
-            .newest_covering(at(changed), &paths(&asked))
+            .newest_covering(at(changed), &paths(&requested))
             .map(|invalidation| invalidation.id.as_str());
-        assert_eq!(found, since, "{asked:?} changed at {changed}");
+        assert_eq!(found, since, "{requested:?} changed at {changed}");
     }
     assert_eq!(
         ExistingPaths::new(&known).newest_covering(at(0), &[]),
