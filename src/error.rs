@@ -92,7 +92,7 @@ pub(crate) enum ErrorKind {
     NoCredentials {
         message: Option<String>,
     },
-    /// `unclear` is why it may exist, as a distribution of tenants; `None` if it certainly does not.
+    /// `unclear` is why it is not certain: it can be a distribution of tenants. `None` if it certainly does not exist.
     NoSuchDistribution {
         distribution: DistributionId,
         message: String,

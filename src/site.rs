@@ -262,6 +262,7 @@ impl Site {
 
     /// Returns why no path leads to the object.
     fn not_cached(&self, sources: &[Source<'_>], bucket: &str, key: &str) -> NotCached {
+        // The path pattern of one path is enough for a note.
         let mut relative_keys = sources.iter().flat_map(|source| source.relative_keys(key));
         if let Some(relative_key) = relative_keys.next_back() {
             return self.routed_elsewhere(relative_key);

@@ -87,6 +87,16 @@ impl PlannedBatch {
         ));
     }
 
+    fn apply_site(&mut self, site: &MaybeSite) {
+        match site {
+            MaybeSite::Known(site) | MaybeSite::Outdated(site) => self.apply(&site.features),
+            MaybeSite::Unknown(_) if self.has_tags() => {
+                self.tags_not_checked("its configuration cannot be read");
+            }
+            MaybeSite::Unknown(_) => {}
+        }
+    }
+
     /// Applies what the configuration decides about the distribution as a whole.
     fn apply(&mut self, features: &Features) {
         if let Some(distribution) = &self.distribution {
@@ -160,13 +170,7 @@ pub(super) async fn plan(
         notes,
         ..PlannedBatch::new(id, requested, inventory, limits)
     };
-    match &site {
-        MaybeSite::Known(site) | MaybeSite::Outdated(site) => planned.apply(&site.features),
-        MaybeSite::Unknown(_) if planned.has_tags() => {
-            planned.tags_not_checked("its configuration cannot be read");
-        }
-        MaybeSite::Unknown(_) => {}
-    }
+    planned.apply_site(&site);
     Ok(planned)
 }
 

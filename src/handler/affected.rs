@@ -66,17 +66,18 @@ impl Invalidator {
             self.read_candidate(candidate, &reads, deadline, oldest, invocation)
                 .await
         };
-        let candidates = candidates(named, listed, &buckets).into_iter();
-        let mut candidates = join_all(candidates.map(&read)).await;
-        let findings = self.find_staging_of(&candidates, deadline, invocation);
-        let findings = findings.await;
+        let to_read = candidates(named, listed, &buckets).into_iter();
+        let mut candidates = join_all(to_read.map(&read)).await;
+        let findings = self
+            .find_staging_of(&candidates, deadline, invocation)
+            .await;
         let staging = findings.iter().filter_map(StagingFinding::to_invalidate);
         candidates.extend(join_all(staging.map(Candidate::of_all_buckets).map(&read)).await);
 
         let mut affected = Affected::default();
         for (bucket, objects) in buckets {
-            let candidates = candidates.iter();
             let of_bucket: Vec<_> = candidates
+                .iter()
                 .filter(|read| read.candidate.may_have(bucket))
                 .collect();
             let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
@@ -178,7 +179,7 @@ impl Invalidator {
     }
 }
 
-/// A distribution that possibly has one of the buckets as an origin.
+/// A distribution to read: it possibly has one of the buckets as an origin.
 struct Candidate<'a> {
     id: DistributionId,
     /// Its entry in the list, if it was found there.

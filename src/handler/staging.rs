@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Invalidator;
 use crate::aws::cloudfront::Staging;
 use crate::distribution::DistributionId;
+use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::site::Features;
 
@@ -60,7 +61,7 @@ pub(super) enum FindingKind {
     Warning(String),
 }
 
-/// What decides about staging distributions.
+/// What decides whether a staging distribution is invalidated.
 #[derive(Clone, Copy, Debug)]
 struct StagingRules<'a> {
     /// Whether all staging distributions are invalidated.
@@ -130,47 +131,11 @@ fn findings(
             })
             .collect()
         }
-        // A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has
-        // paired them.
-        Staging::Unresolved {
-            policy,
-            domain_names,
-            ..
-        } if domain_names.is_empty() && !rules.known_staging.is_empty() => {
-            let ids: Vec<_> = rules
-                .known_staging
-                .iter()
-                .map(DistributionId::as_str)
-                .collect();
-            vec![FindingKind::Note(format!(
-                "{} is assumed to be its staging distribution, because continuous deployment policy {policy} cannot be \
-                 read",
-                ids.join(" or ")
-            ))]
-        }
         Staging::Unresolved {
             policy,
             domain_names,
             error,
-        } => {
-            let advice = if rules.invalidate_all {
-                String::new()
-            } else {
-                format!("; {ADVICE}")
-            };
-            let subject = if domain_names.is_empty() {
-                format!(
-                    "if continuous deployment policy {policy} is enabled, its staging distribution has a cache of its \
-                     own and is not invalidated"
-                )
-            } else {
-                let names = domain_names.join(" and ");
-                format!(
-                    "its staging distribution {names} has a cache of its own and is not invalidated"
-                )
-            };
-            vec![FindingKind::Warning(format!("{subject}: {error}{advice}"))]
-        }
+        } => vec![unresolved(&policy, &domain_names, &error, rules)],
     };
     let primary = |kind| StagingFinding {
         primary: primary.clone(),
@@ -179,10 +144,41 @@ fn findings(
     kinds.into_iter().map(primary).collect()
 }
 
+/// Decides what follows if the staging distributions of a policy could not be found.
+fn unresolved(
+    policy: &str,
+    domain_names: &[String],
+    error: &Error,
+    rules: StagingRules<'_>,
+) -> FindingKind {
+    // A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has
+    // paired them.
+    if domain_names.is_empty() && !rules.known_staging.is_empty() {
+        let ids = rules.known_staging.iter().map(DistributionId::as_str);
+        let ids: Vec<_> = ids.collect();
+        return FindingKind::Note(format!(
+            "{} is assumed to be its staging distribution, because continuous deployment policy {policy} cannot be read",
+            ids.join(" or ")
+        ));
+    }
+    let subject = if domain_names.is_empty() {
+        format!("if continuous deployment policy {policy} is enabled, its staging distribution")
+    } else {
+        format!("its staging distribution {}", domain_names.join(" and "))
+    };
+    let advice = if rules.invalidate_all {
+        String::new()
+    } else {
+        format!("; {ADVICE}")
+    };
+    FindingKind::Warning(format!(
+        "{subject} has a cache of its own and is not invalidated: {error}{advice}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn id(text: &str) -> DistributionId {
         DistributionId::parse(text).expect("an id")

@@ -1,4 +1,5 @@
-//! `ExistingInvalidation`: an invalidation that CloudFront has already, and the changes that it covers.
+//! `ExistingInvalidation`: an invalidation that CloudFront has already. `ExistingPaths`: which changes those of a
+//! distribution cover.
 //!
 //! An invalidation created at T covers every change before T of the paths that it holds, so such a change needs no
 //! other. A burst of events then costs few invalidations, and the `/*` of a pipeline covers the notifications of its

@@ -1,10 +1,8 @@
 //! S3's events about objects: its own notifications, its test event, and its events in EventBridge.
 //!
 //! Every record is read, and a record that cannot be read does not affect the others. Creations, removals and
-//! expirations are changes. Two kinds of events do not change the bytes that viewers get and are ignored: those about
-//! something else (tags, ACLs, replication, restores), and a lifecycle rule's permanent deletion of a version. Such a
-//! rule deletes only versions and delete markers that viewers do not get. A request that deletes a version
-//! (`DELETE ?versionId=`) is a change, because it can make an older version the current one.
+//! expirations are changes. Ignored are events about something else (tags, ACLs, replication, restores), and a lifecycle
+//! rule's permanent deletion of a version, because they do not change the bytes that viewers get.
 //!
 //! S3's own notifications encode a key as a form does: `+` for a space and `%2B` for a plus. The key is decoded here,
 //! exactly once. EventBridge does not encode the key.
@@ -191,7 +189,9 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
     }))
 }
 
-/// Returns whether a lifecycle rule's permanent deletion concerns a version, and not the object itself.
+/// Returns whether a lifecycle rule's permanent deletion concerns a version, and not the object itself. Such a rule
+/// deletes only versions and delete markers that viewers do not get. A request that deletes a version
+/// (`DELETE ?versionId=`) is a change, because it can make an older version the current one.
 ///
 /// Without versioning there is no version id. An object that was written while versioning was off or suspended has the
 /// version id `null`.
