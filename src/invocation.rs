@@ -1,7 +1,7 @@
 //! `Invocation`: the deadline of one invocation of the function, and its account.
 //!
 //! The work ends early enough to respond to the caller, and the function ends before Lambda stops it. The reserve
-//! suffices for [`RESPONSE_ATTEMPTS`] attempts to respond: each attempt is limited to a part of the time that is left.
+//! suffices for `RESPONSE_ATTEMPTS` attempts to respond: each attempt is limited to a part of the time that is left.
 
 use std::time::{Duration, SystemTime};
 
@@ -74,7 +74,7 @@ impl Invocation {
 
 /// Returns how long one attempt to report a result can take if this much time is left for all of them.
 ///
-/// The time is divided by one more than [`RESPONSE_ATTEMPTS`]; the last part is for the pauses between them.
+/// The time is divided by one more than `RESPONSE_ATTEMPTS`; the last part is for the pauses between them.
 pub fn response_attempt_timeout(left: Duration) -> Duration {
     left / (RESPONSE_ATTEMPTS + 1)
 }

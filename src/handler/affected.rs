@@ -157,7 +157,7 @@ impl Invalidator {
     }
 
     /// Lists the recent invalidations before it is known which paths are affected, to save a round trip. Returns `None`
-    /// if this process created one that possibly covers the changes, so that no list may be needed.
+    /// if this process created one that possibly covers the changes, so that a list is possibly not needed.
     async fn list_early(
         &self,
         distribution: &DistributionId,

@@ -132,7 +132,7 @@ impl<'a> SiteReader<'a> {
         Ok(self.site_of(id.clone(), configuration).await)
     }
 
-    /// Reads a distribution that was listed. If IAM denies it, uses its summary, with [`INDEX_DOCUMENT`] as the
+    /// Reads a distribution that was listed. If IAM denies it, uses its summary, with `INDEX_DOCUMENT` as the
     /// default root object.
     ///
     /// # Errors
