@@ -1,7 +1,7 @@
 //! The soak as a command: a hundred thousand changes, none of which must be lost.
 //!
-//! `soak [--seed N] [--changes N] [--log FILE] [--sabotage NAME]` runs the function that was built in the same profile
-//! and prints a report. The exit code is 0 if no change was lost, 1 if one was, and 2 if the soak could not run. With
+//! `soak [--seed N] [--changes N] [--small] [--program FILE] [--log FILE] [--sabotage NAME]` runs the function that was
+//! built in the same profile, or another program, and prints a report. The exit code is 0 if no change was lost, 1 if one was, and 2 if the soak could not run. With
 //! `--sabotage` the exit code must be 1.
 
 #[path = "../standin/mod.rs"]
@@ -15,9 +15,10 @@ use std::process::ExitCode;
 use command::{built_function, number};
 use harness::{Pace, Soak};
 
-const USAGE: &str = "usage: soak [--seed N] [--changes N] [--log FILE] \
-     [--sabotage drops|misspells|idles|forgets]";
+const USAGE: &str = "usage: soak [--seed N] [--changes N] [--small] [--program FILE] [--log FILE] \
+     [--sabotage drops|misspells|idles|forgets|outdated]";
 const CHANGES: usize = 100_000;
+const SMALL_CHANGES: usize = 2_000;
 
 fn main() -> ExitCode {
     let soak = match parse(std::env::args().skip(1)) {
@@ -60,6 +61,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
         match argument.as_str() {
             "--seed" => soak.seed = number(&value()?)?,
             "--changes" => soak.changes = number(&value()?)?,
+            "--small" => {
+                soak.changes = SMALL_CHANGES;
+                soak.pace = Pace::small();
+            }
+            "--program" => soak.program = value()?.into(),
             "--log" => soak.log = Some(value()?.into()),
             "--sabotage" => soak = soak.with_sabotage(value()?.parse()?),
             _ => return Err(format!("unknown argument {argument}")),

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use harness::verdict::Violation;
-use harness::{Pace, Report, Sabotage, Soak};
+use harness::{ConfigurationChange, Pace, Report, Sabotage, Soak};
 
 fn soak(name: &str, changes: usize, pace: Pace) -> Soak {
     Soak {
@@ -45,6 +45,8 @@ fn nothing_is_lost() {
     assert!(report.kills > 0, "no invocation was killed: {report}");
     assert!(report.poison > 0, "no message was poison: {report}");
     assert!(report.rejected > 0, "CloudFront rejected no call: {report}");
+    assert_eq!(report.configuration_changes, 4, "{report}");
+    assert!(report.failed_reads > 0, "no read failed: {report}");
 }
 
 /// A short pace with few faults, so that every violation is caused by the sabotage.
@@ -57,6 +59,8 @@ fn few_faults() -> Pace {
         max_receives: 2,
         outage: seconds(1_000)..seconds(1_001),
         lost_responses: Vec::new(),
+        configuration_changes: Vec::new(),
+        failing_reads: Vec::new(),
         ..Pace::small()
     }
 }
@@ -64,7 +68,17 @@ fn few_faults() -> Pace {
 #[test]
 fn each_sabotage_is_noticed() {
     let sabotaged = Sabotage::ALL.map(|sabotage| {
-        let soak = soak(&format!("{sabotage:?}"), 600, few_faults()).with_sabotage(sabotage);
+        let mut pace = few_faults();
+        if sabotage == Sabotage::Outdated {
+            pace.configuration_changes = vec![
+                (
+                    Duration::from_secs(1),
+                    ConfigurationChange::SwitchOriginPath,
+                ),
+                (Duration::from_secs(2), ConfigurationChange::AddDistribution),
+            ];
+        }
+        let soak = soak(&format!("{sabotage:?}"), 600, pace).with_sabotage(sabotage);
         thread::spawn(move || (sabotage, run(&soak)))
     });
     for run in sabotaged {

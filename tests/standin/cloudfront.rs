@@ -220,6 +220,15 @@ impl CloudFront {
         documents.insert(path.to_owned(), document.to_owned());
     }
 
+    pub(super) fn delete_distribution(&mut self, id: &str) {
+        let options = &mut self.options;
+        options.distributions.remove(id);
+        options
+            .documents
+            .remove(&format!("distribution/{id}/config"));
+        self.distributions.remove(id);
+    }
+
     /// Adds the distribution of a call that the upstream accepted.
     pub(super) fn add_distribution(&mut self, call: &Call) {
         let distribution = call.distribution.clone();

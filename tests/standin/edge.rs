@@ -361,6 +361,14 @@ impl Edge {
         state.pops.iter_mut().flat_map(Pop::drain_dropped).collect()
     }
 
+    /// Deletes the copies of a distribution without counting them as dropped, as if its owner had invalidated
+    /// everything some time ago.
+    pub fn delete_copies(&self, distribution: &str) {
+        for pop in &mut self.state().pops {
+            pop.delete_copies(distribution);
+        }
+    }
+
     /// Deletes all copies and invalidations; the distributions stay.
     pub fn clear(&self) {
         let state = &mut *self.state();

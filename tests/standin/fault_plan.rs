@@ -6,7 +6,8 @@ use super::fault::{Fault, Operation};
 #[derive(Default)]
 pub(super) struct FaultPlan {
     planned: Vec<PlannedFault>,
-    random: Option<RandomFault>,
+    /// At most one for each operation.
+    random: Vec<RandomFault>,
 }
 
 struct PlannedFault {
@@ -35,7 +36,7 @@ impl FaultPlan {
         }
     }
 
-    /// Fails a percentage of the calls of an operation, until replaced.
+    /// Fails a percentage of the calls of an operation, until replaced for this operation.
     pub(super) fn fail_at_random(
         &mut self,
         operation: Operation,
@@ -43,7 +44,8 @@ impl FaultPlan {
         percent: u64,
         seed: u64,
     ) {
-        self.random = Some(RandomFault {
+        self.random.retain(|random| random.operation != operation);
+        self.random.push(RandomFault {
             operation,
             fault,
             percent,
@@ -55,7 +57,8 @@ impl FaultPlan {
     pub(super) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let mut planned = self.planned.iter();
         let Some(index) = planned.position(|planned| planned.operation == operation) else {
-            return self.random.as_mut()?.next(operation);
+            let mut random = self.random.iter_mut();
+            return random.find_map(|random| random.next(operation));
         };
         let planned = &mut self.planned[index];
         let fault = planned.fault;

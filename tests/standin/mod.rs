@@ -187,12 +187,17 @@ impl Standin {
         cloudfront.set_document(path, document);
     }
 
+    /// Deletes a distribution with its configuration and its invalidations; its entry in ListDistributions stays.
+    pub fn delete_distribution(&self, id: &str) {
+        self.server.state().cloudfront.delete_distribution(id);
+    }
+
     /// Fails the next calls of an operation; several plans for one operation apply in turn.
     pub fn fail(&self, operation: Operation, fault: Fault, calls: u64) {
         self.server.state().faults.fail(operation, fault, calls);
     }
 
-    /// Fails a percentage of an operation's calls, until replaced; planned faults come first.
+    /// Fails a percentage of an operation's calls, until replaced for this operation; planned faults come first.
     pub fn fail_at_random(&self, operation: Operation, fault: Fault, percent: u64, seed: u64) {
         let faults = &mut self.server.state().faults;
         faults.fail_at_random(operation, fault, percent, seed);
@@ -213,6 +218,11 @@ impl Standin {
     /// only certain to be at the same time if the options have a latency.
     pub fn round_trips(&self) -> usize {
         self.server.state().round_trips
+    }
+
+    /// Returns every call so far that a fault applied to, in order.
+    pub fn failed_calls(&self) -> Vec<Operation> {
+        self.server.state().failed_calls.clone()
     }
 
     /// Returns every CreateInvalidation received so far in order, rejected ones too.
@@ -273,12 +283,19 @@ mod tests {
 
     /// Sends a ListInvalidations and returns the body of the response, or the kind of the error.
     fn list(standin: &Standin, timeout: Duration) -> String {
+        get(standin, "distribution/E2EXAMPLE/invalidation", timeout)
+    }
+
+    /// Sends a GET request and returns the body of the response, or the kind of the error.
+    fn get(standin: &Standin, path: &str, timeout: Duration) -> String {
         let mut connection = TcpStream::connect(standin.address).expect("a listening stand-in");
         connection
             .set_read_timeout(Some(timeout))
             .expect("a timeout");
-        let request = "GET /2020-05-31/distribution/E2EXAMPLE/invalidation HTTP/1.1\r\n\
-             Host: cloudfront.amazonaws.com\r\nConnection: close\r\n\r\n";
+        let request = format!(
+            "GET /2020-05-31/{path} HTTP/1.1\r\n\
+             Host: cloudfront.amazonaws.com\r\nConnection: close\r\n\r\n"
+        );
         connection
             .write_all(request.as_bytes())
             .expect("a request sent");
@@ -327,6 +344,35 @@ mod tests {
         );
         standin.fail_at_random(Operation::ListInvalidations, Fault::Garbage, 0, 1);
         assert_eq!(failed(), 0);
+    }
+
+    #[test]
+    fn each_operation_has_its_own_random_faults() {
+        let standin = Standin::start(Options::default().with_distribution("E2EXAMPLE"));
+        standin.fail_at_random(Operation::ListInvalidations, Fault::Garbage, 100, 1);
+        standin.fail_at_random(Operation::GetDistributionConfig, Fault::Reset, 100, 1);
+        let failed = || list(&standin, LONG) == "neither XML nor JSON";
+        assert!(failed());
+        standin.fail_at_random(Operation::GetDistributionConfig, Fault::Reset, 0, 1);
+        assert!(failed());
+        standin.fail_at_random(Operation::ListInvalidations, Fault::Garbage, 0, 1);
+        assert!(!failed());
+    }
+
+    #[test]
+    fn a_configuration_can_be_replaced_and_a_distribution_deleted() {
+        const CONFIG: &str = "distribution/E2EXAMPLE/config";
+        let options = Options::default().with_distribution("E2EXAMPLE");
+        let standin = Standin::start(options.with_document(CONFIG, "<Before/>"));
+        let read = || get(&standin, CONFIG, LONG);
+        assert_eq!(read(), "<Before/>");
+        standin.set_document(CONFIG, "<After/>");
+        assert_eq!(read(), "<After/>");
+        standin.delete_distribution("E2EXAMPLE");
+        let message = "The specified distribution does not exist.";
+        assert!(read().contains(message), "{}", read());
+        let listed = list(&standin, LONG);
+        assert!(listed.contains(message), "{listed}");
     }
 
     #[test]

@@ -34,15 +34,26 @@ pub(super) struct State {
     pub(super) calls: Vec<Operation>,
     /// The number of the round trips to CloudFront, each of which started after the end of the previous one.
     pub(super) round_trips: usize,
+    /// The calls that a fault applied to.
+    pub(super) failed_calls: Vec<Operation>,
 }
 
 impl State {
+    /// Records a call, and returns the fault that applies to it.
+    fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
+        self.calls.push(operation);
+        let fault = self.faults.next(operation);
+        self.failed_calls.extend(fault.map(|_| operation));
+        fault
+    }
+
     pub(super) fn reset(&mut self) {
         self.cloudfront.reset();
         self.codepipeline.reset();
         self.faults = FaultPlan::default();
         self.calls.clear();
         self.round_trips = 0;
+        self.failed_calls.clear();
     }
 }
 
@@ -71,6 +82,7 @@ impl Server {
                 faults: FaultPlan::default(),
                 calls: Vec::new(),
                 round_trips: 0,
+                failed_calls: Vec::new(),
             }),
         }
     }
@@ -110,7 +122,6 @@ impl Server {
             let message = "the stand-in has no such operation of CloudFront or CodePipeline";
             return (StatusCode::NOT_FOUND, message).into_response();
         };
-        self.state().calls.push(operation);
         let round_trip = self.state().round_trips + 1;
         let response = self
             .respond_to_call(operation, call.as_ref(), &head, &body)
@@ -132,7 +143,7 @@ impl Server {
         head: &Parts,
         body: &Bytes,
     ) -> Response {
-        let fault = self.state().faults.next(operation);
+        let fault = self.state().next_fault(operation);
         let resource = call.and_then(Call::resource);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
             self.record_fault(fault, operation, call, body);

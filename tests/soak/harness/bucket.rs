@@ -1,4 +1,4 @@
-//! The bucket as viewers see it through CloudFront: which version of each object it returns at which time.
+//! The bucket as CloudFront sees it: which version of each object it returns at which time.
 //!
 //! The versions of a key are numbered in the order of its changes; version 0 is from before all deploys. A response
 //! has the number in `x-amz-version-id`, as S3 sends it for buckets with versioning, also for a deleted object. The
@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-use super::DEFAULT_ROOT_OBJECT;
+use super::configuration::Configuration;
 use super::deploys::{Kind, Notification};
 use crate::standin::{Origin, OriginResponse, ViewerResponse};
 
@@ -77,14 +77,13 @@ impl Bucket {
         self.changes.get(key).map_or(&[], Vec::as_slice)
     }
 
-    fn response(&self, target: &str, moment: SystemTime) -> OriginResponse {
-        let key = key(target);
+    fn response(&self, key: &str, moment: SystemTime) -> OriginResponse {
         let version = self
-            .changes(&key)
+            .changes(key)
             .partition_point(|change| change.changed <= moment);
-        let last = version.checked_sub(1).map(|last| self.changes(&key)[last]);
+        let last = version.checked_sub(1).map(|last| self.changes(key)[last]);
         let is_deleted = last.is_some_and(|change| change.deleted);
-        let status = if is_deleted || !self.changes.contains_key(&key) {
+        let status = if is_deleted || !self.changes.contains_key(key) {
             404
         } else {
             200
@@ -93,9 +92,16 @@ impl Bucket {
     }
 }
 
-impl Origin for Bucket {
-    async fn fetch(&self, _host: &str, target: &str) -> io::Result<OriginResponse> {
-        Ok(self.response(target, SystemTime::now()))
+/// The bucket behind the distributions.
+pub struct Configured<'a> {
+    pub bucket: &'a Bucket,
+    pub configuration: &'a Configuration,
+}
+
+impl Origin for Configured<'_> {
+    async fn fetch(&self, host: &str, target: &str) -> io::Result<OriginResponse> {
+        let key = self.configuration.key(host, target);
+        Ok(self.bucket.response(&key, SystemTime::now()))
     }
 }
 
@@ -123,35 +129,26 @@ pub fn version(response: &ViewerResponse) -> io::Result<usize> {
     version.ok_or_else(|| io::Error::other("a viewer got a response without a version"))
 }
 
-/// Returns the key that S3 reads from the path of a URL: a plus sign is a space.
-pub fn key(target: &str) -> String {
+/// Returns the path that S3 reads from a URL, without its leading slash: a plus sign is a space.
+pub fn path(target: &str) -> String {
     let path = target.strip_prefix('/').unwrap_or(target);
-    let key = percent_decode_str(&path.replace('+', " "))
+    percent_decode_str(&path.replace('+', " "))
         .decode_utf8_lossy()
-        .into_owned();
-    if key.is_empty() {
-        DEFAULT_ROOT_OBJECT.to_owned()
-    } else {
-        key
-    }
+        .into_owned()
 }
 
-/// Returns the URLs of an object, without scheme and host, in the spellings of a browser, of encoders that leave only
-/// unreserved characters, and of form encoding.
-pub fn urls(key: &str) -> BTreeSet<String> {
-    let form = byte_serialize(key.as_bytes()).collect::<String>();
+/// Returns a path without its leading slash as URLs, without scheme and host, in the spellings of a browser, of encoders
+/// that leave only unreserved characters, and of form encoding.
+pub fn spellings(path: &str) -> BTreeSet<String> {
+    let form = byte_serialize(path.as_bytes()).collect::<String>();
     let form = format!("/{}", form.replace("%2F", "/"));
-    let mut urls = BTreeSet::from([browser_url(key), form.replace('+', "%20"), form]);
-    if key == DEFAULT_ROOT_OBJECT {
-        urls.insert("/".to_owned());
-    }
-    urls
+    BTreeSet::from([browser_url(path), form.replace('+', "%20"), form])
 }
 
 /// Returns the URL as in a link of the site: S3 requires `%2B` for a plus sign, a browser encodes the rest.
-fn browser_url(key: &str) -> String {
+fn browser_url(path: &str) -> String {
     let mut url = Url::parse("https://example.com").expect("a valid URL");
-    url.set_path(key);
+    url.set_path(path);
     url.path().replace('+', "%2B")
 }
 
@@ -185,11 +182,11 @@ mod tests {
             notification(20, Kind::Change, true),
         ]);
         for (second, expected) in [(19, (200, "0")), (20, (404, "1")), (30, (200, "2"))] {
-            let response = bucket.response("/a%2Bb+%C3%A9", at(second));
+            let response = bucket.response("a+b é", at(second));
             let version = response.headers[0].1.as_str();
             assert_eq!((response.status, version), expected, "{second}");
         }
-        assert_eq!(bucket.response("/b", at(40)).status, 404);
+        assert_eq!(bucket.response("b", at(40)).status, 404);
         for (version, until, expected) in [
             (0, 40, &[2, 0][..]),
             (0, 29, &[2]),
@@ -202,19 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_is_that_of_the_key() {
-        for (name, expected) in [
+    fn every_spelling_is_that_of_the_path() {
+        for (decoded, expected) in [
             ("d/e.html", &["/d/e.html"][..]),
-            ("index.html", &["/", "/index.html"]),
+            ("", &["/"]),
             (
                 "a b+@2x",
                 &["/a%20b%2B%402x", "/a%20b%2B@2x", "/a+b%2B%402x"],
             ),
             ("é~[1]", &["/%C3%A9%7E%5B1%5D", "/%C3%A9~[1]"]),
         ] {
-            let urls = urls(name);
+            let urls = spellings(decoded);
             assert!(urls.iter().eq(expected), "{urls:?}");
-            assert!(urls.iter().all(|url| key(url) == name), "{urls:?}");
+            assert!(urls.iter().all(|url| path(url) == decoded), "{urls:?}");
         }
     }
 }

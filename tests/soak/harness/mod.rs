@@ -9,8 +9,9 @@
 //!
 //! Everything except the program is a model in this process, as hostile as AWS can be. Messages arrive twice, late and
 //! out of order. CloudFront throttles, fails half of the calls for a while, and accepts some calls without a response.
-//! The program is killed in the middle of a batch. `verdict` defines what must hold in spite of that, for viewers who
-//! request the objects from CloudFront's edge before they change and at the end.
+//! The program is killed in the middle of a batch. The owner changes the distributions meanwhile, and the program cannot
+//! always read their configurations. `verdict` defines what must hold in spite of that, for viewers who request the
+//! objects from CloudFront's edge before they change and at the end.
 //!
 //! Time is real, because the program has no other clock. Durations that are minutes in the cloud (visibility timeouts,
 //! batching windows) are shorter in [`Pace`]. CloudFront's rate and quotas are not, so there is less time for the same
@@ -23,8 +24,8 @@
 #![allow(dead_code, reason = "the soak and its small test use different parts")]
 
 mod bucket;
+mod configuration;
 mod deploys;
-mod distribution;
 mod envelope;
 mod event_source_mapping;
 mod lambda;
@@ -40,25 +41,46 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::standin::{EdgeOptions, Fault, Operation, Options, Standin};
-use deploys::Deploys;
+use configuration::{Configuration, DELETED, SECOND};
+use deploys::{Deploys, Notification};
 use event_source_mapping::EventSourceMapping;
 use lambda::Function;
 use queue::Queue;
 use random::Random;
 
+pub use configuration::ConfigurationChange;
 pub use report::Report;
 use report::Run;
 pub use sabotage::Sabotage;
 use verdict::Judge;
-use viewers::{Viewers, ViewersThread};
+use viewers::{Schedule, Viewers, ViewersThread};
 
 const DISTRIBUTION: &str = "E1EXAMPLE1ABC";
 const BUCKET: &str = "site";
 const DEFAULT_ROOT_OBJECT: &str = "index.html";
 const PERCENT_FAILED_IN_OUTAGE: u64 = 50;
+/// The calls that read configurations.
+const READS: [Operation; 3] = [
+    Operation::GetDistributionConfig,
+    Operation::ListDistributions,
+    Operation::GetCachePolicy,
+];
+/// How reads fail.
+const FAILED_READS: [Fault; 4] = [
+    Fault::Throttling,
+    Fault::ServiceUnavailable,
+    Fault::InternalError,
+    Fault::Reset,
+];
+/// How often other reads fail, and how they do, is decided anew.
+const READS_DECIDED_EVERY: Duration = Duration::from_millis(250);
+const PERCENT_FAILED_READS: u64 = 20;
+/// One change in this many is in the folder that the first distribution does not serve.
+const ONE_IN_OTHER_SLOT: usize = 6;
 const POPS: usize = 3;
 /// The POP at which invalidations take effect at their creation; at the others, at a random moment.
 const IMMEDIATE_POP: usize = 0;
@@ -86,6 +108,11 @@ pub struct Pace {
     pub outage: Range<Duration>,
     /// When the response to an accepted CreateInvalidation is lost.
     pub lost_responses: Vec<Duration>,
+    /// When the owner changes which configuration, in order of time.
+    pub configuration_changes: Vec<(Duration, ConfigurationChange)>,
+    /// When every call that reads configurations fails. From the first of these times to the last, other reads fail at
+    /// random.
+    pub failing_reads: Vec<Range<Duration>>,
     /// How many invocations there are from one kill to the next.
     pub kill_every: usize,
     /// The longest time from a call of CloudFront to the kill.
@@ -101,6 +128,7 @@ pub struct Pace {
 impl Pace {
     /// Returns the pace for a hundred thousand changes in ten minutes.
     pub fn full() -> Self {
+        use ConfigurationChange as Change;
         let seconds = Duration::from_secs;
         Self {
             upload_duration: seconds(240),
@@ -113,6 +141,19 @@ impl Pace {
             in_progress_for: seconds(14),
             outage: seconds(60)..seconds(140),
             lost_responses: [20, 50, 150, 180, 210, 240].map(seconds).to_vec(),
+            configuration_changes: vec![
+                (seconds(15), Change::DeleteDistribution),
+                (seconds(40), Change::SwitchOriginPath),
+                (seconds(90), Change::AssociateFunction),
+                (seconds(130), Change::AddDistribution),
+                (seconds(170), Change::SwitchOriginPath),
+                (seconds(210), Change::SwitchOriginPath),
+            ],
+            failing_reads: vec![
+                seconds(35)..seconds(45),
+                seconds(127)..seconds(135),
+                seconds(208)..seconds(222),
+            ],
             kill_every: 15,
             kill_within: Duration::from_millis(300),
             poison_until: seconds(240),
@@ -123,18 +164,30 @@ impl Pace {
 
     /// Returns the pace for two thousand changes in half a minute; invalidations complete sooner than they usually do.
     pub fn small() -> Self {
+        use ConfigurationChange as Change;
         let [seconds, milliseconds] = [Duration::from_secs, Duration::from_millis];
         Self {
-            upload_duration: seconds(6),
+            upload_duration: seconds(9),
             backlog: seconds(20 * 60),
             notified_within: milliseconds(500),
-            batching_window: milliseconds(750),
+            batching_window: milliseconds(1_500),
             visibility_timeout: seconds(2),
             max_receives: 10,
             function_timeout: seconds(10),
             in_progress_for: seconds(2),
             outage: seconds(1)..seconds(6),
             lost_responses: vec![milliseconds(500)],
+            configuration_changes: vec![
+                (milliseconds(1_000), Change::DeleteDistribution),
+                (milliseconds(2_000), Change::AddDistribution),
+                (milliseconds(4_000), Change::SwitchOriginPath),
+                (milliseconds(5_500), Change::AssociateFunction),
+            ],
+            failing_reads: vec![
+                milliseconds(1_700)..milliseconds(2_500),
+                milliseconds(3_700)..milliseconds(4_700),
+                milliseconds(5_200)..milliseconds(6_000),
+            ],
             kill_every: 1_000,
             kill_within: milliseconds(100),
             poison_until: seconds(1),
@@ -189,9 +242,15 @@ impl Soak {
 
     async fn run_async(&self) -> io::Result<Report> {
         let mut random = Random::new(self.seed);
-        let standin = Standin::bind(self.options())?;
+        let standin = Arc::new(Standin::bind(self.options())?);
         let (deploys, viewers, started) = self.warm(&random.fork(), &standin).await?;
-        let viewers = ViewersThread::start(viewers, deploys.notifications.clone())?;
+        let changes = self.pace.configuration_changes.iter();
+        let changes = changes.map(|(offset, change)| (started + *offset, *change));
+        let schedule = Schedule {
+            notifications: deploys.notifications.clone(),
+            configuration_changes: changes.collect(),
+        };
+        let viewers = ViewersThread::start(viewers, schedule)?;
         let queue = RefCell::new(self.queue(&deploys, random.fork()));
         let mapping = EventSourceMapping {
             pace: &self.pace,
@@ -230,6 +289,7 @@ impl Soak {
             received: &received,
             verdict: &verdict,
             views: &views,
+            failed_reads: failed_reads(&standin),
         });
         self.require_copies(&report)?;
         Ok(report)
@@ -251,17 +311,47 @@ impl Soak {
     async fn warm(
         &self,
         random: &Random,
-        standin: &Standin,
+        standin: &Arc<Standin>,
     ) -> io::Result<(Deploys, Viewers, SystemTime)> {
-        let plan = |started| Deploys::plan(&mut random.clone(), self.changes, &self.pace, started);
-        let edge = standin.edge();
-        edge.set_distribution(distribution::edge());
-        edge.set_immediate_pop(IMMEDIATE_POP);
-        let viewers = Viewers::new(edge);
+        let plan = |started| {
+            let mut random = random.clone();
+            let mut deploys = Deploys::plan(&mut random, self.changes, &self.pace, started)?;
+            self.choose_slots(&mut deploys.notifications, random.fork(), started);
+            Ok::<_, io::Error>(deploys)
+        };
+        let outdated = self.sabotage == Some(Sabotage::Outdated);
+        let viewers = Viewers::new(Arc::clone(standin), outdated);
         let notifications = plan(SystemTime::now())?.notifications;
         viewers.warm(&notifications).await?;
         let started = SystemTime::now();
         Ok((plan(started)?, viewers, started))
+    }
+
+    /// Moves each object into the folder that the first distribution serves when the object changes, and some into the
+    /// other one.
+    fn choose_slots(
+        &self,
+        notifications: &mut [Notification],
+        mut random: Random,
+        started: SystemTime,
+    ) {
+        for notification in notifications {
+            let since_start = notification.changed.duration_since(started);
+            let since_start = since_start.unwrap_or_default();
+            let mut configuration = Configuration::default();
+            for (offset, change) in &self.pace.configuration_changes {
+                if *offset <= since_start {
+                    configuration.apply(*change);
+                }
+            }
+            let served = configuration.slot();
+            let slot = if random.one_in(ONE_IN_OTHER_SLOT) {
+                served.other()
+            } else {
+                served
+            };
+            notification.key.insert_str(0, slot.prefix());
+        }
     }
 
     fn queue(&self, deploys: &Deploys, random: Random) -> Queue {
@@ -274,10 +364,10 @@ impl Soak {
     }
 
     fn function(&self, standin: &Standin) -> Function {
-        let distribution = if self.names_distribution {
-            DISTRIBUTION
+        let distributions = if self.names_distribution {
+            format!("{DISTRIBUTION},{SECOND}")
         } else {
-            ""
+            String::new()
         };
         let url = standin.url();
         let max_paths = self.max_paths.to_string();
@@ -288,7 +378,7 @@ impl Soak {
             ("AWS_SESSION_TOKEN", "token-of-the-function"),
             ("AWS_ENDPOINT_URL", &url),
             ("MAX_PATHS", &max_paths),
-            ("DISTRIBUTION_ID", distribution),
+            ("DISTRIBUTION_ID", &distributions),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Function {
@@ -300,7 +390,7 @@ impl Soak {
     }
 
     fn options(&self) -> Options {
-        let options = Options {
+        let mut options = Options {
             completes_after: self.pace.in_progress_for,
             edge: Some(EdgeOptions {
                 pops: POPS,
@@ -309,13 +399,13 @@ impl Soak {
             }),
             ..Options::default()
         };
+        for distribution in [DISTRIBUTION, SECOND, DELETED] {
+            options = options.with_distribution(distribution);
+        }
+        for (path, document) in Configuration::default().documents() {
+            options = options.with_document(&path, &document);
+        }
         options
-            .with_distribution(DISTRIBUTION)
-            .with_document("distribution", &distribution::list())
-            .with_document(
-                &format!("distribution/{DISTRIBUTION}/config"),
-                &distribution::config(),
-            )
     }
 
     /// Plans CloudFront's faults as time passes; never returns.
@@ -338,9 +428,46 @@ impl Soak {
                 standin.fail(call, Fault::LostResponse, 1);
             }
         };
-        tokio::join!(outage, losses);
+        let reads = self.fail_reads(standin, random, started);
+        tokio::join!(outage, losses, reads);
         std::future::pending().await
     }
+
+    /// Lets calls that read configurations fail, each time in another way.
+    async fn fail_reads(&self, standin: &Standin, mut random: Random, started: SystemTime) {
+        let failing_reads = &self.pace.failing_reads;
+        let starts = failing_reads.iter().map(|range| range.start);
+        let ends = failing_reads.iter().map(|range| range.end);
+        let (Some(first), Some(last)) = (starts.min(), ends.max()) else {
+            return;
+        };
+        until(started + first).await;
+        loop {
+            let since_start = started.elapsed().unwrap_or_default();
+            let percent = if since_start >= last {
+                0
+            } else if failing_reads
+                .iter()
+                .any(|range| range.contains(&since_start))
+            {
+                100
+            } else {
+                PERCENT_FAILED_READS
+            };
+            for call in READS {
+                standin.fail_at_random(call, random.pick(&FAILED_READS), percent, random.seed());
+            }
+            if percent == 0 {
+                return;
+            }
+            tokio::time::sleep(READS_DECIDED_EVERY).await;
+        }
+    }
+}
+
+fn failed_reads(standin: &Standin) -> usize {
+    let failed = standin.failed_calls().into_iter();
+    failed.filter(|call| READS.contains(call)).count()
 }
 
 async fn until(moment: SystemTime) {

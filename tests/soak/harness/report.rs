@@ -26,6 +26,7 @@ pub struct Run<'a> {
     pub received: &'a [ReceivedInvalidation],
     pub verdict: &'a Verdict,
     pub views: &'a Views,
+    pub failed_reads: usize,
 }
 
 /// The result of a soak.
@@ -37,6 +38,9 @@ pub struct Report {
     pub poison: usize,
     /// How many calls of CreateInvalidation CloudFront rejected.
     pub rejected: usize,
+    pub configuration_changes: usize,
+    /// How many calls that read configurations failed.
+    pub failed_reads: usize,
     /// How many changes happened while the immediate POP had an older copy. Only for these, the verdict proves
     /// something.
     pub changes_of_copies: usize,
@@ -52,6 +56,8 @@ impl Report {
             crashes: run.counters.crashes.clone(),
             poison: run.verdict.poison,
             rejected: received.filter(|call| call.outcome.is_err()).count(),
+            configuration_changes: run.views.configuration_changes,
+            failed_reads: run.failed_reads,
             changes_of_copies: run.changes_of_copies(),
             rows: [
                 run.message_rows(),
@@ -134,6 +140,7 @@ impl Run<'_> {
             dollars(billed)
         );
         vec![
+            ("failed reads of configurations", number(self.failed_reads)),
             ("CreateInvalidation calls", number(self.received.len())),
             ("  accepted", number(accepted.len())),
             ("  rejected", errors(self.received)),
@@ -150,6 +157,10 @@ impl Run<'_> {
             ("  that reached the bucket", origin_requests),
             ("  stale at the end", number(views.stale_responses)),
             ("copies dropped", number(views.dropped_copies as usize)),
+            (
+                "changes of the configuration",
+                number(views.configuration_changes),
+            ),
             (
                 "changes of cached objects",
                 number(self.changes_of_copies()),

@@ -22,10 +22,18 @@ pub enum Sabotage {
     Idles,
     /// It reports failed messages as successful.
     Forgets,
+    /// It gets configurations from before all changes of them, as if it never read them again.
+    Outdated,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 4] = [Self::Drops, Self::Misspells, Self::Idles, Self::Forgets];
+    pub const ALL: [Self; 5] = [
+        Self::Drops,
+        Self::Misspells,
+        Self::Idles,
+        Self::Forgets,
+        Self::Outdated,
+    ];
 
     /// Returns the notification as the faulty function reads it.
     pub fn misread(self, notification: &Notification) -> Notification {
@@ -34,7 +42,7 @@ impl Sabotage {
             match self {
                 Self::Drops => notification.kind = Kind::Irrelevant(Irrelevant::TestEvent),
                 Self::Misspells => notification.key.insert_str(0, "elsewhere/"),
-                Self::Idles | Self::Forgets => {}
+                Self::Idles | Self::Forgets | Self::Outdated => {}
             }
         }
         notification

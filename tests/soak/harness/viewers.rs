@@ -4,6 +4,8 @@
 //! again, so that every POP has a copy without the change. After all invalidations are completed, they request every
 //! URL once more. A response with an old version is a lost change.
 //!
+//! They also make the owner's changes of the configuration (`configuration`), so that no request is under way meanwhile.
+//!
 //! Only the edge contains rules of what an invalidation drops, and when (`tests/standin/edge.rs`). The viewers read the
 //! versions of responses and of dropped copies. They have their own thread, because a request is slow if the edge first
 //! has to compare an invalidation with every copy.
@@ -15,11 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use super::bucket::{self, BeforeDeploys, Bucket};
+use super::bucket::{self, BeforeDeploys, Bucket, Configured};
+use super::configuration::{Configuration, ConfigurationChange};
 use super::deploys::{Kind, Notification};
-use super::distribution::HOST;
 use super::{ERROR_CACHING, IMMEDIATE_POP, POPS, until};
-use crate::standin::{Edge, Origin, ViewerRequest, pop_name};
+use crate::standin::{Edge, Origin, Standin, ViewerRequest, pop_name};
 
 /// The header of a browser.
 const ACCEPT_ENCODING: &str = "gzip, deflate, br, zstd";
@@ -43,20 +45,41 @@ pub struct Views {
     pub requests: u64,
     pub origin_requests: u64,
     pub dropped_copies: u64,
+    pub configuration_changes: usize,
+}
+
+/// What happens to the bucket and to the configuration.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub notifications: Vec<Notification>,
+    /// In order of time.
+    pub configuration_changes: Vec<(SystemTime, ConfigurationChange)>,
 }
 
 /// The viewers of the site.
 pub struct Viewers {
+    standin: Arc<Standin>,
     edge: Arc<Edge>,
+    configuration: Configuration,
+    /// Whether CloudFront's API returns the configurations from before all changes.
+    api_is_outdated: bool,
     bucket: Bucket,
     views: Views,
     last_request: SystemTime,
 }
 
 impl Viewers {
-    pub fn new(edge: Arc<Edge>) -> Self {
+    pub fn new(standin: Arc<Standin>, api_is_outdated: bool) -> Self {
+        let (edge, configuration) = (standin.edge(), Configuration::default());
+        for distribution in configuration.edge() {
+            edge.set_distribution(distribution);
+        }
+        edge.set_immediate_pop(IMMEDIATE_POP);
         Self {
+            standin,
             edge,
+            configuration,
+            api_is_outdated,
             bucket: Bucket::default(),
             views: Views::default(),
             last_request: SystemTime::now(),
@@ -72,14 +95,14 @@ impl Viewers {
         Ok(())
     }
 
-    /// Requests each object shortly before it changes, and records when its copies are dropped, until stopped.
-    pub async fn follow(
-        mut self,
-        notifications: Vec<Notification>,
-        stop: &AtomicBool,
-    ) -> io::Result<Self> {
-        self.bucket = Bucket::new(&notifications);
-        let changes = notifications
+    /// Requests each object shortly before it changes, records when its copies are dropped, and changes the
+    /// configuration, until stopped.
+    pub async fn follow(mut self, schedule: Schedule, stop: &AtomicBool) -> io::Result<Self> {
+        self.bucket = Bucket::new(&schedule.notifications);
+        let configuration_changes = schedule.configuration_changes.into_iter();
+        let mut configuration_changes = configuration_changes.peekable();
+        let changes = schedule
+            .notifications
             .iter()
             .filter(|notification| notification.kind == Kind::Change);
         let mut changes: Vec<_> = changes.collect();
@@ -88,15 +111,55 @@ impl Viewers {
         while !stop.load(Ordering::Relaxed) {
             let soon = SystemTime::now() + BEFORE_CHANGE;
             while let Some(change) = changes.next_if(|change| change.changed <= soon) {
-                self.request(&change.key, &self.bucket, |_, _| {}).await?;
+                let is_due = |(moment, _): &(SystemTime, _)| *moment <= SystemTime::now();
+                while let Some((_, due)) = configuration_changes.next_if(is_due) {
+                    self.change_configuration(due)?;
+                }
+                self.request(&change.key, &self.origin(), |_, _| {}).await?;
                 self.last_request = SystemTime::now();
             }
+            let now = SystemTime::now();
+            while let Some((_, due)) = configuration_changes.next_if(|(moment, _)| *moment <= now) {
+                self.change_configuration(due)?;
+            }
             self.record_dropped()?;
-            let next_drain = SystemTime::now() + DRAIN_INTERVAL;
             let next_change = changes.peek().map(|change| change.changed - BEFORE_CHANGE);
-            until(next_change.map_or(next_drain, |moment| moment.min(next_drain))).await;
+            let next_configuration_change = configuration_changes.peek().map(|(moment, _)| *moment);
+            let next = [next_change, next_configuration_change];
+            let next_drain = SystemTime::now() + DRAIN_INTERVAL;
+            until(next.into_iter().flatten().fold(next_drain, SystemTime::min)).await;
         }
         Ok(self)
+    }
+
+    /// Changes a distribution as its owner does: CloudFront's API first, so that whatever viewers request afterwards was
+    /// configured before.
+    fn change_configuration(&mut self, change: ConfigurationChange) -> io::Result<()> {
+        self.record_dropped()?;
+        self.configuration.apply(change);
+        if !self.api_is_outdated {
+            for (path, document) in self.configuration.documents() {
+                self.standin.set_document(&path, &document);
+            }
+            if change == ConfigurationChange::DeleteDistribution {
+                self.standin.delete_distribution(change.distribution());
+            }
+        }
+        for distribution in self.configuration.edge() {
+            self.edge.set_distribution(distribution);
+        }
+        if change.needs_invalidation() {
+            self.edge.delete_copies(change.distribution());
+        }
+        self.views.configuration_changes += 1;
+        Ok(())
+    }
+
+    fn origin(&self) -> Configured<'_> {
+        Configured {
+            bucket: &self.bucket,
+            configuration: &self.configuration,
+        }
     }
 
     /// Requests every URL at every POP after all invalidations are completed and errors have expired, and returns the
@@ -107,7 +170,7 @@ impl Viewers {
         let mut views = std::mem::take(&mut self.views);
         for key in self.bucket.keys() {
             let now = SystemTime::now();
-            self.request(key, &self.bucket, |url, version| {
+            self.request(key, &self.origin(), |url, version| {
                 let mut missing = self.bucket.missing(key, version, now).peekable();
                 views.stale_responses += usize::from(missing.peek().is_some());
                 for notification in missing {
@@ -133,16 +196,16 @@ impl Viewers {
         origin: &impl Origin,
         mut on_response: impl FnMut(&str, usize),
     ) -> io::Result<()> {
-        for url in bucket::urls(key) {
+        for (host, url) in self.configuration.urls(key) {
             for pop in 0..POPS {
                 let request = ViewerRequest {
-                    host: HOST,
+                    host,
                     target: &url,
                     accept_encoding: ACCEPT_ENCODING,
                     pop,
                 };
                 let version = bucket::version(&self.edge.get(request, origin).await?)?;
-                on_response(&format!("{url} at {}", pop_name(pop)), version);
+                on_response(&format!("{host}{url} at {}", pop_name(pop)), version);
             }
         }
         Ok(())
@@ -152,7 +215,7 @@ impl Viewers {
     fn record_dropped(&mut self) -> io::Result<()> {
         for copy in self.edge.drain_dropped() {
             let version = bucket::version(&copy.response)?;
-            let key = bucket::key(&copy.target);
+            let key = self.configuration.key(&copy.distribution, &copy.target);
             for notification in self.bucket.missing(&key, version, copy.time) {
                 set_latest(&mut self.views.fresh, notification, copy.time);
                 if copy.pop == IMMEDIATE_POP {
@@ -172,7 +235,7 @@ pub struct ViewersThread {
 
 impl ViewersThread {
     /// Starts [`Viewers::follow`].
-    pub fn start(viewers: Viewers, notifications: Vec<Notification>) -> io::Result<Self> {
+    pub fn start(viewers: Viewers, schedule: Schedule) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
@@ -180,7 +243,7 @@ impl ViewersThread {
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("viewers".to_owned())
-            .spawn(move || runtime.block_on(viewers.follow(notifications, &stopped)))?;
+            .spawn(move || runtime.block_on(viewers.follow(schedule, &stopped)))?;
         Ok(Self { stop, thread })
     }
 

@@ -101,6 +101,10 @@ impl Pop {
         copies.insert(key, copy);
     }
 
+    pub(super) fn delete_copies(&mut self, distribution: &str) {
+        self.copies.remove(distribution);
+    }
+
     pub(super) fn add_effect(&mut self, effect: Effect) {
         let number = self.applied.len() + self.pending.len();
         self.pending.insert((effect.moment, number), effect);
