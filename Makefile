@@ -53,11 +53,11 @@ bench: rust ## Time the planner and score it on recorded deploys (release profil
 	$(call step,building the planner,cargo build --locked --release --example plan)
 	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
 
-soak: rust ## Send 100,000 changes with injected faults and check that none is lost (seven minutes)
+soak: rust ## Send 100,000 changes with faults and changed configurations and check that none is lost (seven minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
 	$(call step,soak,target/debug/examples/soak $(SOAK))
 
-fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that no answer is stale (two minutes)
+fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that no answer is stale (three minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example fresh)
 	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
 

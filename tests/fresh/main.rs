@@ -1,8 +1,8 @@
 //! The measurement of freshness as a command: a hundred thousand requests of viewers, none of which must be stale.
 //!
-//! `fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] [--sabotage NAME]` runs the function
-//! that was built in the same profile and prints a report. The exit code is 0 if no answer was stale, 1 if one was, and
-//! 2 if the measurement could not run. With `--sabotage` the exit code must be 1.
+//! `fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--program FILE] [--log FILE] [--sabotage NAME]` runs
+//! the function that was built in the same profile, or another program, and prints a report. The exit code is 0 if no
+//! answer was stale, 1 if one was, and 2 if the measurement could not run. With `--sabotage` the exit code must be 1.
 
 #[path = "../standin/mod.rs"]
 mod standin;
@@ -11,18 +11,19 @@ mod standin;
 mod command;
 mod driver;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use command::{built_function, number};
 use driver::Fresh;
 
-const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--log FILE] \
-     [--sabotage alias|spelling|early|lost]";
+const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--program FILE] \
+     [--log FILE] [--sabotage alias|spelling|early|lost|outdated]";
 const REQUESTS: usize = 100_000;
 const SMALL_REQUESTS: usize = 12_000;
-const KEYS: usize = 40;
-const SMALL_KEYS: usize = 24;
-const DEPLOYS: usize = 6;
+const KEYS: usize = 36;
+const SMALL_KEYS: usize = 16;
+const DEPLOYS: usize = 3;
 const SMALL_DEPLOYS: usize = 1;
 const MINISTACK: &str = "target/venvs/cloud/bin/ministack";
 
@@ -53,7 +54,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
         keys: KEYS,
         deploys: DEPLOYS,
         first_scenario: 0,
-        program: built_function().map_err(|error| error.to_string())?,
+        program: PathBuf::new(),
         ministack: MINISTACK.into(),
         log: None,
         sabotage: None,
@@ -76,10 +77,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
                 fresh.deploys = SMALL_DEPLOYS;
             }
             "--ministack" => fresh.ministack = value()?.into(),
+            "--program" => fresh.program = value()?.into(),
             "--log" => fresh.log = Some(value()?.into()),
             "--sabotage" => fresh.sabotage = Some(value()?.parse()?),
             _ => return Err(format!("unknown argument {argument}")),
         }
+    }
+    if fresh.program.as_os_str().is_empty() {
+        fresh.program = built_function().map_err(|error| error.to_string())?;
     }
     Ok(fresh)
 }

@@ -10,6 +10,7 @@ mod standin;
 mod command;
 mod harness;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use command::{built_function, number};
@@ -46,7 +47,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
         seed: 1,
         changes: CHANGES,
         pace: Pace::full(),
-        program: built_function().map_err(|error| error.to_string())?,
+        program: PathBuf::new(),
         names_distribution: false,
         max_paths: 20,
         log: None,
@@ -70,6 +71,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Soak, String> {
             "--sabotage" => soak = soak.with_sabotage(value()?.parse()?),
             _ => return Err(format!("unknown argument {argument}")),
         }
+    }
+    if soak.program.as_os_str().is_empty() {
+        soak.program = built_function().map_err(|error| error.to_string())?;
     }
     Ok(soak)
 }

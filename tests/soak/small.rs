@@ -75,7 +75,7 @@ fn each_sabotage_is_noticed() {
                     Duration::from_secs(1),
                     ConfigurationChange::SwitchOriginPath,
                 ),
-                (Duration::from_secs(2), ConfigurationChange::AddDistribution),
+                (Duration::from_secs(1), ConfigurationChange::AddDistribution),
             ];
         }
         let soak = soak(&format!("{sabotage:?}"), 600, pace).with_sabotage(sabotage);

@@ -100,6 +100,13 @@ impl Call {
         )
     }
 
+    fn document_name(&self) -> String {
+        match self.marker.as_str() {
+            "" => self.path.clone(),
+            marker => format!("{}?Marker={marker}", self.path),
+        }
+    }
+
     /// Returns the ARN that a denial names; `None` for ListDistributions, which has no resource-level permissions.
     pub(super) fn resource(&self) -> Option<String> {
         let (kind, id) = match self.operation {
@@ -257,7 +264,7 @@ impl CloudFront {
                 xml::invalidation(invalidation, self.in_progress(invalidation, now))
             }
             Operation::ListInvalidations => self.list(call, now)?,
-            _ => self.document(call)?,
+            _ => return Err(self.no_document(call)),
         };
         Ok(xml::response(document))
     }
@@ -421,27 +428,26 @@ impl CloudFront {
         Ok(xml::list(&call.marker, next_marker, &summaries))
     }
 
-    fn document(&self, call: &Call) -> Result<String, ApiError> {
-        let name = match call.marker.as_str() {
-            "" => call.path.clone(),
-            marker => format!("{}?Marker={marker}", call.path),
-        };
-        if let Some(document) = self.options.documents.get(&name) {
-            return Ok(document.clone());
-        }
-        if call.operation == Operation::GetDistributionConfig {
-            self.invalidations(&call.distribution)?;
+    /// Returns the response that the test provided, which precedes the upstream's.
+    pub(super) fn own_document(&self, call: &Call) -> Option<Response> {
+        let document = self.options.documents.get(&call.document_name())?;
+        Some(xml::response(document.clone()))
+    }
+
+    /// Returns the error of a request that the test provided no document for.
+    fn no_document(&self, call: &Call) -> ApiError {
+        if call.operation == Operation::GetDistributionConfig
+            && let Err(error) = self.invalidations(&call.distribution)
+        {
+            return error;
         }
         if call.operation == Operation::GetContinuousDeploymentPolicyConfig {
             let message = "The specified continuous deployment policy does not exist.";
-            return Err(ApiError::new(
-                404,
-                "NoSuchContinuousDeploymentPolicy",
-                message,
-            ));
+            return ApiError::new(404, "NoSuchContinuousDeploymentPolicy", message);
         }
+        let name = call.document_name();
         let message = format!("The test gave the stand-in no document \"{name}\".");
-        Err(ApiError::new(501, "NotImplemented", message))
+        ApiError::new(501, "NotImplemented", message)
     }
 }
 

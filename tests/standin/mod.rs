@@ -64,7 +64,7 @@ pub struct Options {
     /// The distributions that exist.
     pub distributions: BTreeSet<String>,
     /// Complete responses to requests that are not about invalidations, by the path after the API
-    /// version: `distribution`, `distribution?Marker=…`, `distribution/{id}/config`, …
+    /// version: `distribution`, `distribution?Marker=…`, `distribution/{id}/config`, … They precede the upstream's.
     pub documents: BTreeMap<String, String>,
     /// Whether CreateInvalidation is limited to a burst of 10 calls and 0.5 calls a second.
     pub throttle: bool,

@@ -177,6 +177,10 @@ impl Server {
         head: &Parts,
         body: &Bytes,
     ) -> Result<Response, ApiError> {
+        let document = self.state().cloudfront.own_document(call);
+        if let Some(document) = document {
+            return Ok(document);
+        }
         let mut upstream_id = None;
         if let Some(upstream) = &self.upstream {
             let response = upstream.forward(head, body.clone()).await;

@@ -21,7 +21,7 @@ use super::sabotage::Sabotage;
 use super::soak::random::Random;
 use super::targets::{Target, targets};
 use super::viewers::{POPS, Viewers};
-use crate::standin::{Clock, Edge, EdgeOptions, Matching, Options, Standin};
+use crate::standin::{Clock, Edge, EdgeOptions, Fault, Matching, Operation, Options, Standin};
 
 /// What a scenario runs with.
 pub struct Bed<'a> {
@@ -44,7 +44,8 @@ impl Bed<'_> {
         targets: &[Target],
     ) -> io::Result<(Figures, Option<Finding>)> {
         self.ministack.reset().await?;
-        let created = configuration::create(self.ministack, &scenario.site).await?;
+        let configured = configuration::create(self.ministack, &scenario.site).await?;
+        let created = configured.created.clone();
         let clock = Clock::Frozen(Arc::new(Mutex::new(SystemTime::now())));
         let standin = Standin::bind(Options {
             throttle: false,
@@ -59,10 +60,21 @@ impl Bed<'_> {
             seed: scenario.seed,
         };
         let edge = Edge::new(options, clock);
-        let origins = origins(self.ministack, scenario, &created);
+        let origins = Origins::new(self.ministack.http.clone());
         for (distribution, created) in scenario.site.distributions.iter().zip(&created) {
             edge.set_distribution(distribution.for_edge(&created.id, &created.domain));
+            origins.configure(&created.domain, distribution);
         }
+        if scenario.site.is_denied {
+            let call = Operation::GetDistributionConfig;
+            standin.fail(call, Fault::AccessDenied, u64::MAX);
+        }
+        if self.sabotage == Some(Sabotage::Outdated) {
+            for (path, document) in configured.documents().await? {
+                standin.set_document(&path, &document);
+            }
+        }
+        let deployed = self.deployed(scenario, &standin, &created);
         let run = Run {
             scenario,
             sabotage: self.sabotage,
@@ -71,11 +83,12 @@ impl Bed<'_> {
             viewers: Viewers {
                 edge: &edge,
                 origins: &origins,
-                distributions: &created,
+                distributions: created,
                 targets,
             },
             bucket: Bucket::new(self.ministack),
-            deployed: self.deployed(scenario, &standin, &created),
+            deployed,
+            configured,
             random: Random::new(scenario.seed),
             passed_on: BTreeMap::new(),
             figures: Figures::default(),
@@ -102,11 +115,4 @@ impl Bed<'_> {
         ];
         Deployed::new(self.program.clone(), self.log.clone(), standin, &settings)
     }
-}
-
-fn origins(ministack: &MiniStack, scenario: &Scenario, created: &[Created]) -> Origins {
-    let distributions = scenario.site.distributions.iter().zip(created);
-    let by_domain =
-        distributions.map(|(distribution, created)| (created.domain.clone(), distribution.clone()));
-    Origins::new(ministack.http.clone(), by_domain.collect())
 }

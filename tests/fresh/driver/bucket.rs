@@ -8,9 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::ministack::MiniStack;
 use super::plan::{Change, Delivery};
-use super::soak::BUCKET;
 use super::soak::deploys::{Envelope, Kind, Notification};
 use super::soak::random::Random;
+use super::soak::{BUCKET, REPLICA};
+use super::website::object;
 
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
 /// CloudFront compresses 1,000 to 10,000,000 bytes.
@@ -35,6 +36,20 @@ impl<'a> Bucket<'a> {
             ministack,
             versions: 0,
         }
+    }
+
+    /// Replicates the state of an object to the other region.
+    pub async fn replicate(&self, key: &str) -> io::Result<()> {
+        let target = format!("/{REPLICA}/{}", utf8_percent_encode(key, UNRESERVED));
+        let source = object_target(key);
+        let (method, headers) = match object(&self.ministack.http, BUCKET, key).await? {
+            Some(_) => (Method::PUT, vec![("x-amz-copy-source", source.as_str())]),
+            None => (Method::DELETE, Vec::new()),
+        };
+        self.ministack
+            .call("s3", (method, &target), &headers, String::new())
+            .await?;
+        Ok(())
     }
 
     pub async fn apply(&mut self, change: &Change) -> io::Result<()> {
@@ -92,6 +107,7 @@ pub fn notification(
     let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     Notification {
+        bucket: BUCKET,
         key: change.key().to_owned(),
         deleted: matches!(change, Change::Delete(_)),
         kind: Kind::Change,

@@ -1,4 +1,4 @@
-//! Creates a site in MiniStack: the bucket, the functions, the cache policies and the distributions.
+//! Creates and changes a site in MiniStack: the buckets, the functions, the cache policies and the distributions.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::distribution_xml::{Parts, XMLNS};
 use super::ministack::MiniStack;
 use super::site::{IndexFunction, QueryStrings, Site};
-use super::soak::BUCKET;
+use super::soak::{BUCKET, REPLICA};
 
 const API: &str = "/2020-05-31";
 const POLICIES: [QueryStrings; 3] = [
@@ -25,9 +25,19 @@ pub struct Created {
     pub domain: String,
 }
 
-/// Creates the bucket, which everyone can read, and the site's distributions.
-pub async fn create(ministack: &MiniStack, site: &Site) -> io::Result<Vec<Created>> {
-    create_bucket(ministack).await?;
+/// The site's distributions in MiniStack, and what their configurations refer to.
+pub struct Configured<'a> {
+    ministack: &'a MiniStack,
+    parts: Parts,
+    site: Site,
+    pub created: Vec<Created>,
+}
+
+/// Creates the buckets, which everyone can read, and the site's distributions.
+pub async fn create<'a>(ministack: &'a MiniStack, site: &Site) -> io::Result<Configured<'a>> {
+    for bucket in [BUCKET, REPLICA] {
+        create_bucket(ministack, bucket).await?;
+    }
     let mut parts = Parts {
         functions: Vec::new(),
         policies: Vec::new(),
@@ -42,28 +52,91 @@ pub async fn create(ministack: &MiniStack, site: &Site) -> io::Result<Vec<Create
             .policies
             .push((policy, create_policy(ministack, policy).await?));
     }
-    let mut created = Vec::new();
-    for distribution in &site.distributions {
-        let reference = format!("fresh-{}", created.len());
-        let body = parts.distribution(distribution, &reference);
-        let call = (Method::POST, format!("{API}/distribution"));
-        let response = post(ministack, &call.1, body).await?;
-        created.push(Created {
-            id: text(&response, "Id")?,
-            domain: text(&response, "DomainName")?,
-        });
-    }
-    Ok(created)
+    let mut configured = Configured {
+        ministack,
+        parts,
+        site: Site {
+            distributions: Vec::new(),
+            ..site.clone()
+        },
+        created: Vec::new(),
+    };
+    configured.change(site).await?;
+    Ok(configured)
 }
 
-async fn create_bucket(ministack: &MiniStack) -> io::Result<()> {
-    let bucket = format!("/{BUCKET}");
+impl Configured<'_> {
+    /// Changes the configurations to those of the site, and creates the distributions that do not exist. Returns the
+    /// indexes of the distributions that are different now.
+    pub async fn change(&mut self, site: &Site) -> io::Result<Vec<usize>> {
+        let mut different = Vec::new();
+        for (index, distribution) in site.distributions.iter().enumerate() {
+            let body = self
+                .parts
+                .distribution(distribution, &format!("fresh-{index}"));
+            match self.created.get(index) {
+                None => {
+                    let target = format!("{API}/distribution");
+                    let response = post(self.ministack, &target, body).await?;
+                    self.created.push(Created {
+                        id: text(&response, "Id")?,
+                        domain: text(&response, "DomainName")?,
+                    });
+                }
+                Some(_) if self.site.distributions.get(index) == Some(distribution) => continue,
+                Some(created) => update(self.ministack, &created.id, body).await?,
+            }
+            different.push(index);
+        }
+        self.site = site.clone();
+        Ok(different)
+    }
+
+    /// Returns the responses of CloudFront's API about the distributions, by the path after the version.
+    pub async fn documents(&self) -> io::Result<Vec<(String, String)>> {
+        let configurations = self.created.iter();
+        let configurations =
+            configurations.map(|created| format!("distribution/{}/config", created.id));
+        let mut documents = Vec::new();
+        for path in ["distribution".to_owned()]
+            .into_iter()
+            .chain(configurations)
+        {
+            let target = format!("{API}/{path}");
+            let request = (Method::GET, target.as_str());
+            let response = self
+                .ministack
+                .call("cloudfront", request, &[], String::new())
+                .await?;
+            let body = String::from_utf8_lossy(&response.body).into_owned();
+            documents.push((path, body));
+        }
+        Ok(documents)
+    }
+}
+
+async fn update(ministack: &MiniStack, id: &str, body: String) -> io::Result<()> {
+    let target = format!("{API}/distribution/{id}/config");
+    let request = (Method::GET, target.as_str());
+    let current = ministack
+        .call("cloudfront", request, &[], String::new())
+        .await?;
+    let etag = current.header("etag").unwrap_or_default().to_owned();
+    let request = (Method::PUT, target.as_str());
+    ministack
+        .call("cloudfront", request, &[("if-match", &etag)], body)
+        .await?;
+    Ok(())
+}
+
+async fn create_bucket(ministack: &MiniStack, name: &str) -> io::Result<()> {
+    let bucket = format!("/{name}");
     ministack
         .call("s3", (Method::PUT, &bucket), &[], String::new())
         .await?;
     let policy = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
-        "Resource": format!("arn:aws:s3:::{BUCKET}/*"),
+        "Resource": format!("arn:aws:s3:::{name}/*"),
     }]});
     let target = format!("{bucket}?policy");
     ministack

@@ -17,6 +17,7 @@ pub fn describe(scenario: &Scenario, finding: &Finding) -> String {
     let deploy = &scenario.deploys[finding.deploy];
     let written = write_answers(&mut text, finding)
         .and_then(|()| write_site(&mut text, &scenario.site))
+        .and_then(|()| write_reconfigured(&mut text, scenario.reconfigured(finding.deploy)))
         .and_then(|()| write_deploy(&mut text, scenario, deploy))
         .and_then(|()| write_invalidations(&mut text, finding));
     // Writing to a string cannot fail.
@@ -73,6 +74,14 @@ fn write_site(text: &mut String, site: &Site) -> fmt::Result {
     Ok(())
 }
 
+fn write_reconfigured(text: &mut String, reconfigured: Option<&Site>) -> fmt::Result {
+    let Some(site) = reconfigured else {
+        return Ok(());
+    };
+    writeln!(text, "changed before the deploy, after an event, to:")?;
+    write_site(text, site)
+}
+
 fn write_deploy(text: &mut String, scenario: &Scenario, deploy: &Deploy) -> fmt::Result {
     let ids = if scenario.names_distributions {
         "set"
@@ -87,11 +96,13 @@ fn write_deploy(text: &mut String, scenario: &Scenario, deploy: &Deploy) -> fmt:
     let Deploy {
         changes,
         delivery,
+        failing_reads,
         job_after,
+        ..
     } = deploy;
     writeln!(
         text,
-        "deploy: {delivery:?}, pipeline job after changes: {job_after:?}"
+        "deploy: {delivery:?}, failing reads: {failing_reads:?}, pipeline job after changes: {job_after:?}"
     )?;
     for change in changes {
         writeln!(text, "  {change}")?;

@@ -8,6 +8,14 @@ pub const XMLNS: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 /// The id of AWS's managed cache policy without query strings.
 const CACHING_OPTIMIZED: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 
+/// The group of a bucket and its replica.
+const ORIGIN_GROUP: &str = "<OriginGroups><Quantity>1</Quantity><Items><OriginGroup><Id>group</Id>\
+     <FailoverCriteria><StatusCodes><Quantity>1</Quantity><Items><StatusCode>503</StatusCode></Items>\
+     </StatusCodes></FailoverCriteria><Members><Quantity>2</Quantity><Items>\
+     <OriginGroupMember><OriginId>origin-0</OriginId></OriginGroupMember>\
+     <OriginGroupMember><OriginId>origin-1</OriginId></OriginGroupMember>\
+     </Items></Members></OriginGroup></Items></OriginGroups>";
+
 /// The ids of what distributions refer to.
 pub struct Parts {
     pub functions: Vec<(IndexFunction, String)>,
@@ -26,9 +34,9 @@ impl Parts {
         let count = others.len();
         let others: String = others
             .iter()
-            .map(|behavior| self.behavior(behavior))
+            .map(|behavior| self.behavior(behavior, distribution.endpoint))
             .collect();
-        let default = self.behavior_members(default);
+        let default = self.behavior_members(default, distribution.endpoint);
         format!(
             "<DistributionConfig xmlns=\"{XMLNS}\"><CallerReference>{reference}</CallerReference>\
              <Aliases><Quantity>0</Quantity></Aliases><DefaultRootObject>{root}</DefaultRootObject>\
@@ -39,12 +47,19 @@ impl Parts {
         )
     }
 
-    fn behavior(&self, behavior: &Behavior) -> String {
-        let (pattern, members) = (behavior.path_pattern, self.behavior_members(behavior));
+    fn behavior(&self, behavior: &Behavior, endpoint: Endpoint) -> String {
+        let (pattern, members) = (
+            behavior.path_pattern,
+            self.behavior_members(behavior, endpoint),
+        );
         format!("<CacheBehavior><PathPattern>{pattern}</PathPattern>{members}</CacheBehavior>")
     }
 
-    fn behavior_members(&self, behavior: &Behavior) -> String {
+    fn behavior_members(&self, behavior: &Behavior, endpoint: Endpoint) -> String {
+        let target = match endpoint {
+            Endpoint::Replicated => "group".to_owned(),
+            _ => format!("origin-{}", behavior.origin),
+        };
         let functions = behavior.function.map_or_else(String::new, |function| {
             let arn = id_of(&self.functions, function);
             format!(
@@ -69,10 +84,9 @@ impl Parts {
             ),
         };
         format!(
-            "<TargetOriginId>origin-{}</TargetOriginId>\
+            "<TargetOriginId>{target}</TargetOriginId>\
              <ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy><Compress>true</Compress>\
-             {functions}{cache_key}",
-            behavior.origin
+             {functions}{cache_key}"
         )
     }
 }
@@ -83,23 +97,32 @@ fn id_of<T: PartialEq>(ids: &[(T, String)], wanted: T) -> &str {
 }
 
 fn origins(distribution: &Distribution) -> String {
-    let domain = distribution.origin_domain();
     let connection = match distribution.endpoint {
-        Endpoint::Rest => "<S3OriginConfig><OriginAccessIdentity/></S3OriginConfig>",
-        Endpoint::Website => {
+        Endpoint::Rest | Endpoint::AccessPoint | Endpoint::Replicated => {
+            "<S3OriginConfig><OriginAccessIdentity/></S3OriginConfig>"
+        }
+        Endpoint::Website | Endpoint::Server | Endpoint::ServerWithoutOriginPath => {
             "<CustomOriginConfig><HTTPPort>80</HTTPPort><HTTPSPort>443</HTTPSPort>\
              <OriginProtocolPolicy>http-only</OriginProtocolPolicy></CustomOriginConfig>"
         }
     };
-    let paths = distribution.origin_paths.iter().enumerate();
-    let origin = |(index, path): (usize, &&str)| {
+    let domains = distribution.origin_domains();
+    let paths = distribution.origin_paths.iter();
+    let origins = paths.flat_map(|path| domains.iter().map(move |domain| (domain, path)));
+    let origins: Vec<_> = origins.enumerate().collect();
+    let (count, items) = (origins.len(), origins.into_iter());
+    let items = items.map(|(index, (domain, path))| {
         format!(
             "<Origin><Id>origin-{index}</Id><DomainName>{domain}</DomainName>\
              <OriginPath>{path}</OriginPath>{connection}</Origin>"
         )
+    });
+    let items: String = items.collect();
+    let groups = match distribution.endpoint {
+        Endpoint::Replicated => ORIGIN_GROUP,
+        _ => "",
     };
-    let (count, items) = (paths.len(), paths.map(origin).collect::<String>());
-    format!("<Origins><Quantity>{count}</Quantity><Items>{items}</Items></Origins>")
+    format!("<Origins><Quantity>{count}</Quantity><Items>{items}</Items></Origins>{groups}")
 }
 
 fn error_responses(distribution: &Distribution) -> String {

@@ -3,13 +3,18 @@
 use super::site::{Behavior, Distribution, Endpoint, ErrorPage, IndexFunction, QueryStrings, Site};
 use super::soak::random::Random;
 
-const FAMILIES: [fn(&mut Random) -> Site; 10] = [
+const FAMILIES: [fn(&mut Random) -> Site; 15] = [
     plain,
+    server,
     origin_path_with_error_page,
     index_function,
+    denied,
     single_page,
-    website,
+    access_point,
     behaviors,
+    function_with_other_origin_path,
+    replicated,
+    website,
     query_strings,
     shared_bucket,
     website_under_origin_path,
@@ -36,6 +41,7 @@ fn single(family: &'static str, distribution: Distribution) -> Site {
     Site {
         family,
         distributions: vec![distribution],
+        is_denied: false,
     }
 }
 
@@ -85,7 +91,7 @@ fn origin_path_with_error_page(random: &mut Random) -> Site {
 fn index_function(random: &mut Random) -> Site {
     let origin_path = random.pick(&["", "/prod"]);
     let mut distribution = simple(random, Endpoint::Rest, origin_path);
-    distribution.behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+    distribution.behaviors[0].function = Some(random.pick(&IndexFunction::REWRITING));
     if random.one_in(2) {
         distribution.error_pages.push(not_found_page(random, 403));
     }
@@ -138,7 +144,7 @@ fn behaviors(random: &mut Random) -> Site {
         query_strings,
         function,
     };
-    let function = Some(random.pick(&IndexFunction::ALL));
+    let function = Some(random.pick(&IndexFunction::REWRITING));
     distribution.behaviors = vec![
         behavior("/docs/*", 1, QueryStrings::Managed, function),
         behavior("*.js", 0, random.pick(&WITH_QUERY_STRINGS), None),
@@ -155,7 +161,7 @@ fn query_strings(random: &mut Random) -> Site {
     let mut distribution = simple(random, Endpoint::Rest, "");
     distribution.behaviors[0].query_strings = random.pick(&WITH_QUERY_STRINGS);
     if random.one_in(2) {
-        distribution.behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+        distribution.behaviors[0].function = Some(random.pick(&IndexFunction::REWRITING));
     }
     single("query strings in the cache key", distribution)
 }
@@ -168,17 +174,117 @@ fn shared_bucket(random: &mut Random) -> Site {
     Site {
         family: "two distributions on one bucket",
         distributions: vec![first, second],
+        is_denied: false,
     }
 }
 
 fn shared_bucket_with_function(random: &mut Random) -> Site {
     let mut distributions = ["", "/prod"].map(|path| simple(random, Endpoint::Rest, path));
-    distributions[1].behaviors[0].function = Some(random.pick(&IndexFunction::ALL));
+    distributions[1].behaviors[0].function = Some(random.pick(&IndexFunction::REWRITING));
     distributions[1]
         .error_pages
         .push(not_found_page(random, 403));
     Site {
         family: "two distributions on one bucket, one with a function",
         distributions: distributions.into(),
+        is_denied: false,
     }
+}
+
+/// Returns a server in front of the bucket. It cannot be found by the bucket, and nothing shows what it requests.
+fn server(random: &mut Random) -> Site {
+    let endpoint = random.pick(&[Endpoint::Server, Endpoint::ServerWithoutOriginPath]);
+    let mut distribution = simple(random, endpoint, "/prod");
+    distribution.behaviors[0].function = maybe_function(random);
+    single("server in front of the bucket", distribution)
+}
+
+fn access_point(random: &mut Random) -> Site {
+    let origin_path = random.pick(&["", "/prod"]);
+    let mut distribution = simple(random, Endpoint::AccessPoint, origin_path);
+    distribution.behaviors[0].function = maybe_function(random);
+    single("alias of an access point", distribution)
+}
+
+fn function_with_other_origin_path(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Rest, "/prod");
+    distribution.behaviors[0].function = Some(IndexFunction::OriginPath);
+    single("function that changes the origin path", distribution)
+}
+
+/// Returns a bucket with a replica, whose old copies viewers get while the bucket fails.
+fn replicated(random: &mut Random) -> Site {
+    let origin_path = random.pick(&["", "/prod"]);
+    let mut distribution = simple(random, Endpoint::Replicated, origin_path);
+    distribution.behaviors[0].function = maybe_function(random);
+    single("origin group with a replica", distribution)
+}
+
+/// Returns a site whose configuration the function may not read. It has what the function then assumes: no origin path,
+/// `index.html` as default root object, index documents, and no query strings in the cache key.
+fn denied(random: &mut Random) -> Site {
+    let mut distribution = simple(random, Endpoint::Rest, "");
+    distribution.default_root_object = "index.html";
+    distribution.behaviors[0].function = maybe_function(random);
+    Site {
+        is_denied: true,
+        ..single("configuration that cannot be read", distribution)
+    }
+}
+
+fn maybe_function(random: &mut Random) -> Option<IndexFunction> {
+    random.pick(&[
+        None,
+        Some(IndexFunction::Directories),
+        Some(IndexFunction::Extensions),
+    ])
+}
+
+/// Returns the site after its owner has changed a configuration; `None` for a family whose configuration stays.
+///
+/// Without DISTRIBUTION_ID the owner can also add a distribution.
+pub fn reconfigured(random: &mut Random, site: &Site, names_distributions: bool) -> Option<Site> {
+    let is_modelled = |distribution: &Distribution| {
+        distribution.endpoint != Endpoint::Website && distribution.is_modelled()
+    };
+    if site.is_denied || site.distributions.iter().any(is_modelled) {
+        return None;
+    }
+    let mut site = site.clone();
+    let number = random.below(site.distributions.len());
+    let adds_distribution = !names_distributions && site.distributions.len() == 1;
+    let distribution = &mut site.distributions[number];
+    let default = distribution.behaviors.len() - 1;
+    let default = &mut distribution.behaviors[default];
+    let is_rest = distribution.endpoint == Endpoint::Rest;
+    match random.below(7) {
+        0 if is_rest && default.function.is_none() => {
+            default.function = Some(random.pick(&IndexFunction::REWRITING));
+        }
+        1 if WITHOUT_QUERY_STRINGS.contains(&default.query_strings) => {
+            default.query_strings = random.pick(&WITH_QUERY_STRINGS);
+        }
+        2 if is_rest => {
+            let other_roots = ["blog/index.html", "about.html", "index.html"];
+            let mut other_roots = other_roots.into_iter();
+            let current = distribution.default_root_object;
+            let other = other_roots.find(|root| *root != current);
+            distribution.default_root_object = other.unwrap_or_default();
+        }
+        3 if is_rest && distribution.error_pages.is_empty() => {
+            distribution.error_pages.push(ErrorPage {
+                error_code: 403,
+                page: "/index.html",
+                response_code: 200,
+                caching_min_ttl: 300,
+            });
+        }
+        4 | 5 if adds_distribution => {
+            let origin_path = random.pick(&["", "/prod"]);
+            let added = simple(random, Endpoint::Rest, origin_path);
+            site.distributions.push(added);
+        }
+        _ => distribution.origin_paths[0] = "/green",
+    }
+    Some(site)
 }

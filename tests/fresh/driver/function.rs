@@ -74,7 +74,7 @@ impl<'a> Deployed<'a> {
 
     /// Sends the notifications to a queue and runs its event source mapping until the queue is empty.
     pub async fn deliver_by_queue(
-        &self,
+        &mut self,
         notifications: &[Notification],
         mut random: Random,
     ) -> io::Result<()> {
@@ -96,11 +96,13 @@ impl<'a> Deployed<'a> {
             random: RefCell::new(random),
             counters: RefCell::default(),
             until_kill: Cell::new(usize::MAX),
+            warm: RefCell::new(self.environment.take().into_iter().collect()),
         };
         tokio::select! {
             drained = mapping.run() => drained?,
             () = self.advance_while_waiting() => {}
         }
+        self.environment = mapping.warm.take().pop();
         let queue = queue.into_inner();
         let mut messages = queue.messages().iter();
         match messages.find(|message| message.succeeded_at.is_none()) {

@@ -11,6 +11,9 @@
 //! be older than what the origin serves. The edge is strict: where CloudFront's documentation has two readings, a copy is
 //! dropped only if both drop it.
 //!
+//! The owner also changes configurations: the function gets a change of an object under the old configuration, and then
+//! others under the new one. In some deploys the calls that read configurations fail at first.
+//!
 //! Only the edge is a cache. MiniStack routes requests, runs CloudFront Functions and applies error pages.
 
 #![allow(
@@ -32,6 +35,7 @@ mod ministack;
 mod origin;
 mod plan;
 mod report;
+mod rest;
 mod run;
 mod sabotage;
 mod site;
@@ -124,6 +128,15 @@ impl Fresh {
             let mut scenario =
                 Scenario::plan(&mut random.fork(), number, (self.keys, self.deploys));
             scenario.max_paths = self.max_paths.unwrap_or(scenario.max_paths);
+            // Only the sabotage can then make an answer stale.
+            match self.sabotage {
+                None => {}
+                Some(Sabotage::Outdated) => scenario.keep_reading(),
+                Some(_) => {
+                    scenario.keep_reading();
+                    scenario.keep_configuration();
+                }
+            }
             let (figures, finding) = bed.run(&scenario).await.map_err(|error| {
                 let family = scenario.site.family;
                 io::Error::other(format!("scenario {number} ({family}): {error}"))

@@ -1,17 +1,19 @@
-//! What is behind the edge: MiniStack's viewer side, which does not cache, or the model of a website endpoint.
+//! What is behind the edge: MiniStack's viewer side, which does not cache, or a model of what MiniStack does not serve.
 //!
 //! S3 decodes a plus to a space in the path of a request. MiniStack does not, so a plus is replaced on the way to it.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
 
 use super::answer::Answer;
 use super::http::Http;
+use super::rest;
 use super::site::{Distribution, Endpoint};
+use super::soak::{BUCKET, REPLICA};
 use super::website;
 use crate::standin::{Origin, OriginResponse};
 
@@ -19,20 +21,43 @@ use crate::standin::{Origin, OriginResponse};
 pub struct Origins {
     ministack: Http,
     /// The distributions by their domain names.
-    distributions: BTreeMap<String, Distribution>,
+    distributions: Mutex<BTreeMap<String, Distribution>>,
+    /// Whether the bucket fails, so that CloudFront requests objects from its replica.
+    bucket_fails: AtomicBool,
     /// What the origins returned since the last call of [`Origins::forget`], by domain name and path.
     fetched: Mutex<BTreeMap<(String, String), Answer>>,
     requests: AtomicUsize,
 }
 
 impl Origins {
-    pub fn new(ministack: Http, distributions: BTreeMap<String, Distribution>) -> Self {
+    pub fn new(ministack: Http) -> Self {
         Self {
             ministack,
-            distributions,
+            distributions: Mutex::default(),
+            bucket_fails: AtomicBool::new(false),
             fetched: Mutex::default(),
             requests: AtomicUsize::new(0),
         }
+    }
+
+    /// Adds or replaces the configuration of a distribution.
+    pub fn configure(&self, domain: &str, distribution: &Distribution) {
+        let distributions = self.distributions.lock();
+        let mut distributions = distributions.unwrap_or_else(PoisonError::into_inner);
+        distributions.insert(domain.to_owned(), distribution.clone());
+        self.forget();
+    }
+
+    /// Sets whether the bucket fails.
+    pub fn set_bucket_fails(&self, fails: bool) {
+        self.bucket_fails.store(fails, Ordering::Relaxed);
+        self.forget();
+    }
+
+    fn distribution(&self, domain: &str) -> Option<Distribution> {
+        let distributions = self.distributions.lock();
+        let distributions = distributions.unwrap_or_else(PoisonError::into_inner);
+        distributions.get(domain).cloned()
     }
 
     /// Returns how many requests reached an origin.
@@ -62,9 +87,14 @@ impl Origins {
             Some((path, query)) => format!("{}?{query}", path.replace('+', "%20")),
             None => target.replace('+', "%20"),
         };
-        match self.distributions.get(host) {
+        match self.distribution(host) {
             Some(distribution) if distribution.endpoint == Endpoint::Website => {
-                website::fetch(&self.ministack, distribution, &target).await
+                website::fetch(&self.ministack, &distribution, &target).await
+            }
+            Some(distribution) if distribution.is_modelled() => {
+                let bucket_fails = self.bucket_fails.load(Ordering::Relaxed);
+                let bucket = if bucket_fails { REPLICA } else { BUCKET };
+                rest::fetch(&self.ministack, bucket, &distribution, &target).await
             }
             _ => self.request_ministack(host, &target).await,
         }

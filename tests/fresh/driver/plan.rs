@@ -9,12 +9,31 @@ use super::families;
 use super::keys::keys;
 use super::site::Site;
 use super::soak::random::Random;
+use crate::standin::{Fault, Operation};
 
 const MAX_CHANGES: usize = 10;
 const ONE_IN_MISSING_AT_FIRST: usize = 3;
 const ONE_IN_AMBIGUOUS: usize = 3;
 const ONE_IN_FEW_PATHS: usize = 3;
 const ONE_IN_JOB: usize = 4;
+const ONE_IN_UNCHANGED: usize = 3;
+const ONE_IN_FAILING_READS: usize = 3;
+/// How reads fail, and which ones. A function with DISTRIBUTION_ID lists no distributions, and few sites have a cache
+/// policy that has to be read.
+const READ_FAULTS: [Fault; 4] = [
+    Fault::Throttling,
+    Fault::ServiceUnavailable,
+    Fault::InternalError,
+    Fault::Reset,
+];
+const READS: [Operation; 4] = [
+    Operation::ListDistributions,
+    Operation::GetDistributionConfig,
+    Operation::GetDistributionConfig,
+    Operation::GetCachePolicy,
+];
+/// All attempts of one call, and perhaps some of the next one.
+const FAILING_CALLS: [u64; 3] = [4, 5, 6];
 
 /// A site and what happens to it.
 #[derive(Clone, Debug)]
@@ -35,10 +54,22 @@ pub struct Scenario {
 /// Changes that are made together.
 #[derive(Clone, Debug)]
 pub struct Deploy {
+    /// The site with changed configurations, if they are changed before the deploy.
+    pub reconfigured: Option<Site>,
     pub changes: Vec<Change>,
     pub delivery: Delivery,
+    /// Which calls that read configurations fail while the notifications are delivered.
+    pub failing_reads: Option<FailingReads>,
     /// After how many changes a pipeline job runs, if one does.
     pub job_after: Option<usize>,
+}
+
+/// The next calls of an operation, which fail.
+#[derive(Clone, Copy, Debug)]
+pub struct FailingReads {
+    pub operation: Operation,
+    pub fault: Fault,
+    pub calls: u64,
 }
 
 /// How the notifications reach the function.
@@ -76,18 +107,55 @@ impl Change {
 }
 
 impl Scenario {
+    /// Removes the changes of the configuration.
+    pub fn keep_configuration(&mut self) {
+        for deploy in &mut self.deploys {
+            deploy.reconfigured = None;
+        }
+    }
+
+    /// Removes the failures to read configurations.
+    pub fn keep_reading(&mut self) {
+        for deploy in &mut self.deploys {
+            deploy.failing_reads = None;
+        }
+    }
+
+    /// Returns the site with the configuration that a deploy finds, if it was changed. It changes at most once.
+    pub fn reconfigured(&self, deploy: usize) -> Option<&Site> {
+        let mut deploys = self.deploys.iter().take(deploy + 1);
+        deploys.find_map(|deploy| deploy.reconfigured.as_ref())
+    }
+
+    /// Returns the site with each of its configurations.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        let reconfigured = self.deploys.iter();
+        let reconfigured = reconfigured.filter_map(|deploy| deploy.reconfigured.as_ref());
+        [&self.site].into_iter().chain(reconfigured)
+    }
+
     /// Plans a scenario with this many keys and deploys; consecutive numbers have different families of sites.
     pub fn plan(random: &mut Random, number: usize, (key_count, deploys): (usize, usize)) -> Self {
         let site = families::site(random, number);
+        let names_distributions = random.one_in(3) || site.must_be_named();
+        let is_unchanged = random.one_in(ONE_IN_UNCHANGED);
+        let reconfigured = (!is_unchanged)
+            .then(|| families::reconfigured(random, &site, names_distributions))
+            .flatten();
         let with_ambiguous = random.one_in(ONE_IN_AMBIGUOUS);
-        let keys = keys(random, &prefixes(&site), key_count, with_ambiguous);
+        let prefixes = prefixes([&site].into_iter().chain(&reconfigured));
+        let keys = keys(random, &prefixes, key_count, with_ambiguous);
         let existing = keys
             .iter()
             .filter(|_| !random.one_in(ONE_IN_MISSING_AT_FIRST));
         let first: BTreeSet<String> = existing.cloned().collect();
         let mut exists = first.clone();
         let deploys = (0..deploys).map(|_| Deploy::plan(random, &keys, &mut exists));
-        let deploys = deploys.collect();
+        let mut deploys: Vec<Deploy> = deploys.collect();
+        if let Some(site) = reconfigured {
+            let number = random.below(deploys.len());
+            deploys[number].reconfigure(random, site);
+        }
         Self {
             site,
             keys,
@@ -98,20 +166,19 @@ impl Scenario {
             } else {
                 3_000
             },
-            names_distributions: random.one_in(3),
+            names_distributions,
             seed: random.seed(),
         }
     }
 }
 
-/// Returns the origin paths of a site without their leading slash.
-fn prefixes(site: &Site) -> Vec<&'static str> {
+/// Returns the folders that viewers of the sites reach.
+fn prefixes<'a>(sites: impl Iterator<Item = &'a Site>) -> Vec<&'static str> {
     let mut prefixes = Vec::new();
-    for distribution in &site.distributions {
-        for path in &distribution.origin_paths {
-            let prefix = path.trim_start_matches('/');
-            if !prefixes.contains(&prefix) {
-                prefixes.push(prefix);
+    for distribution in sites.flat_map(|site| &site.distributions) {
+        for folder in distribution.folders() {
+            if !prefixes.contains(&folder) {
+                prefixes.push(folder);
             }
         }
     }
@@ -132,10 +199,27 @@ impl Deploy {
             _ if random.one_in(ONE_IN_JOB) => Some(random.below(count + 1)),
             _ => None,
         };
+        let failing_reads = random.one_in(ONE_IN_FAILING_READS);
+        let failing_reads = failing_reads.then(|| FailingReads {
+            operation: random.pick(&READS),
+            fault: random.pick(&READ_FAULTS),
+            calls: random.pick(&FAILING_CALLS),
+        });
         Self {
+            reconfigured: None,
             changes,
             delivery,
+            failing_reads,
             job_after,
+        }
+    }
+
+    /// Adds a change of the configuration before the deploy, whose objects then need the function.
+    fn reconfigure(&mut self, random: &mut Random, site: Site) {
+        self.reconfigured = Some(site);
+        self.job_after = None;
+        if self.delivery == Delivery::JobOnly {
+            self.delivery = random.pick(&[Delivery::Direct, Delivery::Queue]);
         }
     }
 }

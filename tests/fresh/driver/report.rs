@@ -39,6 +39,8 @@ impl Report {
         sum.calls += figures.calls;
         sum.changes += figures.changes;
         sum.deploys += figures.deploys;
+        sum.configuration_changes += figures.configuration_changes;
+        sum.failed_reads += figures.failed_reads;
         sum.stale += figures.stale;
         sum.stale_targets.extend(figures.stale_targets.clone());
         self.scenarios += 1;
@@ -67,6 +69,8 @@ impl fmt::Display for Report {
             calls,
             changes,
             deploys,
+            configuration_changes,
+            failed_reads,
             stale,
             ..
         } = self.figures;
@@ -77,6 +81,8 @@ impl fmt::Display for Report {
             ("sites", self.scenarios),
             ("deploys", deploys),
             ("changed objects", changes),
+            ("changed configurations", configuration_changes),
+            ("failed reads of them", failed_reads),
             ("requests of viewers", requests),
             ("  that reached MiniStack", origin_requests),
             ("copies dropped", dropped),

@@ -11,10 +11,13 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::bucket::{Bucket, notification};
+use super::configuration::Configured;
 use super::function::Deployed;
 use super::http::Http;
 use super::plan::{Change, Delivery, Deploy, Scenario};
 use super::sabotage::Sabotage;
+use super::site::Site;
+use super::soak::REPLICA;
 use super::soak::deploys::Notification;
 use super::soak::random::Random;
 use super::viewers::{Current, Stale, Viewers};
@@ -28,7 +31,6 @@ const MAX_TIME_BETWEEN_CHANGES: Duration = Duration::from_secs(2);
 const VIEWERS_MEANWHILE: usize = 10;
 
 const ONE_IN_NOTIFIED_TWICE: usize = 10;
-
 /// What a scenario resulted in.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
@@ -41,6 +43,9 @@ pub struct Figures {
     pub calls: usize,
     pub changes: usize,
     pub deploys: usize,
+    pub configuration_changes: usize,
+    /// How many calls that read configurations failed, without denials.
+    pub failed_reads: usize,
     pub stale: usize,
     pub stale_targets: BTreeSet<String>,
 }
@@ -64,6 +69,7 @@ pub(super) struct Run<'a> {
     pub(super) viewers: Viewers<'a>,
     pub(super) bucket: Bucket<'a>,
     pub(super) deployed: Deployed<'a>,
+    pub(super) configured: Configured<'a>,
     pub(super) random: Random,
     /// How many invalidations the edge has got, by distribution.
     pub(super) passed_on: BTreeMap<String, usize>,
@@ -74,6 +80,9 @@ impl Run<'_> {
     pub(super) async fn run(mut self) -> io::Result<(Figures, Option<Finding>)> {
         for key in &self.scenario.first {
             self.bucket.apply(&Change::Put(key.clone())).await?;
+            if self.scenario.site.is_replicated() {
+                self.bucket.replicate(key).await?;
+            }
         }
         let (stale, mut before) = self.viewers.request_all().await?;
         if let Some(stale) = stale.first() {
@@ -84,6 +93,15 @@ impl Run<'_> {
         let mut finding = None;
         for (index, deploy) in self.scenario.deploys.iter().enumerate() {
             let accepted_before = self.standin.accepted().len();
+            if let Some(site) = &deploy.reconfigured {
+                let (stale, current) = self.reconfigure(site).await?;
+                before = current;
+                if !stale.is_empty() {
+                    let new = self.standin.accepted().len() - accepted_before;
+                    finding = Some(self.finding(index, stale, &[], new));
+                    break;
+                }
+            }
             let notifications = self.deploy(deploy).await?;
             self.wait_for_completion().await?;
             let (stale, current) = self.viewers.request_all().await?;
@@ -101,6 +119,9 @@ impl Run<'_> {
         let accepted = self.standin.accepted();
         self.figures.paths = accepted.iter().map(|accepted| accepted.paths.len()).sum();
         self.figures.calls = self.standin.invalidations().len();
+        if !self.scenario.site.is_denied {
+            self.figures.failed_reads = self.standin.failed_calls().len();
+        }
         Ok((self.figures, finding))
     }
 
@@ -120,22 +141,95 @@ impl Run<'_> {
             self.standin
                 .advance(self.random.up_to(MAX_TIME_BETWEEN_CHANGES));
         }
-        self.disorder(&mut notifications);
-        match deploy.delivery {
-            Delivery::Direct => self.deployed.deliver_directly(&notifications).await?,
-            Delivery::Queue => {
-                let random = self.random.fork();
-                self.deployed
-                    .deliver_by_queue(&notifications, random)
-                    .await?;
-            }
-            Delivery::JobOnly => {}
+        if let Some(failing) = deploy.failing_reads {
+            self.standin
+                .fail(failing.operation, failing.fault, failing.calls);
+        }
+        self.deliver(&mut notifications, deploy.delivery).await?;
+        if self.scenario.site.is_replicated() {
+            let replicated = self.replicate(deploy).await?;
+            notifications.extend(replicated);
         }
         if deploy.job_after == Some(deploy.changes.len()) {
             self.run_job().await?;
         }
-        self.pass_on();
         Ok(notifications)
+    }
+
+    async fn deliver(
+        &mut self,
+        notifications: &mut Vec<Notification>,
+        delivery: Delivery,
+    ) -> io::Result<()> {
+        self.disorder(notifications);
+        match delivery {
+            Delivery::Direct => self.deployed.deliver_directly(notifications).await?,
+            Delivery::Queue => {
+                let random = self.random.fork();
+                self.deployed
+                    .deliver_by_queue(notifications, random)
+                    .await?;
+            }
+            Delivery::JobOnly => {}
+        }
+        self.pass_on();
+        Ok(())
+    }
+
+    /// Lets viewers get the old copies of the replica, because the bucket fails, and then replicates the changes.
+    async fn replicate(&mut self, deploy: &Deploy) -> io::Result<Vec<Notification>> {
+        self.wait_for_completion().await?;
+        self.viewers.origins.set_bucket_fails(true);
+        // The answers are older than the bucket's objects.
+        self.viewers.request_all().await?;
+        let mut notifications = Vec::new();
+        for change in &deploy.changes {
+            self.bucket.replicate(change.key()).await?;
+            let (now, delivery) = (self.standin.now(), deploy.delivery);
+            let notification = notification(&mut self.random, change, delivery, now);
+            notifications.push(Notification {
+                bucket: REPLICA,
+                ..notification
+            });
+            self.standin
+                .advance(self.random.up_to(MAX_TIME_BETWEEN_CHANGES));
+        }
+        self.viewers.origins.set_bucket_fails(false);
+        self.deliver(&mut notifications, deploy.delivery).await?;
+        Ok(notifications)
+    }
+
+    /// Changes the configurations after the function has read them, as the owner does: with an invalidation of everything.
+    /// Returns the stale answers, and what the origin serves then.
+    async fn reconfigure(&mut self, site: &Site) -> io::Result<(Vec<Stale>, Current)> {
+        let scenario = self.scenario;
+        if let Some(key) = scenario.keys.first() {
+            self.deploy(&Deploy {
+                reconfigured: None,
+                changes: vec![Change::Put(key.clone())],
+                delivery: Delivery::Direct,
+                failing_reads: None,
+                job_after: None,
+            })
+            .await?;
+            self.wait_for_completion().await?;
+        }
+        let different = self.configured.change(site).await?;
+        self.viewers.distributions = self.configured.created.clone();
+        for index in different {
+            let (created, distribution) =
+                (&self.configured.created[index], &site.distributions[index]);
+            let edge = self.viewers.edge;
+            edge.set_distribution(distribution.for_edge(&created.id, &created.domain));
+            edge.delete_copies(&created.id);
+            self.viewers
+                .origins
+                .configure(&created.domain, distribution);
+        }
+        self.figures.configuration_changes += 1;
+        let answers = self.viewers.request_all().await?;
+        self.viewers.edge.drain_dropped();
+        Ok(answers)
     }
 
     /// Repeats some notifications and changes their order: S3 guarantees neither.
@@ -203,7 +297,7 @@ impl Run<'_> {
     /// Returns whether CloudFront reports the newest invalidation of each distribution as completed.
     async fn is_completed(&self) -> io::Result<bool> {
         let received = self.standin.invalidations();
-        for created in self.viewers.distributions {
+        for created in &self.viewers.distributions {
             let of_distribution = received
                 .iter()
                 .filter(|received| received.distribution == created.id);

@@ -1,6 +1,7 @@
 //! Ways in which a faulty function or CloudFront leaves stale copies, to prove that the driver notices them.
 //!
-//! The function and CloudFront's API work as always. Only the edge gets something else than CloudFront accepted.
+//! The function works as always. Only the edge gets something else than CloudFront accepted, or CloudFront's API returns
+//! configurations that are no longer in force.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,10 +24,18 @@ pub enum Sabotage {
     Early,
     /// One invalidation in four has no effect.
     Lost,
+    /// The function gets configurations from before all changes of them.
+    Outdated,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 4] = [Self::Alias, Self::Spelling, Self::Early, Self::Lost];
+    pub const ALL: [Self; 5] = [
+        Self::Alias,
+        Self::Spelling,
+        Self::Early,
+        Self::Lost,
+        Self::Outdated,
+    ];
 
     /// Returns the paths of an invalidation that take effect; `number` counts the invalidations.
     pub fn paths(self, accepted: &AcceptedInvalidation, number: usize) -> Vec<String> {
@@ -35,7 +44,7 @@ impl Sabotage {
             Self::Spelling => !ESCAPES_OF_S3_CLIENTS
                 .iter()
                 .any(|escape| path.contains(escape)),
-            Self::Early => true,
+            Self::Early | Self::Outdated => true,
             Self::Lost => !number.is_multiple_of(ONE_IN_LOST),
         };
         accepted.paths.iter().filter(is_kept).cloned().collect()

@@ -7,18 +7,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::soak::BUCKET;
+use super::soak::{BUCKET, REPLICA};
 use crate::standin::{EdgeBehavior, EdgeDistribution, QueryKey};
+
+const ACCESS_POINT_ALIAS: &str = "site-0123456789abcdef0123456789ab-s3alias";
+/// The folder that [`IndexFunction::OriginPath`] is about.
+const BETA: &str = "beta";
 
 /// A bucket's distributions.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub family: &'static str,
     pub distributions: Vec<Distribution>,
+    /// Whether IAM denies the function to read the configurations.
+    pub is_denied: bool,
 }
 
-/// A distribution whose origins are the bucket under one or more origin paths.
-#[derive(Clone, Debug)]
+/// A distribution whose origins are the bucket, perhaps under another name, under one or more origin paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distribution {
     pub endpoint: Endpoint,
     /// The origin paths; behaviors refer to them by index.
@@ -34,9 +40,17 @@ pub struct Distribution {
 pub enum Endpoint {
     Rest,
     Website,
+    /// The alias of an access point, whose domain name does not contain the bucket's name.
+    AccessPoint,
+    /// A server that requests the path that CloudFront sends, with the origin path, from the bucket.
+    Server,
+    /// A server that removes the origin path.
+    ServerWithoutOriginPath,
+    /// An origin group of the bucket and its replica in another region.
+    Replicated,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Behavior {
     pub path_pattern: &'static str,
     pub origin: usize,
@@ -65,10 +79,15 @@ pub enum IndexFunction {
     Directories,
     /// `/dir/` leads to `/dir/index.html`, and `/about` to `/about.html`.
     Extensions,
+    /// Requests below `/beta/` get the origin without its origin path (`updateRequestOrigin`). The URI stays.
+    ///
+    /// Such an object is cached under the path that is its own key. A function could also set the origin path to
+    /// `/beta` for any request; then nothing in the configuration connects the path with the key.
+    OriginPath,
 }
 
 /// A custom error response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorPage {
     pub error_code: u16,
     pub page: &'static str,
@@ -76,12 +95,79 @@ pub struct ErrorPage {
     pub caching_min_ttl: u64,
 }
 
+impl Site {
+    /// Returns whether the configuration does not show that an origin is the bucket, so that DISTRIBUTION_ID must be set.
+    /// A denied configuration is named too: ListDistributions would show most of it.
+    pub fn must_be_named(&self) -> bool {
+        let is_hidden = |distribution: &Distribution| {
+            use Endpoint::{AccessPoint, Server, ServerWithoutOriginPath};
+            let hidden = [AccessPoint, Server, ServerWithoutOriginPath];
+            hidden.contains(&distribution.endpoint)
+        };
+        self.is_denied || self.distributions.iter().any(is_hidden)
+    }
+
+    pub fn is_replicated(&self) -> bool {
+        let mut distributions = self.distributions.iter();
+        distributions.any(|distribution| distribution.endpoint == Endpoint::Replicated)
+    }
+}
+
 impl Distribution {
-    /// Returns the domain name of the bucket as an origin.
-    pub fn origin_domain(&self) -> String {
+    /// Returns the domain names of the origins under one origin path.
+    pub fn origin_domains(&self) -> Vec<String> {
+        let rest = |bucket: &str, region: &str| format!("{bucket}.s3.{region}.amazonaws.com");
         match self.endpoint {
-            Endpoint::Rest => format!("{BUCKET}.s3.us-east-1.amazonaws.com"),
-            Endpoint::Website => format!("{BUCKET}.s3-website-us-east-1.amazonaws.com"),
+            Endpoint::Rest => vec![rest(BUCKET, "us-east-1")],
+            Endpoint::Website => vec![format!("{BUCKET}.s3-website-us-east-1.amazonaws.com")],
+            Endpoint::AccessPoint => vec![rest(ACCESS_POINT_ALIAS, "us-east-1")],
+            Endpoint::Server | Endpoint::ServerWithoutOriginPath => {
+                vec!["files.example.com".to_owned()]
+            }
+            Endpoint::Replicated => vec![rest(BUCKET, "us-east-1"), rest(REPLICA, "eu-west-1")],
+        }
+    }
+
+    /// Returns whether MiniStack serves no viewers of this distribution, so that a model does.
+    pub fn is_modelled(&self) -> bool {
+        let mut functions = self.behaviors.iter().map(|behavior| behavior.function);
+        self.endpoint != Endpoint::Rest
+            || functions.any(|function| function == Some(IndexFunction::OriginPath))
+    }
+
+    /// Returns the folders of the bucket that viewers reach, without slashes.
+    pub fn folders(&self) -> Vec<&'static str> {
+        if self.endpoint == Endpoint::ServerWithoutOriginPath {
+            return vec![""];
+        }
+        let paths = self.origin_paths.iter();
+        let mut folders: Vec<_> = paths.map(|path| path.trim_start_matches('/')).collect();
+        let mut behaviors = self.behaviors.iter();
+        if behaviors.any(|behavior| behavior.function == Some(IndexFunction::OriginPath)) {
+            folders.push(BETA);
+        }
+        folders
+    }
+
+    /// Returns the key that the only origin requests for a viewer's decoded path, without its slash.
+    pub fn key(&self, path: &str) -> String {
+        let path = match path {
+            "" => self.default_root_object,
+            path => path,
+        };
+        let behavior = &self.behaviors[0];
+        let rewritten = match behavior.function {
+            Some(function) => function.rewrite(path),
+            None => path.to_owned(),
+        };
+        let origin_path = self.origin_paths[0].trim_start_matches('/');
+        let keeps_path = behavior.function == Some(IndexFunction::OriginPath)
+            && path.starts_with(&format!("{BETA}/"));
+        let without = self.endpoint == Endpoint::ServerWithoutOriginPath;
+        if origin_path.is_empty() || keeps_path || without {
+            rewritten
+        } else {
+            format!("{origin_path}/{rewritten}")
         }
     }
 
@@ -138,18 +224,30 @@ impl QueryStrings {
 }
 
 impl IndexFunction {
-    pub const ALL: [Self; 2] = [Self::Directories, Self::Extensions];
+    pub const ALL: [Self; 3] = [Self::Directories, Self::Extensions, Self::OriginPath];
+    /// The functions that rewrite the paths of requests.
+    pub const REWRITING: [Self; 2] = [Self::Directories, Self::Extensions];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Directories => "directories",
             Self::Extensions => "extensions",
+            Self::OriginPath => "origin-path",
         }
     }
 
-    /// Returns the function's code, which MiniStack runs.
+    /// Returns the function's code. MiniStack runs it, but the last one's, whose distribution is a model.
     pub fn code(self) -> String {
-        let suffix = self.suffix();
+        let Some(suffix) = self.suffix() else {
+            return format!(
+                "import cf from 'cloudfront';
+                 function handler(event) {{
+                   if (event.request.uri.startsWith('/{BETA}/'))
+                     cf.updateRequestOrigin({{originPath: ''}});
+                   return event.request;
+                 }}"
+            );
+        };
         format!(
             "function handler(event) {{
                var request = event.request;
@@ -163,17 +261,22 @@ impl IndexFunction {
 
     /// Returns what the code does to a URI.
     fn rewrite(self, uri: &str) -> String {
+        let Some(suffix) = self.suffix() else {
+            return uri.to_owned();
+        };
         match uri.rsplit('/').next() {
             None | Some("") => format!("{uri}index.html"),
-            Some(name) if !name.contains('.') => format!("{uri}{}", self.suffix()),
+            Some(name) if !name.contains('.') => format!("{uri}{suffix}"),
             Some(_) => uri.to_owned(),
         }
     }
 
-    fn suffix(self) -> &'static str {
+    /// Returns what the function appends to a path without an extension; `None` if it rewrites none.
+    fn suffix(self) -> Option<&'static str> {
         match self {
-            Self::Directories => "/index.html",
-            Self::Extensions => ".html",
+            Self::Directories => Some("/index.html"),
+            Self::Extensions => Some(".html"),
+            Self::OriginPath => None,
         }
     }
 }
@@ -181,6 +284,50 @@ impl IndexFunction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_without_ministack_request_the_key_of_a_path() {
+        use Endpoint::{AccessPoint, Rest, Server, ServerWithoutOriginPath};
+        let directories = Some(IndexFunction::Directories);
+        for (endpoint, function, path, key) in [
+            (AccessPoint, None, "", "prod/index.html"),
+            (Server, None, "a.html", "prod/a.html"),
+            (Server, directories, "a", "prod/a/index.html"),
+            (ServerWithoutOriginPath, None, "a.html", "a.html"),
+            (
+                Rest,
+                Some(IndexFunction::OriginPath),
+                "a.html",
+                "prod/a.html",
+            ),
+            (
+                Rest,
+                Some(IndexFunction::OriginPath),
+                "beta/a.html",
+                "beta/a.html",
+            ),
+        ] {
+            let distribution = Distribution {
+                endpoint,
+                origin_paths: vec!["/prod"],
+                default_root_object: "index.html",
+                behaviors: vec![Behavior {
+                    path_pattern: "*",
+                    origin: 0,
+                    query_strings: QueryStrings::Managed,
+                    function,
+                }],
+                error_pages: Vec::new(),
+            };
+            assert_eq!(distribution.key(path), key, "{endpoint:?} {path}");
+            assert!(
+                distribution
+                    .folders()
+                    .iter()
+                    .any(|folder| key.starts_with(folder))
+            );
+        }
+    }
 
     #[test]
     fn functions_rewrite_directories_and_pages() {

@@ -29,6 +29,7 @@ pub async fn find(bed: &Bed<'_>, scenario: Scenario, finding: Finding) -> io::Re
 
 /// Returns smaller scenarios, the smallest first: one change of the deploy, each half of them, and the deploy alone.
 fn candidates(scenario: &Scenario, deploy: usize) -> Vec<Scenario> {
+    let reconfigured = scenario.reconfigured(deploy).cloned();
     let before = &scenario.deploys[..deploy];
     let first = exists_after(&scenario.first, before);
     let deploy = &scenario.deploys[deploy];
@@ -44,9 +45,10 @@ fn candidates(scenario: &Scenario, deploy: usize) -> Vec<Scenario> {
     let with_changes = |part: &[Change], job_after: Option<usize>| Scenario {
         first: first.clone(),
         deploys: vec![Deploy {
+            reconfigured: reconfigured.clone(),
             changes: part.to_vec(),
-            delivery: deploy.delivery,
             job_after: job_after.map(|after| after.min(part.len())),
+            ..deploy.clone()
         }],
         ..scenario.clone()
     };

@@ -21,6 +21,8 @@ pub mod random;
 pub mod sabotage;
 
 pub const BUCKET: &str = "site";
+/// The copy of the bucket in another region.
+pub const REPLICA: &str = "site-replica";
 
 /// When things happen in the queue, in real time. Nothing is killed, and nothing is poison.
 #[derive(Clone, Debug)]

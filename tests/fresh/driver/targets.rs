@@ -1,5 +1,7 @@
 //! What viewers request: each object in every spelling, the paths that may lead to it, and some with query strings.
 
+use std::collections::BTreeMap;
+
 use super::plan::Scenario;
 use super::site::Distribution;
 use super::soak::random::Random;
@@ -32,11 +34,19 @@ impl Target {
 pub fn targets(scenario: &Scenario) -> Vec<Target> {
     let mut random = Random::new(scenario.seed);
     let mut targets = Vec::new();
-    for (index, distribution) in scenario.site.distributions.iter().enumerate() {
-        for target in paths(scenario, distribution)
-            .iter()
-            .flat_map(|path| spellings(path))
-        {
+    let mut paths_of: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for site in scenario.sites() {
+        for (index, distribution) in site.distributions.iter().enumerate() {
+            let listed = paths_of.entry(index).or_default();
+            for path in paths(scenario, distribution) {
+                if !listed.contains(&path) {
+                    listed.push(path);
+                }
+            }
+        }
+    }
+    for (index, paths) in paths_of {
+        for target in paths.iter().flat_map(|path| spellings(path)) {
             add(&mut targets, &mut random, index, target);
         }
     }

@@ -16,7 +16,8 @@ pub const POPS: usize = 3;
 pub struct Viewers<'a> {
     pub edge: &'a Edge,
     pub origins: &'a Origins,
-    pub distributions: &'a [Created],
+    /// Targets of other distributions are not requested.
+    pub distributions: Vec<Created>,
     pub targets: &'a [Target],
 }
 
@@ -39,7 +40,10 @@ impl Viewers<'_> {
     pub async fn request_some(&self, random: &mut Random, count: usize) -> io::Result<()> {
         for _ in 0..count {
             let target = &self.targets[random.below(self.targets.len())];
-            self.request(target, random.below(POPS)).await?;
+            let pop = random.below(POPS);
+            if self.exists(target) {
+                self.request(target, pop).await?;
+            }
         }
         Ok(())
     }
@@ -47,7 +51,7 @@ impl Viewers<'_> {
     /// Requests every target at every POP; returns the stale answers, and what the origin serves.
     pub async fn request_all(&self) -> io::Result<(Vec<Stale>, Current)> {
         let (mut stale, mut current) = (Vec::new(), Current::new());
-        for target in self.targets {
+        for target in self.targets.iter().filter(|target| self.exists(target)) {
             let mut answers = Vec::new();
             for pop in 0..POPS {
                 answers.push(self.request(target, pop).await?);
@@ -74,6 +78,10 @@ impl Viewers<'_> {
             current.insert(path, served);
         }
         Ok((stale, current))
+    }
+
+    fn exists(&self, target: &Target) -> bool {
+        target.distribution < self.distributions.len()
     }
 
     async fn request(

@@ -57,11 +57,11 @@ async fn from_endpoint(s3: &Http, path: &str) -> io::Result<OriginResponse> {
     } else {
         key.to_string()
     };
-    if let Some(object) = object(s3, &document).await? {
+    if let Some(object) = object(s3, BUCKET, &document).await? {
         return Ok(object);
     }
     let index = format!("{key}/{INDEX_DOCUMENT}");
-    if !is_directory && object(s3, &index).await?.is_some() {
+    if !is_directory && object(s3, BUCKET, &index).await?.is_some() {
         return Ok(OriginResponse {
             status: 302,
             headers: vec![("location".to_owned(), format!("{path}/"))],
@@ -79,8 +79,9 @@ fn not_found() -> OriginResponse {
     }
 }
 
-async fn object(s3: &Http, key: &str) -> io::Result<Option<OriginResponse>> {
-    let target = format!("/{BUCKET}/{}", utf8_percent_encode(key, NON_ALPHANUMERIC));
+/// Returns an object of a bucket; `None` if there is none.
+pub async fn object(s3: &Http, bucket: &str, key: &str) -> io::Result<Option<OriginResponse>> {
+    let target = format!("/{bucket}/{}", utf8_percent_encode(key, NON_ALPHANUMERIC));
     let response = s3
         .send(Method::GET, &target.replace("%2F", "/"), &[], "")
         .await?;

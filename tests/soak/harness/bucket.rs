@@ -164,6 +164,7 @@ mod tests {
 
     fn notification(second: u64, kind: Kind, deleted: bool) -> Notification {
         Notification {
+            bucket: "site",
             key: "a+b é".to_owned(),
             deleted,
             kind,

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::Pace;
 use super::random::Random;
+use super::{BUCKET, Pace};
 
 const RECORDED: [&[u8]; 2] = [
     include_bytes!("../../planner/hexo.jsonl.gz"),
@@ -42,6 +42,7 @@ const UNUSUAL: [&str; 8] = [" copy", "+", "~1", "@2x", " (1)", "é", "日本", "
 /// An event notification of S3.
 #[derive(Clone, Debug)]
 pub struct Notification {
+    pub bucket: &'static str,
     pub key: String,
     pub deleted: bool,
     pub kind: Kind,
@@ -178,6 +179,7 @@ fn notification(random: &mut Random, key: &str, changed: SystemTime) -> Notifica
         Kind::Change
     };
     Notification {
+        bucket: BUCKET,
         key: key.to_owned(),
         deleted: random.one_in(ONE_IN_DELETED),
         kind,

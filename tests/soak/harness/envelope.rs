@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::BUCKET;
 use super::deploys::{Envelope, Irrelevant, Kind, Notification, Poison};
 use crate::standin::iso8601;
 
@@ -63,7 +62,7 @@ fn test_event(notification: &Notification) -> String {
         "Service": "Amazon S3",
         "Event": "s3:TestEvent",
         "Time": iso8601(notification.event_time),
-        "Bucket": BUCKET,
+        "Bucket": notification.bucket,
         "RequestId": "EXAMPLE",
         "HostId": "EXAMPLE",
     })
@@ -100,9 +99,9 @@ fn record(notification: &Notification) -> Value {
             "s3SchemaVersion": "1.0",
             "configurationId": "changes",
             "bucket": {
-                "name": BUCKET,
+                "name": notification.bucket,
                 "ownerIdentity": {"principalId": "EXAMPLE"},
-                "arn": format!("arn:aws:s3:::{BUCKET}"),
+                "arn": format!("arn:aws:s3:::{}", notification.bucket),
             },
             "object": object,
         },
@@ -123,10 +122,10 @@ fn event_bridge(notification: &Notification) -> Value {
         "account": "111122223333",
         "time": iso8601(truncate_to_seconds(notification.event_time)).replace(".000Z", "Z"),
         "region": "us-east-1",
-        "resources": [format!("arn:aws:s3:::{BUCKET}")],
+        "resources": [format!("arn:aws:s3:::{}", notification.bucket)],
         "detail": {
             "version": "0",
-            "bucket": {"name": BUCKET},
+            "bucket": {"name": notification.bucket},
             "object": {
                 "key": notification.key,
                 "size": 1_024,

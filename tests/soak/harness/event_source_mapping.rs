@@ -58,6 +58,8 @@ pub struct EventSourceMapping<'a> {
     pub counters: RefCell<Counters>,
     /// How many invocations remain until one is killed.
     pub until_kill: Cell<usize>,
+    /// Environments from earlier invocations.
+    pub warm: RefCell<Vec<ExecutionEnvironment>>,
 }
 
 struct Batch {
@@ -73,7 +75,7 @@ impl EventSourceMapping<'_> {
     }
 
     async fn poll(&self) -> io::Result<()> {
-        let mut environment = None;
+        let mut environment = self.warm.borrow_mut().pop();
         while let Some(batch) = self.collect().await {
             let mut warm = match environment.take() {
                 Some(warm) => warm,
@@ -85,6 +87,7 @@ impl EventSourceMapping<'_> {
             }
             self.finish(&batch, outcome)?;
         }
+        self.warm.borrow_mut().extend(environment);
         Ok(())
     }
 

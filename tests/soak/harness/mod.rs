@@ -263,6 +263,7 @@ impl Soak {
             random: RefCell::new(random.fork()),
             counters: RefCell::default(),
             until_kill: Cell::new(1),
+            warm: RefCell::default(),
         };
         tokio::select! {
             drained = mapping.run() => drained?,

@@ -172,6 +172,7 @@ mod tests {
 
     fn notification(kind: Kind) -> Notification {
         Notification {
+            bucket: "site",
             key: "a".to_owned(),
             deleted: false,
             kind,
