@@ -67,6 +67,8 @@ fn each_sabotage_is_noticed() {
             // Wildcards would cover the lost paths.
             max_paths: Some(3_000),
             stops_at_stale: true,
+            // A site with a default root object, and then one with a function.
+            first_scenario: 2,
             ..fresh(50_000)
         };
         thread::spawn(move || (sabotage, run(&fresh)))

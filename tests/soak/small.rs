@@ -70,12 +70,16 @@ fn each_sabotage_is_noticed() {
     let sabotaged = Sabotage::ALL.map(|sabotage| {
         let mut pace = few_faults();
         if sabotage == Sabotage::Outdated {
+            // A switch of the origin path deletes copies, which prove nothing then.
             pace.configuration_changes = vec![
                 (
-                    Duration::from_secs(1),
-                    ConfigurationChange::SwitchOriginPath,
+                    Duration::from_millis(500),
+                    ConfigurationChange::AddDistribution,
                 ),
-                (Duration::from_secs(1), ConfigurationChange::AddDistribution),
+                (
+                    Duration::from_secs(1),
+                    ConfigurationChange::AssociateFunction,
+                ),
             ];
         }
         let soak = soak(&format!("{sabotage:?}"), 600, pace).with_sabotage(sabotage);
