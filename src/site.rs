@@ -167,9 +167,11 @@ impl Site {
     /// Returns whether CloudFront can get the bucket's objects from another origin of an origin group.
     pub fn has_failover(&self, bucket: &str) -> bool {
         let sources = self.sources(bucket);
-        let is_bucket = |id: &String| sources.iter().any(|source| source.origin.id == *id);
+        let source = |id: &String| sources.iter().find(|source| source.origin.id == *id);
+        let may_be_bucket = |id: &String| source(id).is_some();
+        let is_bucket = |id: &String| source(id).is_some_and(|source| !source.is_uncertain());
         self.origin_groups.iter().any(|group| {
-            group.members.iter().any(is_bucket) && !group.members.iter().all(is_bucket)
+            group.members.iter().any(may_be_bucket) && !group.members.iter().all(is_bucket)
         })
     }
 
@@ -201,12 +203,9 @@ impl Site {
                 });
             }
         }
+        self.add_rerouted(&mut found, &sources, index_documents);
         if found.paths.is_empty() {
-            let not_cached = self.not_cached(&sources, bucket, key);
-            self.add_rerouted(&mut found, &sources, &not_cached);
-            if found.paths.is_empty() {
-                return CachedPaths::NotCached(not_cached);
-            }
+            return CachedPaths::NotCached(self.not_cached(&sources, bucket, key));
         }
         // Wildcard rule: an error page.
         if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
@@ -253,8 +252,8 @@ impl Site {
         });
         let is_source = |source: &Source<'_>| match source.relation {
             Relation::Bucket(_) | Relation::AccessPoint => true,
-            // Beside the bucket itself, a server is something else, such as an API.
-            Relation::Server => !has_bucket,
+            // Beside the bucket itself, a server outside of S3 is something else, such as an API.
+            Relation::Server => !has_bucket || source.origin.is_s3(),
             Relation::OtherBucket => false,
         };
         sources.filter(is_source).collect()
@@ -297,36 +296,71 @@ impl Site {
         is_routed
     }
 
-    /// Adds the object's own path if a function handles the requests for it: a function
+    /// Adds the object's own path, and the paths of an index document, where the configuration does not route them to the
+    /// object but a function handles their requests: it
     /// [can choose](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/helper-functions-origin-modification.html)
-    /// another origin and another origin path than the cache behavior.
+    /// another origin and another origin path.
     fn add_rerouted(
         &self,
         found: &mut FoundPaths<'_>,
         sources: &[Source<'_>],
-        not_cached: &NotCached,
+        index_documents: IndexDocuments,
     ) {
-        let key = found.key;
+        let is_routed = !found.paths.is_empty();
         for source in sources {
-            let mut own_keys = source.relative_keys(key);
-            if own_keys.is_empty() {
-                own_keys.push(key);
-                own_keys.extend(source.origin.key_beside_origin_path(key));
-            }
-            for own_key in own_keys {
-                let mut behaviors = self.behaviors_of(own_key);
-                behaviors.retain(|behavior| behavior.edge_function);
-                if let Some(query_strings) = QueryStrings::strictest(&behaviors) {
-                    let route = Route {
-                        alias_reason: None,
-                        query_strings,
-                    };
-                    found.add(own_key, route);
-                    found.add_reason(PathReason::MayBeRerouted {
-                        key: key.to_owned(),
-                        not_cached: not_cached.clone(),
-                    });
+            let mut own_keys = source.relative_keys(found.key);
+            let not_cached = match own_keys.first() {
+                Some(relative_key) => self.routed_elsewhere(relative_key),
+                // Another origin has the object.
+                None if is_routed => continue,
+                None => {
+                    own_keys.push(found.key);
+                    own_keys.extend(source.origin.key_beside_origin_path(found.key));
+                    NotCached::OutsideOriginPath {
+                        origin_paths: vec![source.origin.origin_path.clone()],
+                    }
                 }
+            };
+            for own_key in own_keys {
+                self.add_own_paths_behind_functions(found, own_key, &not_cached, index_documents);
+            }
+        }
+    }
+
+    /// Adds the paths that lead to the key if a function chooses the origin for it, unless the configuration routes the
+    /// key's own path already.
+    fn add_own_paths_behind_functions(
+        &self,
+        found: &mut FoundPaths<'_>,
+        own_key: &str,
+        not_cached: &NotCached,
+        index_documents: IndexDocuments,
+    ) {
+        if found.decoded_paths.iter().any(|path| path == own_key) {
+            return;
+        }
+        for Candidate { path, kind } in candidates(own_key, self.default_root_object.as_deref()) {
+            let alias_reason = match kind {
+                CandidateKind::OwnPath => None,
+                CandidateKind::DefaultRootObject => Some(AliasReason::DefaultRootObject),
+                _ if index_documents == IndexDocuments::Never => continue,
+                _ => Some(AliasReason::EdgeFunction),
+            };
+            let mut behaviors = self.behaviors_of(&path);
+            behaviors.retain(|behavior| behavior.edge_function);
+            if found.decoded_paths.contains(&path) {
+                continue;
+            }
+            if let Some(query_strings) = QueryStrings::strictest(&behaviors) {
+                let route = Route {
+                    alias_reason,
+                    query_strings,
+                };
+                found.add(&path, route);
+                found.add_reason(PathReason::MayBeRerouted {
+                    key: found.key.to_owned(),
+                    not_cached: not_cached.clone(),
+                });
             }
         }
     }

@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::cloudfront::{ListedDistribution, ListedSite, SiteReader};
 use crate::clock::Clock;
 use crate::distribution::DistributionId;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::plan::existing::CLOCK_MARGIN;
 use crate::site::{ASSUMPTION, MaybeSite, Site};
 
@@ -30,13 +30,18 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Default)]
 pub struct SiteCache {
     list: Slot<Vec<ListedDistribution>>,
-    sites: Mutex<HashMap<DistributionId, Slot<Site>>>,
+    sites: Mutex<HashMap<DistributionId, Arc<Slot<Site>>>>,
     /// When IAM denied reading the configuration of a distribution.
     denied: Mutex<HashMap<DistributionId, Instant>>,
 }
 
-/// A place for one value. It is locked while the value is read, so that others wait for the read and share it.
-type Slot<T> = Arc<tokio::sync::Mutex<Option<Remembered<T>>>>;
+/// A place for one value.
+#[derive(Debug)]
+struct Slot<T> {
+    /// Locked while the value is read, so that others wait for the read and share it.
+    reading: tokio::sync::Mutex<()>,
+    remembered: Mutex<Option<Remembered<T>>>,
+}
 
 #[derive(Debug)]
 struct Remembered<T> {
@@ -88,60 +93,84 @@ impl<T> ReadResult<T> {
     }
 }
 
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            reading: tokio::sync::Mutex::default(),
+            remembered: Mutex::default(),
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    /// Returns the value that is remembered and holds for the event.
+    fn usable(&self, reads: &EventReads<'_>) -> Option<Arc<T>> {
+        let remembered = lock(&self.remembered);
+        let usable = remembered.as_ref().filter(|value| reads.can_use(value))?;
+        Some(Arc::clone(&usable.value))
+    }
+
+    /// Returns the value that is remembered, even if it is possibly outdated.
+    fn outdated(&self) -> Option<Arc<T>> {
+        let remembered = lock(&self.remembered);
+        remembered.as_ref().map(|value| Arc::clone(&value.value))
+    }
+
+    fn set(&self, value: Option<Remembered<T>>) {
+        *lock(&self.remembered) = value;
+    }
+}
+
 impl SiteCache {
-    /// Returns all distributions of the account.
+    /// Returns all distributions of the account, read before `deadline`.
     pub async fn distributions(
         &self,
         reads: &EventReads<'_>,
+        deadline: Instant,
     ) -> ReadResult<Arc<Vec<ListedDistribution>>> {
-        let mut slot = self.list.lock().await;
-        if let Some(listed) = slot.as_ref().filter(|listed| reads.can_use(listed)) {
-            return ReadResult::read(Arc::clone(&listed.value));
-        }
-        let started = reads.start();
-        match reads.reader.cloudfront().listed_distributions().await {
-            Ok(listed) => {
-                ReadResult::read(Arc::clone(&slot.insert(started.remember(listed)).value))
+        let read = async {
+            let _reading = self.list.reading.lock().await;
+            if let Some(listed) = self.list.usable(reads) {
+                return Ok(listed);
             }
+            let started = reads.start();
+            let listed = Arc::new(reads.reader.cloudfront().listed_distributions().await?);
+            let remembered = started.remember(Arc::clone(&listed));
+            self.list.set(Some(remembered));
+            Ok(listed)
+        };
+        let not_listed = || not_in_time("list the distributions".to_owned());
+        let read = timeout_at(deadline, read).await;
+        match read.unwrap_or_else(|_elapsed| Err(not_listed())) {
+            Ok(listed) => ReadResult::read(listed),
             Err(error) => ReadResult {
-                value: slot.as_ref().map(|listed| Arc::clone(&listed.value)),
+                value: self.list.outdated(),
                 error: Some(error),
             },
         }
     }
 
-    /// Returns the configuration of a distribution; `listed` is its entry in the list, if it was found there. There is
-    /// neither a value nor an error if it was deleted after it was listed.
+    /// Returns the configuration of a distribution, read before `deadline`; `listed` is its entry in the list, if it was
+    /// found there. There is neither a value nor an error if it was deleted after it was listed.
     pub async fn site(
         &self,
         id: &DistributionId,
         listed: Option<&ListedDistribution>,
         reads: &EventReads<'_>,
+        deadline: Instant,
     ) -> ReadResult<MaybeSite> {
         let slot = Arc::clone(lock(&self.sites).entry(id.clone()).or_default());
-        let mut slot = slot.lock().await;
-        if let Some(site) = slot.as_ref().filter(|site| reads.can_use(site)) {
-            return ReadResult::read(known(&site.value));
-        }
+        let outdated = || slot.outdated().map(MaybeSite::Outdated);
+        let or_assumed = || outdated().unwrap_or_else(|| MaybeSite::Unknown(id.clone()));
         if listed.is_none() && self.is_denied(id) {
-            return ReadResult::read(outdated(&slot).unwrap_or_else(|| unknown(id)));
+            return ReadResult::read(or_assumed());
         }
-        let started = reads.start();
-        match read_site(id, listed, reads).await {
-            Ok(ListedSite { site, denied }) => {
-                if let Some(error) = denied {
-                    self.remember_denial(id, &error);
-                }
-                let read = started.remember(site);
-                let result = ReadResult::read(known(&read.value));
-                // A cache policy that could not be read now may be readable for the next event.
-                if !read.value.has_unreadable_cache_policy() {
-                    *slot = Some(read);
-                }
-                result
-            }
+        let read = timeout_at(deadline, self.read_site(id, listed, reads, &slot)).await;
+        let not_read = || not_in_time(format!("read the configuration of {id}"));
+        match read.unwrap_or_else(|_elapsed| Err(not_read())) {
+            Ok(site) => ReadResult::read(MaybeSite::Known(site)),
             Err(error) if error.is_no_such_distribution() => {
-                *slot = None;
+                slot.set(None);
                 ReadResult {
                     value: None,
                     error: listed.is_none().then_some(error),
@@ -149,18 +178,50 @@ impl SiteCache {
             }
             Err(error) if error.is_access_denied() => {
                 self.remember_denial(id, &error.context(ASSUMPTION));
-                ReadResult::read(outdated(&slot).unwrap_or_else(|| unknown(id)))
+                ReadResult::read(or_assumed())
             }
             Err(error) => ReadResult {
-                value: outdated(&slot),
+                value: outdated(),
                 error: Some(error),
             },
         }
     }
 
+    /// Returns a configuration that holds for the event: the remembered one, or else a new one.
+    async fn read_site(
+        &self,
+        id: &DistributionId,
+        listed: Option<&ListedDistribution>,
+        reads: &EventReads<'_>,
+        slot: &Slot<Site>,
+    ) -> Result<Arc<Site>, Error> {
+        let _reading = slot.reading.lock().await;
+        if let Some(site) = slot.usable(reads) {
+            return Ok(site);
+        }
+        let started = reads.start();
+        let ListedSite { site, denied } = match listed {
+            Some(listed) => reads.reader.listed_site(listed).await?,
+            None => ListedSite {
+                site: reads.reader.site(id).await?,
+                denied: None,
+            },
+        };
+        let site = Arc::new(site);
+        // A cache policy that could not be read now may be readable for the next event. The list can be older than the
+        // read that was denied.
+        if denied.is_none() && !site.has_unreadable_cache_policy() {
+            slot.set(Some(started.remember(Arc::clone(&site))));
+        }
+        if let Some(error) = denied {
+            self.remember_denial(id, &error);
+        }
+        Ok(site)
+    }
+
     /// Forgets what is remembered of these distributions, and the list: the operator may be correcting them.
-    pub async fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a DistributionId>) {
-        *self.list.lock().await = None;
+    pub fn forget<'a>(&self, ids: impl IntoIterator<Item = &'a DistributionId>) {
+        self.list.set(None);
         for id in ids {
             lock(&self.sites).remove(id);
         }
@@ -205,40 +266,18 @@ struct Started {
 }
 
 impl Started {
-    fn remember<T>(self, value: T) -> Remembered<T> {
+    fn remember<T>(self, value: Arc<T>) -> Remembered<T> {
         Remembered {
-            value: Arc::new(value),
+            value,
             read_at: self.at,
             read_time: self.time,
         }
     }
 }
 
-async fn read_site(
-    id: &DistributionId,
-    listed: Option<&ListedDistribution>,
-    reads: &EventReads<'_>,
-) -> Result<ListedSite, Error> {
-    match listed {
-        Some(listed) => reads.reader.listed_site(listed).await,
-        None => {
-            let site = reads.reader.site(id).await?;
-            Ok(ListedSite { site, denied: None })
-        }
-    }
-}
-
-fn known(site: &Arc<Site>) -> MaybeSite {
-    MaybeSite::Known(Arc::clone(site))
-}
-
-fn outdated(remembered: &Option<Remembered<Site>>) -> Option<MaybeSite> {
-    let site = Arc::clone(&remembered.as_ref()?.value);
-    Some(MaybeSite::Outdated(site))
-}
-
-fn unknown(id: &DistributionId) -> MaybeSite {
-    MaybeSite::Unknown(id.clone())
+fn not_in_time(purpose: String) -> Error {
+    let message = "no response in time".to_owned();
+    ErrorKind::Unavailable { purpose, message }.into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

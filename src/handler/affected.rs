@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Invalidator;
@@ -17,14 +17,14 @@ use super::staging::StagingFinding;
 use crate::aws::cloudfront::{ListedDistribution, SiteReader};
 use crate::aws::site_cache::{EventReads, ReadResult};
 use crate::distribution::DistributionId;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::plan::ExistingInvalidation;
 use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, NotCached, ObjectRef};
 
 /// How long reading the configurations can take. The distributions that are read are invalidated after this time, even if
 /// reading another one hangs.
-const MAX_READ_TIME: Duration = Duration::from_secs(10);
+const MAX_READ_TIME: Duration = Duration::from_secs(5);
 
 /// What changes affect.
 #[derive(Default)]
@@ -58,19 +58,17 @@ impl Invalidator {
         };
         let deadline = end_of_reads(invocation);
         let list = match named {
-            [] => within(deadline, self.site_cache.distributions(&reads), not_listed).await,
+            [] => self.site_cache.distributions(&reads, deadline).await,
             _ => ReadResult::default(),
         };
         let listed = list.value.as_deref().map_or(&[][..], Vec::as_slice);
         let read = async |candidate| {
-            self.read_candidate(candidate, &reads, deadline, oldest, invocation)
+            self.read_candidate(candidate, &reads, oldest, invocation)
                 .await
         };
         let to_read = candidates(named, listed, &buckets).into_iter();
         let mut candidates = join_all(to_read.map(&read)).await;
-        let findings = self
-            .find_staging_of(&candidates, deadline, invocation)
-            .await;
+        let findings = self.find_staging_of(&candidates, invocation).await;
         let staging = findings.iter().filter_map(StagingFinding::to_invalidate);
         candidates.extend(join_all(staging.map(Candidate::of_all_buckets).map(&read)).await);
 
@@ -83,7 +81,7 @@ impl Invalidator {
             let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
             affected.add(bucket, &objects, &sites, settings.index_documents);
             let errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
-            if let Some(error) = Error::join(errors.await) {
+            if let Some(error) = Error::join(errors) {
                 let failed = objects.iter().map(|object| (object.index, error.clone()));
                 affected.failed.extend(failed);
             }
@@ -102,7 +100,6 @@ impl Invalidator {
     async fn find_staging_of(
         &self,
         candidates: &[ReadCandidate<'_>],
-        deadline: Instant,
         invocation: &Invocation,
     ) -> Vec<StagingFinding> {
         let ids: Vec<_> = candidates
@@ -111,13 +108,15 @@ impl Invalidator {
             .collect();
         let sites = candidates.iter().filter_map(ReadCandidate::site);
         let features: Vec<_> = sites.filter_map(MaybeSite::features).collect();
+        // A configuration that could not be read in time must not use up the time of this.
+        let deadline = end_of_reads(invocation);
         self.find_staging(&features, &ids, deadline, invocation)
             .await
     }
 
     /// Returns why the changes of a bucket have to be retried: what could not be read of its distributions, or that it
     /// has none.
-    async fn read_errors(
+    fn read_errors(
         &self,
         bucket: &str,
         named: &[DistributionId],
@@ -132,7 +131,7 @@ impl Invalidator {
         }
         // The operator may be correcting it: a retry reads it again.
         let ids = of_bucket.iter().map(|read| &read.candidate.id);
-        self.site_cache.forget(ids).await;
+        self.site_cache.forget(ids);
         vec![no_origin(bucket, named)]
     }
 
@@ -141,13 +140,13 @@ impl Invalidator {
         &self,
         candidate: Candidate<'a>,
         reads: &EventReads<'_>,
-        deadline: Instant,
         oldest: Option<DateTime<Utc>>,
         invocation: &Invocation,
     ) -> ReadCandidate<'a> {
-        let site = self.site_cache.site(&candidate.id, candidate.listed, reads);
-        let site = within(deadline, site, || not_read(&candidate.id));
-        let existing = self.list_early(&candidate.id, oldest, invocation);
+        let deadline = end_of_reads(invocation);
+        let Candidate { id, listed } = &candidate;
+        let site = self.site_cache.site(id, *listed, reads, deadline);
+        let existing = self.list_early(id, oldest, invocation);
         let (site, existing) = join(site, existing).await;
         ReadCandidate {
             candidate,
@@ -242,7 +241,7 @@ impl Affected {
         sites: &[&MaybeSite],
         index_documents: IndexDocuments,
     ) {
-        let with_bucket = sites.iter().find(|site| site.has_origin(bucket));
+        let with_bucket = sites.iter().find(|site| site.serves_bucket(bucket));
         for site in sites {
             for object in objects {
                 match with_bucket {
@@ -287,33 +286,6 @@ fn end_of_reads(invocation: &Invocation) -> Instant {
     let now = Instant::now();
     let left = invocation.end_of_work().saturating_duration_since(now);
     now + MAX_READ_TIME.min(left / 2)
-}
-
-/// Returns the result of a read that ends in time, or else the error.
-async fn within<T>(
-    deadline: Instant,
-    read: impl Future<Output = ReadResult<T>>,
-    error: impl FnOnce() -> Error,
-) -> ReadResult<T> {
-    timeout_at(deadline, read)
-        .await
-        .unwrap_or_else(|_elapsed| ReadResult {
-            value: None,
-            error: Some(error()),
-        })
-}
-
-fn not_listed() -> Error {
-    not_in_time("list the distributions".to_owned())
-}
-
-fn not_read(id: &DistributionId) -> Error {
-    not_in_time(format!("read the configuration of {id}"))
-}
-
-fn not_in_time(purpose: String) -> Error {
-    let message = "no response in time".to_owned();
-    ErrorKind::Unavailable { purpose, message }.into()
 }
 
 fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {

@@ -63,7 +63,7 @@ pub struct CachedObject {
     pub index: usize,
     /// The paths under which viewers may have cached it.
     pub paths: Vec<InvalidationPath>,
-    /// Whether CloudFront can get it from another bucket instead, which can still have the old object.
+    /// Whether CloudFront can get it from another bucket instead, which can still have the old object, as far as is known.
     pub has_failover: bool,
 }
 
@@ -130,9 +130,12 @@ impl MaybeSite {
         }
     }
 
-    /// Returns whether the bucket is certainly an origin.
-    pub fn has_origin(&self, bucket: &str) -> bool {
-        self.known().is_some_and(|site| site.has_origin(bucket))
+    /// Returns whether viewers certainly get objects of the bucket from this distribution, and not only those that a
+    /// continuous deployment policy sends to it.
+    pub fn serves_bucket(&self, bucket: &str) -> bool {
+        let serves =
+            |site: &Site| site.enabled && !site.features.staging && site.has_origin(bucket);
+        self.known().is_some_and(serves)
     }
 
     /// Returns whether the bucket may be one of the origins.
@@ -140,22 +143,24 @@ impl MaybeSite {
         self.known().is_none_or(|site| site.may_have_origin(bucket))
     }
 
-    /// Returns whether an origin may be in S3.
+    /// Returns whether an origin may be in S3. The origins of a staging distribution change with each deployment.
     pub fn may_have_s3_origin(&self) -> bool {
-        self.known().is_none_or(Site::has_s3_origin)
+        let may_have = |site: &Site| site.has_s3_origin() || site.features.staging;
+        self.known().is_none_or(may_have)
     }
 
     fn has_failover(&self, bucket: &str) -> bool {
-        match self {
-            Self::Known(site) | Self::Outdated(site) => site.has_failover(bucket),
-            Self::Unknown(_) => false,
-        }
+        self.known().is_none_or(|site| site.has_failover(bucket))
     }
 
-    /// Returns what the configuration decides about the distribution as a whole, if it is up to date.
+    /// Returns what the configuration decides about the distribution as a whole, if it is known.
     pub fn features(&self) -> Option<(DistributionId, Features)> {
-        let site = self.known()?;
-        Some((site.id.clone(), site.features.clone()))
+        match self {
+            Self::Known(site) | Self::Outdated(site) => {
+                Some((site.id.clone(), site.features.clone()))
+            }
+            Self::Unknown(_) => None,
+        }
     }
 
     /// Returns the configuration, if it is up to date.

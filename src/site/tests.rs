@@ -326,6 +326,19 @@ fn a_server_may_take_the_origin_path_for_a_folder_and_add_index_documents() {
             )
         ]
     );
+    // Beside the bucket, only a host of S3 can be the bucket too.
+    for (domain_name, expected) in [
+        ("s3.eu-west-1.amazonaws.com", "/a.css"),
+        (SERVER, "routed to origin other by path pattern *"),
+    ] {
+        let mut site = site.clone();
+        site.origins = vec![
+            origin("bucket", "site.s3.amazonaws.com", ""),
+            origin("other", domain_name, ""),
+        ];
+        site.cache_behaviors = vec![behavior("*", "other")];
+        assert_eq!(paths(&site, "a.css"), [expected], "{domain_name}");
+    }
     // The rest of the configuration is used.
     let mut site = with_domain_name(SERVER, "");
     site.origins
@@ -380,6 +393,51 @@ fn a_function_can_choose_another_origin_and_path() {
     ] {
         assert_eq!(paths(&site, key), expected, "{key}");
     }
+    // The index document is cached under the same paths as one below the origin path.
+    let mut site = with_origin_path("/blue");
+    site.default_root_object = Some("index.html".into());
+    site.cache_behaviors[0].edge_function = true;
+    for (key, expected) in [
+        (
+            "green/index.html",
+            vec![
+                "/green/index.html",
+                "/green/",
+                "/green",
+                "/green/index",
+                "/index.html",
+                "/",
+                "/index",
+            ],
+        ),
+        (
+            "green/blog/index.html",
+            vec![
+                "/green/blog/index.html",
+                "/green/blog/",
+                "/green/blog",
+                "/green/blog/index",
+                "/blog/index.html",
+                "/blog/",
+                "/blog",
+                "/blog/index",
+            ],
+        ),
+    ] {
+        assert_eq!(paths(&site, key), expected, "{key}");
+    }
+    let never = site.cached_paths("site", "green/index.html", IndexDocuments::Never);
+    assert_eq!(texts(&never), ["/green/index.html", "/index.html", "/"]);
+    // One of the object's paths is routed to the bucket, its own path is not.
+    let mut site = beside_api(&["*.html"]);
+    site.default_root_object = Some("index.html".into());
+    site.cache_behaviors[0].edge_function = true;
+    assert_eq!(paths(&site, "index.html"), ["/", "/index.html"]);
+    // Another origin routes the object, so it is not beside this one.
+    let mut site = with_function();
+    site.origins
+        .push(origin("drafts", "site.s3.amazonaws.com", "/drafts"));
+    assert_eq!(paths(&site, "blog/a.js"), ["/blog/a.js"]);
     assert_eq!(
         reasons(&outside(true), "green/a.js"),
         [
@@ -430,8 +488,15 @@ fn an_object_of_an_origin_group_can_come_from_another_bucket() {
         .push(origin("folder", "site.s3.amazonaws.com", "/folder"));
     site.origins
         .push(origin("replica", "replica.s3.amazonaws.com", ""));
+    for id in ["one", "two"] {
+        let domain_name = format!("{id}-{ACCESS_POINT}");
+        site.origins.push(origin(id, &domain_name, ""));
+    }
     for (members, bucket, has_failover) in [
         (&["bucket", "replica"], "site", true),
+        // Each can be the bucket or its replica.
+        (&["one", "two"], "site", true),
+        (&["bucket", "one"], "site", true),
         (&["bucket", "replica"], "replica", true),
         (&["bucket", "folder"], "site", false),
         (&["bucket", "folder"], "replica", false),

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudfront_invalidator::handler::Invalidator;
+use cloudfront_invalidator::invocation::{Invocation, RESPONSE_RESERVE};
 use serde_json::Value;
 
 use crate::fixture::{
-    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, logged, logged_at, one_minute,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, invocation, logged, logged_at,
+    one_minute,
 };
 use crate::queue::{ago, batch, batch_sent, failures, notification, now};
 use crate::s3::list;
-use crate::standin::{Fault, Operation, Options};
+use crate::standin::{Clock, Fault, Operation, Options};
 
 const SERVER: &str = "origin.example.com";
 const ACCESS_POINT: &str =
@@ -68,6 +70,11 @@ fn accepted(expected: &[(&str, &[&str])]) -> Vec<(String, Vec<String>)> {
         ((*id).to_owned(), paths.collect())
     };
     expected.iter().map(owned).collect()
+}
+
+/// Returns an invocation whose time for reads is half a second.
+fn short_invocation() -> Invocation {
+    invocation(RESPONSE_RESERVE + Duration::from_secs(1))
 }
 
 /// Handles a change and returns the text of the result.
@@ -137,6 +144,13 @@ async fn skips_a_named_distribution_only_if_no_origin_is_in_s3_and_another_has_t
         invalidated.sort();
         assert_eq!(invalidated, expected);
     }
+    // A disabled distribution is no evidence that viewers get the objects from it.
+    let disabled = configuration(BUCKET, "", "").replace("<Enabled>true", "<Enabled>false");
+    let server = with_domain_name(SERVER, "", "");
+    let fixture = fixture_with(&[(FIRST, disabled), (SECOND, server)]);
+    let fixture = fixture.set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
+    handle(&fixture.invalidator(), "a.css", ago(60)).await;
+    assert_eq!(fixture.accepted(), accepted(&[(SECOND, &["/a.css"])]));
     // No distribution certainly has the bucket, so all that may have it are invalidated.
     let servers = [FIRST, SECOND].map(|id| (id, with_domain_name(SERVER, "", "")));
     let fixture = fixture_with(&servers).set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
@@ -229,6 +243,77 @@ async fn leaves_nothing_out_and_retries_when_a_newer_configuration_cannot_be_rea
         assert_eq!(response, failures(&[]), "{fault:?}");
         assert_eq!(fixture.accepted(), accepted(&[(FIRST, &["/b.css"])]));
     }
+}
+
+#[tokio::test]
+async fn leaves_nothing_out_when_reading_a_newer_configuration_or_list_hangs() {
+    for (operation, named) in [
+        (Operation::GetDistributionConfig, true),
+        (Operation::GetDistributionConfig, false),
+        (Operation::ListDistributions, false),
+    ] {
+        let options = Options::default().with_document("distribution", &list(&[(FIRST, "")]));
+        let site = configuration(BUCKET, "", "home.css");
+        let options = options.with_document(&config_path(FIRST), &site);
+        let fixture = Fixture::with(options);
+        let fixture = if named {
+            fixture
+        } else {
+            fixture.unset("DISTRIBUTION_ID")
+        };
+        let invalidator = fixture.invalidator();
+        handle(&invalidator, "x.css", ago(60)).await;
+        fixture.standin.fail(operation, Fault::Hang, ALWAYS);
+        let event = batch(&[notification("home.css", now())]);
+        let response = invalidator.handle(&event, &short_invocation()).await;
+        assert_eq!(response, failures(&["m0"]), "{operation:?}");
+        assert_eq!(
+            fixture.accepted()[1..],
+            accepted(&[(FIRST, &["/", "/home.css"])]),
+            "{operation:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn remembers_no_configuration_that_is_older_than_its_read() {
+    // The configuration may not be read, so the list's is used, which can be older than the denied read.
+    let options = |origin_path| {
+        let clock = Clock::frozen();
+        let options = Options {
+            clock,
+            ..Options::default()
+        };
+        options.with_document("distribution", &list(&[(FIRST, origin_path)]))
+    };
+    let fixture = Fixture::with(options("/blue")).unset("DISTRIBUTION_ID");
+    let standin = &fixture.standin;
+    standin.fail(
+        Operation::GetDistributionConfig,
+        Fault::AccessDenied,
+        ALWAYS,
+    );
+    let clock = || DateTime::<Utc>::from(standin.now());
+    let seconds = Duration::from_secs;
+    let invalidator = fixture.invalidator();
+    let old = clock() - TimeDelta::seconds(600);
+    handle(&invalidator, "blue/a.css", old).await;
+    standin.advance(seconds(30));
+    standin.set_document("distribution", &list(&[(FIRST, "/green")]));
+    standin.advance(seconds(10));
+    let changed = clock();
+    standin.advance(seconds(20));
+    handle(&invalidator, "blue/b.css", old).await;
+    standin.advance(seconds(10));
+    handle(&invalidator, "green/c.css", changed).await;
+    assert_eq!(
+        fixture.accepted(),
+        accepted(&[
+            (FIRST, &["/a.css"]),
+            (FIRST, &["/b.css"]),
+            (FIRST, &["/c.css"])
+        ])
+    );
 }
 
 #[tokio::test]
@@ -371,6 +456,37 @@ async fn invalidates_at_the_event_of_each_bucket_of_an_origin_group() {
         fixture.accepted().len(),
         3,
         "a direct event has no time of sending"
+    );
+}
+
+#[tokio::test]
+async fn invalidates_at_the_event_of_each_bucket_when_the_configuration_is_unknown() {
+    let fixture = Fixture::start();
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::AccessDenied, ALWAYS);
+    let invalidator = fixture.invalidator();
+    let original = notification("a.css", ago(60));
+    let replica = original.replace(BUCKET, "site-replica");
+    for event in [
+        batch_sent(&[original], ago(50)),
+        batch_sent(&[replica], now()),
+    ] {
+        let response = invalidator.handle(&event, &one_minute()).await;
+        assert_eq!(response, failures(&[]));
+    }
+    assert_eq!(fixture.accepted().len(), 2);
+}
+
+#[tokio::test]
+async fn does_not_wait_for_a_cache_policy_that_hangs() {
+    let fixture = fixture_with(&[(FIRST, with_cache_policy())]);
+    let read = Operation::GetCachePolicy;
+    fixture.standin.fail(read, Fault::Hang, ALWAYS);
+    let text = handle(&fixture.invalidator(), "a.css", ago(60)).await;
+    assert_eq!(fixture.accepted(), accepted(&[(FIRST, &["/a.css*"])]));
+    assert!(
+        text.ends_with("(its cache policy could not be read now)"),
+        "{text}"
     );
 }
 

@@ -307,8 +307,9 @@ async fn finds_the_paths_of_an_origin_group() {
                 ),
                 (
                     "about.html",
-                    "/about.html",
-                    "about.html is outside origin path /prod, but a function can choose another origin and path",
+                    "/about.html /about",
+                    "about.html is outside origin path /prod, but a function can choose another origin and path; about.html is \
+                     also /about (function)",
                 ),
                 // A function can replace the origin path by `/download`.
                 (

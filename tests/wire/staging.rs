@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::json;
 
 use crate::fixture::{
-    ALWAYS, FIRST, Fixture, configuration_with, denial_with_statement, invocation, logged,
-    logged_at, one_minute, summary,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration_with, denial_with_statement, invocation,
+    logged, logged_at, one_minute, summary,
 };
+use crate::queue::{ago, batch, failures, notification, now};
 use crate::s3::event;
 use crate::standin::{Clock, Fault, JobState, Operation, Options};
 
@@ -507,4 +509,65 @@ async fn fails_a_job_when_invalidate_staging_is_invalid() {
             "setting INVALIDATE_STAGING: \"yes\" is not true or false"
         )
     );
+}
+
+#[tokio::test]
+async fn invalidates_primary_and_staging_distribution_when_only_one_of_them_has_the_bucket() {
+    let bucket_host = format!("{BUCKET}.s3.us-east-1.amazonaws.com");
+    for with_server in [FIRST, STAGING] {
+        let path = format!("distribution/{with_server}/config");
+        let options = options(true);
+        let server = options.documents[&path].replace(&bucket_host, "origin.example.com");
+        let fixture = Fixture::with(options.with_document(&path, &server));
+        let fixture = fixture.set("INVALIDATE_STAGING", "true");
+        fixture
+            .handle(&event("s3-direct-index"))
+            .await
+            .expect("invalidations");
+        assert_eq!(invalidated(&fixture), [FIRST, STAGING], "{with_server}");
+    }
+}
+
+#[tokio::test]
+async fn invalidates_the_staging_distribution_although_another_configuration_cannot_be_read() {
+    for fault in [Fault::Hang, Fault::InternalError] {
+        let ids = format!("{SECOND},{FIRST}");
+        let fixture = Fixture::with(options(true)).set("DISTRIBUTION_ID", &ids);
+        let fixture = fixture.set("INVALIDATE_STAGING", "true");
+        // Its own response is not readable, or its cache policy does not come.
+        let unreadable = match fault {
+            Fault::Hang => configuration_with("").replace("658327ea", "00000000"),
+            _ => String::new(),
+        };
+        let path = format!("distribution/{SECOND}/config");
+        fixture.standin.set_document(&path, &unreadable);
+        fixture
+            .standin
+            .fail(Operation::GetCachePolicy, fault, ALWAYS);
+        let short = invocation(RESPONSE_RESERVE + Duration::from_secs(2));
+        let invalidator = fixture.invalidator();
+        let result = invalidator.handle(&event("s3-direct-index"), &short).await;
+        result.expect_err("a distribution that cannot be read");
+        assert_eq!(invalidated(&fixture), [FIRST, STAGING], "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn invalidates_the_staging_distribution_by_an_earlier_configuration_of_the_primary() {
+    let mut options = options(true);
+    options.clock = Clock::Real;
+    let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+    let invalidator = fixture.invalidator();
+    let change = |key: &str, time| batch(&[notification(key, time)]);
+    let response = invalidator
+        .handle(&change("a.css", ago(60)), &one_minute())
+        .await;
+    assert_eq!(response, failures(&[]));
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::AccessDenied, ALWAYS);
+    let response = invalidator
+        .handle(&change("b.css", now()), &one_minute())
+        .await;
+    assert_eq!(response, failures(&[]));
+    assert_eq!(invalidated(&fixture), [FIRST, FIRST, STAGING, STAGING]);
 }

@@ -9,12 +9,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_cloudfront::types::{
     CachePolicyQueryStringBehavior, DistributionConfig, DistributionSummary,
 };
 use futures_util::future::{join, join_all};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::CloudFront;
@@ -43,6 +45,9 @@ const MANAGED_WITH_QUERY_STRINGS: [&str; 3] = [
     "08627262-05a9-4f76-9ded-b50ca2e3a84f", // Elemental-MediaPackage
     "2e54312d-136d-493c-8eb9-b001f22f67d2", // Amplify
 ];
+
+/// How long reading a cache policy may take: the paths of its behaviors can become wildcards instead.
+const MAX_CACHE_POLICY_TIME: Duration = Duration::from_secs(3);
 
 /// A distribution as ListDistributions returns it: with its configuration except for the default root object.
 #[derive(Clone, Debug, PartialEq)]
@@ -210,8 +215,13 @@ impl<'a> SiteReader<'a> {
     async fn read_query_strings(&self, cache_policy: &str) -> QueryStrings {
         let call = Call::GetCachePolicy(cache_policy);
         let CloudFront { client, account } = self.cloudfront;
-        let response = client.get_cache_policy().id(cache_policy).send().await;
-        let response = match response.map_err(|error| call.error(&error, account)) {
+        let request = client.get_cache_policy().id(cache_policy);
+        let response = timeout(MAX_CACHE_POLICY_TIME, request.send()).await;
+        let response = match response {
+            Ok(response) => response.map_err(|error| call.error(&error, account)),
+            Err(_elapsed) => Err(call.no_response()),
+        };
+        let response = match response {
             Ok(response) => response,
             Err(error) if error.is_access_denied() => return QueryStrings::Denied,
             Err(error) => {
