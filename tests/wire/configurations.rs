@@ -277,41 +277,51 @@ async fn leaves_nothing_out_when_reading_a_newer_configuration_or_list_hangs() {
 
 #[tokio::test]
 async fn remembers_no_configuration_that_is_older_than_its_read() {
-    // The configuration may not be read, so the list's is used, which can be older than the denied read.
-    let options = |origin_path| {
-        let clock = Clock::frozen();
-        let options = Options {
-            clock,
-            ..Options::default()
-        };
-        options.with_document("distribution", &list(&[(FIRST, origin_path)]))
+    const OTHER: &str = "other-bucket";
+    // The second distribution has another bucket.
+    let both = |origin_path| {
+        let list = list(&[(FIRST, ""), (SECOND, origin_path)]);
+        let (first, second) = list.split_once(SECOND).expect("the second distribution");
+        format!("{first}{SECOND}{}", second.replace(BUCKET, OTHER))
     };
-    let fixture = Fixture::with(options("/blue")).unset("DISTRIBUTION_ID");
+    let clock = Clock::frozen();
+    let options = Options {
+        clock,
+        ..Options::default()
+    };
+    let fixture = Fixture::with(options.with_document("distribution", &both("/blue")));
+    let fixture = fixture.unset("DISTRIBUTION_ID");
     let standin = &fixture.standin;
     standin.fail(
         Operation::GetDistributionConfig,
         Fault::AccessDenied,
         ALWAYS,
     );
-    let clock = || DateTime::<Utc>::from(standin.now());
-    let seconds = Duration::from_secs;
     let invalidator = fixture.invalidator();
-    let old = clock() - TimeDelta::seconds(600);
-    handle(&invalidator, "blue/a.css", old).await;
-    standin.advance(seconds(30));
-    standin.set_document("distribution", &list(&[(FIRST, "/green")]));
-    standin.advance(seconds(10));
-    let changed = clock();
-    standin.advance(seconds(20));
-    handle(&invalidator, "blue/b.css", old).await;
-    standin.advance(seconds(10));
-    handle(&invalidator, "green/c.css", changed).await;
+    let now = || DateTime::<Utc>::from(standin.now());
+    let change = async |bucket: &str, key: &str, time| {
+        let event = batch_sent(&[notification(key, time).replace(BUCKET, bucket)], now());
+        let response = invalidator.handle(&event, &one_minute()).await;
+        assert_eq!(response, failures(&[]));
+    };
+    let old = now() - TimeDelta::seconds(600);
+    change(BUCKET, "a.css", old).await;
+    standin.advance(Duration::from_secs(30));
+    standin.set_document("distribution", &both("/green"));
+    standin.advance(Duration::from_secs(10));
+    let new = now();
+    standin.advance(Duration::from_secs(20));
+    // The list that was read before is new enough for this change, and its configuration is used.
+    change(OTHER, "blue/b.css", old).await;
+    standin.advance(Duration::from_secs(10));
+    change(OTHER, "green/c.css", new).await;
+    assert_eq!(fixture.calls(Operation::ListDistributions), 2);
     assert_eq!(
         fixture.accepted(),
         accepted(&[
             (FIRST, &["/a.css"]),
-            (FIRST, &["/b.css"]),
-            (FIRST, &["/c.css"])
+            (SECOND, &["/b.css"]),
+            (SECOND, &["/c.css"])
         ])
     );
 }
