@@ -29,7 +29,15 @@ impl StagingFinding {
     pub(super) fn to_invalidate(&self) -> Option<&DistributionId> {
         match &self.kind {
             FindingKind::Invalidate(id) => Some(id),
-            FindingKind::Note(_) | FindingKind::Warning(_) => None,
+            FindingKind::Note(_) | FindingKind::Warning(_) | FindingKind::Retry { .. } => None,
+        }
+    }
+
+    /// Returns why a staging distribution that has to be invalidated could not be found for the moment.
+    pub(super) fn retry(&self) -> Option<&Error> {
+        match &self.kind {
+            FindingKind::Retry { error, .. } => Some(error),
+            FindingKind::Invalidate(_) | FindingKind::Note(_) | FindingKind::Warning(_) => None,
         }
     }
 
@@ -40,13 +48,18 @@ impl StagingFinding {
             FindingKind::Invalidate(staging) => {
                 (staging, format!("staging distribution of {primary}"))
             }
-            FindingKind::Note(text) | FindingKind::Warning(text) => (primary, text.clone()),
+            FindingKind::Note(text)
+            | FindingKind::Warning(text)
+            | FindingKind::Retry { warning: text, .. } => (primary, text.clone()),
         }
     }
 
     /// Returns whether viewers may get old copies, so that the note is logged as a warning, too.
     pub(super) fn is_warning(&self) -> bool {
-        matches!(self.kind, FindingKind::Warning(_))
+        matches!(
+            self.kind,
+            FindingKind::Warning(_) | FindingKind::Retry { .. }
+        )
     }
 }
 
@@ -59,6 +72,9 @@ pub(super) enum FindingKind {
     Note(String),
     /// Report and log this: viewers may get old copies.
     Warning(String),
+    /// The same, and search again: a staging distribution that has to be invalidated could not be found because of this
+    /// transient error.
+    Retry { warning: String, error: Error },
 }
 
 /// What decides whether a staging distribution is invalidated.
@@ -72,6 +88,14 @@ struct StagingRules<'a> {
     allowed: &'a [DistributionId],
     /// Staging distributions among those that are invalidated already.
     known_staging: &'a [DistributionId],
+}
+
+impl StagingRules<'_> {
+    /// Returns whether a staging distribution that was not found possibly has to be invalidated.
+    fn may_require_another(&self) -> bool {
+        let mut allowed = self.allowed.iter();
+        self.invalidate_all || allowed.any(|id| !self.invalidated.contains(id))
+    }
 }
 
 impl Invalidator {
@@ -152,8 +176,9 @@ fn unresolved(
     rules: StagingRules<'_>,
 ) -> FindingKind {
     // A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has
-    // paired them.
-    if domain_names.is_empty() && !rules.known_staging.is_empty() {
+    // paired them. Where all are invalidated, a retry finds the right one.
+    let is_retried = error.is_transient() && rules.invalidate_all;
+    if domain_names.is_empty() && !rules.known_staging.is_empty() && !is_retried {
         let ids = rules.known_staging.iter().map(DistributionId::as_str);
         let ids: Vec<_> = ids.collect();
         return FindingKind::Note(format!(
@@ -171,9 +196,14 @@ fn unresolved(
     } else {
         format!("; {ADVICE}")
     };
-    FindingKind::Warning(format!(
-        "{subject} has a cache of its own and is not invalidated: {error}{advice}"
-    ))
+    let warning =
+        format!("{subject} has a cache of its own and is not invalidated: {error}{advice}");
+    if error.is_transient() && rules.may_require_another() {
+        let error = error.clone();
+        FindingKind::Retry { warning, error }
+    } else {
+        FindingKind::Warning(warning)
+    }
 }
 
 #[cfg(test)]
@@ -191,13 +221,22 @@ mod tests {
         let only_staging = [staging.clone()];
         let none: [DistributionId; 0] = [];
         let found = || Staging::Found(vec![staging.clone()]);
-        let unresolved = |domain_names: &[&str]| Staging::Unresolved {
+        let unresolved_by = |error: &Error, domain_names: &[&str]| Staging::Unresolved {
             policy: "policy".into(),
             domain_names: domain_names.iter().map(ToString::to_string).collect(),
-            error: Error::invalid_input("reason"),
+            error: error.clone(),
         };
+        let unresolved =
+            |domain_names: &[&str]| unresolved_by(&Error::invalid_input("reason"), domain_names);
+        let transient = Error::deadline_exceeded();
+        let interrupted = |domain_names: &[&str]| unresolved_by(&transient, domain_names);
         let invalidate = FindingKind::Invalidate(staging.clone());
         let warning = |text: &str| vec![FindingKind::Warning(text.to_owned())];
+        let transiently = |text: &str| text.replace("reason", &transient.to_string());
+        let retry = |text: &str| {
+            let (warning, error) = (transiently(text), transient.clone());
+            vec![FindingKind::Retry { warning, error }]
+        };
         let unread = "if continuous deployment policy policy is enabled, its staging distribution has a cache of its own \
                       and is not invalidated: reason";
         let unlisted = "its staging distribution d8.cloudfront.net has a cache of its own and is not invalidated: reason";
@@ -219,6 +258,10 @@ mod tests {
             invalidated: &both,
             known_staging: &only_staging,
             ..rules
+        };
+        let all_with_staging = StagingRules {
+            invalidate_all: true,
+            ..invalidated
         };
         for (staging, rules, kinds) in [
             (Staging::None, all, vec![]),
@@ -249,6 +292,20 @@ mod tests {
                 unresolved(&["d8.cloudfront.net"]),
                 invalidated,
                 warning(&format!("{unlisted}; {ADVICE}")),
+            ),
+            // What possibly has to be invalidated is searched again if the error is transient.
+            (interrupted(&[]), all, retry(unread)),
+            (interrupted(&["d8.cloudfront.net"]), all, retry(unlisted)),
+            (interrupted(&[]), all_with_staging, retry(unread)),
+            (
+                interrupted(&[]),
+                allowed,
+                retry(&format!("{unread}; {ADVICE}")),
+            ),
+            (
+                interrupted(&[]),
+                rules,
+                warning(&transiently(&format!("{unread}; {ADVICE}"))),
             ),
         ] {
             let case = format!("{staging:?} {rules:?}");
