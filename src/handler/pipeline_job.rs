@@ -23,6 +23,7 @@ use super::{BatchRequest, Invalidator, guarded};
 use crate::aws::codepipeline::{Continuation, Delivery};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
+use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome};
 use crate::plan::{Batch, Limits};
@@ -153,10 +154,8 @@ impl Invalidator {
                 .await?;
             match delivery {
                 Delivery::Rejected(message) => {
-                    let variables = report.output_variables();
-                    let variables = variables.map(|(name, value)| format!("{name}={value}"));
                     warn!(
-                        %job, variables = variables.join(" "),
+                        %job, variables = logged_variables(&report),
                         "CodePipeline rejected the form of the result: {message}; the result was: {text}"
                     );
                     rejection = message;
@@ -423,4 +422,16 @@ fn decisive_error(outcome: &Outcome) -> Option<Error> {
 fn result_rejected(message: &str, result: &str) -> Error {
     let (message, result) = (message.to_owned(), result.to_owned());
     ErrorKind::ResultRejected { message, result }.into()
+}
+
+/// Returns the output variables as one text for the log, which lists the first paths only.
+fn logged_variables(report: &JobReport) -> String {
+    let variables = report.output_variables().map(|(name, value)| {
+        let value = match name {
+            "Paths" => listed(report.outcome.paths()).join(","),
+            _ => value,
+        };
+        format!("{name}={value}")
+    });
+    variables.join(" ")
 }

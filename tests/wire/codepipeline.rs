@@ -471,6 +471,31 @@ async fn reports_less_of_a_success_whose_form_codepipeline_rejects() {
 }
 
 #[tokio::test]
+async fn logs_a_hundred_paths_of_a_result_whose_form_codepipeline_rejects() {
+    let fixture = at_frozen_time();
+    let operation = Operation::PutJobSuccessResult;
+    fixture
+        .standin
+        .fail(operation, Fault::ValidationException, 1);
+    let paths: Vec<_> = (100..240).map(|number| format!("/{number}")).collect();
+    logged();
+    let parameters = json!({"paths": paths}).to_string();
+    let job = fixture.run_job(Some(&parameters)).await;
+    assert_eq!(job.variable("Paths"), paths.join(","));
+    let id = fixture.first_id();
+    let lines = logged_at("WARN");
+    let variables: Vec<_> = lines.iter().map(|line| &line["variables"]).collect();
+    assert_eq!(
+        variables,
+        [&json!(format!(
+            "InvalidationIds={id} DistributionIds={FIRST} Paths={},and 40 more PathCount=140 WaitedSeconds=0 \
+             Status=InProgress",
+            paths[..100].join(",")
+        ))]
+    );
+}
+
+#[tokio::test]
 async fn fails_a_job_whose_success_codepipeline_rejects_in_every_form() {
     for fault in REJECTED_FORMS {
         let fixture = Fixture::start();
