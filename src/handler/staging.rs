@@ -17,6 +17,9 @@ use crate::site::Features;
 const ADVICE: &str = "set the stack's InvalidateStaging (INVALIDATE_STAGING) to true, or add the staging distribution to \
                       DistributionId (DISTRIBUTION_ID)";
 
+/// How many distributions of the settings are read if a continuous deployment policy cannot be read.
+const MAX_OTHERS_READ: usize = 10;
+
 /// A fact about the staging distribution of `primary`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StagingFinding {
@@ -28,7 +31,7 @@ impl StagingFinding {
     /// Returns the staging distribution to invalidate too, if there is one.
     pub(super) fn to_invalidate(&self) -> Option<&DistributionId> {
         match &self.kind {
-            FindingKind::Invalidate(id) => Some(id),
+            FindingKind::Invalidate { staging, .. } => Some(staging),
             FindingKind::Note(_) | FindingKind::Warning(_) | FindingKind::Retry { .. } => None,
         }
     }
@@ -37,7 +40,7 @@ impl StagingFinding {
     pub(super) fn retry(&self) -> Option<&Error> {
         match &self.kind {
             FindingKind::Retry { error, .. } => Some(error),
-            FindingKind::Invalidate(_) | FindingKind::Note(_) | FindingKind::Warning(_) => None,
+            FindingKind::Invalidate { .. } | FindingKind::Note(_) | FindingKind::Warning(_) => None,
         }
     }
 
@@ -45,9 +48,7 @@ impl StagingFinding {
     pub(super) fn note(&self) -> (&DistributionId, String) {
         let Self { primary, kind } = self;
         match kind {
-            FindingKind::Invalidate(staging) => {
-                (staging, format!("staging distribution of {primary}"))
-            }
+            FindingKind::Invalidate { staging, note } => (staging, note.clone()),
             FindingKind::Note(text)
             | FindingKind::Warning(text)
             | FindingKind::Retry { warning: text, .. } => (primary, text.clone()),
@@ -66,8 +67,11 @@ impl StagingFinding {
 /// What follows for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FindingKind {
-    /// Invalidate this staging distribution too.
-    Invalidate(DistributionId),
+    /// Invalidate this staging distribution too; the note is for its report.
+    Invalidate {
+        staging: DistributionId,
+        note: String,
+    },
     /// Report this; nothing is missing.
     Note(String),
     /// Report and log this: viewers may get old copies.
@@ -82,19 +86,61 @@ pub(super) enum FindingKind {
 struct StagingRules<'a> {
     /// Whether all staging distributions are invalidated.
     invalidate_all: bool,
-    /// The distributions that are invalidated already.
+    /// The distributions of the event, which are invalidated already.
     invalidated: &'a [DistributionId],
     /// The distributions of the settings, which the role may invalidate.
     allowed: &'a [DistributionId],
-    /// Staging distributions among those that are invalidated already.
-    known_staging: &'a [DistributionId],
 }
 
 impl StagingRules<'_> {
+    /// Returns the distributions of the settings that are not part of the event.
+    fn others(&self) -> impl Iterator<Item = &DistributionId> {
+        let allowed = self.allowed.iter();
+        allowed.filter(|id| !self.invalidated.contains(id))
+    }
+
     /// Returns whether a staging distribution that was not found possibly has to be invalidated.
     fn may_require_another(&self) -> bool {
-        let mut allowed = self.allowed.iter();
-        self.invalidate_all || allowed.any(|id| !self.invalidated.contains(id))
+        self.invalidate_all || self.others().next().is_some()
+    }
+
+    /// Returns whether the staging distribution is searched again after this error. Then nothing is assumed.
+    fn is_searched_again(&self, error: &Error) -> bool {
+        self.invalidate_all && error.is_transient()
+    }
+}
+
+/// What is assumed about those distributions whose continuous deployment policy cannot be read.
+///
+/// A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has paired
+/// them.
+#[derive(Clone, Debug, Default)]
+struct Assumption {
+    /// Those of the event, then others of the settings with a policy, which is not read.
+    primaries: Vec<DistributionId>,
+    /// The staging distributions that are invalidated, without those that a policy names.
+    staging: Vec<DistributionId>,
+    /// Why other distributions of the settings could not be read: they are possibly staging distributions, too.
+    unread: Option<Error>,
+}
+
+impl Assumption {
+    /// Returns whether there are enough staging distributions for all of the distributions.
+    fn is_complete(&self) -> bool {
+        !self.staging.is_empty() && self.primaries.len() <= self.staging.len()
+    }
+
+    /// Returns the finding about a staging distribution that is not part of the event.
+    fn finding(&self, staging: &DistributionId) -> Option<StagingFinding> {
+        let ids = self.primaries.iter().map(DistributionId::as_str);
+        let primaries = ids.collect::<Vec<_>>().join(" or ");
+        Some(StagingFinding {
+            primary: self.primaries.first()?.clone(),
+            kind: FindingKind::Invalidate {
+                staging: staging.clone(),
+                note: format!("assumed to be the staging distribution of {primaries}"),
+            },
+        })
     }
 }
 
@@ -114,23 +160,106 @@ impl Invalidator {
             (primary.clone(), cloudfront.staging(policy, deadline).await)
         };
         let found = join_all(distributions.iter().map(find)).await;
-        let known_staging: Vec<_> = distributions
+        let rules = self.staging_rules(invalidated);
+        let unread = found.iter().filter_map(|(primary, staging)| {
+            let error = unread_policy_error(staging)?;
+            Some((primary, error))
+        });
+        let (mut others, mut assumption) = (Vec::new(), Assumption::default());
+        if unread
+            .clone()
+            .any(|(_, error)| !rules.is_searched_again(error))
+        {
+            (others, assumption.unread) = self.read_others(rules, deadline, invocation).await;
+        }
+        let with_policy = others
             .iter()
-            .filter(|(_, features)| features.staging)
-            .map(|(distribution, _)| distribution.clone())
+            .filter(|(_, features)| features.continuous_deployment_policy.is_some());
+        let primaries = unread.map(|(primary, _)| primary);
+        let primaries = primaries.chain(with_policy.map(|(id, _)| id));
+        assumption.primaries = primaries.cloned().collect();
+        let is_named = |id: &&DistributionId| {
+            let mut found = found.iter();
+            found.any(|(_, staging)| matches!(staging, Staging::Found(ids) if ids.contains(id)))
+        };
+        let assumed = staging_among(&others);
+        let staging = staging_among(distributions).chain(assumed.clone());
+        assumption.staging = staging.filter(|id| !is_named(id)).cloned().collect();
+        let mut all: Vec<_> = found
+            .into_iter()
+            .flat_map(|(primary, staging)| findings(&primary, staging, rules, &assumption))
             .collect();
+        let new = assumed.filter(|id| !all.iter().any(|other| other.to_invalidate() == Some(*id)));
+        let new: Vec<_> = new.filter_map(|id| assumption.finding(id)).collect();
+        all.extend(new);
+        all
+    }
+
+    /// Returns the finding about the staging distribution of `primary` that could not be searched because of an error.
+    pub(super) fn not_found(
+        &self,
+        primary: DistributionId,
+        warning: String,
+        error: Error,
+        invalidated: &[DistributionId],
+    ) -> StagingFinding {
+        let is_required = self.staging_rules(invalidated).may_require_another();
+        let kind = warning_or_retry(warning, &error, is_required);
+        StagingFinding { primary, kind }
+    }
+
+    fn staging_rules<'a>(&'a self, invalidated: &'a [DistributionId]) -> StagingRules<'a> {
         // Invalid settings are an error of those events that need them.
         let settings = self.settings().ok();
-        let rules = StagingRules {
+        StagingRules {
             invalidate_all: settings.is_some_and(|settings| settings.invalidate_staging),
             invalidated,
             allowed: settings.map_or(&[], |settings| &settings.distributions),
-            known_staging: &known_staging,
+        }
+    }
+
+    /// Reads the distributions of the settings that are not part of the event. Returns also why others could not be read.
+    async fn read_others(
+        &self,
+        rules: StagingRules<'_>,
+        deadline: Instant,
+        invocation: &Invocation,
+    ) -> (Vec<(DistributionId, Features)>, Option<Error>) {
+        let cloudfront = self.cloudfront(invocation);
+        let read = async |id: &DistributionId| {
+            let features = cloudfront.features(id, deadline).await?;
+            Ok((id.clone(), features))
         };
-        found
-            .into_iter()
-            .flat_map(|(primary, staging)| findings(&primary, staging, rules))
-            .collect()
+        let read = join_all(rules.others().take(MAX_OTHERS_READ).map(read)).await;
+        let (mut others, mut errors) = (Vec::new(), Vec::new());
+        for result in read {
+            match result {
+                Ok(other) => others.push(other),
+                Err(error) => errors.push(error),
+            }
+        }
+        (others, Error::join(errors))
+    }
+}
+
+fn staging_among(
+    distributions: &[(DistributionId, Features)],
+) -> impl Iterator<Item = &DistributionId> + Clone {
+    let staging = distributions
+        .iter()
+        .filter(|(_, features)| features.staging);
+    staging.map(|(id, _)| id)
+}
+
+/// Returns why a continuous deployment policy could not be read.
+fn unread_policy_error(staging: &Staging) -> Option<&Error> {
+    match staging {
+        Staging::Unresolved {
+            domain_names,
+            error,
+            ..
+        } if domain_names.is_empty() => Some(error),
+        _ => None,
     }
 }
 
@@ -139,17 +268,19 @@ fn findings(
     primary: &DistributionId,
     staging: Staging,
     rules: StagingRules<'_>,
+    assumption: &Assumption,
 ) -> Vec<StagingFinding> {
     let kinds = match staging {
         Staging::None | Staging::Disabled => vec![],
         Staging::Found(ids) => {
             let new = ids.into_iter().filter(|id| !rules.invalidated.contains(id));
-            new.map(|id| {
-                if rules.invalidate_all || rules.allowed.contains(&id) {
-                    FindingKind::Invalidate(id)
+            new.map(|staging| {
+                if rules.invalidate_all || rules.allowed.contains(&staging) {
+                    let note = format!("staging distribution of {primary}");
+                    FindingKind::Invalidate { staging, note }
                 } else {
                     FindingKind::Warning(format!(
-                        "its staging distribution {id} has a cache of its own and is not invalidated: {ADVICE}"
+                        "its staging distribution {staging} has a cache of its own and is not invalidated: {ADVICE}"
                     ))
                 }
             })
@@ -159,7 +290,13 @@ fn findings(
             policy,
             domain_names,
             error,
-        } => vec![unresolved(&policy, &domain_names, &error, rules)],
+        } => vec![if domain_names.is_empty() {
+            unread_policy(&policy, &error, rules, assumption)
+        } else {
+            let subject = format!("its staging distribution {}", domain_names.join(" and "));
+            let warning = not_invalidated(&subject, "is not invalidated", &error, rules);
+            warning_or_retry(warning, &error, rules.may_require_another())
+        }],
     };
     let primary = |kind| StagingFinding {
         primary: primary.clone(),
@@ -168,37 +305,53 @@ fn findings(
     kinds.into_iter().map(primary).collect()
 }
 
-/// Decides what follows if the staging distributions of a policy could not be found.
-fn unresolved(
+/// Decides what follows if a continuous deployment policy could not be read.
+fn unread_policy(
     policy: &str,
-    domain_names: &[String],
     error: &Error,
     rules: StagingRules<'_>,
+    assumption: &Assumption,
 ) -> FindingKind {
-    // A staging distribution does not name its primary distribution. An operator who lists both in DistributionId has
-    // paired them. Where all are invalidated, a retry finds the right one.
-    let is_retried = error.is_transient() && rules.invalidate_all;
-    if domain_names.is_empty() && !rules.known_staging.is_empty() && !is_retried {
-        let ids = rules.known_staging.iter().map(DistributionId::as_str);
-        let ids: Vec<_> = ids.collect();
+    let ids = assumption.staging.iter().map(DistributionId::as_str);
+    let staging = ids.collect::<Vec<_>>().join(" or ");
+    let is_searched_again = rules.is_searched_again(error);
+    if assumption.is_complete() && !is_searched_again {
         return FindingKind::Note(format!(
-            "{} is assumed to be its staging distribution, because continuous deployment policy {policy} cannot be read",
-            ids.join(" or ")
+            "{staging} is assumed to be its staging distribution, because continuous deployment policy {policy} cannot be \
+             read"
         ));
     }
-    let subject = if domain_names.is_empty() {
-        format!("if continuous deployment policy {policy} is enabled, its staging distribution")
+    let subject =
+        format!("if continuous deployment policy {policy} is enabled, its staging distribution");
+    let gap = if staging.is_empty() {
+        "is not invalidated".to_owned()
     } else {
-        format!("its staging distribution {}", domain_names.join(" and "))
+        format!("is only invalidated if it is {staging}")
     };
+    let errors = || {
+        [Some(error), assumption.unread.as_ref()]
+            .into_iter()
+            .flatten()
+    };
+    let all = Error::join(errors().cloned());
+    let warning = not_invalidated(&subject, &gap, all.as_ref().unwrap_or(error), rules);
+    let transient = errors().find(|error| error.is_transient());
+    let is_required = is_searched_again || assumption.unread.is_some();
+    warning_or_retry(warning, transient.unwrap_or(error), is_required)
+}
+
+fn not_invalidated(subject: &str, gap: &str, error: &Error, rules: StagingRules<'_>) -> String {
     let advice = if rules.invalidate_all {
         String::new()
     } else {
         format!("; {ADVICE}")
     };
-    let warning =
-        format!("{subject} has a cache of its own and is not invalidated: {error}{advice}");
-    if error.is_transient() && rules.may_require_another() {
+    format!("{subject} has a cache of its own and {gap}: {error}{advice}")
+}
+
+/// Returns what follows from an error. `is_required` is whether the staging distribution possibly has to be invalidated.
+fn warning_or_retry(warning: String, error: &Error, is_required: bool) -> FindingKind {
+    if error.is_transient() && is_required {
         let error = error.clone();
         FindingKind::Retry { warning, error }
     } else {
@@ -207,113 +360,4 @@ fn unresolved(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(text: &str) -> DistributionId {
-        DistributionId::parse(text).expect("an id")
-    }
-
-    #[test]
-    fn decides_what_follows_from_a_staging_distribution() {
-        let (primary, staging) = (id("E1EXAMPLE1ABC"), id("E8EXAMPLE1ABC"));
-        let (only_primary, both) = ([primary.clone()], [primary.clone(), staging.clone()]);
-        let only_staging = [staging.clone()];
-        let none: [DistributionId; 0] = [];
-        let found = || Staging::Found(vec![staging.clone()]);
-        let unresolved_by = |error: &Error, domain_names: &[&str]| Staging::Unresolved {
-            policy: "policy".into(),
-            domain_names: domain_names.iter().map(ToString::to_string).collect(),
-            error: error.clone(),
-        };
-        let unresolved =
-            |domain_names: &[&str]| unresolved_by(&Error::invalid_input("reason"), domain_names);
-        let transient = Error::deadline_exceeded();
-        let interrupted = |domain_names: &[&str]| unresolved_by(&transient, domain_names);
-        let invalidate = FindingKind::Invalidate(staging.clone());
-        let warning = |text: &str| vec![FindingKind::Warning(text.to_owned())];
-        let transiently = |text: &str| text.replace("reason", &transient.to_string());
-        let retry = |text: &str| {
-            let (warning, error) = (transiently(text), transient.clone());
-            vec![FindingKind::Retry { warning, error }]
-        };
-        let unread = "if continuous deployment policy policy is enabled, its staging distribution has a cache of its own \
-                      and is not invalidated: reason";
-        let unlisted = "its staging distribution d8.cloudfront.net has a cache of its own and is not invalidated: reason";
-        let rules = StagingRules {
-            invalidate_all: false,
-            invalidated: &only_primary,
-            allowed: &none,
-            known_staging: &none,
-        };
-        let all = StagingRules {
-            invalidate_all: true,
-            ..rules
-        };
-        let allowed = StagingRules {
-            allowed: &both,
-            ..rules
-        };
-        let invalidated = StagingRules {
-            invalidated: &both,
-            known_staging: &only_staging,
-            ..rules
-        };
-        let all_with_staging = StagingRules {
-            invalidate_all: true,
-            ..invalidated
-        };
-        for (staging, rules, kinds) in [
-            (Staging::None, all, vec![]),
-            (Staging::Disabled, all, vec![]),
-            (found(), all, vec![invalidate.clone()]),
-            (found(), allowed, vec![invalidate]),
-            (found(), invalidated, vec![]),
-            (
-                found(),
-                rules,
-                warning(&format!(
-                    "its staging distribution E8EXAMPLE1ABC has a cache of its own and is not invalidated: {ADVICE}"
-                )),
-            ),
-            (unresolved(&[]), all, warning(unread)),
-            (unresolved(&[]), rules, warning(&format!("{unread}; {ADVICE}"))),
-            (
-                unresolved(&[]),
-                invalidated,
-                vec![FindingKind::Note(
-                    "E8EXAMPLE1ABC is assumed to be its staging distribution, because continuous deployment policy \
-                     policy cannot be read"
-                        .into(),
-                )],
-            ),
-            (unresolved(&["d8.cloudfront.net"]), all, warning(unlisted)),
-            (
-                unresolved(&["d8.cloudfront.net"]),
-                invalidated,
-                warning(&format!("{unlisted}; {ADVICE}")),
-            ),
-            // What possibly has to be invalidated is searched again if the error is transient.
-            (interrupted(&[]), all, retry(unread)),
-            (interrupted(&["d8.cloudfront.net"]), all, retry(unlisted)),
-            (interrupted(&[]), all_with_staging, retry(unread)),
-            (
-                interrupted(&[]),
-                allowed,
-                retry(&format!("{unread}; {ADVICE}")),
-            ),
-            (
-                interrupted(&[]),
-                rules,
-                warning(&transiently(&format!("{unread}; {ADVICE}"))),
-            ),
-        ] {
-            let case = format!("{staging:?} {rules:?}");
-            let found: Vec<_> = findings(&primary, staging, rules)
-                .into_iter()
-                .map(|finding| finding.kind)
-                .collect();
-            assert_eq!(found, kinds, "{case}");
-        }
-    }
-}
+mod tests;

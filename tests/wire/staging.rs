@@ -354,6 +354,89 @@ async fn never_reads_a_configuration_before_the_invalidation() {
 }
 
 #[tokio::test]
+async fn invalidates_a_staging_distribution_of_distribution_id_if_the_policy_is_denied() {
+    let all = format!("{FIRST},{SECOND},{STAGING}");
+    let fixture = fixture(true).set("DISTRIBUTION_ID", &all);
+    let policy = Operation::GetContinuousDeploymentPolicyConfig;
+    fixture.standin.fail(policy, Fault::AccessDenied, 1);
+    logged();
+    let job = fixture.run_job(Some(FIRST)).await;
+    assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+    let (first, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    assert_eq!(
+        summary(&job.result),
+        format!(
+            "{FIRST}: submitted as {first} (1 path: /*); {STAGING} is assumed to be its staging distribution, because \
+             continuous deployment policy {POLICY} cannot be read; {STAGING}: submitted as {staging} (1 path: /*); \
+             assumed to be the staging distribution of {FIRST}"
+        )
+    );
+    assert_eq!(warnings(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn warns_if_fewer_staging_distributions_are_known_than_policies_are_denied() {
+    let other = "22222222-2222-3333-4444-555555555555";
+    let policy = format!("<ContinuousDeploymentPolicyId>{other}</ContinuousDeploymentPolicyId>");
+    let config = format!("distribution/{SECOND}/config");
+    let all = format!("{FIRST},{SECOND},{STAGING}");
+    let note = |policy: &str| {
+        let arn = format!("arn:aws:cloudfront::111122223333:continuous-deployment-policy/{policy}");
+        let action = "cloudfront:GetContinuousDeploymentPolicyConfig";
+        let denied = denial_with_statement("AccessDenied", action, &arn);
+        format!(
+            "if continuous deployment policy {policy} is enabled, its staging distribution has a cache of its own and is \
+             only invalidated if it is {STAGING}: {denied}; set the stack's InvalidateStaging (INVALIDATE_STAGING) to \
+             true, or add the staging distribution to DistributionId (DISTRIBUTION_ID)"
+        )
+    };
+    let fixture = || {
+        let options = options(true).with_document(&config, &configuration_with(&policy));
+        let fixture = Fixture::with(options).set("DISTRIBUTION_ID", &all);
+        let action = Operation::GetContinuousDeploymentPolicyConfig;
+        fixture.standin.fail(action, Fault::AccessDenied, 2);
+        fixture
+    };
+    let handle = async |fixture: &Fixture, parameters| {
+        logged();
+        let job = fixture.standin.start_job(parameters);
+        fixture.handle(&job.event).await.expect("a result")
+    };
+
+    let both = fixture();
+    let result = handle(&both, None).await;
+    assert_eq!(warnings(), [note(POLICY), note(other)]);
+    let [first, second, staging] = [FIRST, SECOND, STAGING].map(|id| invalidation_of(&both, id));
+    assert_eq!(
+        result,
+        format!(
+            "{FIRST}: submitted as {first} (1 path: /*); {}; {SECOND}: submitted as {second} (1 path: /*); {}; {STAGING}: \
+             submitted as {staging} (1 path: /*)",
+            note(POLICY),
+            note(other)
+        )
+    );
+
+    // The staging distribution is possibly that of the other, which the job does not name.
+    let one = fixture();
+    let result = handle(&one, Some(FIRST)).await;
+    assert_eq!(warnings(), [note(POLICY)]);
+    assert_eq!(invalidated(&one), [FIRST, STAGING]);
+    let [first, staging] = [FIRST, STAGING].map(|id| invalidation_of(&one, id));
+    assert_eq!(
+        result,
+        format!(
+            "{FIRST}: submitted as {first} (1 path: /*); {}; {STAGING}: submitted as {staging} (1 path: /*); assumed to be \
+             the staging distribution of {FIRST} or {SECOND}",
+            note(POLICY)
+        )
+    );
+}
+
+#[tokio::test]
 async fn fails_a_job_whose_staging_distribution_is_refused() {
     let mut options = options(true);
     options.distributions.remove(STAGING);
