@@ -7,8 +7,10 @@
 //! The result is reported outside of the guard, so that it is reported whatever the work ended with, and with what was
 //! done until then.
 
+mod cache_tags;
 mod configuration;
 mod progress;
+mod staging_findings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,14 +43,22 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// What a job requests, and what is done so far.
 struct Execution {
     request: JobRequest,
-    /// Whether it continues an earlier job of its action.
-    is_continued: bool,
+    /// Whether the job has to invalidate the staging distributions of its distributions.
+    requires_staging: bool,
     /// How long to wait for completion; zero for not at all.
     wait: Duration,
     /// What the next job of the action needs.
     progress: Progress,
     /// What this job reports.
     outcome: Outcome,
+}
+
+impl Execution {
+    /// Returns whether CloudFront has an invalidation of each distribution to invalidate.
+    fn all_submitted(&self) -> bool {
+        let lacks_staging = self.requires_staging && self.progress.has_pending_staging();
+        self.progress.all_submitted() && !lacks_staging
+    }
 }
 
 /// What the job reports to CodePipeline.
@@ -212,9 +222,10 @@ impl Invalidator {
                 Duration::ZERO
             }
         };
+        let settings = self.settings();
         Ok(Execution {
             request,
-            is_continued: job.continuation_token().is_some(),
+            requires_staging: settings.is_ok_and(|settings| settings.invalidate_staging),
             wait,
             progress,
             outcome: Outcome::default(),
@@ -224,28 +235,30 @@ impl Invalidator {
     /// Does what is not done yet, step by step. An error ends the work of this job; after a transient one, the next job
     /// continues with `execution.progress`.
     async fn work(&self, execution: &mut Execution, invocation: &Invocation) -> Result<(), Error> {
+        let was_submitted = execution.all_submitted();
         let Execution {
-            request,
-            is_continued,
-            wait,
-            progress,
-            outcome,
-        } = execution;
+            request, progress, ..
+        } = &mut *execution;
         if progress.distributions.is_empty() {
             progress.add_distributions(self.distributions(request, invocation).await?);
         }
-        let was_submitted = progress.all_submitted();
-        *outcome = self
+        let (outcome, staging_error) = self
             .submit_with_staging(progress, request, invocation)
             .await;
-        if *is_continued && !was_submitted && progress.all_submitted() {
-            progress.set_submitted_later(self.clock.now());
+        execution.outcome = outcome;
+        let is_submitted = execution.all_submitted();
+        if is_submitted && !was_submitted {
+            execution.progress.set_submitted(self.clock.now());
         }
-        if let Some(error) = decisive_error(outcome)
-            && (!error.is_transient() || !progress.all_submitted())
+        if let Some(error) = decisive_error(&execution.outcome)
+            && (!error.is_transient() || !is_submitted)
         {
             return Err(error);
         }
+        if let Some(error) = staging_error.filter(|_| !is_submitted) {
+            return Err(error);
+        }
+        let Execution { wait, progress, .. } = execution;
         if wait.is_zero() {
             return Ok(());
         }
@@ -284,8 +297,8 @@ impl Invalidator {
             let notes = request.notes();
             let result = match (&current.stage, refused.get(&current.distribution)) {
                 (Stage::InProgress(id) | Stage::Completed(id), _) => Ok(Some(id.clone())),
-                (_, Some(error)) => Err(error.clone()),
-                (Stage::NotSubmitted | Stage::Submitted, None) => {
+                (Stage::NotSubmitted, Some(error)) => Err(error.clone()),
+                (Stage::NotSubmitted | Stage::Submitted, _) => {
                     let request = BatchRequest {
                         notes,
                         ..batch.into()
@@ -352,9 +365,10 @@ impl Invalidator {
 
     /// Returns what the job reports. `error` is why its work ended early.
     fn job_result(&self, execution: Execution, error: Option<Error>) -> JobResult {
+        let all_submitted = execution.all_submitted();
         let Execution {
             request,
-            is_continued: _,
+            requires_staging: _,
             wait,
             progress,
             outcome,
@@ -369,7 +383,7 @@ impl Invalidator {
         let age = progress.age(now);
         let token = progress.to_token();
         let decision = decide(DecisionInput {
-            all_submitted: progress.all_submitted(),
+            all_submitted,
             all_completed: progress.all_completed(),
             age,
             waited: progress.waited(now),

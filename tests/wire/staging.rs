@@ -6,12 +6,13 @@ use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::json;
 
 use crate::fixture::{
-    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration_with, denial_with_statement, invocation,
-    logged, logged_at, one_minute, summary,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration_with, denial_with_statement,
+    distribution_arn, failure_details, invocation, logged, logged_at, one_minute, summary,
 };
 use crate::queue::{ago, batch, failures, notification, now};
 use crate::s3::event;
 use crate::standin::{Clock, Fault, JobState, Operation, Options};
+use crate::waiting::run;
 
 const STAGING: &str = "E8EXAMPLE1ABC";
 const STAGING_DOMAIN: &str = "d888888abcdef8.cloudfront.net";
@@ -319,7 +320,7 @@ async fn reads_configurations_beside_a_slow_invalidation() {
 #[tokio::test]
 async fn never_reads_a_configuration_before_the_invalidation() {
     for fault in [Fault::Hang, Fault::InternalError, Fault::Throttling] {
-        let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+        let fixture = fixture(true);
         let operation = Operation::GetDistributionConfig;
         fixture.standin.fail(operation, fault, ALWAYS);
         logged();
@@ -351,6 +352,140 @@ async fn never_reads_a_configuration_before_the_invalidation() {
         let first = fixture.standin.calls()[0];
         assert_eq!(first, Operation::CreateInvalidation, "{fault:?}");
     }
+}
+
+/// The ways in which a staging distribution cannot be found for the moment, each with AWS's message and the warning.
+fn transient_failures() -> Vec<(Operation, Fault, String, String)> {
+    let policy = Operation::GetContinuousDeploymentPolicyConfig;
+    let unread = format!(
+        "if continuous deployment policy {POLICY} is enabled, its staging distribution has a cache of its own and is not \
+         invalidated"
+    );
+    let unlisted = format!(
+        "its staging distribution {STAGING_DOMAIN} has a cache of its own and is not invalidated"
+    );
+    let unchecked =
+        "not checked whether it has a staging distribution with a cache of its own".to_owned();
+    let failing = |call: &str| {
+        format!("could not {call}: InternalError: An internal error occurred.; try again")
+    };
+    let throttled = |call: &str| {
+        format!("could not {call} now: Throttling: Rate exceeded; try again in a minute")
+    };
+    let read_policy = format!("read continuous deployment policy {POLICY}");
+    vec![
+        (
+            policy,
+            Fault::InternalError,
+            failing(&read_policy),
+            unread.clone(),
+        ),
+        (policy, Fault::Throttling, throttled(&read_policy), unread),
+        (
+            Operation::ListDistributions,
+            Fault::Throttling,
+            throttled("list the distributions"),
+            unlisted,
+        ),
+        (
+            Operation::GetDistributionConfig,
+            Fault::InternalError,
+            failing(&format!("read the configuration of {FIRST}")),
+            unchecked,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn continues_by_token_until_a_staging_distribution_to_invalidate_is_found() {
+    for parameters in [None, Some(r#"{"wait": "5m"}"#)] {
+        for (operation, fault, reason, warning) in transient_failures() {
+            let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+            fixture.standin.fail(operation, fault, 4);
+            logged();
+            let first = fixture.standin.start_job(parameters);
+            let invalidator = fixture.invalidator_without_pauses();
+            let handle = async |event| invalidator.handle(event, &one_minute()).await;
+            let text = handle(&first.event).await.expect("a result");
+            let id = invalidation_of(&fixture, FIRST);
+            let note = format!("{warning}: {reason}");
+            assert_eq!(
+                text,
+                format!(
+                    "0 of 1 distribution completed after 0 s; {FIRST}: submitted as {id} (1 path: /*); {note}"
+                )
+            );
+            assert_eq!(fixture.only_result().state, Some(JobState::Continued));
+            assert_eq!(warnings(), [json!(note)]);
+            fixture.standin.advance(Duration::from_secs(30));
+            let next = fixture.standin.next_job(&first.id).expect("the next job");
+            let text = handle(&next.event).await.expect("a result");
+            let staging = invalidation_of(&fixture, STAGING);
+            let submitted = format!(
+                "{FIRST}: submitted as {id} (1 path: /*); {STAGING}: submitted as {staging} (1 path: /*); staging \
+                 distribution of {FIRST}"
+            );
+            let text = text.as_str().expect("a text");
+            assert!(text.ends_with(&submitted), "{text}");
+            assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+            if parameters.is_none() {
+                assert_eq!(text, submitted);
+                let ended = fixture.standin.job(&next.id).expect("the job");
+                assert_eq!(ended.state, JobState::Succeeded);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn fails_when_a_staging_distribution_to_invalidate_is_not_found_for_too_long() {
+    let (operation, fault, reason, warning) = transient_failures().remove(0);
+    let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+    fixture.standin.fail_at_random(operation, fault, 100, 1);
+    let (jobs, result) = run(&fixture, &json!({}), 1).await;
+    assert_eq!(jobs.len(), 31);
+    let id = invalidation_of(&fixture, FIRST);
+    let message = format!(
+        "staging distribution of {FIRST}: {reason}; {FIRST}: submitted as {id} (1 path: /*); {warning}: {reason}"
+    );
+    assert_eq!(
+        failure_details(&result),
+        ("SystemUnavailable", message.as_str())
+    );
+    assert_eq!(
+        result.body["failureDetails"]["externalExecutionId"],
+        json!(id)
+    );
+    assert_eq!(invalidated(&fixture), [FIRST]);
+}
+
+#[tokio::test]
+async fn searches_a_staging_distribution_of_distribution_id_again_while_the_job_waits() {
+    let mut options = Options {
+        completes_after: Duration::from_secs(20),
+        ..options(true)
+    };
+    // The stand-in then has no response, which is a failure of the service.
+    let config = format!("distribution/{STAGING}/config");
+    options.documents.remove(&config);
+    let fixture = Fixture::with(options).set("DISTRIBUTION_ID", &format!("{FIRST},{STAGING}"));
+    let policy = Operation::GetContinuousDeploymentPolicyConfig;
+    fixture.standin.fail(policy, Fault::InternalError, 4);
+    let parameters = json!({"distribution": FIRST, "wait": "5m"});
+    let (jobs, result) = run(&fixture, &parameters, 1).await;
+    assert_eq!(jobs.len(), 3);
+    assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+    let (first, staging) = (
+        invalidation_of(&fixture, FIRST),
+        invalidation_of(&fixture, STAGING),
+    );
+    assert_eq!(
+        summary(&result),
+        format!(
+            "completed after 72 s; {FIRST}: submitted as {first} (1 path: /*); {STAGING}: submitted as {staging} (1 path: \
+             /*)"
+        )
+    );
 }
 
 #[tokio::test]
@@ -490,7 +625,7 @@ async fn refuses_a_tag_for_a_staging_distribution_without_a_cache_tag_header() {
 }
 
 #[tokio::test]
-async fn sends_a_tag_to_a_staging_distribution_that_cannot_be_checked_with_a_note() {
+async fn checks_the_tag_of_a_staging_distribution_again_and_sends_it_if_that_is_denied() {
     let policy = format!("<ContinuousDeploymentPolicyId>{POLICY}</ContinuousDeploymentPolicyId>");
     let tags = "<CacheTagConfig><HeaderName>cache-tag</HeaderName></CacheTagConfig>";
     let config = configuration_with(&format!("{policy}{tags}"));
@@ -500,18 +635,33 @@ async fn sends_a_tag_to_a_staging_distribution_that_cannot_be_checked_with_a_not
         .documents
         .remove(&format!("distribution/{STAGING}/config"));
     let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
-    let job = fixture.run_job(Some(r##"{"paths": "#blog"}"##)).await;
-    let (first, staging) = (
-        invalidation_of(&fixture, FIRST),
-        invalidation_of(&fixture, STAGING),
+    let first = fixture.standin.start_job(Some(r##"{"paths": "#blog"}"##));
+    let text = fixture.handle(&first.event).await.expect("a result");
+    let id = invalidation_of(&fixture, FIRST);
+    assert_eq!(
+        text,
+        format!(
+            "0 of 2 distributions completed after 0 s; {FIRST}: submitted as {id} (1 path: #blog); could not read the \
+             configuration of {STAGING}: NotImplemented: The test gave the stand-in no document \
+             \"distribution/{STAGING}/config\".; try again"
+        )
+    );
+    assert_eq!(invalidated(&fixture), [FIRST]);
+    let operation = Operation::GetDistributionConfig;
+    fixture.standin.fail(operation, Fault::AccessDenied, 1);
+    let next = fixture.standin.next_job(&first.id).expect("the next job");
+    let text = fixture.handle(&next.event).await.expect("a result");
+    let staging = invalidation_of(&fixture, STAGING);
+    let denied = denial_with_statement(
+        "AccessDenied",
+        "cloudfront:GetDistributionConfig",
+        &distribution_arn(STAGING),
     );
     assert_eq!(
-        summary(&job.result),
+        text,
         format!(
-            "{FIRST}: submitted as {first} (1 path: #blog); {STAGING}: submitted as {staging} (1 path: #blog); not \
-             checked whether it has a cache tag header: could not read the configuration of {STAGING}: NotImplemented: \
-             The test gave the stand-in no document \"distribution/{STAGING}/config\".; try again; staging distribution \
-             of {FIRST}"
+            "{FIRST}: submitted as {id} (1 path: #blog); {STAGING}: submitted as {staging} (1 path: #blog); not checked \
+             whether it has a cache tag header, or a staging distribution with a cache of its own: {denied}"
         )
     );
 }

@@ -1,7 +1,8 @@
 //! A pipeline job that waits for completion, by continuation tokens and on a frozen clock.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn account(completes_after: u64) -> Fixture {
 
 /// Runs an action: its first job and all jobs that continue it. Each event is delivered `times` times, each time to a
 /// new function. Returns the jobs and the only result of the last job.
-async fn run(fixture: &Fixture, parameters: &Value, times: usize) -> (Vec<Job>, JobResult) {
+pub async fn run(fixture: &Fixture, parameters: &Value, times: usize) -> (Vec<Job>, JobResult) {
     let mut job = fixture.standin.start_job(Some(&parameters.to_string()));
     let mut jobs = Vec::new();
     loop {
@@ -390,6 +391,43 @@ async fn counts_the_wait_from_a_late_submission() {
     let (jobs, result) = run(&fixture, &parameters, 1).await;
     assert_eq!(jobs.len(), 7);
     assert_eq!(variables(&result), ["Completed", "192", "1", FIRST]);
+}
+
+#[tokio::test]
+async fn counts_the_wait_from_a_slow_submission_of_the_first_job() {
+    let fixture = account(10);
+    let started = fixture.standin.now();
+    let parameters = r#"{"wait": "12s", "onTimeout": "fail"}"#;
+    let first = fixture.standin.start_job(Some(parameters));
+    let (now, pause) = (Arc::clone(&fixture.standin), Arc::clone(&fixture.standin));
+    // By this clock, CreateInvalidation takes eight seconds.
+    let now = move || {
+        let is_submitted = now.calls().contains(&Operation::CreateInvalidation);
+        now.now() + Duration::from_secs(if is_submitted { 8 } else { 0 })
+    };
+    let pause = move |duration| {
+        pause.advance(duration);
+        std::future::ready(())
+    };
+    let clock = cloudfront_invalidator::clock::Clock::new(now, pause);
+    let invalidator = fixture.invalidator().with_clock(clock);
+    let handled = invalidator.handle(&first.event, &one_minute()).await;
+    let id = accepted_id(&fixture);
+    assert_eq!(
+        handled.expect("a result"),
+        format!(
+            "0 of 1 distribution completed after 14 s; {FIRST}: submitted as {id} (1 path: /*)"
+        )
+    );
+    let seconds = |time: SystemTime| {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
+        since_epoch.expect("a time after 1970").as_secs()
+    };
+    let started = seconds(started);
+    assert_eq!(
+        fixture.only_result().result.body["continuationToken"],
+        format!("2 {} {started} {} {FIRST}:{id}", first.id, started + 8)
+    );
 }
 
 /// Returns the id of the only invalidation that CloudFront accepted.

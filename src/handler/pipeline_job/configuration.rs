@@ -1,25 +1,25 @@
 //! What a pipeline job needs of the configurations of its distributions: cache tags and staging distributions.
 //!
 //! A job reads them after CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token
-//! reads only those of distributions that are not submitted yet. Cache tags are the exception: they are checked before
-//! CreateInvalidation, because CloudFront reports success for a tag that has no effect. A configuration that cannot be
-//! read in time is a warning, not a failure.
+//! reads only those of distributions that are not submitted yet, or whose staging distribution was not found for the
+//! moment. `cache_tags` is the exception: they are checked before CreateInvalidation. A configuration that cannot be read
+//! in time is a warning, not a failure, unless the settings require that staging distributions are invalidated.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, join_all, select};
 use tokio::time::{Instant, sleep};
-use tracing::warn;
 
 use super::Invalidator;
-use super::progress::{DistributionProgress, Progress, Stage};
+use super::cache_tags::{refused, tags};
+use super::progress::{DistributionProgress, Progress};
+use super::staging_findings::{add_earlier_warnings, add_findings, not_checked, search_error};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::staging::{FindingKind, StagingFinding};
 use crate::invocation::Invocation;
-use crate::outcome::{BatchReport, Outcome};
+use crate::outcome::Outcome;
 use crate::path::InvalidationPath;
 use crate::site::Features;
 use crate::trigger::user_parameters::JobRequest;
@@ -32,56 +32,54 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
 
 /// Distributions, each with what its configuration decides or why it cannot be read.
-type ReadFeatures = Vec<(DistributionId, Result<Features, Error>)>;
+pub(super) type ReadFeatures = [(DistributionId, Result<Features, Error>)];
 
 impl Invalidator {
     /// Submits what CloudFront does not have yet, also for staging distributions, and reports on all distributions.
+    /// Returns also why a staging distribution that has to be invalidated could not be found for the moment.
     pub(super) async fn submit_with_staging(
         &self,
         progress: &mut Progress,
         request: &JobRequest,
         invocation: &Invocation,
-    ) -> Outcome {
-        let pending = ids(&progress.distributions, |stage| {
-            *stage == Stage::NotSubmitted
-        });
-        let read = async |deadline| self.read_features(&pending, deadline, invocation).await;
-        let has_tags = !tags(request).is_empty();
-        let (read_first, head_start) = if has_tags {
-            (Some(read(end_of_reads(invocation)).await), Duration::ZERO)
-        } else {
+    ) -> (Outcome, Option<Error>) {
+        let tags = tags(request);
+        let searched = ids(progress, DistributionProgress::needs_staging_search);
+        let read = async |deadline| self.read_features(&searched, deadline, invocation).await;
+        let (read_first, head_start) = if tags.is_empty() {
             (None, HEAD_START)
+        } else {
+            (Some(read(end_of_reads(invocation)).await), Duration::ZERO)
         };
-        let refused = refused_tags(request, read_first.as_deref().unwrap_or_default());
+        let refused = refused(&tags, read_first.as_deref().unwrap_or_default());
         let mut staging = Progress {
             distributions: Vec::new(),
             ..progress.clone()
         };
-        let invalidated = ids(&progress.distributions, |_| true);
+        let invalidated = ids(progress, |_| true);
         let find_and_submit_staging = async {
             let deadline = end_of_reads(invocation);
             let read = match read_first {
                 Some(read) => read,
                 None => read(deadline).await,
             };
-            let (known, mut findings) = split(read, has_tags);
+            let mut findings = self.not_searched(unread(&read), &invalidated, !tags.is_empty());
+            let known = known(&read);
             let found = self.find_staging(&known, &invalidated, deadline, invocation);
             findings.extend(found.await);
             let found = findings.iter().filter_map(StagingFinding::to_invalidate);
             staging.add_distributions(found.cloned());
-            let outcome = self.submit_staging(&mut staging, request, has_tags, invocation);
+            let outcome = self.submit_staging(&mut staging, request, &tags, invocation);
             (findings, outcome.await)
         };
         let submit = self.submit_all(progress, request, &refused, invocation);
         let (mut outcome, (findings, staging_outcome)) =
             join_with_head_start(submit, head_start, find_and_submit_staging).await;
+        add_earlier_warnings(progress, !tags.is_empty(), &mut outcome);
         progress.distributions.append(&mut staging.distributions);
         outcome.reports.extend(staging_outcome.reports);
-        add_earlier_warnings(progress, &mut outcome);
-        for finding in &findings {
-            add_finding(finding, progress, &mut outcome);
-        }
-        outcome
+        add_findings(&searched, &findings, progress, &mut outcome);
+        (outcome, findings.iter().find_map(search_error))
     }
 
     /// Submits to staging distributions that were just found.
@@ -89,30 +87,31 @@ impl Invalidator {
         &self,
         staging: &mut Progress,
         request: &JobRequest,
-        has_tags: bool,
+        tags: &[InvalidationPath],
         invocation: &Invocation,
     ) -> Outcome {
         if staging.distributions.is_empty() {
             return Outcome::default();
         }
-        let read = if has_tags {
-            let found = ids(&staging.distributions, |_| true);
+        let found = ids(staging, |_| true);
+        let read = if tags.is_empty() {
+            Vec::new()
+        } else {
             let deadline = end_of_reads(invocation);
             self.read_features(&found, deadline, invocation).await
-        } else {
-            Vec::new()
         };
-        let refused = refused_tags(request, &read);
+        let refused = refused(tags, &read);
         let mut outcome = self
             .submit_all(staging, request, &refused, invocation)
             .await;
-        for (distribution, features) in read {
-            if let (Err(error), Some(report)) = (features, report_of(&mut outcome, &distribution)) {
-                let note = not_checked("a cache tag header", &error);
-                warn!(%distribution, "{note}");
-                report.notes.push(note);
-            }
-        }
+        let mut unread = unread(&read);
+        unread.retain(|(distribution, _)| !refused.contains_key(distribution));
+        let unchecked = |(primary, error)| StagingFinding {
+            primary,
+            kind: FindingKind::Warning(not_checked("a cache tag header", &error)),
+        };
+        let findings: Vec<_> = unread.into_iter().map(unchecked).collect();
+        add_findings(&found, &findings, staging, &mut outcome);
         outcome
     }
 
@@ -121,7 +120,7 @@ impl Invalidator {
         distributions: &[DistributionId],
         deadline: Instant,
         invocation: &Invocation,
-    ) -> ReadFeatures {
+    ) -> Vec<(DistributionId, Result<Features, Error>)> {
         let cloudfront = self.cloudfront(invocation);
         let read = async |distribution: &DistributionId| {
             let features = cloudfront.features(distribution, deadline).await;
@@ -143,27 +142,20 @@ async fn join_with_head_start<A, B>(
     }
 }
 
-/// Returns the configurations that could be read, and what to report of the others.
-fn split(
-    read: ReadFeatures,
-    has_tags: bool,
-) -> (Vec<(DistributionId, Features)>, Vec<StagingFinding>) {
-    let subject = if has_tags {
-        "a cache tag header, or a staging distribution with a cache of its own"
-    } else {
-        "a staging distribution with a cache of its own"
+/// Returns the configurations that could be read.
+fn known(read: &ReadFeatures) -> Vec<(DistributionId, Features)> {
+    let known = |(id, features): &(DistributionId, Result<Features, _>)| {
+        Some((id.clone(), features.as_ref().ok()?.clone()))
     };
-    let (mut known, mut findings) = (Vec::new(), Vec::new());
-    for (distribution, features) in read {
-        match features {
-            Ok(features) => known.push((distribution, features)),
-            Err(error) => findings.push(StagingFinding {
-                primary: distribution,
-                kind: FindingKind::Warning(not_checked(subject, &error)),
-            }),
-        }
-    }
-    (known, findings)
+    read.iter().filter_map(known).collect()
+}
+
+/// Returns why configurations could not be read.
+fn unread(read: &ReadFeatures) -> Vec<(DistributionId, Error)> {
+    let unread = |(id, features): &(DistributionId, Result<_, Error>)| {
+        Some((id.clone(), features.as_ref().err()?.clone()))
+    };
+    read.iter().filter_map(unread).collect()
 }
 
 /// Returns when reading configurations ends: early enough to report what was submitted meanwhile.
@@ -172,79 +164,12 @@ fn end_of_reads(invocation: &Invocation) -> Instant {
 }
 
 fn ids(
-    distributions: &[DistributionProgress],
-    is_included: impl Fn(&Stage) -> bool,
+    progress: &Progress,
+    is_included: impl Fn(&DistributionProgress) -> bool,
 ) -> Vec<DistributionId> {
-    distributions
-        .iter()
-        .filter(|current| is_included(&current.stage))
+    let distributions = progress.distributions.iter();
+    let included = distributions.filter(|current| is_included(current));
+    included
         .map(|current| current.distribution.clone())
         .collect()
-}
-
-/// Returns the cache tags that the job sends: those that no other path covers.
-fn tags(request: &JobRequest) -> Vec<InvalidationPath> {
-    let is_covered = |tag: &InvalidationPath| {
-        let mut others = request.paths.iter().filter(|path| *path != tag);
-        others.any(|path| path.covers(tag))
-    };
-    let tags = request.paths.iter().filter(|path| path.is_tag());
-    tags.filter(|tag| !is_covered(tag)).cloned().collect()
-}
-
-fn not_checked(subject: &str, error: &Error) -> String {
-    format!("not checked whether it has {subject}: {error}")
-}
-
-/// Returns the distributions for which the requested tags have no effect, each with the reason.
-fn refused_tags(
-    request: &JobRequest,
-    read: &[(DistributionId, Result<Features, Error>)],
-) -> BTreeMap<DistributionId, Error> {
-    let tags = tags(request);
-    let refused = read.iter().filter_map(|(id, features)| {
-        let features = features.as_ref().ok()?;
-        let error = features.check_tags(id, &tags).err()?;
-        Some((id.clone(), error))
-    });
-    refused.collect()
-}
-
-/// Adds a note to those distributions of which an earlier job of the action had a warning.
-fn add_earlier_warnings(progress: &Progress, outcome: &mut Outcome) {
-    for current in &progress.distributions {
-        if current.has_staging_warning
-            && let Some(report) = report_of(outcome, &current.distribution)
-        {
-            report.notes.push(format!(
-                "its staging distribution is possibly not invalidated: the log of job {} has the reason",
-                progress.first_job
-            ));
-        }
-    }
-}
-
-/// Adds a finding to the report of its distribution. A distribution that is not submitted gets no warning: the next job
-/// looks for its staging distribution again, or this job fails.
-fn add_finding(finding: &StagingFinding, progress: &mut Progress, outcome: &mut Outcome) {
-    let (distribution, note) = finding.note();
-    if finding.is_warning() {
-        let mut entries = progress.distributions.iter_mut();
-        let entry = entries.find(|current| current.distribution == *distribution);
-        if let Some(entry) = entry.filter(|entry| entry.stage != Stage::NotSubmitted) {
-            warn!(%distribution, "{note}");
-            entry.has_staging_warning = true;
-        }
-    }
-    if let Some(report) = report_of(outcome, distribution) {
-        report.notes.push(note);
-    }
-}
-
-fn report_of<'a>(
-    outcome: &'a mut Outcome,
-    distribution: &DistributionId,
-) -> Option<&'a mut BatchReport> {
-    let mut reports = outcome.reports.iter_mut();
-    reports.find(|report| report.batch.distribution() == distribution)
 }

@@ -18,12 +18,16 @@ use crate::trigger::user_parameters::OnTimeout;
 /// <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobSuccessResult.html>.
 const MAX_TOKEN_CHARACTERS: usize = 2_048;
 
-/// The version of a token whose invalidations were submitted by the first job, or not all yet. Other versions than the
-/// two are refused, not guessed at.
+/// The version of a token without a time of submission and without marks of staging distributions. Other versions than
+/// the two are refused, not guessed at.
 const VERSION: &str = "1";
 
-/// The version of a token with the time of a later submission.
-const VERSION_SUBMITTED_LATER: &str = "2";
+/// The version of a token with both.
+const VERSION_WITH_SUBMISSION: &str = "2";
+
+/// How long after the start of the first job a submission is noted. An ordinary one stays below it, so that an older
+/// version of this function can read the token.
+const MIN_SUBMISSION_TIME: Duration = Duration::from_secs(2);
 
 /// What a job has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +36,8 @@ pub(super) struct Progress {
     pub first_job: JobId,
     /// When it started, to the second.
     pub started: SystemTime,
-    /// When all invalidations were submitted, to the second, if that was in a later job.
-    pub submitted_later: Option<SystemTime>,
+    /// When all invalidations were submitted, to the second, if that was some seconds after the start.
+    pub submitted: Option<SystemTime>,
     /// In the order in which they were named.
     pub distributions: Vec<DistributionProgress>,
 }
@@ -43,8 +47,18 @@ pub(super) struct Progress {
 pub(super) struct DistributionProgress {
     pub distribution: DistributionId,
     pub stage: Stage,
-    /// Whether a job of the action warned that viewers may get old copies of a staging distribution.
-    pub has_staging_warning: bool,
+    pub staging: StagingSearch,
+}
+
+/// What the jobs of the action found out about the staging distribution of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StagingSearch {
+    /// Nothing yet: the next job searches it.
+    Pending,
+    /// It is invalidated too, or there is none.
+    Done,
+    /// A job warned that viewers may get old copies of it.
+    Warned,
 }
 
 /// The stage of a distribution's invalidation.
@@ -66,7 +80,7 @@ impl Progress {
         Self {
             first_job: job,
             started: to_the_second(now),
-            submitted_later: None,
+            submitted: None,
             distributions: Vec::new(),
         }
     }
@@ -78,7 +92,7 @@ impl Progress {
             .map(|distribution| DistributionProgress {
                 distribution,
                 stage: Stage::NotSubmitted,
-                has_staging_warning: false,
+                staging: StagingSearch::Pending,
             });
         self.distributions.extend(added);
     }
@@ -88,14 +102,16 @@ impl Progress {
         now.duration_since(self.started).unwrap_or_default()
     }
 
-    /// Notes that a later job than the first one has submitted the last invalidation.
-    pub fn set_submitted_later(&mut self, now: SystemTime) {
-        self.submitted_later = Some(to_the_second(now));
+    /// Notes that the last invalidation was submitted.
+    pub fn set_submitted(&mut self, now: SystemTime) {
+        if self.age(now) >= MIN_SUBMISSION_TIME {
+            self.submitted = Some(to_the_second(now));
+        }
     }
 
     /// Returns for how long completion has been awaited.
     pub fn waited(&self, now: SystemTime) -> Duration {
-        let since = self.submitted_later.unwrap_or(self.started);
+        let since = self.submitted.unwrap_or(self.started);
         now.duration_since(since).unwrap_or_default()
     }
 
@@ -131,6 +147,12 @@ impl Progress {
         !self.distributions.is_empty() && self.stages().all(|stage| *stage != Stage::NotSubmitted)
     }
 
+    /// Returns whether the staging distribution of one of them is not found yet.
+    pub fn has_pending_staging(&self) -> bool {
+        let mut distributions = self.distributions.iter();
+        distributions.any(|current| current.staging == StagingSearch::Pending)
+    }
+
     fn stages(&self) -> impl Iterator<Item = &Stage> {
         self.distributions.iter().map(|progress| &progress.stage)
     }
@@ -139,8 +161,8 @@ impl Progress {
     ///
     /// The token is `1 JOB SECONDS ENTRY ENTRY …`: its version, the id of the first job, when that started in seconds
     /// since 1970, and an entry for each distribution. Without entries, the names of the distributions are not resolved
-    /// yet. If a later job than the first one submitted the last invalidation, the token is
-    /// `2 JOB SECONDS SUBMITTED ENTRY …`, with the seconds of that time.
+    /// yet. If the last invalidation was submitted some seconds later, or an entry has a mark of a staging distribution, the
+    /// token is `2 JOB SECONDS SUBMITTED ENTRY …`, with the time of the submission, or else of the start.
     ///
     /// | entry | stage |
     /// |---|---|
@@ -149,34 +171,33 @@ impl Progress {
     /// | `E2EXAMPLE1ABC:I3K9` | in progress |
     /// | `E2EXAMPLE1ABC:I3K9+` | completed |
     ///
-    /// A `!` at the end of an entry means a warning about its staging distribution.
+    /// A `!` at the end of an entry means a warning about its staging distribution, a `*` that the next job searches it
+    /// again. The staging distribution of one that is not submitted is searched in any case.
     pub fn to_token(&self) -> Option<String> {
         let seconds = |time: SystemTime| {
             let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH);
             since_epoch.unwrap_or_default().as_secs()
         };
         let (job, started) = (&self.first_job, seconds(self.started));
-        let mut token = match self.submitted_later {
-            None => format!("{VERSION} {job} {started}"),
-            Some(submitted) => {
-                let submitted = seconds(submitted);
-                format!("{VERSION_SUBMITTED_LATER} {job} {started} {submitted}")
+        let mut distributions = self.distributions.iter();
+        let has_mark = distributions.any(|current| !current.mark().is_empty());
+        let mut token = match self.submitted {
+            None if !has_mark => format!("{VERSION} {job} {started}"),
+            submitted => {
+                let submitted = submitted.map_or(started, seconds);
+                format!("{VERSION_WITH_SUBMISSION} {job} {started} {submitted}")
             }
         };
-        for DistributionProgress {
-            distribution,
-            stage,
-            has_staging_warning,
-        } in &self.distributions
-        {
-            let (id, mark) = match stage {
+        for current in &self.distributions {
+            let (distribution, stage) = (&current.distribution, &current.stage);
+            let (id, completed) = match stage {
                 Stage::NotSubmitted => ("", ""),
                 Stage::Submitted => ("?", ""),
                 Stage::InProgress(id) => (id.as_str(), ""),
                 Stage::Completed(id) => (id.as_str(), "+"),
             };
-            let warning = if *has_staging_warning { "!" } else { "" };
-            token.push_str(&format!(" {distribution}:{id}{mark}{warning}"));
+            let mark = current.mark();
+            token.push_str(&format!(" {distribution}:{id}{completed}{mark}"));
         }
         (token.len() <= MAX_TOKEN_CHARACTERS).then_some(token)
     }
@@ -189,14 +210,14 @@ impl Progress {
     pub fn from_token(token: &str) -> Result<Self, Error> {
         let mut parts = token.split(' ');
         let version = parts.next().unwrap_or_default();
-        let is_submitted_later = version == VERSION_SUBMITTED_LATER;
-        if version != VERSION && !is_submitted_later {
+        let has_submission = version == VERSION_WITH_SUBMISSION;
+        if version != VERSION && !has_submission {
             return Err(Error::invalid_input(format!(
                 "the continuation token has version {version:?}, and this function reads {VERSION:?} and \
-                 {VERSION_SUBMITTED_LATER:?}: the function was updated during the wait, so run the action again"
+                 {VERSION_WITH_SUBMISSION:?}: the function was updated during the wait, so run the action again"
             )));
         }
-        read_parts(parts, is_submitted_later).ok_or_else(|| {
+        read_parts(parts, has_submission).ok_or_else(|| {
             Error::invalid_input(
                 "the continuation token is damaged, so it is unknown what was done: run the action again",
             )
@@ -204,14 +225,36 @@ impl Progress {
     }
 }
 
+impl DistributionProgress {
+    /// Returns whether a job has to read its configuration to find its staging distribution.
+    pub fn needs_staging_search(&self) -> bool {
+        !self.is_submitted() || self.staging == StagingSearch::Pending
+    }
+
+    /// Returns whether CloudFront has its invalidation.
+    pub fn is_submitted(&self) -> bool {
+        self.stage != Stage::NotSubmitted
+    }
+
+    /// Returns the mark of its entry in a token about its staging distribution.
+    fn mark(&self) -> &'static str {
+        match (&self.stage, self.staging) {
+            (Stage::NotSubmitted, _) | (_, StagingSearch::Done) => "",
+            (_, StagingSearch::Pending) => "*",
+            (_, StagingSearch::Warned) => "!",
+        }
+    }
+}
+
 fn read_parts<'a>(
     mut parts: impl Iterator<Item = &'a str>,
-    is_submitted_later: bool,
+    has_submission: bool,
 ) -> Option<Progress> {
     let first_job = parts.next().and_then(JobId::parse)?;
     let started = read_time(parts.next()?)?;
-    let submitted_later = if is_submitted_later {
-        Some(read_time(parts.next()?)?)
+    let submitted = if has_submission {
+        // The start stands for "not noted".
+        Some(read_time(parts.next()?)?).filter(|submitted| *submitted != started)
     } else {
         None
     };
@@ -219,7 +262,7 @@ fn read_parts<'a>(
     Some(Progress {
         first_job,
         started,
-        submitted_later,
+        submitted,
         distributions,
     })
 }
@@ -230,9 +273,11 @@ fn read_time(seconds: &str) -> Option<SystemTime> {
 
 fn read_entry(entry: &str) -> Option<DistributionProgress> {
     let (distribution, stage) = entry.split_once(':')?;
-    let (stage, has_staging_warning) = match stage.strip_suffix('!') {
-        Some(stage) => (stage, true),
-        None => (stage, false),
+    let (stage, staging) = match (stage.strip_suffix('!'), stage.strip_suffix('*')) {
+        (Some(stage), _) => (stage, StagingSearch::Warned),
+        (_, Some(stage)) => (stage, StagingSearch::Pending),
+        _ if stage.is_empty() => (stage, StagingSearch::Pending),
+        _ => (stage, StagingSearch::Done),
     };
     let stage = match (stage, stage.strip_suffix('+')) {
         (_, Some("")) => return None,
@@ -244,7 +289,7 @@ fn read_entry(entry: &str) -> Option<DistributionProgress> {
     Some(DistributionProgress {
         distribution: DistributionId::parse(distribution).ok()?,
         stage,
-        has_staging_warning,
+        staging,
     })
 }
 
@@ -258,7 +303,8 @@ fn to_the_second(time: SystemTime) -> SystemTime {
 /// What decides the next report of a job that has not failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DecisionInput {
-    /// Whether CloudFront has an invalidation of each distribution.
+    /// Whether CloudFront has an invalidation of each distribution, also of staging distributions that have to be
+    /// invalidated.
     pub all_submitted: bool,
     /// Whether all of them are completed.
     pub all_completed: bool,
@@ -290,8 +336,8 @@ pub(super) enum Decision {
 
 /// Decides what a job reports next.
 ///
-/// `wait` limits how long completion is awaited: from the start of the first job, or from the submission in a later one.
-/// CloudFront can refuse requests or fail for `wait` from the start of the first job, and for at least [`DEFAULT_WAIT`].
+/// `wait` limits how long completion is awaited, from the submission. CloudFront can refuse requests or fail for `wait`
+/// from the start of the first job, and for at least [`DEFAULT_WAIT`].
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,

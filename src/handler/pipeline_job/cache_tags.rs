@@ -1,0 +1,38 @@
+//! Cache tags of a pipeline job: CloudFront reports success for a tag that has no effect, so tags are checked first.
+//!
+//! A distribution without a cache tag header is refused. One that cannot be read for the moment is not submitted: the
+//! next job checks it again. If IAM denies reading it, the tags are sent, and the result has a note.
+
+use std::collections::BTreeMap;
+
+use super::configuration::ReadFeatures;
+use crate::distribution::DistributionId;
+use crate::error::Error;
+use crate::path::InvalidationPath;
+use crate::trigger::user_parameters::JobRequest;
+
+/// Returns the cache tags that the job sends: those that no other path covers.
+pub(super) fn tags(request: &JobRequest) -> Vec<InvalidationPath> {
+    let is_covered = |tag: &InvalidationPath| {
+        let mut others = request.paths.iter().filter(|path| *path != tag);
+        others.any(|path| path.covers(tag))
+    };
+    let tags = request.paths.iter().filter(|path| path.is_tag());
+    tags.filter(|tag| !is_covered(tag)).cloned().collect()
+}
+
+/// Returns the distributions to which `tags`, which are not empty, must not be sent now, each with the reason.
+pub(super) fn refused(
+    tags: &[InvalidationPath],
+    read: &ReadFeatures,
+) -> BTreeMap<DistributionId, Error> {
+    let refused = read.iter().filter_map(|(id, features)| {
+        let error = match features {
+            Ok(features) => features.check_tags(id, tags).err()?,
+            Err(error) if error.is_transient() => error.clone(),
+            Err(_) => return None,
+        };
+        Some((id.clone(), error))
+    });
+    refused.collect()
+}
