@@ -80,7 +80,13 @@ impl Invalidator {
                 .collect();
             let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
             affected.add(bucket, &objects, &sites, settings.index_documents);
-            let errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
+            let mut errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
+            let ids = of_bucket.iter().map(|read| &read.candidate.id);
+            let ids: Vec<_> = ids.collect();
+            let of_these = findings
+                .iter()
+                .filter(|finding| ids.contains(&&finding.primary));
+            errors.extend(of_these.filter_map(StagingFinding::retry));
             if let Some(error) = Error::join(errors) {
                 let failed = objects.iter().map(|object| (object.index, error.clone()));
                 affected.failed.extend(failed);

@@ -36,10 +36,14 @@ impl StagingFinding {
         }
     }
 
-    /// Returns why a staging distribution that has to be invalidated could not be found for the moment.
-    pub(super) fn retry(&self) -> Option<&Error> {
+    /// Returns why a staging distribution that has to be invalidated could not be found for the moment, and has to be
+    /// searched again.
+    pub(super) fn retry(&self) -> Option<Error> {
         match &self.kind {
-            FindingKind::Retry { error, .. } => Some(error),
+            FindingKind::Retry { error, .. } => {
+                let place = format_args!("staging distribution of {}", self.primary);
+                Some(error.clone().context(place))
+            }
             FindingKind::Invalidate { .. } | FindingKind::Note(_) | FindingKind::Warning(_) => None,
         }
     }

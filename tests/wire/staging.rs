@@ -804,3 +804,33 @@ async fn invalidates_the_staging_distribution_by_an_earlier_configuration_of_the
     assert_eq!(response, failures(&[]));
     assert_eq!(invalidated(&fixture), [FIRST, FIRST, STAGING, STAGING]);
 }
+
+#[tokio::test]
+async fn retries_a_change_until_the_staging_distribution_to_invalidate_is_found() {
+    for (operation, fault) in [
+        (
+            Operation::GetContinuousDeploymentPolicyConfig,
+            Fault::InternalError,
+        ),
+        (
+            Operation::GetContinuousDeploymentPolicyConfig,
+            Fault::Throttling,
+        ),
+        (Operation::ListDistributions, Fault::Throttling),
+    ] {
+        let mut options = options(true);
+        options.clock = Clock::Real;
+        let fixture = Fixture::with(options).set("INVALIDATE_STAGING", "true");
+        // The SDK attempts a call four times.
+        fixture.standin.fail(operation, fault, 4);
+        let invalidator = fixture.invalidator();
+        let event = batch(&[notification("a.css", ago(60))]);
+        for (response, expected) in [
+            (failures(&["m0"]), vec![FIRST]),
+            (failures(&[]), vec![FIRST, STAGING]),
+        ] {
+            assert_eq!(invalidator.handle(&event, &one_minute()).await, response);
+            assert_eq!(invalidated(&fixture), expected, "{operation:?} {fault:?}");
+        }
+    }
+}

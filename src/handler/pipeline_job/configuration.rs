@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::Invalidator;
 use super::cache_tags::{refused, tags};
 use super::progress::{DistributionProgress, Progress};
-use super::staging_findings::{add_earlier_warnings, add_findings, not_checked, search_error};
+use super::staging_findings::{add_earlier_warnings, add_findings, not_checked};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::staging::{FindingKind, StagingFinding};
@@ -79,7 +79,7 @@ impl Invalidator {
         progress.distributions.append(&mut staging.distributions);
         outcome.reports.extend(staging_outcome.reports);
         add_findings(&searched, &findings, progress, &mut outcome);
-        (outcome, findings.iter().find_map(search_error))
+        (outcome, findings.iter().find_map(StagingFinding::retry))
     }
 
     /// Submits to staging distributions that were just found.

@@ -35,12 +35,6 @@ pub(super) fn not_checked(subject: &str, error: &Error) -> String {
     format!("not checked whether it has {subject}: {error}")
 }
 
-/// Returns why the staging distribution of a finding has to be searched again.
-pub(super) fn search_error(finding: &StagingFinding) -> Option<Error> {
-    let place = format_args!("staging distribution of {}", finding.primary);
-    Some(finding.retry()?.clone().context(place))
-}
-
 /// Adds a note to those distributions of which an earlier job of the action had a warning.
 pub(super) fn add_earlier_warnings(progress: &Progress, has_tags: bool, outcome: &mut Outcome) {
     let warning = if has_tags {
