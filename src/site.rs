@@ -21,6 +21,7 @@ mod cached_paths;
 mod distribution_changes;
 mod features;
 mod origin;
+mod path_pattern;
 
 pub use cached_paths::{ASSUMPTION, AliasReason, CachedPaths, NotCached, PathReason};
 pub use distribution_changes::{
@@ -136,6 +137,30 @@ enum CandidateKind {
     DefaultRootObject,
     IndexDocument,
     PageWithoutExtension,
+}
+
+impl CandidateKind {
+    /// Returns what makes a path other than the object's own lead to it, or `None` if nothing does.
+    fn alias_reason(
+        self,
+        relation: Relation,
+        index_documents: IndexDocuments,
+        has_function: bool,
+    ) -> Option<AliasReason> {
+        match (self, index_documents) {
+            (Self::OwnPath, _) => None,
+            (Self::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
+            (_, IndexDocuments::Never) => None,
+            // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
+            (Self::IndexDocument, _) if relation == Relation::Bucket(Endpoint::Website) => {
+                Some(AliasReason::WebsiteEndpoint)
+            }
+            _ if relation == Relation::Server => Some(AliasReason::Server),
+            _ if has_function => Some(AliasReason::EdgeFunction),
+            (_, IndexDocuments::Always) => Some(AliasReason::Setting),
+            (_, IndexDocuments::Auto) => None,
+        }
+    }
 }
 
 /// How a path leads to an object.
@@ -373,28 +398,26 @@ impl Site {
         source: &Source<'_>,
         index_documents: IndexDocuments,
     ) -> Option<Route> {
-        let mut behaviors = self.behaviors_routing(&candidate.path, source.origin);
-        if candidate.kind == CandidateKind::DefaultRootObject {
+        let Candidate { path, kind } = candidate;
+        let alias_reason =
+            |has_function| kind.alias_reason(source.relation, index_documents, has_function);
+        let is_own_path = *kind == CandidateKind::OwnPath;
+        let any_function = (self.cache_behaviors.iter()).any(|behavior| behavior.edge_function);
+        // Before the path patterns are matched, because this takes the most time.
+        if !is_own_path && alias_reason(any_function).is_none() {
+            return None;
+        }
+        let mut behaviors = self.behaviors_routing(path, source.origin);
+        if *kind == CandidateKind::DefaultRootObject {
             // Whether CloudFront routes `/` before or after it replaces it is not documented.
             behaviors.extend(self.behaviors_routing(key, source.origin));
         }
         let query_strings = QueryStrings::strictest(&behaviors)?;
         let has_function = behaviors.iter().any(|behavior| behavior.edge_function);
-        let alias_reason = match (candidate.kind, index_documents) {
-            (CandidateKind::OwnPath, _) => None,
-            (CandidateKind::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
-            (_, IndexDocuments::Never) => return None,
-            // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
-            (CandidateKind::IndexDocument, _)
-                if source.relation == Relation::Bucket(Endpoint::Website) =>
-            {
-                Some(AliasReason::WebsiteEndpoint)
-            }
-            _ if source.relation == Relation::Server => Some(AliasReason::Server),
-            _ if has_function => Some(AliasReason::EdgeFunction),
-            (_, IndexDocuments::Always) => Some(AliasReason::Setting),
-            (_, IndexDocuments::Auto) => return None,
-        };
+        let alias_reason = alias_reason(has_function);
+        if !is_own_path && alias_reason.is_none() {
+            return None;
+        }
         Some(Route {
             alias_reason,
             query_strings,
@@ -406,10 +429,11 @@ impl Site {
     /// CloudFront compares a path pattern with the "normalized" path, and does not document how far that is decoded. So
     /// both the decoded and the encoded path count, and there can be two behaviors.
     fn behaviors_of(&self, path: &str) -> Vec<&CacheBehavior> {
-        let spellings = [
+        let mut spellings = vec![
             format!("/{path}"),
             InvalidationPath::documented_spelling(path),
         ];
+        spellings.dedup();
         let behaviors = spellings
             .iter()
             .filter_map(|path| self.first_matching_behavior(path));
@@ -426,7 +450,7 @@ impl Site {
     fn first_matching_behavior(&self, path: &str) -> Option<&CacheBehavior> {
         self.cache_behaviors
             .iter()
-            .find(|behavior| behavior.matches(path))
+            .find(|behavior| path_pattern::matches(&behavior.path_pattern, path))
     }
 
     /// Returns whether the id is the origin's or that of an origin group with the origin.
@@ -654,43 +678,6 @@ impl<'a> FoundPaths<'a> {
             paths: vec![path],
             reason: alias_reason,
         });
-    }
-}
-
-impl CacheBehavior {
-    /// Returns whether the path pattern matches the path from start to end. It is case-sensitive.
-    fn matches(&self, path: &str) -> bool {
-        let [pattern, path] =
-            [&self.path_pattern, path].map(|text| text.strip_prefix('/').unwrap_or(text));
-        // Most patterns do not match, and most of these differ at their end, as `*.jpg` does.
-        let end = pattern.rsplit(['*', '?']).next().unwrap_or_default();
-        if !path.ends_with(end) {
-            return false;
-        }
-        let [mut pattern, mut path] = [pattern, path].map(str::chars);
-        // The positions from which to try again with one more character for the last asterisk.
-        let mut retry = None;
-        loop {
-            let at_asterisk = path.clone();
-            match (pattern.next(), path.next()) {
-                (None, None) => return true,
-                (Some('*'), _) => {
-                    path = at_asterisk;
-                    retry = Some((pattern.clone(), path.clone()));
-                }
-                (Some('?'), Some(_)) => {}
-                (Some(expected), Some(actual)) if expected == actual => {}
-                _ => match &mut retry {
-                    None => return false,
-                    Some((after_asterisk, from)) => {
-                        if from.next().is_none() {
-                            return false;
-                        }
-                        (pattern, path) = (after_asterisk.clone(), from.clone());
-                    }
-                },
-            }
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The largest batch of changes: 10,000 keys of 1,024 bytes that share long prefixes, next to 20 existing invalidations of
-//! 3,000 paths each. Planning it and comparing it with them takes less than 2 s of CPU and 100 MiB in a release build.
+//! 3,000 paths each. Planning it and comparing it with them takes less than 2 s of CPU and 100 MiB in a release build. So
+//! does finding the paths of each key by the configuration with the most cache behaviors.
 //!
 //! A debug build checks the results, and that nothing is quadratic. `cargo test --release --test worst_case` checks the
 //! measurements against the limits. The CPU time is that of the thread. The memory is the growth of the process beyond the
@@ -19,12 +20,21 @@ use cloudfront_invalidator::plan::limits::{
 use cloudfront_invalidator::plan::{
     Batch, ExistingInvalidation, ExistingPaths, InvalidationId, InvalidationStatus, Limits,
 };
+use cloudfront_invalidator::site::{
+    CacheBehavior, CachedPaths, Features, IndexDocuments, Origin, QueryStrings, Site,
+};
 
 /// The environment variable with the kind that a process measures.
 const KIND: &str = "WORST_CASE_KIND";
 
 const KEYS: usize = 10_000;
 const KEY_BYTES: usize = 1_024;
+
+/// The kind that is measured with cache behaviors.
+const BEHAVIORS: &str = "behaviors";
+
+/// The quota of cache behaviors of a distribution.
+const MAX_CACHE_BEHAVIORS: usize = 75;
 
 /// The limits in a release build, and bounds for a debug build, which is slower by an order of magnitude.
 const MAX_CPU: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
@@ -127,6 +137,62 @@ fn plan(keys: &[String], existing: &[ExistingInvalidation]) -> Planned {
     }
 }
 
+/// Returns a distribution with a bucket and with the path patterns of an API that match none of the keys, although most
+/// keys have many places at which a part of a pattern can start.
+fn site_with_most_behaviors() -> Site {
+    let behavior = |path_pattern: String, target_origin_id: &str| CacheBehavior {
+        path_pattern,
+        target_origin_id: target_origin_id.into(),
+        edge_function: false,
+        query_strings: QueryStrings::Ignored,
+    };
+    let origin = |id: &str, domain_name: &str| Origin {
+        id: id.into(),
+        domain_name: domain_name.into(),
+        origin_path: String::new(),
+    };
+    let padding = "p".repeat(40);
+    let path_pattern = |n: usize| match n % 5 {
+        0 => format!("*{padding}q{n}*"),
+        1 => format!("*p*p*q{n}*"),
+        2 => format!("*{padding}?q{n}*"),
+        _ => format!("*/img{n}/*"),
+    };
+    let api = (1..MAX_CACHE_BEHAVIORS).map(|n| behavior(path_pattern(n), "api"));
+    Site {
+        id: DistributionId::parse("E2EXAMPLE1ABC").expect("an id"),
+        enabled: true,
+        aliases: Vec::new(),
+        origins: vec![
+            origin("bucket", "site.s3.eu-west-1.amazonaws.com"),
+            origin("api", "api.example.com"),
+        ],
+        origin_groups: Vec::new(),
+        cache_behaviors: api.chain([behavior("*".into(), "bucket")]).collect(),
+        default_root_object: Some("index.html".into()),
+        custom_error_responses: Vec::new(),
+        features: Features::default(),
+    }
+}
+
+/// Finds the paths of keys, each of which may be an index document and is routed by the last cache behavior.
+fn measure_behaviors() {
+    let site = site_with_most_behaviors();
+    let keys = (0..KEYS).map(|n| padded("", &format!("/{n:05}/index.html")));
+    let keys: Vec<_> = keys.collect();
+    let started = Instant::now();
+    let cpu = cpu_time(started);
+    let is_cached = |key: &&String| {
+        let paths = site.cached_paths("site", key, IndexDocuments::Auto);
+        matches!(paths, CachedPaths::Cached { .. })
+    };
+    let cached = keys.iter().filter(is_cached).count();
+    let cpu = cpu_time(started).saturating_sub(cpu);
+    println!("{BEHAVIORS}: {} ms of CPU", cpu.as_millis());
+    assert_eq!(cached, KEYS);
+    assert!(cpu <= MAX_CPU, "{BEHAVIORS}: {cpu:?}");
+}
+
 /// Returns the CPU time of this thread, or the time that has passed where the system does not have it.
 fn cpu_time(started: Instant) -> Duration {
     let statistics = fs::read_to_string("/proc/thread-self/schedstat").ok();
@@ -181,6 +247,10 @@ fn measure(kind: &str, keys: &[String]) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(kind) = env::var(KIND) {
+        if kind == BEHAVIORS {
+            measure_behaviors();
+            return Ok(());
+        }
         let (_, keys) = kinds()
             .into_iter()
             .find(|(name, _)| *name == kind)
@@ -189,7 +259,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     // Each in a process of its own: memory that one kind frees stays with the process.
-    for (kind, _) in kinds() {
+    for kind in kinds().map(|(kind, _)| kind).into_iter().chain([BEHAVIORS]) {
         let status = Command::new(env::current_exe()?).env(KIND, kind).status()?;
         assert!(status.success(), "{kind}: {status}");
     }
