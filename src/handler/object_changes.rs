@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -221,26 +222,39 @@ impl Invalidator {
     }
 
     /// Submits a batch. If CloudFront rejects a path, halves the batch until that path is alone and the rest accepted.
+    /// The notes are in the first report of an accepted batch, or in the last report if none is accepted.
     async fn submit_isolating_rejected_paths(
         &self,
-        request: BatchRequest,
+        mut request: BatchRequest,
         invocation: &Invocation,
     ) -> Vec<BatchReport> {
         let mut reports = Vec::new();
-        let mut pending = vec![request];
+        let mut pending = Vec::new();
         for calls in 1.. {
-            let Some(request) = pending.pop() else { break };
-            let report = self.submit(request, invocation).await;
+            let mut report = self.submit(request, invocation).await;
             let is_rejected = report
                 .result
                 .as_ref()
                 .is_err_and(|error| error.category() == Category::RejectedPath);
-            match report.batch.halves() {
-                Some(halves) if is_rejected && calls < MAX_ISOLATION_CALLS => {
-                    pending.extend(halves.map(BatchRequest::from));
-                }
-                _ => reports.push(report),
+            let halves =
+                (report.batch.halves()).filter(|_| is_rejected && calls < MAX_ISOLATION_CALLS);
+            let is_halved = halves.is_some();
+            pending.extend(halves.into_iter().flatten());
+            let next = pending.pop();
+            // The text of a failed report has no notes.
+            let notes = if report.result.is_err() && next.is_some() {
+                mem::take(&mut report.notes)
+            } else {
+                Vec::new()
+            };
+            if !is_halved {
+                reports.push(report);
             }
+            let Some(batch) = next else { break };
+            request = BatchRequest {
+                notes,
+                ..BatchRequest::from(batch)
+            };
         }
         reports
     }

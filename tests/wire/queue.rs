@@ -8,7 +8,8 @@ use cloudfront_invalidator::invocation::RESPONSE_RESERVE;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ALWAYS, BUCKET, FIRST, Fixture, SECOND, invocation, logged, logged_at, one_minute,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, invocation, logged, logged_at,
+    one_minute,
 };
 use crate::standin::{Clock, Fault, Operation, Options};
 
@@ -343,6 +344,60 @@ async fn isolates_the_path_that_cloudfront_rejects() {
     accepted.sort();
     assert_eq!(accepted, ["/a", "/b", "/d", "/e", "/f", "/g"]);
     assert!(fixture.calls(Operation::CreateInvalidation) <= 7);
+}
+
+/// Returns the messages that this test logged at level INFO since the last call.
+fn informed() -> Vec<String> {
+    let lines = logged_at("INFO").into_iter();
+    let message = |line: Value| line["message"].as_str().expect("a message").to_owned();
+    lines.map(message).collect()
+}
+
+#[tokio::test]
+async fn keeps_the_notes_once_when_cloudfront_rejects_a_path() {
+    let document = format!("distribution/{FIRST}/config");
+    let server = configuration(BUCKET, "", "").replace(
+        &format!("{BUCKET}.s3.us-east-1.amazonaws.com"),
+        "origin.example.com",
+    );
+    let note = format!(
+        "; origin origin.example.com is treated as bucket {BUCKET}: it can be another name of the bucket, or a server \
+         that gets its objects from there"
+    );
+    // The half that is submitted first has the path, or the other one does.
+    for (refused, failed, accepted) in
+        [("/c", "m2", ["/d", "/a /b"]), ("/a", "m0", ["/c /d", "/b"])]
+    {
+        let options = Options::default().with_document(&document, &server);
+        let fixture = Fixture::with(options);
+        fixture.standin.refuse_paths(&[refused]);
+        logged();
+        let bodies: Vec<_> = ["a", "b", "c", "d"]
+            .map(|key| notification(key, ago(60)))
+            .into();
+        let response = fixture.handle(&batch(&bodies)).await;
+        assert_eq!(response, failures(&[failed]));
+        let invalidations = fixture.standin.invalidations().into_iter();
+        let ids: Vec<_> = invalidations
+            .filter_map(|invalidation| invalidation.outcome.ok())
+            .collect();
+        let texts = [(0, note.as_str()), (1, "")].map(|(half, note)| {
+            let (id, paths) = (&ids[half], accepted[half]);
+            let count = paths.split(' ').count();
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{FIRST}: submitted as {id} ({count} path{plural}: {paths}){note}")
+        });
+        let messages = informed();
+        for text in &texts {
+            assert!(messages.contains(text), "{text} in {messages:#?}");
+        }
+        let all = messages.concat();
+        assert_eq!(all.matches(&note).count(), 1, "{messages:#?}");
+    }
+    let fixture = Fixture::with(Options::default().with_document(&document, &server));
+    fixture.standin.refuse_paths(&["/a", "/b"]);
+    let event = batch(&["a", "b"].map(|key| notification(key, ago(60))));
+    assert_eq!(fixture.handle(&event).await, failures(&["m0", "m1"]));
 }
 
 #[tokio::test]
