@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use crate::distribution::DistributionId;
 use crate::error::Error;
-use crate::excerpt::{MAX_LISTED, listed, thousands};
+use crate::excerpt::{MAX_LISTED, MAX_NOTED, listed, thousands};
 use crate::path::InvalidationPath;
 use crate::plan::{Batch, InvalidationId, InvalidationStatus, Merged};
+
+/// How many notes a text lists. The others are in the log, one line for each distribution.
+const MAX_NOTES: usize = 15;
 
 /// What happened for one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,19 +206,22 @@ impl Outcome {
     }
 }
 
+/// The text lists at most [`MAX_LISTED`] paths, keys and ids and counts the others; a note counts as [`MAX_NOTED`] of them,
+/// which is the most that it lists.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut unlisted = MAX_LISTED;
-        let reports = self.reports.iter().map(|report| {
-            let text = ReportText {
-                report,
-                max_paths: unlisted,
-            };
-            unlisted = unlisted.saturating_sub(report.listed_paths().len());
-            text.to_string()
-        });
-        let unaffected = self.unaffected.iter().map(ToString::to_string);
-        let distributions = listed(reports.chain(unaffected));
+        let noted = self.reports.iter().map(BatchReport::listed_notes);
+        let noted = noted.chain(
+            self.unaffected
+                .iter()
+                .map(|distribution| &*distribution.notes),
+        );
+        let mut left = Left::new(noted.map(<[_]>::len).sum());
+        let reports = self.reports.iter().map(|report| report.text(&mut left));
+        let mut distributions: Vec<_> = reports.collect();
+        let unaffected = self.unaffected.iter();
+        distributions.extend(unaffected.map(|distribution| distribution.text(&mut left)));
+        let distributions = listed(distributions);
         match distributions.count() {
             0 => f.write_str("nothing to invalidate"),
             _ => f.write_str(&distributions.join("; ")),
@@ -223,80 +229,168 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The text of a report that lists at most `max_paths` paths and counts the others.
-struct ReportText<'a> {
-    report: &'a BatchReport,
-    max_paths: usize,
+/// How many notes and paths the rest of a text lists.
+struct Left {
+    notes: usize,
+    paths: usize,
+}
+
+impl Left {
+    /// Divides what a text with this number of notes lists between them and the paths.
+    fn new(notes: usize) -> Self {
+        let notes = notes.min(MAX_NOTES);
+        Self {
+            notes,
+            paths: MAX_LISTED.saturating_sub(notes * MAX_NOTED),
+        }
+    }
+
+    /// Returns the text of the notes, each after a semicolon.
+    fn notes(&mut self, notes: &[String]) -> String {
+        let listed = notes.iter().take(self.notes);
+        let mut text: String = listed.map(|note| format!("; {note}")).collect();
+        let others = notes.len().saturating_sub(self.notes);
+        if others > 0 {
+            text.push_str(&format!("; and {}", counted(others, "more note")));
+        }
+        self.notes = self.notes.saturating_sub(notes.len());
+        text
+    }
+
+    /// Returns the text of the paths, each after a space; nothing if no path may be listed.
+    fn paths(&mut self, paths: &[InvalidationPath]) -> String {
+        if self.paths == 0 {
+            return String::new();
+        }
+        let listed = paths.iter().take(self.paths);
+        let listed: String = listed.map(|path| format!(" {path}")).collect();
+        let others = paths.len().saturating_sub(self.paths);
+        self.paths = self.paths.saturating_sub(paths.len());
+        match others {
+            0 => format!(":{listed}"),
+            others => format!(":{listed} and {} more", thousands(others)),
+        }
+    }
 }
 
 impl BatchReport {
-    /// Returns the paths that the text of the report lists; none if the batch failed.
-    fn listed_paths(&self) -> &[InvalidationPath] {
+    /// Returns the notes that the text of the report lists; none if the batch failed.
+    fn listed_notes(&self) -> &[String] {
         match self.result {
-            Ok(_) => self.batch.paths(),
+            Ok(_) => &self.notes,
             Err(_) => &[],
         }
     }
+
+    fn text(&self, left: &mut Left) -> String {
+        let distribution = self.batch.distribution();
+        let paths = self.batch.paths();
+        let submitted = match &self.result {
+            // Its text names the distribution, as every error of a call to CloudFront does.
+            Err(error) => return error.to_string(),
+            Ok(Some(id)) => format!("as {id}"),
+            Ok(None) => format!("before with caller reference {}", self.batch.reference()),
+        };
+        let objects =
+            (self.objects).map(|objects| format!("{} became ", counted(objects, "object")));
+        let merged = self.batch.plan().merged.iter();
+        let merged = merged.map(|Merged { path, from }| format!("; {path} replaces {from} paths"));
+        format!(
+            "{distribution}: submitted {submitted} ({}{}{}){}{}",
+            objects.unwrap_or_default(),
+            counted(paths.len(), "path"),
+            left.paths(paths),
+            merged.collect::<String>(),
+            left.notes(&self.notes)
+        )
+    }
 }
 
-/// The text lists at most [`MAX_LISTED`] paths and counts the others.
+/// The limits of the text are those of an [`Outcome`] with this report only.
 impl fmt::Display for BatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = ReportText {
-            report: self,
-            max_paths: MAX_LISTED,
-        };
-        write!(f, "{text}")
+        f.write_str(&self.text(&mut Left::new(self.notes.len())))
     }
 }
 
-impl fmt::Display for ReportText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, max_paths } = *self;
-        let distribution = report.batch.distribution();
-        let paths = report.listed_paths();
-        match &report.result {
-            // Its text names the distribution, as every error of a call to CloudFront does.
-            Err(error) => return write!(f, "{error}"),
-            Ok(Some(id)) => write!(f, "{distribution}: submitted as {id}")?,
-            Ok(None) => write!(
-                f,
-                "{distribution}: submitted before with caller reference {}",
-                report.batch.reference()
-            )?,
-        }
-        f.write_str(" (")?;
-        if let Some(objects) = report.objects {
-            write!(f, "{} became ", counted(objects, "object"))?;
-        }
-        f.write_str(&counted(paths.len(), "path"))?;
-        if max_paths > 0 {
-            f.write_str(":")?;
-            let mut first = paths.iter().take(max_paths);
-            first.try_for_each(|path| write!(f, " {path}"))?;
-            let others = paths.len().saturating_sub(max_paths);
-            if others > 0 {
-                write!(f, " and {} more", thousands(others))?;
-            }
-        }
-        f.write_str(")")?;
-        for Merged { path, from } in &report.batch.plan().merged {
-            write!(f, "; {path} replaces {from} paths")?;
-        }
-        report
-            .notes
-            .iter()
-            .try_for_each(|note| write!(f, "; {note}"))
+impl UnaffectedDistribution {
+    fn text(&self, left: &mut Left) -> String {
+        format!(
+            "{}: nothing to invalidate{}",
+            self.distribution,
+            left.notes(&self.notes)
+        )
     }
 }
 
+/// The limits of the text are those of an [`Outcome`] with this distribution only.
 impl fmt::Display for UnaffectedDistribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: nothing to invalidate", self.distribution)?;
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+        f.write_str(&self.text(&mut Left::new(self.notes.len())))
     }
 }
 
 fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Limits;
+
+    fn distribution(number: usize) -> DistributionId {
+        DistributionId::parse(&format!("E{number}EXAMPLE1ABC")).expect("an id")
+    }
+
+    #[test]
+    fn the_text_of_many_distributions_lists_at_most_a_hundred_paths_and_keys_in_all() {
+        let paths = (100..220).map(|number| format!("/{number}"));
+        let paths: Vec<_> = paths.collect();
+        let report = |number: usize, notes: &[&str]| BatchReport {
+            batch: Batch::new(
+                "event",
+                distribution(number),
+                paths
+                    .iter()
+                    .map(|path| InvalidationPath::parse(path).expect("a path"))
+                    .collect(),
+                Limits::REQUESTED_PATHS,
+            ),
+            objects: None,
+            notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+            result: Ok(Some(InvalidationId::new("I1".to_owned()))),
+        };
+        let unaffected = |number| UnaffectedDistribution {
+            distribution: distribution(number),
+            notes: vec!["5 outside origin path /prod: a, b, c, d, e".to_owned()],
+        };
+        let mut outcome = Outcome {
+            reports: vec![report(1, &["first"]), report(2, &["second"])],
+            unaffected: vec![],
+        };
+        assert_eq!(
+            outcome.to_string(),
+            format!(
+                "E1EXAMPLE1ABC: submitted as I1 (120 paths: {} and 30 more); first; E2EXAMPLE1ABC: submitted as I1 (120 \
+                 paths); second",
+                paths[..90].join(" ")
+            )
+        );
+        assert_eq!(
+            outcome.reports[1].to_string(),
+            format!(
+                "E2EXAMPLE1ABC: submitted as I1 (120 paths: {} and 25 more); second",
+                paths[..95].join(" ")
+            )
+        );
+        outcome.unaffected = (3..43).map(unaffected).collect();
+        let text = outcome.to_string();
+        let complete = "nothing to invalidate; 5 outside origin path /prod: a, b, c, d, e";
+        assert_eq!(text.matches(complete).count(), 13, "{text}");
+        let shortened = "nothing to invalidate; and 1 more note";
+        assert_eq!(text.matches(shortened).count(), 27, "{text}");
+        let listed = format!("(120 paths: {} and 95 more)", paths[..25].join(" "));
+        assert!(text.contains(&listed), "{text}");
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{CachedPaths, Features, IndexDocuments, NotCached, PathReason, Site, assumed_paths};
 use crate::distribution::DistributionId;
-use crate::excerpt::{Excerpt, MAX_NOTED};
+use crate::excerpt::{Excerpt, MAX_NOTED, thousands};
 use crate::path::InvalidationPath;
 
 /// A distribution whose configuration may be unknown.
@@ -52,7 +52,9 @@ pub struct DistributionChanges {
     reasons: Excerpt<MAX_NOTED>,
     /// Why wildcards replace paths of objects.
     widened: Excerpt<MAX_NOTED>,
-    /// What is assumed about the distribution, without duplicates.
+    /// Which origins may be which buckets, without duplicates.
+    uncertain_origins: Vec<String>,
+    /// What else is assumed about the distribution, without duplicates.
     assumptions: Vec<String>,
 }
 
@@ -98,7 +100,7 @@ impl ChangesByDistribution {
     pub fn add_note(&mut self, distribution: &DistributionId, note: String) {
         let mut changes = self.0.iter_mut();
         if let Some(changes) = changes.find(|changes| changes.distribution == *distribution) {
-            changes.assume(note);
+            push_new(&mut changes.assumptions, note);
         }
     }
 
@@ -193,6 +195,7 @@ impl DistributionChanges {
             not_cached: BTreeMap::new(),
             reasons: Excerpt::default(),
             widened: Excerpt::default(),
+            uncertain_origins: Vec::new(),
             assumptions: Vec::new(),
         }
     }
@@ -208,8 +211,11 @@ impl DistributionChanges {
                 for reason in reasons {
                     match reason {
                         PathReason::Widened(widened) => self.widened.push(widened),
+                        PathReason::UncertainOrigin { .. } => {
+                            push_new(&mut self.uncertain_origins, reason.to_string());
+                        }
                         reason if reason.concerns_all_objects() => {
-                            self.assume(reason.to_string());
+                            push_new(&mut self.assumptions, reason.to_string());
                         }
                         reason => self.reasons.push(reason),
                     }
@@ -221,24 +227,46 @@ impl DistributionChanges {
         }
     }
 
-    fn assume(&mut self, assumption: String) {
-        if !self.assumptions.contains(&assumption) {
-            self.assumptions.push(assumption);
-        }
-    }
-
     /// Returns notes for users: what is assumed about the distribution, which objects are not invalidated, why others are
     /// invalidated under more paths than their own, and which paths became wildcards. Each note lists at most five objects
-    /// or reasons and counts the rest.
+    /// or reasons and counts the rest. At most five notes are about origins, and five about objects that are not
+    /// invalidated; one more note counts the rest of each.
     pub fn notes(&self) -> Vec<String> {
-        let not_cached = self
-            .not_cached
-            .iter()
-            .map(|(reason, keys)| format!("{} {reason}: {}", keys.count(), keys.join(", ")));
-        let mut notes: Vec<_> = self.assumptions.iter().cloned().chain(not_cached).collect();
+        let mut notes: Vec<_> = (self.uncertain_origins.iter().take(MAX_NOTED).cloned()).collect();
+        let others = self.uncertain_origins.len().saturating_sub(MAX_NOTED);
+        if others > 0 {
+            notes.push(format!(
+                "{} more assumptions of this kind",
+                thousands(others)
+            ));
+        }
+        notes.extend(self.assumptions.iter().cloned());
+        let not_cached = self.not_cached.iter().take(MAX_NOTED);
+        notes.extend(
+            not_cached
+                .map(|(reason, keys)| format!("{} {reason}: {}", keys.count(), keys.join(", "))),
+        );
+        let others = self.not_cached.values().skip(MAX_NOTED);
+        let (reasons, objects) = others.fold((0, 0), |(reasons, objects), keys| {
+            (reasons + 1, objects + keys.count())
+        });
+        if reasons > 0 {
+            notes.push(format!(
+                "{} not invalidated for {} other reasons",
+                thousands(objects),
+                thousands(reasons)
+            ));
+        }
         let reasons = [&self.reasons, &self.widened].into_iter();
         let reasons = reasons.filter(|reasons| reasons.count() > 0);
         notes.extend(reasons.map(|reasons| reasons.join("; ")));
         notes
+    }
+}
+
+/// Adds the note unless it is listed already.
+fn push_new(notes: &mut Vec<String>, note: String) {
+    if !notes.contains(&note) {
+        notes.push(note);
     }
 }

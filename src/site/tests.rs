@@ -1043,6 +1043,31 @@ fn notes_list_at_most_five_objects_and_reasons() {
 }
 
 #[test]
+fn notes_list_at_most_five_uncertain_origins() {
+    let mut site = site();
+    site.origins[0].domain_name = "www.example.com".into();
+    let site = MaybeSite::Outdated(std::sync::Arc::new(site));
+    let mut changes = ChangesByDistribution::default();
+    for index in 0..7 {
+        let bucket = format!("bucket-{index}");
+        let (bucket, key) = (bucket.as_str(), "a");
+        let object = ObjectRef { index, bucket, key };
+        changes.add(&site, object, IndexDocuments::Auto);
+    }
+    let changes: Vec<_> = changes.into_iter().collect();
+    let origin = |index: usize| {
+        format!(
+            "origin www.example.com is treated as bucket bucket-{index}: it can be another name of the bucket, or a \
+             server that gets its objects from there"
+        )
+    };
+    let mut notes: Vec<_> = (0..5).map(origin).collect();
+    notes.push("2 more assumptions of this kind".to_owned());
+    notes.push(PathReason::Outdated.to_string());
+    assert_eq!(changes[0].notes(), notes);
+}
+
+#[test]
 fn an_error_page_is_cached_under_every_path() {
     let kept = "404.html is an error page that is cached for 300 s: widened to /*";
     let fallback = "404.html is shown with status 200 in place of 403: widened to /*";

@@ -116,6 +116,55 @@ async fn a_log_line_lists_at_most_a_hundred_paths_and_ids() {
 }
 
 #[tokio::test]
+async fn a_log_line_lists_at_most_a_hundred_keys_and_paths_of_many_behaviors() {
+    let behavior = |number: usize| {
+        format!(
+            "<CacheBehavior><PathPattern>d{number}/*</PathPattern><TargetOriginId>api</TargetOriginId>\
+             <ViewerProtocolPolicy>redirect-to-https</ViewerProtocolPolicy></CacheBehavior>"
+        )
+    };
+    let behaviors: String = (10..50).map(behavior).collect();
+    let site = configuration(BUCKET, "", "")
+        .replace(
+            "<Quantity>1</Quantity><Items><Origin>",
+            "<Quantity>2</Quantity><Items><Origin><Id>api</Id><DomainName>api.example.com</DomainName>\
+             <OriginPath></OriginPath></Origin><Origin>",
+        )
+        .replace(
+            "</DefaultCacheBehavior>",
+            &format!(
+                "</DefaultCacheBehavior><CacheBehaviors><Quantity>40</Quantity><Items>{behaviors}</Items>\
+                 </CacheBehaviors>"
+            ),
+        );
+    let document = format!("distribution/{FIRST}/config");
+    let fixture =
+        Fixture::with(Options::default().with_document(&document, &site)).set("MAX_PATHS", "3000");
+    let elsewhere = (0..240).map(|number| format!("d{}/{number}.css", 10 + number % 40));
+    let keys = elsewhere.chain((100..300).map(|number| format!("{number}.css")));
+    let bodies: Vec<_> = keys.map(|key| notification(&key, ago(60))).collect();
+    logged();
+    assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&[]));
+    let id = fixture.first_id();
+    let paths: Vec<_> = (100..170).map(|number| format!("/{number}.css")).collect();
+    let not_cached = (10..15).map(|folder| {
+        let keys = (0..5).map(|n| format!("d{folder}/{}.css", folder - 10 + 40 * n));
+        let keys: Vec<_> = keys.collect();
+        let keys = keys.join(", ");
+        format!("6 routed to origin api by path pattern d{folder}/*: {keys}, and 1 more")
+    });
+    let not_cached: Vec<_> = not_cached.collect();
+    let message = format!(
+        "{FIRST}: submitted as {id} (200 objects became 200 paths: {} and 130 more); {}; 210 not invalidated for 35 \
+         other reasons",
+        paths.join(" "),
+        not_cached.join("; ")
+    );
+    let messages = informed();
+    assert!(messages.contains(&message), "{messages:#?}");
+}
+
+#[tokio::test]
 async fn logs_which_keys_are_widened_and_why() {
     let fixture = Fixture::start();
     let keys = ["~a", "b+c", "d.html", "e~1", "e~2", "e~3", "e~4", "e~5"];
