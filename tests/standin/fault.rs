@@ -67,7 +67,9 @@ pub enum Fault {
     NoSuchDistribution,
     NoSuchInvalidation,
     OutputVariablesSizeExceededException,
+    RequestLimitExceeded,
     ServiceUnavailable,
+    SlowDown,
     Throttling,
     ThrottlingException,
     TooManyInvalidationsInProgress,
@@ -76,6 +78,8 @@ pub enum Fault {
     BadGateway,
     /// Status 504 of a gateway in front of the service, with a body of its own.
     GatewayTimeout,
+    /// Status 408 of a gateway in front of the service, with a body of its own.
+    RequestTimeout,
     /// A response with status 200 whose body is neither XML nor JSON.
     Garbage,
     /// No response, and the connection stays open.
@@ -143,6 +147,7 @@ impl Fault {
             Self::Reset | Self::LostResponse => close_without_response(),
             Self::BadGateway => gateway_error(StatusCode::BAD_GATEWAY),
             Self::GatewayTimeout => gateway_error(StatusCode::GATEWAY_TIMEOUT),
+            Self::RequestTimeout => gateway_error(StatusCode::REQUEST_TIMEOUT),
             Self::Garbage => "neither XML nor JSON".into_response(),
             Self::AccessDeniedBare => {
                 let error = self.error(operation, resource);
@@ -180,7 +185,10 @@ impl Fault {
                 "CloudFront encountered an internal error. Please try again.",
             ),
             Self::InternalError | Self::InternalFailure => (500, "An internal error occurred."),
-            Self::Throttling | Self::ThrottlingException => (400, "Rate exceeded"),
+            Self::Throttling
+            | Self::ThrottlingException
+            | Self::RequestLimitExceeded
+            | Self::SlowDown => (400, "Rate exceeded"),
             Self::JobNotFoundException => (400, codepipeline::JOB_NOT_FOUND),
             _ => (400, "The request was refused because a test asked for it."),
         };

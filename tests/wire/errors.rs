@@ -42,6 +42,25 @@ fn transient_errors() -> Vec<Row> {
             retried.clone(),
         ),
         (
+            Fault::RequestLimitExceeded,
+            CONTINUED,
+            throttled("RequestLimitExceeded: Rate exceeded"),
+            retried.clone(),
+        ),
+        (
+            Fault::SlowDown,
+            CONTINUED,
+            throttled("SlowDown: Rate exceeded"),
+            retried.clone(),
+        ),
+        // The SDK does not retry this status.
+        (
+            Fault::RequestTimeout,
+            CONTINUED,
+            unavailable("HTTP status 408: service error: unhandled error: Error"),
+            once.clone(),
+        ),
+        (
             Fault::ServiceUnavailable,
             CONTINUED,
             throttled(

@@ -5,7 +5,9 @@
 //! that was used before), and an error can come without a code. So the code, AWS's message and the HTTP status decide.
 //!
 //! Codes: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html>; the others were
-//! observed on the live service.
+//! observed on the live service. `RequestLimitExceeded`, `SlowDown` and HTTP status 408 are not documented for CloudFront;
+//! the two codes are throttling errors of other services, and the SDK retries them for all
+//! (`THROTTLING_ERRORS` in `aws_runtime::retries::classifiers`).
 
 use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::error::{ProvideErrorMetadata, SdkError};
@@ -119,7 +121,9 @@ impl Call<'_> {
                 "TooManyInvalidationsInProgress"
                 | "Throttling"
                 | "ThrottlingException"
-                | "TooManyRequestsException",
+                | "TooManyRequestsException"
+                | "RequestLimitExceeded"
+                | "SlowDown",
                 ..,
             )
             | (_, Some(429 | 503), _) => ErrorKind::Throttled { purpose, message },
@@ -139,6 +143,7 @@ impl Call<'_> {
             ("InvalidArgument", ..) if matches!(self, Self::CreateInvalidation(_)) => {
                 ErrorKind::RejectedPath { purpose, message }
             }
+            (_, Some(408), _) => ErrorKind::Unavailable { purpose, message },
             (_, Some(400..=499), _) => ErrorKind::Rejected { purpose, message },
             _ if matches!(error, SdkError::ConstructionFailure(_)) => {
                 ErrorKind::NotSent { purpose, message }
