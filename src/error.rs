@@ -368,7 +368,10 @@ const INVALIDATE_TENANT: &str = "`aws cloudfront create-invalidation-for-distrib
 
 fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audience) -> String {
     let advice = match audience {
-        Audience::Operator => ", and remove it from DISTRIBUTION_ID or the action's UserParameters",
+        Audience::Operator => {
+            "; if DISTRIBUTION_ID or the action's UserParameters names it, remove it there; if it was found by its \
+             bucket, name the other distributions in DISTRIBUTION_ID"
+        }
         Audience::CommandLine { .. } => "",
     };
     format!(

@@ -7,9 +7,11 @@ use cloudfront_invalidator::error::Category;
 use serde_json::json;
 
 use crate::fixture::{
-    FIRST, Fixture, SECOND, configuration_with, denial_with_statement, distribution_arn,
+    FIRST, Fixture, SECOND, configuration_with, denial_with_statement, distribution_arn, logged,
+    logged_at,
 };
 use crate::queue::{ago, batch, failures, notification};
+use crate::s3::list;
 use crate::standin::{Fault, Operation, Options};
 
 /// A distribution with a configuration that CreateInvalidation does not find.
@@ -27,8 +29,9 @@ fn tenants_only() -> String {
     format!(
         "distribution {TENANTS} exists, but viewers reach it through distribution tenants only (ConnectionMode \
          tenant-only), so CloudFront does not invalidate it ({NOT_FOUND}): invalidate each of its tenants with `aws \
-         cloudfront create-invalidation-for-distribution-tenant`, which this program does not call, and remove it from \
-         DISTRIBUTION_ID or the action's UserParameters"
+         cloudfront create-invalidation-for-distribution-tenant`, which this program does not call; if DISTRIBUTION_ID or \
+         the action's UserParameters names it, remove it there; if it was found by its bucket, name the other \
+         distributions in DISTRIBUTION_ID"
     )
 }
 
@@ -94,6 +97,29 @@ async fn fails_the_change_of_a_bucket_on_a_distribution_of_tenants_with_the_reas
     assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
     let notification = crate::s3::event("s3-direct-index");
     let error = fixture.handle(&notification).await.expect_err("no effect");
+
+#[tokio::test]
+async fn advises_on_a_distribution_of_tenants_that_was_found_by_its_bucket() {
+    let options = Options::default()
+        .with_document("distribution", &list(&[(FIRST, ""), (TENANTS, "")]))
+        .with_document(
+            &format!("distribution/{TENANTS}/config"),
+            &configuration_with("<ConnectionMode>tenant-only</ConnectionMode>"),
+        );
+    let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
+    let event = batch(&[notification("a", ago(60))]);
+    logged();
+    assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
+    let errors = logged_at("ERROR");
+    let messages: Vec<_> = errors.iter().map(|line| &line["message"]).collect();
+    assert_eq!(
+        messages,
+        [&json!(format!("will be retried: {}", tenants_only()))]
+    );
+    // With the advice followed, nothing fails.
+    let fixture = fixture.set("DISTRIBUTION_ID", FIRST);
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
+}
     assert_eq!(
         (error.category(), error.to_string()),
         (Category::InvalidInput, tenants_only())
