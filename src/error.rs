@@ -92,7 +92,8 @@ pub(crate) enum ErrorKind {
     NoCredentials {
         message: Option<String>,
     },
-    /// `unclear` is why it is not certain: it can be a distribution of tenants. `None` if it certainly does not exist.
+    /// `unclear` is why its configuration could not be read: it can be a distribution of tenants. `None` if it certainly
+    /// does not exist.
     NoSuchDistribution {
         distribution: DistributionId,
         message: String,

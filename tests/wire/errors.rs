@@ -75,6 +75,15 @@ fn transient_errors() -> Vec<Row> {
             retried,
         ),
         (
+            Fault::NoSuchDistribution,
+            CONTINUED,
+            unavailable(
+                "CloudFront answered NoSuchDistribution although the distribution exists (NoSuchDistribution: The \
+                 specified distribution does not exist.)",
+            ),
+            once.clone(),
+        ),
+        (
             Fault::Reset,
             CONTINUED,
             unavailable(
@@ -115,15 +124,6 @@ fn permanent_errors() -> Vec<Row> {
             denied("HTTP status 403"),
         ),
         (
-            Fault::NoSuchDistribution,
-            INVALID_INPUT,
-            "distribution E1EXAMPLE1ABC does not exist in this account, or viewers reach it through distribution \
-             tenants only (NoSuchDistribution: The specified distribution does not exist.; its configuration exists, \
-             without ConnectionMode tenant-only): correct DISTRIBUTION_ID or the action's UserParameters, or invalidate \
-             each of its tenants with `aws cloudfront create-invalidation-for-distribution-tenant`"
-                .to_owned(),
-        ),
-        (
             Fault::EntityNotFound,
             INVALID_INPUT,
             rejected("EntityNotFound: The entity was not found."),
@@ -131,7 +131,9 @@ fn permanent_errors() -> Vec<Row> {
         (
             Fault::InvalidArgument,
             INVALID_INPUT,
-            rejected("InvalidArgument: Your request contains one or more invalid invalidation paths."),
+            rejected(
+                "InvalidArgument: Your request contains one or more invalid invalidation paths.",
+            ),
         ),
         (
             Fault::MissingBody,

@@ -61,11 +61,6 @@ async fn distinguishes_a_distribution_of_tenants_from_one_that_does_not_exist() 
                  action's UserParameters"
             ),
         ),
-        (
-            "",
-            None,
-            unclear("its configuration exists, without ConnectionMode tenant-only"),
-        ),
     ] {
         let fixture = fixture(elements);
         if let Some(fault) = fault {
@@ -97,6 +92,11 @@ async fn fails_the_change_of_a_bucket_on_a_distribution_of_tenants_with_the_reas
     assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
     let notification = crate::s3::event("s3-direct-index");
     let error = fixture.handle(&notification).await.expect_err("no effect");
+    assert_eq!(
+        (error.category(), error.to_string()),
+        (Category::InvalidInput, tenants_only())
+    );
+}
 
 #[tokio::test]
 async fn advises_on_a_distribution_of_tenants_that_was_found_by_its_bucket() {
@@ -120,8 +120,25 @@ async fn advises_on_a_distribution_of_tenants_that_was_found_by_its_bucket() {
     let fixture = fixture.set("DISTRIBUTION_ID", FIRST);
     assert_eq!(fixture.handle(&event).await, failures(&[]));
 }
+
+#[tokio::test]
+async fn tries_again_when_a_distribution_is_not_found_although_it_exists() {
+    let fixture = Fixture::start();
+    let operation = Operation::CreateInvalidation;
+    fixture
+        .standin
+        .fail(operation, Fault::NoSuchDistribution, 1);
+    let notification = crate::s3::event("s3-direct-index");
+    let error = fixture.handle(&notification).await.expect_err("no effect");
     assert_eq!(
-        (error.category(), error.to_string()),
-        (Category::InvalidInput, tenants_only())
+        (error.category(), error.is_transient(), error.to_string()),
+        (
+            Category::Unavailable,
+            true,
+            format!(
+                "could not invalidate {FIRST}: CloudFront answered NoSuchDistribution although the distribution exists \
+                 ({NOT_FOUND}); try again"
+            )
+        )
     );
 }

@@ -70,9 +70,12 @@ impl CloudFront {
                 }
                 .into();
             }
-            Ok(_) => Some(Error::invalid_input(
-                "its configuration exists, without ConnectionMode tenant-only",
-            )),
+            // CloudFront contradicts itself, which a later call can resolve.
+            Ok(_) => {
+                return Call::CreateInvalidation(&distribution).unavailable(format!(
+                    "CloudFront answered NoSuchDistribution although the distribution exists ({message})"
+                ));
+            }
             Err(error) if error.is_no_such_distribution() => None,
             Err(error) => Some(error),
         };
