@@ -340,7 +340,6 @@ impl Site {
                 None if is_routed => continue,
                 None => {
                     own_keys.push(found.key);
-                    own_keys.extend(source.origin.key_beside_origin_path(found.key));
                     NotCached::OutsideOriginPath {
                         origin_paths: vec![source.origin.origin_path.clone()],
                     }

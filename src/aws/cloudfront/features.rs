@@ -70,7 +70,7 @@ impl CloudFront {
                 }
                 .into();
             }
-            // CloudFront contradicts itself, which a later call can resolve.
+            // A later call can succeed, because the configuration shows no reason for the error.
             Ok(_) => {
                 return Call::CreateInvalidation(&distribution).unavailable(format!(
                     "CloudFront answered NoSuchDistribution although the distribution exists ({message})"
