@@ -15,19 +15,24 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use crate::distribution::DistributionId;
-use crate::path::{EncodedPaths, InvalidationPath};
+use crate::path::InvalidationPath;
 
 mod cached_paths;
+mod candidates;
 mod distribution_changes;
 mod features;
+mod found_paths;
 mod origin;
 mod path_pattern;
 
 pub use cached_paths::{ASSUMPTION, AliasReason, CachedPaths, NotCached, PathReason};
+use candidates::{Candidate, CandidateKind, candidates};
 pub use distribution_changes::{
     CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
 pub use features::Features;
+pub use found_paths::assumed_paths;
+use found_paths::{FoundPaths, Route};
 use origin::Relation;
 pub use origin::{Endpoint, Origin};
 
@@ -123,51 +128,6 @@ pub enum IndexDocuments {
     Always,
     /// Never, except for the default root object at `/`, which the configuration defines.
     Never,
-}
-
-/// A decoded path, without its leading slash, that may lead to an object.
-struct Candidate {
-    path: String,
-    kind: CandidateKind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CandidateKind {
-    OwnPath,
-    DefaultRootObject,
-    IndexDocument,
-    PageWithoutExtension,
-}
-
-impl CandidateKind {
-    /// Returns what makes a path other than the object's own lead to it, or `None` if nothing does.
-    fn alias_reason(
-        self,
-        relation: Relation,
-        index_documents: IndexDocuments,
-        has_function: bool,
-    ) -> Option<AliasReason> {
-        match (self, index_documents) {
-            (Self::OwnPath, _) => None,
-            (Self::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
-            (_, IndexDocuments::Never) => None,
-            // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
-            (Self::IndexDocument, _) if relation == Relation::Bucket(Endpoint::Website) => {
-                Some(AliasReason::WebsiteEndpoint)
-            }
-            _ if relation == Relation::Server => Some(AliasReason::Server),
-            _ if has_function => Some(AliasReason::EdgeFunction),
-            (_, IndexDocuments::Always) => Some(AliasReason::Setting),
-            (_, IndexDocuments::Auto) => None,
-        }
-    }
-}
-
-/// How a path leads to an object.
-struct Route {
-    /// What makes the path lead to the object, if it is not the object's own.
-    alias_reason: Option<AliasReason>,
-    query_strings: QueryStrings,
 }
 
 impl Site {
@@ -524,159 +484,6 @@ impl Source<'_> {
             keys.push(key);
         }
         keys
-    }
-}
-
-/// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
-fn candidates(key: &str, default_root_object: Option<&str>) -> Vec<Candidate> {
-    let candidate = |path: &str, kind| Candidate {
-        path: path.to_owned(),
-        kind,
-    };
-    let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
-    let root = default_root_object.unwrap_or_default();
-    if !key.is_empty() && root.trim_start_matches('/') == key {
-        candidates.push(candidate("", CandidateKind::DefaultRootObject));
-    }
-    let directory = key
-        .strip_suffix(INDEX_DOCUMENT)
-        .filter(|directory| directory.is_empty() || directory.ends_with('/'));
-    if let Some(directory) = directory {
-        candidates.push(candidate(directory, CandidateKind::IndexDocument));
-        let without_slash = directory.strip_suffix('/');
-        if let Some(path) = without_slash.filter(|path| !path.is_empty()) {
-            candidates.push(candidate(path, CandidateKind::IndexDocument));
-        }
-    }
-    // A function that appends `.html` serves `/blog/index`, too.
-    if let Some(path) = key.strip_suffix(".html")
-        && !path.is_empty()
-        && !path.ends_with('/')
-    {
-        candidates.push(candidate(path, CandidateKind::PageWithoutExtension));
-    }
-    candidates
-}
-
-/// Returns the paths of an object of a distribution whose configuration is unknown: its own path, and those by which it
-/// is the default root object `index.html`, an index document or a page without extension.
-pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths {
-    let mut found = FoundPaths::new(key);
-    found.add_assumed(key, index_documents);
-    found.add_reason(PathReason::Unknown);
-    found.into_cached_paths()
-}
-
-/// The paths of an object that were found so far.
-struct FoundPaths<'a> {
-    key: &'a str,
-    /// The paths without their leading slash.
-    decoded_paths: Vec<String>,
-    paths: Vec<InvalidationPath>,
-    reasons: Vec<PathReason>,
-}
-
-impl<'a> FoundPaths<'a> {
-    fn new(key: &'a str) -> Self {
-        Self {
-            key,
-            decoded_paths: Vec::new(),
-            paths: Vec::new(),
-            reasons: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, decoded_path: &str, route: Route) {
-        let Route {
-            alias_reason,
-            query_strings,
-        } = route;
-        let EncodedPaths { paths, widened } = if decoded_path.is_empty() {
-            EncodedPaths::root()
-        } else {
-            EncodedPaths::of_key(decoded_path)
-        };
-        for path in paths {
-            let paths = match query_strings {
-                QueryStrings::Ignored => vec![path],
-                // Wildcard rule: query strings are, or may be, in the cache key.
-                QueryStrings::InCacheKey | QueryStrings::Denied | QueryStrings::Unreadable => {
-                    path.with_query_strings()
-                }
-            };
-            for path in paths {
-                if !self.paths.contains(&path) {
-                    self.paths.push(path);
-                }
-            }
-        }
-        if let Some(reason) = alias_reason {
-            self.add_alias_reason(format!("/{decoded_path}"), reason);
-        }
-        if query_strings != QueryStrings::Ignored {
-            self.add_reason(PathReason::QueryStrings {
-                key: self.key.to_owned(),
-                query_strings,
-            });
-        }
-        for widened in widened {
-            // One reason is enough for the paths that share a wildcard.
-            let is_listed = self.reasons.iter().any(
-                |reason| matches!(reason, PathReason::Widened(listed) if listed.to == widened.to),
-            );
-            if !is_listed {
-                self.reasons.push(PathReason::Widened(widened));
-            }
-        }
-        self.decoded_paths.push(decoded_path.to_owned());
-    }
-
-    /// Adds the paths that lead to the key in many distributions.
-    fn add_assumed(&mut self, key: &str, index_documents: IndexDocuments) {
-        for Candidate { path, kind } in candidates(key, Some(INDEX_DOCUMENT)) {
-            let alias_reason = match kind {
-                CandidateKind::OwnPath => None,
-                CandidateKind::DefaultRootObject => Some(AliasReason::Assumed),
-                _ if index_documents == IndexDocuments::Never => continue,
-                _ => Some(AliasReason::Assumed),
-            };
-            let route = Route {
-                alias_reason,
-                query_strings: QueryStrings::Ignored,
-            };
-            self.add(&path, route);
-        }
-    }
-
-    fn add_reason(&mut self, reason: PathReason) {
-        if !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
-        }
-    }
-
-    fn into_cached_paths(self) -> CachedPaths {
-        let Self { paths, reasons, .. } = self;
-        CachedPaths::Cached { paths, reasons }
-    }
-
-    /// Adds the path to the reason that it shares with others.
-    fn add_alias_reason(&mut self, path: String, alias_reason: AliasReason) {
-        for listed in &mut self.reasons {
-            if let PathReason::AlsoAt { paths, reason, .. } = listed {
-                // Each path has one reason: the first, which is the more certain one.
-                if paths.contains(&path) {
-                    return;
-                }
-                if *reason == alias_reason {
-                    return paths.push(path);
-                }
-            }
-        }
-        self.reasons.push(PathReason::AlsoAt {
-            key: self.key.to_owned(),
-            paths: vec![path],
-            reason: alias_reason,
-        });
     }
 }
 
