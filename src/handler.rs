@@ -122,6 +122,10 @@ impl Invalidator {
             let (distribution, reference) = (report.batch.distribution(), report.batch.reference());
             let invalidation = id.as_ref().map(ToString::to_string);
             info!(%distribution, invalidation, %reference, "{report}");
+        } else if !report.notes.is_empty() {
+            // They are also about objects that need no invalidation, and are not retried.
+            let distribution = report.batch.distribution();
+            info!(%distribution, "not submitted: {}", report.notes.join("; "));
         }
         if let Ok(Some(invalidation)) = invalidation {
             self.warm_state

@@ -52,6 +52,13 @@ impl Invocation {
         }
     }
 
+    /// Returns when a read has to end: after `max`, or earlier, so that half of the time for the work is left.
+    pub fn end_of_read(&self, max: Duration) -> Instant {
+        let now = Instant::now();
+        let left = self.end_of_work().saturating_duration_since(now);
+        now + max.min(left / 2)
+    }
+
     /// Returns when the work has to end, so that the response is in time.
     pub fn end_of_work(&self) -> Instant {
         self.before_deadline(RESPONSE_RESERVE)

@@ -271,6 +271,20 @@ impl Left {
             others => format!(":{listed} and {} more", thousands(others)),
         }
     }
+
+    /// Returns the text of the wildcards that replace other paths.
+    fn merged(&mut self, merged: &[Merged]) -> String {
+        if let Some(left) = self.paths.checked_sub(merged.len()) {
+            self.paths = left;
+            let texts = merged.iter();
+            return texts
+                .map(|Merged { path, from }| format!("; {path} replaces {from} paths"))
+                .collect();
+        }
+        let from: usize = merged.iter().map(|merged| merged.from).sum();
+        let wildcards = counted(merged.len(), "wildcard");
+        format!("; {wildcards} instead of {} paths", thousands(from))
+    }
 }
 
 impl BatchReport {
@@ -293,14 +307,12 @@ impl BatchReport {
         };
         let objects =
             (self.objects).map(|objects| format!("{} became ", counted(objects, "object")));
-        let merged = self.batch.plan().merged.iter();
-        let merged = merged.map(|Merged { path, from }| format!("; {path} replaces {from} paths"));
         format!(
             "{distribution}: submitted {submitted} ({}{}{}){}{}",
             objects.unwrap_or_default(),
             counted(paths.len(), "path"),
             left.paths(paths),
-            merged.collect::<String>(),
+            left.merged(&self.batch.plan().merged),
             left.notes(&self.notes)
         )
     }
@@ -337,7 +349,40 @@ fn counted(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Limits;
+    use crate::plan::{Collapsed, Limits};
+
+    #[test]
+    fn counts_wildcards_that_replace_paths_if_a_hundred_paths_are_listed() {
+        let plan = |count: usize| {
+            let path = |number: usize| InvalidationPath::parse(&format!("/{number:03}/*"));
+            let paths = (0..count).map(|number| path(number).expect("a path"));
+            let paths: Vec<_> = paths.collect();
+            let merged = paths.iter().take(2).cloned();
+            Collapsed {
+                merged: merged.map(|path| Merged { path, from: 1_500 }).collect(),
+                paths,
+                from: 3_000,
+                unchanged: None,
+            }
+        };
+        let text = |count| {
+            let batch = Batch::from_plan("event", distribution(1), plan(count));
+            let report = BatchReport {
+                batch,
+                objects: None,
+                notes: vec![],
+                result: Ok(Some(InvalidationId::new("I1"))),
+            };
+            let text = report.to_string();
+            let (_, merged) = text.split_once(')').expect("the end of the paths");
+            merged.to_owned()
+        };
+        assert_eq!(
+            text(98),
+            "; /000/* replaces 1500 paths; /001/* replaces 1500 paths"
+        );
+        assert_eq!(text(99), "; 2 wildcards instead of 3,000 paths");
+    }
 
     fn distribution(number: usize) -> DistributionId {
         DistributionId::parse(&format!("E{number}EXAMPLE1ABC")).expect("an id")

@@ -10,6 +10,7 @@
 //!
 //! Path patterns: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html>
 
+use std::iter;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -217,21 +218,30 @@ impl Site {
             found.paths = paths;
             found.reasons = reasons;
         }
-        found.add_assumed(key, index_documents);
-        for source in self.sources(bucket) {
-            // The owner may have replaced `/blue` by `/green`.
-            if let Some(beside) = source.origin.key_beside_origin_path(key) {
-                found.add_assumed(beside, index_documents);
+        let behaviors: Vec<_> = self.cache_behaviors.iter().collect();
+        let query_strings = QueryStrings::strictest(&behaviors).unwrap_or(QueryStrings::Ignored);
+        let root = self.default_root_object.as_deref().unwrap_or_default();
+        // The owner may have replaced `/blue` by `/green`.
+        let sources = self.sources(bucket).into_iter();
+        let beside = sources.filter_map(|source| source.origin.key_beside_origin_path(key));
+        for own_key in iter::once(key).chain(beside) {
+            for root in [INDEX_DOCUMENT, root] {
+                found.add_assumed(own_key, root, query_strings, index_documents);
             }
+        }
+        if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
+            found.paths = vec![InvalidationPath::everything()];
+            found.reasons = vec![reason];
         }
         found.add_reason(PathReason::Outdated);
         found.into_cached_paths()
     }
 
     /// Returns the origins from which viewers can get objects of the bucket, as far as the domain names show it.
-    fn sources(&self, bucket: &str) -> Vec<Source<'_>> {
+    fn sources<'a>(&'a self, bucket: &'a str) -> Vec<Source<'a>> {
         let has_bucket = self.has_origin(bucket);
         let sources = self.origins.iter().map(|origin| Source {
+            bucket,
             origin,
             relation: origin.relation_to(bucket),
         });
@@ -291,13 +301,10 @@ impl Site {
         sources: &[Source<'_>],
         index_documents: IndexDocuments,
     ) {
-        let is_routed = !found.paths.is_empty();
         for source in sources {
             let mut own_keys = source.relative_keys(found.key);
             let not_cached = match own_keys.first() {
                 Some(relative_key) => self.routed_elsewhere(relative_key),
-                // Another origin has the object.
-                None if is_routed => continue,
                 None => {
                     own_keys.push(found.key);
                     NotCached::OutsideOriginPath {
@@ -467,6 +474,7 @@ impl Site {
 
 /// An origin from which viewers can get objects of a bucket.
 struct Source<'a> {
+    bucket: &'a str,
     origin: &'a Origin,
     relation: Relation,
 }
@@ -476,12 +484,15 @@ impl Source<'_> {
         !matches!(self.relation, Relation::Bucket(_))
     }
 
-    /// Returns the key as the origin gets it, without the origin path. It is unknown whether a server takes the origin
-    /// path for a folder of the bucket.
+    /// Returns the key as viewers request it, without the origin path. It is unknown whether a server takes the origin
+    /// path for a folder of the bucket, or its first part for the bucket.
     fn relative_keys<'k>(&self, key: &'k str) -> Vec<&'k str> {
         let mut keys: Vec<_> = self.origin.relative_key(key).into_iter().collect();
-        if self.relation == Relation::Server && !keys.contains(&key) {
-            keys.push(key);
+        if self.relation == Relation::Server {
+            keys.extend(self.origin.key_in_path_style(self.bucket, key));
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
         keys
     }

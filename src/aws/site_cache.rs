@@ -200,13 +200,20 @@ impl SiteCache {
             return Ok(site);
         }
         let started = reads.start();
-        let ListedSite { site, denied } = match listed {
+        let ListedSite { mut site, denied } = match listed {
             Some(listed) => reads.reader.listed_site(listed).await?,
             None => ListedSite {
                 site: reads.reader.site(id).await?,
                 denied: None,
             },
         };
+        // What the list does not have is likely to be as it was.
+        if let (Some(_), Some(earlier)) = (&denied, slot.outdated()) {
+            let root = earlier.default_root_object.clone();
+            site.default_root_object = root.or(site.default_root_object);
+            let policy = &earlier.features.continuous_deployment_policy;
+            site.features.continuous_deployment_policy = policy.clone();
+        }
         let site = Arc::new(site);
         // A cache policy that could not be read now may be readable for the next event. The list can be older than the
         // read that was denied.

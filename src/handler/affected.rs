@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::Invalidator;
@@ -56,7 +55,7 @@ impl Invalidator {
             received: invocation.received,
             newest_change: newest.unwrap_or_default(),
         };
-        let deadline = end_of_reads(invocation);
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
         let list = match named {
             [] => self.site_cache.distributions(&reads, deadline).await,
             _ => ReadResult::default(),
@@ -115,7 +114,7 @@ impl Invalidator {
         let sites = candidates.iter().filter_map(ReadCandidate::site);
         let features: Vec<_> = sites.filter_map(MaybeSite::features).collect();
         // A configuration that could not be read in time must not use up the time of this.
-        let deadline = end_of_reads(invocation);
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
         self.find_staging(&features, &ids, deadline, invocation)
             .await
     }
@@ -149,7 +148,7 @@ impl Invalidator {
         oldest: Option<DateTime<Utc>>,
         invocation: &Invocation,
     ) -> ReadCandidate<'a> {
-        let deadline = end_of_reads(invocation);
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
         let Candidate { id, listed } = &candidate;
         let site = self.site_cache.site(id, *listed, reads, deadline);
         let existing = self.list_early(id, oldest, invocation);
@@ -285,13 +284,6 @@ fn objects_by_bucket<'a>(changes: &[PendingChange<'a>]) -> BTreeMap<&'a str, Vec
         });
     }
     buckets
-}
-
-/// Returns when the reads have to end, so that at least half of the time is left to submit the invalidations.
-fn end_of_reads(invocation: &Invocation) -> Instant {
-    let now = Instant::now();
-    let left = invocation.end_of_work().saturating_duration_since(now);
-    now + MAX_READ_TIME.min(left / 2)
 }
 
 fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::affected::Affected;
@@ -202,9 +202,7 @@ impl Invalidator {
         if !self.warm_state.can_list(distribution, now) {
             return Vec::new();
         }
-        let deadline = invocation
-            .end_of_work()
-            .min(Instant::now() + MAX_LISTING_TIME);
+        let deadline = invocation.end_of_read(MAX_LISTING_TIME);
         let cloudfront = self.cloudfront(invocation);
         let list = cloudfront.recent_invalidations(distribution, oldest, known);
         match timeout_at(deadline, list).await {

@@ -198,7 +198,8 @@ impl fmt::Display for PathReason {
             }
             Self::Unknown => write!(
                 f,
-                "its configuration cannot be read, which needs cloudfront:GetDistributionConfig: {ASSUMPTION}"
+                "its configuration cannot be read, which needs cloudfront:GetDistributionConfig: {ASSUMPTION}, and \
+                 staging distributions are not found"
             ),
             Self::Outdated => f.write_str(
                 "its configuration cannot be read now: the paths by an earlier one and those of a site with index \

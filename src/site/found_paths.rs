@@ -15,7 +15,8 @@ pub(super) struct Route {
 /// is the default root object `index.html`, an index document or a page without extension.
 pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths {
     let mut found = FoundPaths::new(key);
-    found.add_assumed(key, index_documents);
+    let query_strings = QueryStrings::Ignored;
+    found.add_assumed(key, INDEX_DOCUMENT, query_strings, index_documents);
     found.add_reason(PathReason::Unknown);
     found.into_cached_paths()
 }
@@ -84,20 +85,28 @@ impl<'a> FoundPaths<'a> {
         self.decoded_paths.push(decoded_path.to_owned());
     }
 
-    /// Adds the paths that lead to the key in many distributions.
-    pub(super) fn add_assumed(&mut self, key: &str, index_documents: IndexDocuments) {
-        for Candidate { path, kind } in candidates(key, Some(INDEX_DOCUMENT)) {
+    /// Adds the paths that lead to the key in many distributions, unless they are known already.
+    pub(super) fn add_assumed(
+        &mut self,
+        key: &str,
+        default_root_object: &str,
+        query_strings: QueryStrings,
+        index_documents: IndexDocuments,
+    ) {
+        for Candidate { path, kind } in candidates(key, Some(default_root_object)) {
             let alias_reason = match kind {
                 CandidateKind::OwnPath => None,
                 CandidateKind::DefaultRootObject => Some(AliasReason::Assumed),
                 _ if index_documents == IndexDocuments::Never => continue,
                 _ => Some(AliasReason::Assumed),
             };
-            let route = Route {
-                alias_reason,
-                query_strings: QueryStrings::Ignored,
-            };
-            self.add(&path, route);
+            if !self.decoded_paths.contains(&path) {
+                let route = Route {
+                    alias_reason,
+                    query_strings,
+                };
+                self.add(&path, route);
+            }
         }
     }
 

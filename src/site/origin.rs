@@ -96,6 +96,14 @@ impl Origin {
         }
     }
 
+    /// Returns the part of the key after the origin path, if that consists of the bucket's name and a folder: S3 without
+    /// a bucket's name in its host takes the bucket from the path.
+    pub(super) fn key_in_path_style<'a>(&self, bucket: &str, key: &'a str) -> Option<&'a str> {
+        let folder = self.folder();
+        let folder = folder.strip_prefix(bucket)?.strip_prefix('/')?;
+        key.strip_prefix(folder)?.strip_prefix('/')
+    }
+
     /// Returns the part of the key after as many folders as the origin path has, whatever they are called: `a.html` of
     /// `green/a.html` if the origin path is `/blue`. Returns `None` without an origin path, and if nothing is left of the
     /// key.

@@ -326,6 +326,13 @@ fn a_server_may_take_the_origin_path_for_a_folder_and_add_index_documents() {
             )
         ]
     );
+    // S3 takes the bucket from the path, which is the bucket and a folder of it here.
+    let site = with_domain_name("s3.eu-west-1.amazonaws.com", "/site/prod");
+    assert_eq!(paths(&site, "prod/a.css"), ["/a.css", "/prod/a.css"]);
+    assert_eq!(
+        paths(&site, "site/prod/a.css"),
+        ["/a.css", "/site/prod/a.css"]
+    );
     // Beside the bucket, only a host of S3 can be the bucket too.
     for (domain_name, expected) in [
         ("s3.eu-west-1.amazonaws.com", "/a.css"),
@@ -405,11 +412,13 @@ fn a_function_can_choose_another_origin_and_path() {
     site.default_root_object = Some("index.html".into());
     site.cache_behaviors[0].edge_function = true;
     assert_eq!(paths(&site, "index.html"), ["/", "/index.html"]);
-    // Another origin routes the object.
+    // An origin without a behavior: the object is routed by its own path, or by another one.
     let mut site = with_function();
     site.origins
         .push(origin("drafts", "site.s3.amazonaws.com", "/drafts"));
     assert_eq!(paths(&site, "blog/a.js"), ["/blog/a.js"]);
+    site.origins[0].origin_path = "/blue".into();
+    assert_eq!(paths(&site, "blue/a.js"), ["/a.js", "/blue/a.js"]);
     assert_eq!(
         reasons(&outside(true), "green/a.js"),
         [
@@ -447,6 +456,18 @@ fn an_outdated_configuration_leaves_nothing_out() {
     }
     let cached = site.cached_paths_if_outdated("site", "blue/a.css", IndexDocuments::Never);
     assert_eq!(texts(&cached), ["/a.css", "/blue/a.css"]);
+    // The rest of the configuration is likely to be as it was.
+    site.cache_behaviors[0].query_strings = QueryStrings::InCacheKey;
+    let outdated = |site: &Site, key| {
+        let cached = site.cached_paths_if_outdated("site", key, IndexDocuments::Never);
+        texts(&cached)
+    };
+    assert_eq!(
+        outdated(&site, "green/home.html"),
+        ["/green/home.html*", "/home.html*", "/", "/?*"]
+    );
+    site.custom_error_responses = vec![error_response("/404.html", 404, "404", Some(300))];
+    assert_eq!(outdated(&site, "green/404.html"), ["/*"]);
 }
 
 #[test]
@@ -1008,7 +1029,7 @@ fn notes_list_at_most_five_objects_and_reasons() {
         unknown[0].notes(),
         [
             "its configuration cannot be read, which needs cloudfront:GetDistributionConfig: index.html is assumed to be \
-             the default root object and an index document",
+             the default root object and an index document, and staging distributions are not found",
             "index.html is also / and /index (assumed); index.html is also / and /index (assumed)",
         ]
     );

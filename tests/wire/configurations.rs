@@ -276,6 +276,41 @@ async fn leaves_nothing_out_when_reading_a_newer_configuration_or_list_hangs() {
 }
 
 #[tokio::test]
+async fn keeps_the_default_root_object_of_an_earlier_read_that_is_denied_now() {
+    let options = Options::default()
+        .with_document("distribution", &list(&[(FIRST, "")]))
+        .with_document(&config_path(FIRST), &configuration(BUCKET, "", "home.html"));
+    let fixture = Fixture::with(options).unset("DISTRIBUTION_ID");
+    let invalidator = fixture.invalidator();
+    handle(&invalidator, "a.css", ago(60)).await;
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::AccessDenied, ALWAYS);
+    handle(&invalidator, "home.html", now()).await;
+    assert_eq!(
+        fixture.accepted(),
+        accepted(&[(FIRST, &["/a.css"]), (FIRST, &["/", "/home.html"])])
+    );
+}
+
+#[tokio::test]
+async fn logs_why_an_object_is_not_cached_although_the_others_are_throttled() {
+    let fixture = fixture_with(&[(FIRST, configuration(BUCKET, "/prod", ""))]);
+    let create = Operation::CreateInvalidation;
+    fixture.standin.fail(create, Fault::Throttling, ALWAYS);
+    let invalidator = fixture.invalidator();
+    logged();
+    let changes = ["prod/a.css", "b.css"].map(|key| notification(key, ago(60)));
+    let response = invalidator.handle(&batch(&changes), &one_minute()).await;
+    assert_eq!(response, failures(&["m0"]));
+    let lines = logged_at("INFO").into_iter();
+    let messages: Vec<_> = lines.map(|line| line["message"].clone()).collect();
+    assert_eq!(
+        messages,
+        ["not submitted: 1 outside origin path /prod: b.css"]
+    );
+}
+
+#[tokio::test]
 async fn remembers_no_configuration_that_is_older_than_its_read() {
     const OTHER: &str = "other-bucket";
     // The second distribution has another bucket.
