@@ -47,6 +47,16 @@ async fn refuses_a_tag_for_a_distribution_without_a_cache_tag_header() {
 }
 
 #[tokio::test]
+async fn refuses_a_tag_that_is_written_in_two_cases() {
+    let fixture = fixture();
+    let parameters = json!({"distribution": SECOND, "paths": ["#Blog", "#blog"]});
+    let job = fixture.run_job(Some(&parameters.to_string())).await;
+    let message = refused(SECOND, "#Blog #blog");
+    assert_eq!(job.failure(), ("ConfigurationError", message.as_str()));
+    assert_eq!(fixture.standin.invalidations(), []);
+}
+
+#[tokio::test]
 async fn sends_a_tag_to_a_distribution_with_a_cache_tag_header() {
     let fixture = fixture();
     let job = fixture.run_job(Some(r##"{"paths": ["#blog"]}"##)).await;

@@ -11,14 +11,13 @@ use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::trigger::user_parameters::JobRequest;
 
-/// Returns the cache tags that the job sends: those that no other path covers.
+/// Returns the cache tags that the job sends: those that no path covers. Tags that differ only in case cover each other,
+/// so a tag does not count as covering.
 pub(super) fn tags(request: &JobRequest) -> Vec<InvalidationPath> {
-    let is_covered = |tag: &InvalidationPath| {
-        let mut others = request.paths.iter().filter(|path| *path != tag);
-        others.any(|path| path.covers(tag))
-    };
-    let tags = request.paths.iter().filter(|path| path.is_tag());
-    tags.filter(|tag| !is_covered(tag)).cloned().collect()
+    let (tags, paths): (Vec<_>, Vec<_>) = request.paths.iter().partition(|path| path.is_tag());
+    let is_covered = |tag: &InvalidationPath| paths.iter().any(|path| path.covers(tag));
+    let needed = tags.into_iter().filter(|tag| !is_covered(tag));
+    needed.cloned().collect()
 }
 
 /// Returns the distributions to which `tags`, which are not empty, must not be sent now, each with the reason.
