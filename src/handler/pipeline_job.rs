@@ -239,6 +239,7 @@ impl Invalidator {
         let Execution {
             request, progress, ..
         } = &mut *execution;
+        let known_count = progress.distributions.len();
         if progress.distributions.is_empty() {
             progress.add_distributions(self.distributions(request, invocation).await?);
         }
@@ -247,7 +248,8 @@ impl Invalidator {
             .await;
         execution.outcome = outcome;
         let is_submitted = execution.all_submitted();
-        if is_submitted && !was_submitted {
+        let has_found_another = execution.progress.distributions.len() > known_count;
+        if is_submitted && (!was_submitted || has_found_another) {
             execution.progress.set_submitted(self.clock.now());
         }
         if let Some(error) = decisive_error(&execution.outcome)
@@ -385,6 +387,7 @@ impl Invalidator {
         let decision = decide(DecisionInput {
             all_submitted,
             all_completed: progress.all_completed(),
+            has_pending_staging: progress.has_pending_staging(),
             age,
             waited: progress.waited(now),
             wait,

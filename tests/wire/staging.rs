@@ -489,6 +489,110 @@ async fn searches_a_staging_distribution_of_distribution_id_again_while_the_job_
 }
 
 #[tokio::test]
+async fn continues_by_token_while_another_distribution_of_distribution_id_can_be_the_staging_one() {
+    for (parameters, percent) in [(json!({}), 50), (json!({"wait": "5m"}), 100)] {
+        let mut parameters = parameters;
+        parameters["distribution"] = json!(FIRST);
+        let fixture = with_possible_staging(Duration::ZERO);
+        let read = Operation::GetDistributionConfig;
+        fixture.standin.fail(read, Fault::Throttling, 4);
+        logged();
+        let first = fixture.standin.start_job(Some(&parameters.to_string()));
+        let invalidator = fixture.invalidator_without_pauses();
+        let handle = async |event| invalidator.handle(event, &one_minute()).await;
+        handle(&first.event).await.expect("a result");
+        let id = invalidation_of(&fixture, FIRST);
+        let reported = fixture.only_result();
+        assert_eq!(reported.state, Some(JobState::Continued), "{parameters}");
+        assert_eq!(
+            reported.result.body["executionDetails"]["percentComplete"],
+            percent
+        );
+        assert_eq!(warnings(), [json!(not_checked(throttled_read()))]);
+        fixture.standin.advance(Duration::from_secs(30));
+        let next = fixture.standin.next_job(&first.id).expect("the next job");
+        let text = handle(&next.event).await.expect("a result");
+        let staging = invalidation_of(&fixture, STAGING);
+        let submitted = format!(
+            "{FIRST}: submitted as {id} (1 path: /*); {STAGING}: submitted as {staging} (1 path: /*); staging \
+             distribution of {FIRST}"
+        );
+        let expected = match percent {
+            100 => format!("completed after 30 s; {submitted}"),
+            _ => submitted,
+        };
+        assert_eq!(text, expected);
+        let ended = fixture.standin.job(&next.id).expect("the job");
+        assert_eq!(ended.state, JobState::Succeeded);
+    }
+}
+
+#[tokio::test]
+async fn succeeds_with_a_warning_when_a_possible_staging_distribution_is_not_found_for_too_long() {
+    for (wait, jobs_until_end, status) in [
+        ("false", 31, ""),
+        ("5m", 31, "completed after 900 s; "),
+        ("20m", 41, "completed after 1200 s; "),
+    ] {
+        let fixture = with_possible_staging(Duration::ZERO);
+        let (operation, fault) = (Operation::GetDistributionConfig, Fault::InternalError);
+        fixture.standin.fail_at_random(operation, fault, 100, 1);
+        let parameters = json!({"distribution": FIRST, "wait": wait, "onTimeout": "fail"});
+        let (jobs, result) = run(&fixture, &parameters, 1).await;
+        assert_eq!(jobs.len(), jobs_until_end, "{wait}");
+        let id = invalidation_of(&fixture, FIRST);
+        let reason = format!(
+            "could not read the configuration of {FIRST}: InternalError: An internal error occurred.; try again"
+        );
+        assert_eq!(
+            summary(&result),
+            format!(
+                "{status}{FIRST}: submitted as {id} (1 path: /*); {}",
+                not_checked(reason)
+            )
+        );
+        assert_eq!(invalidated(&fixture), [FIRST]);
+    }
+}
+
+#[tokio::test]
+async fn counts_the_wait_from_the_submission_to_a_staging_distribution_that_is_found_late() {
+    let fixture = with_possible_staging(Duration::from_secs(60));
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::Throttling, 12);
+    let parameters = json!({"distribution": FIRST, "wait": "90s", "onTimeout": "fail"});
+    let (jobs, result) = run(&fixture, &parameters, 1).await;
+    assert_eq!(jobs.len(), 6);
+    let ids = [FIRST, STAGING].map(|id| invalidation_of(&fixture, id));
+    assert_eq!(
+        summary(&result),
+        format!(
+            "completed after 174 s; {FIRST}: submitted as {} (1 path: /*); {STAGING}: submitted as {} (1 path: /*)",
+            ids[0], ids[1]
+        )
+    );
+}
+
+/// An account whose jobs name the first distribution only, and whose settings name its staging distribution too.
+fn with_possible_staging(completes_after: Duration) -> Fixture {
+    let options = Options {
+        completes_after,
+        ..options(true)
+    };
+    Fixture::with(options).set("DISTRIBUTION_ID", &format!("{FIRST},{STAGING}"))
+}
+
+fn throttled_read() -> String {
+    format!(
+        "could not read the configuration of {FIRST} now: Throttling: Rate exceeded; try again in a minute"
+    )
+}
+
+fn not_checked(reason: String) -> String {
+    format!("not checked whether it has a staging distribution with a cache of its own: {reason}")
+}
+
+#[tokio::test]
 async fn invalidates_a_staging_distribution_of_distribution_id_if_the_policy_is_denied() {
     let all = format!("{FIRST},{SECOND},{STAGING}");
     let fixture = fixture(true).set("DISTRIBUTION_ID", &all);

@@ -308,6 +308,8 @@ pub(super) struct DecisionInput {
     pub all_submitted: bool,
     /// Whether all of them are completed.
     pub all_completed: bool,
+    /// Whether the next job would search a staging distribution that possibly has to be invalidated.
+    pub has_pending_staging: bool,
     /// How long ago the first job of the action started.
     pub age: Duration,
     /// For how long completion has been awaited.
@@ -337,23 +339,30 @@ pub(super) enum Decision {
 /// Decides what a job reports next.
 ///
 /// `wait` limits how long completion is awaited, from the submission. CloudFront can refuse requests or fail for `wait`
-/// from the start of the first job, and for at least [`DEFAULT_WAIT`].
+/// from the start of the first job, and for at least [`DEFAULT_WAIT`]. A staging distribution that only possibly has to
+/// be invalidated is searched until both limits; then the job does not fail.
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,
         all_completed,
+        has_pending_staging,
         age,
         waited,
         wait,
         on_timeout,
         fits_token,
     } = state;
+    let can_submit = age < wait.max(DEFAULT_WAIT);
+    let can_wait = waited < wait;
     match (all_submitted, all_completed) {
-        (false, _) if age >= wait.max(DEFAULT_WAIT) || !fits_token => Decision::FailNotSubmitted,
-        (false, _) => Decision::Continue,
+        (false, _) if can_submit && fits_token => Decision::Continue,
+        (false, _) => Decision::FailNotSubmitted,
+        (true, _) if has_pending_staging && (can_submit || can_wait) && fits_token => {
+            Decision::Continue
+        }
         (true, _) if wait.is_zero() => Decision::Succeed(Completion::NotAwaited),
         (true, true) => Decision::Succeed(Completion::Completed),
-        (true, false) if waited >= wait => match on_timeout {
+        (true, false) if !can_wait => match on_timeout {
             OnTimeout::Succeed => Decision::Succeed(Completion::TimedOut),
             OnTimeout::Fail => Decision::FailNotCompleted,
         },

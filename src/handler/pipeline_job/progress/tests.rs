@@ -153,6 +153,7 @@ fn decides_what_a_job_reports_next() {
     let waiting = DecisionInput {
         all_submitted: true,
         all_completed: false,
+        has_pending_staging: false,
         age: Duration::from_secs(59),
         waited: Duration::from_secs(59),
         wait: minute,
@@ -161,6 +162,11 @@ fn decides_what_a_job_reports_next() {
     };
     let not_submitted = DecisionInput {
         all_submitted: false,
+        ..waiting
+    };
+    let searching = DecisionInput {
+        all_completed: true,
+        has_pending_staging: true,
         ..waiting
     };
     let not_waiting = DecisionInput {
@@ -254,6 +260,61 @@ fn decides_what_a_job_reports_next() {
                 ..not_submitted
             },
             Decision::FailNotSubmitted,
+        ),
+        // A staging distribution is searched again, for as long as submitting is tried or completion is awaited.
+        (searching, Decision::Continue),
+        (
+            DecisionInput {
+                wait: Duration::ZERO,
+                ..searching
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                age: DEFAULT_WAIT,
+                ..searching
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                waited: minute,
+                ..searching
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                age: DEFAULT_WAIT,
+                waited: DEFAULT_WAIT,
+                ..searching
+            },
+            Decision::Succeed(Completion::Completed),
+        ),
+        (
+            DecisionInput {
+                wait: Duration::ZERO,
+                age: DEFAULT_WAIT,
+                ..searching
+            },
+            Decision::Succeed(Completion::NotAwaited),
+        ),
+        (
+            DecisionInput {
+                all_completed: false,
+                age: DEFAULT_WAIT,
+                waited: DEFAULT_WAIT,
+                ..searching
+            },
+            Decision::Succeed(Completion::TimedOut),
+        ),
+        (
+            DecisionInput {
+                fits_token: false,
+                ..searching
+            },
+            Decision::Succeed(Completion::Completed),
         ),
         // A job that does not wait for completion still waits for a busy CloudFront.
         (
