@@ -430,6 +430,31 @@ async fn counts_the_wait_from_a_slow_submission_of_the_first_job() {
     );
 }
 
+#[tokio::test]
+async fn ends_a_wait_23_hours_after_the_start_although_it_submitted_late() {
+    let fixture = account(1_000_000);
+    let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+    let fault = Fault::TooManyInvalidationsInProgress;
+    let create = Operation::CreateInvalidation;
+    fixture.standin.fail(create, fault, 1);
+    let parameters = r#"{"wait": "23h", "onTimeout": "fail"}"#;
+    let mut job = fixture.standin.start_job(Some(parameters));
+    let invalidator = fixture.invalidator_without_pauses();
+    for (pause, state) in [
+        (hours(20), JobState::Continued),
+        (hours(3), JobState::Continued),
+        (hours(0), JobState::Failed),
+    ] {
+        let handled = invalidator.handle(&job.event, &one_minute()).await;
+        handled.expect("a result");
+        let ended = fixture.standin.job(&job.id).expect("the job");
+        assert_eq!(ended.state, state);
+        fixture.standin.advance(pause);
+        job = fixture.standin.next_job(&job.id).unwrap_or(job);
+    }
+    assert_eq!(fixture.accepted().len(), 1);
+}
+
 /// Returns the id of the only invalidation that CloudFront accepted.
 fn accepted_id(fixture: &Fixture) -> String {
     let received = fixture.standin.invalidations().into_iter();

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::distribution::DistributionId;
-use crate::duration::DEFAULT_WAIT;
+use crate::duration::{DEFAULT_WAIT, MAX_WAIT};
 use crate::error::Error;
 use crate::outcome::Completion;
 use crate::plan::InvalidationId;
@@ -338,9 +338,10 @@ pub(super) enum Decision {
 
 /// Decides what a job reports next.
 ///
-/// `wait` limits how long completion is awaited, from the submission. CloudFront can refuse requests or fail for `wait`
-/// from the start of the first job, and for at least [`DEFAULT_WAIT`]. A staging distribution that only possibly has to
-/// be invalidated is searched until both limits; then the job does not fail.
+/// `wait` limits how long completion is awaited, from the submission, and [`MAX_WAIT`] from the start of the first job,
+/// because CodePipeline ends the action after 24 hours. CloudFront can refuse requests or fail for `wait` from the start
+/// of the first job, and for at least [`DEFAULT_WAIT`]. A staging distribution that only possibly has to be invalidated
+/// is searched until both limits; then the job does not fail.
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,
@@ -353,7 +354,7 @@ pub(super) fn decide(state: DecisionInput) -> Decision {
         fits_token,
     } = state;
     let can_submit = age < wait.max(DEFAULT_WAIT);
-    let can_wait = waited < wait;
+    let can_wait = waited < wait && age < MAX_WAIT;
     match (all_submitted, all_completed) {
         (false, _) if can_submit && fits_token => Decision::Continue,
         (false, _) => Decision::FailNotSubmitted,

@@ -222,6 +222,32 @@ fn decides_what_a_job_reports_next() {
             },
             Decision::Continue,
         ),
+        // CodePipeline ends an action after 24 hours.
+        (
+            DecisionInput {
+                wait: MAX_WAIT,
+                age: MAX_WAIT - second,
+                ..waiting
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                wait: MAX_WAIT,
+                age: MAX_WAIT,
+                on_timeout: OnTimeout::Fail,
+                ..waiting
+            },
+            Decision::FailNotCompleted,
+        ),
+        (
+            DecisionInput {
+                wait: MAX_WAIT,
+                age: MAX_WAIT,
+                ..searching
+            },
+            Decision::Succeed(Completion::Completed),
+        ),
         (not_submitted, Decision::Continue),
         // A shorter wait does not limit how long CloudFront can be busy or fail, a longer one extends it.
         (
