@@ -12,7 +12,7 @@ use crate::fixture::{
 };
 use crate::queue::{ago, batch, failures, notification};
 use crate::s3::list;
-use crate::standin::{Fault, Operation, Options};
+use crate::standin::{Clock, Fault, JobState, Operation, Options};
 
 /// A distribution with a configuration that CreateInvalidation does not find.
 const TENANTS: &str = "E8EXAMPLE1ABC";
@@ -141,4 +141,35 @@ async fn tries_again_when_a_distribution_is_not_found_although_it_exists() {
             )
         )
     );
+}
+
+#[tokio::test]
+async fn tries_again_when_the_reason_for_a_missing_distribution_cannot_be_read_for_the_moment() {
+    let options = Options {
+        clock: Clock::frozen(),
+        throttle: false,
+        ..Options::default()
+    };
+    let fixture = Fixture::with(options);
+    let create = Operation::CreateInvalidation;
+    fixture.standin.fail(create, Fault::NoSuchDistribution, 1);
+    // The SDK attempts each of two calls four times: one explains the error, the other looks for a staging distribution.
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::Throttling, 8);
+    let first = fixture.standin.start_job(None);
+    let text = fixture.handle(&first.event).await.expect("a result");
+    let throttled = format!(
+        "could not read the configuration of {FIRST} now: Throttling: Rate exceeded; try again in a minute"
+    );
+    assert_eq!(
+        text,
+        format!(
+            "0 of 1 distribution completed after 0 s; CloudFront answered NoSuchDistribution for {FIRST} \
+             ({NOT_FOUND}), and the reason could not be found: {throttled}"
+        )
+    );
+    let next = fixture.standin.next_job(&first.id).expect("the next job");
+    fixture.handle(&next.event).await.expect("a result");
+    let ended = fixture.standin.job(&next.id).expect("the job");
+    assert_eq!(ended.state, JobState::Succeeded);
 }

@@ -77,6 +77,13 @@ impl CloudFront {
                 ));
             }
             Err(error) if error.is_no_such_distribution() => None,
+            // A later call finds the reason, or succeeds.
+            Err(error) if error.is_transient() => {
+                return error.context(format_args!(
+                    "CloudFront answered NoSuchDistribution for {distribution} ({message}), and the reason could not be \
+                     found"
+                ));
+            }
             Err(error) => Some(error),
         };
         ErrorKind::NoSuchDistribution {
