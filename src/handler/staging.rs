@@ -124,14 +124,15 @@ struct Assumption {
     primaries: Vec<DistributionId>,
     /// The staging distributions that are invalidated, without those that a policy names.
     staging: Vec<DistributionId>,
-    /// Why other distributions of the settings could not be read: they are possibly staging distributions, too.
+    /// Why other distributions of the settings were not read: they are possibly staging distributions, or have one.
     unread: Option<Error>,
 }
 
 impl Assumption {
-    /// Returns whether there are enough staging distributions for all of the distributions.
+    /// Returns whether all are read, and there are enough staging distributions for all of the distributions.
     fn is_complete(&self) -> bool {
-        !self.staging.is_empty() && self.primaries.len() <= self.staging.len()
+        let has_enough = !self.staging.is_empty() && self.primaries.len() <= self.staging.len();
+        has_enough && self.unread.is_none()
     }
 
     /// Returns the finding about a staging distribution that is not part of the event.
@@ -222,7 +223,7 @@ impl Invalidator {
         }
     }
 
-    /// Reads the distributions of the settings that are not part of the event. Returns also why others could not be read.
+    /// Reads the distributions of the settings that are not part of the event. Returns also why others were not read.
     async fn read_others(
         &self,
         rules: StagingRules<'_>,
@@ -241,6 +242,12 @@ impl Invalidator {
                 Ok(other) => others.push(other),
                 Err(error) => errors.push(error),
             }
+        }
+        let count = rules.others().count();
+        if count > MAX_OTHERS_READ {
+            errors.push(Error::invalid_input(format!(
+                "only {MAX_OTHERS_READ} of the {count} other distributions of DISTRIBUTION_ID were read"
+            )));
         }
         (others, Error::join(errors))
     }

@@ -593,6 +593,44 @@ fn not_checked(reason: String) -> String {
 }
 
 #[tokio::test]
+async fn warns_if_distribution_id_has_more_distributions_than_it_reads() {
+    let mut all = vec![FIRST.to_owned(), STAGING.to_owned()];
+    all.extend((10..19).map(|number| format!("E{number}EXAMPLE9ABC")));
+    let mut options = options(true);
+    for id in &all[2..] {
+        let path = format!("distribution/{id}/config");
+        options = options
+            .with_distribution(id)
+            .with_document(&path, &configuration_with(""));
+    }
+    // Ten others are read, the eleventh is possibly the staging distribution.
+    for (last, is_complete) in [(None, true), (Some("E30EXAMPLE9ABC"), false)] {
+        all.extend(last.map(str::to_owned));
+        let fixture = Fixture::with(options.clone()).set("DISTRIBUTION_ID", &all.join(","));
+        let policy = Operation::GetContinuousDeploymentPolicyConfig;
+        fixture.standin.fail(policy, Fault::AccessDenied, 1);
+        logged();
+        fixture.run_job(Some(FIRST)).await;
+        assert_eq!(invalidated(&fixture), [FIRST, STAGING]);
+        let arn = format!("arn:aws:cloudfront::111122223333:continuous-deployment-policy/{POLICY}");
+        let action = "cloudfront:GetContinuousDeploymentPolicyConfig";
+        let denied = denial_with_statement("AccessDenied", action, &arn);
+        let warning = format!(
+            "if continuous deployment policy {POLICY} is enabled, its staging distribution has a cache of its own and is \
+             only invalidated if it is {STAGING}: {denied}; only 10 of the 11 other distributions of DISTRIBUTION_ID \
+             were read; set the stack's InvalidateStaging (INVALIDATE_STAGING) to true, or add the staging distribution \
+             to DistributionId (DISTRIBUTION_ID)"
+        );
+        let expected = if is_complete {
+            vec![]
+        } else {
+            vec![json!(warning)]
+        };
+        assert_eq!(warnings(), expected);
+    }
+}
+
+#[tokio::test]
 async fn invalidates_a_staging_distribution_of_distribution_id_if_the_policy_is_denied() {
     let all = format!("{FIRST},{SECOND},{STAGING}");
     let fixture = fixture(true).set("DISTRIBUTION_ID", &all);

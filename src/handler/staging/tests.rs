@@ -103,6 +103,7 @@ fn decides_what_follows_from_a_staging_distribution() {
 #[test]
 fn decides_what_follows_from_a_policy_that_cannot_be_read() {
     let (denied, transient) = (Error::invalid_input("denied"), Error::deadline_exceeded());
+    let limited = Error::invalid_input("limited");
     let some = StagingRules {
         invalidate_all: false,
         invalidated: &[],
@@ -160,6 +161,23 @@ fn decides_what_follows_from_a_policy_that_cannot_be_read() {
             0,
             Some(&transient),
             retry(advised(no(&both))),
+        ),
+        // One that is not read is possibly the staging distribution instead.
+        (
+            &denied,
+            some,
+            1,
+            1,
+            Some(&transient),
+            retry(advised(partly(&both))),
+        ),
+        (
+            &denied,
+            some,
+            1,
+            1,
+            Some(&limited),
+            warning(advised(partly("denied; limited"))),
         ),
     ] {
         let assumption = Assumption {
