@@ -294,8 +294,7 @@ async fn repeats_the_warning_in_the_result_of_a_job_that_waited() {
         text,
         format!(
             "completed after 36 s; {FIRST}: submitted as {id} (1 path: /*); its staging distribution is possibly not \
-             invalidated: the log of job {} has the reason",
-            first.id
+             invalidated: the log of the function has the reason"
         )
     );
     assert_eq!(fixture.calls(Operation::GetDistributionConfig), 1);

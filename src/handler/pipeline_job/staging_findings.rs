@@ -46,8 +46,8 @@ pub(super) fn add_earlier_warnings(progress: &Progress, has_tags: bool, outcome:
         if current.staging == StagingSearch::Warned
             && let Some(report) = report_of(outcome, &current.distribution)
         {
-            let job = &progress.first_job;
-            let note = format!("{warning}: the log of job {job} has the reason");
+            // Any earlier job of the action has it.
+            let note = format!("{warning}: the log of the function has the reason");
             report.notes.push(note);
         }
     }
