@@ -138,7 +138,8 @@ fn plan(keys: &[String], existing: &[ExistingInvalidation]) -> Planned {
 }
 
 /// Returns a distribution with a bucket and with the path patterns of an API that match none of the keys, although most
-/// keys have many places at which a part of a pattern can start.
+/// keys have many places at which a part of a pattern can start. Five have up to the 255 characters that CloudFront
+/// allows, half of them question marks, and each key has their other characters in the same order.
 fn site_with_most_behaviors() -> Site {
     let behavior = |path_pattern: String, target_origin_id: &str| CacheBehavior {
         path_pattern,
@@ -152,10 +153,12 @@ fn site_with_most_behaviors() -> Site {
         origin_path: String::new(),
     };
     let padding = "p".repeat(40);
+    let question_marks = format!("*{}q?p*", "p?".repeat(123));
     let path_pattern = |n: usize| match n % 5 {
         0 => format!("*{padding}q{n}*"),
         1 => format!("*p*p*q{n}*"),
         2 => format!("*{padding}?q{n}*"),
+        3 if n.is_multiple_of(3) => format!("{}{question_marks}", "p".repeat(n / 15)),
         _ => format!("*/img{n}/*"),
     };
     let api = (1..MAX_CACHE_BEHAVIORS).map(|n| behavior(path_pattern(n), "api"));
@@ -178,7 +181,7 @@ fn site_with_most_behaviors() -> Site {
 /// Finds the paths of keys, each of which may be an index document and is routed by the last cache behavior.
 fn measure_behaviors() {
     let site = site_with_most_behaviors();
-    let keys = (0..KEYS).map(|n| padded("", &format!("/{n:05}/index.html")));
+    let keys = (0..KEYS).map(|n| padded("", &format!("qp/{n:05}/index.html")));
     let keys: Vec<_> = keys.collect();
     let started = Instant::now();
     let cpu = cpu_time(started);
