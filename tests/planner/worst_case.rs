@@ -158,7 +158,8 @@ fn site_with_most_behaviors() -> Site {
         0 => format!("*{padding}q{n}*"),
         1 => format!("*p*p*q{n}*"),
         2 => format!("*{padding}?q{n}*"),
-        3 if n.is_multiple_of(3) => format!("{}{question_marks}", "p".repeat(n / 15)),
+        // Each such pattern takes a quarter of a second for all keys.
+        3 if n == 3 => question_marks.clone(),
         _ => format!("*/img{n}/*"),
     };
     let api = (1..MAX_CACHE_BEHAVIORS).map(|n| behavior(path_pattern(n), "api"));
