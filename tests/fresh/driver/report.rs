@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use cloudfront_invalidator::excerpt::thousands;
+
 use super::plan::Scenario;
 use super::run::Figures;
 
@@ -50,8 +52,8 @@ impl Report {
     pub fn progress(&self, scenario: &Scenario, requests: usize) -> String {
         format!(
             "{:>7} of {} requests, {} stale: {}",
-            number(self.figures.requests),
-            number(requests),
+            thousands(self.figures.requests),
+            thousands(requests),
             self.figures.stale,
             scenario.site.family
         )
@@ -91,30 +93,17 @@ impl fmt::Display for Report {
             ("invalidation paths", paths),
         ];
         for (name, value) in rows {
-            writeln!(f, "{name:<26}{:>10}", number(value))?;
+            writeln!(f, "{name:<26}{:>10}", thousands(value))?;
         }
         let seconds = self.duration.as_secs_f64();
         writeln!(f, "{:<26}{seconds:>8.0} s", "duration")?;
-        let [requests, stale, evicted, paths] = [requests, stale, evicted, paths].map(number);
+        let [requests, stale, evicted, paths] = [requests, stale, evicted, paths].map(thousands);
         let seed = self.seed;
         writeln!(
             f,
             "fresh: {requests} requests, {stale} stale, {evicted} evicted, {paths} paths, seed {seed}"
         )
     }
-}
-
-/// Formats a number with commas between the thousands.
-fn number(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use cloudfront_invalidator::excerpt::thousands;
+
 use super::deploys::Deploys;
 use super::event_source_mapping::Counters;
 use super::queue::Message;
@@ -92,21 +94,21 @@ impl Run<'_> {
             .filter(|message| message.succeeded_at.is_some());
         let most_receives = successful.map(|message| message.receives).max();
         let dead = messages.iter().filter(|message| message.dead).count();
-        let poison = number(self.verdict.poison);
+        let poison = thousands(self.verdict.poison);
         vec![
             ("seed", self.seed.to_string()),
             ("duration", format!("{:.0} s", self.duration.as_secs_f64())),
-            ("changes", number(self.deploys.notifications.len())),
-            ("deploys", number(self.deploys.count)),
-            ("messages", number(messages.len())),
-            ("redeliveries", number(redeliveries)),
+            ("changes", thousands(self.deploys.notifications.len())),
+            ("deploys", thousands(self.deploys.count)),
+            ("messages", thousands(messages.len())),
+            ("redeliveries", thousands(redeliveries)),
             (
                 "most receives of a successful message",
-                number(most_receives.unwrap_or_default() as usize),
+                thousands(most_receives.unwrap_or_default() as usize),
             ),
             (
                 "dead-letter queue",
-                format!("{} ({poison} poison)", number(dead)),
+                format!("{} ({poison} poison)", thousands(dead)),
             ),
         ]
     }
@@ -115,9 +117,9 @@ impl Run<'_> {
         let counters = self.counters;
         let crashes = counters.crashes.len();
         vec![
-            ("invocations", number(counters.invocations)),
-            ("  killed during a batch", number(counters.kills)),
-            ("  failed completely", number(counters.failed)),
+            ("invocations", thousands(counters.invocations)),
+            ("  killed during a batch", thousands(counters.kills)),
+            ("  failed completely", thousands(counters.failed)),
             (
                 "  timed out, malformed, crashed",
                 format!("{}, {}, {crashes}", counters.timeouts, counters.malformed),
@@ -135,14 +137,17 @@ impl Run<'_> {
         let wildcards = paths.filter(|path| path.ends_with('*')).count();
         let billed_text = format!(
             "{} ({} wildcards), ${:.2} after the free tier",
-            number(billed),
-            number(wildcards),
+            thousands(billed),
+            thousands(wildcards),
             dollars(billed)
         );
         vec![
-            ("failed reads of configurations", number(self.failed_reads)),
-            ("CreateInvalidation calls", number(self.received.len())),
-            ("  accepted", number(accepted.len())),
+            (
+                "failed reads of configurations",
+                thousands(self.failed_reads),
+            ),
+            ("CreateInvalidation calls", thousands(self.received.len())),
+            ("  accepted", thousands(accepted.len())),
             ("  rejected", errors(self.received)),
             ("paths billed", billed_text),
         ]
@@ -151,19 +156,19 @@ impl Run<'_> {
     fn viewer_rows(&self) -> Vec<Row> {
         let (views, invalidated) = (self.views, &self.verdict.until_invalidated);
         let fresh = &self.verdict.until_fresh;
-        let origin_requests = number(views.origin_requests as usize);
+        let origin_requests = thousands(views.origin_requests as usize);
         vec![
-            ("viewer requests", number(views.requests as usize)),
+            ("viewer requests", thousands(views.requests as usize)),
             ("  that reached the bucket", origin_requests),
-            ("  stale at the end", number(views.stale_responses)),
-            ("copies dropped", number(views.dropped_copies as usize)),
+            ("  stale at the end", thousands(views.stale_responses)),
+            ("copies dropped", thousands(views.dropped_copies as usize)),
             (
                 "changes of the configuration",
-                number(views.configuration_changes),
+                thousands(views.configuration_changes),
             ),
             (
                 "changes of cached objects",
-                number(self.changes_of_copies()),
+                thousands(self.changes_of_copies()),
             ),
             ("change to invalidation, median", age(invalidated, 0.5)),
             ("  p99", age(invalidated, 0.99)),
@@ -189,28 +194,15 @@ impl fmt::Display for Report {
         }
         match self.findings.len() {
             0 => writeln!(f, "no change was lost"),
-            count => writeln!(f, "{} violations", number(count)),
+            count => writeln!(f, "{} violations", thousands(count)),
         }
     }
-}
-
-/// Writes a number with commas between the thousands.
-fn number(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn batch((messages, took): (usize, Duration)) -> String {
     format!(
         "{} messages in {:.1} s",
-        number(messages),
+        thousands(messages),
         took.as_secs_f64()
     )
 }
@@ -227,7 +219,7 @@ fn errors(received: &[ReceivedInvalidation]) -> String {
     codes.sort();
     let counts: Vec<_> = codes
         .chunk_by(|code, next| code == next)
-        .map(|same| format!("{} {}", number(same.len()), same[0]))
+        .map(|same| format!("{} {}", thousands(same.len()), same[0]))
         .collect();
     if counts.is_empty() {
         return "0".to_owned();
