@@ -51,7 +51,7 @@ use chrono::{DateTime, Utc};
 use clap::CommandFactory;
 
 pub use arguments::{
-    Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Selection, Status, Usage,
+    Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Selection, Status, Usage,
 };
 use config::Config;
 use connection::Connection;
@@ -92,7 +92,7 @@ async fn run_command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit,
     };
     match &arguments.command {
         Command::Create(create) => create::run(&session()?, create).await,
-        Command::Plan(selection) => plan::run(&session()?, selection).await,
+        Command::Plan(plan) => plan::run(&session()?, plan).await,
         Command::Status(status) => status::run(&session()?, status).await,
         Command::List(list) => list::run(&session()?, list).await,
         Command::Distributions => distributions::run(&session()?).await,

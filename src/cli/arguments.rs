@@ -66,11 +66,11 @@ pub enum Output {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Invalidate paths, or the paths under which viewers may have cached changed objects
-    #[command(after_help = examples::CREATE)]
+    #[command(alias = "create-invalidation", after_help = examples::CREATE)]
     Create(Create),
-    /// Show the planned paths without the checks of `create` (no AWS call with paths only, or without a distribution)
+    /// Show what `create` would send with the same arguments, and send nothing
     #[command(after_help = examples::PLAN)]
-    Plan(Selection),
+    Plan(Plan),
     /// Show the status of an invalidation, or of all in progress, or else of the newest
     #[command(after_help = examples::STATUS)]
     Status(Status),
@@ -101,8 +101,20 @@ pub struct Selection {
     #[arg(value_name = "PATHS")]
     pub paths: Vec<String>,
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
-    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    #[arg(
+        short,
+        long = "distribution",
+        alias = "distribution-id",
+        value_name = "DISTRIBUTION"
+    )]
     pub distributions: Vec<String>,
+    /// Invalidate everything: the path /*
+    #[arg(long, help_heading = "Input",
+        conflicts_with_all = ["paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch"])]
+    pub all: bool,
+    /// The same as PATHS, as the AWS CLI names them
+    #[arg(long = "paths", value_name = "PATH", num_args = 1.., help_heading = "Input")]
+    pub paths_option: Vec<String>,
     /// Read paths, one on each line; "# …" is a comment, "#tag" a cache tag
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
     pub paths_from: Option<PathBuf>,
@@ -114,7 +126,7 @@ pub struct Selection {
     pub from_s3_sync: Option<PathBuf>,
     /// Read an invalidation batch of the AWS CLI; its CallerReference, if present, is sent unchanged
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
-        conflicts_with_all = ["paths", "paths_from", "keys_from", "from_s3_sync"])]
+        conflicts_with_all = ["paths", "paths_option", "paths_from", "keys_from", "from_s3_sync"])]
     pub batch: Option<PathBuf>,
     /// Read --keys-from as keys of this bucket [default: the configured bucket, or else the buckets among the
     /// distribution's origins]
@@ -126,10 +138,13 @@ pub struct Selection {
     /// Avoid wildcards over unchanged keys of this list: one on each line, relative to the root of the site
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
-    /// Derive one path from each key alone; read no configuration: index documents, query strings, error pages
-    /// and other spellings are not covered
-    #[arg(long, help_heading = "Planning")]
-    pub no_index_aliases: bool,
+    /// The prefix of the bucket's keys that --site and --inventory leave out, such as docs/
+    #[arg(long, value_name = "PREFIX", help_heading = "Planning")]
+    pub prefix: Option<String>,
+    /// Derive one path from each key: index documents, query strings, error pages and other spellings are not
+    /// covered
+    #[arg(long, alias = "no-index-aliases", help_heading = "Planning")]
+    pub literal_keys: bool,
     /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]
     #[arg(long, value_name = "N", help_heading = "Planning", value_parser = one_to(MAX_PATHS_IN_REQUEST))]
     pub max_paths: Option<u64>,
@@ -138,12 +153,31 @@ pub struct Selection {
     pub max_wildcards: Option<u64>,
 }
 
+/// The arguments of `plan`: those of `create`, of which some have no effect.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Plan {
+    /// What would be sent.
+    #[command(flatten)]
+    pub create: Create,
+    /// Call nothing: plan from the paths and keys alone
+    #[arg(long)]
+    pub offline: bool,
+}
+
 /// The arguments of `create`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Create {
     /// What to invalidate.
     #[command(flatten)]
     pub selection: Selection,
+    /// Repeat an earlier invalidation under a new caller reference
+    #[arg(long, value_name = "ID", help_heading = "Input", conflicts_with_all =
+        ["all", "paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch"])]
+    pub again: Option<String>,
+    /// Remove content that must not be served any longer: each path with all its spellings and a wildcard behind
+    /// them; waits until completed
+    #[arg(long, conflicts_with_all = ["all", "batch", "again", "from_s3_sync"])]
+    pub takedown: bool,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = parse_wait_limit)]
@@ -154,10 +188,20 @@ pub struct Create {
     /// Do not prompt; if there is no input and no configured paths, invalidate /*
     #[arg(short, long)]
     pub yes: bool,
-    /// Name the request: the same request under the same name finds the invalidation that exists; the caller
-    /// reference is a hash of this name, the distribution and the paths
+    /// Name the request: the same request under the same name is sent once; the caller reference starts with this
+    /// name
     #[arg(long, value_name = "NAME", conflicts_with = "batch")]
     pub reference: Option<String>,
+    /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m; 0s for one attempt
+    /// [default: 1m]
+    #[arg(long, value_name = "LIMIT", value_parser = parse_wait_limit)]
+    pub retry: Option<Duration>,
+    /// Merge the paths of keys into fewer until the month's free paths suffice
+    #[arg(long)]
+    pub free_only: bool,
+    /// Check recent invalidations and the month's free paths without a terminal, too
+    #[arg(long, conflicts_with = "no_checks")]
+    pub checks: bool,
     /// Skip the checks of recent invalidations and of the month's free paths
     #[arg(long)]
     pub no_checks: bool,
@@ -169,7 +213,12 @@ pub struct Status {
     /// The id of an invalidation [default: all in progress, or else the newest]
     pub id: Option<String>,
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
-    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    #[arg(
+        short,
+        long = "distribution",
+        alias = "distribution-id",
+        value_name = "DISTRIBUTION"
+    )]
     pub distributions: Vec<String>,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -181,7 +230,12 @@ pub struct Status {
 #[derive(Args, Clone, Debug)]
 pub struct List {
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
-    #[arg(short, long = "distribution", value_name = "DISTRIBUTION")]
+    #[arg(
+        short,
+        long = "distribution",
+        alias = "distribution-id",
+        value_name = "DISTRIBUTION"
+    )]
     pub distributions: Vec<String>,
     /// List at most this many invalidations of each distribution
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to(1_000))]

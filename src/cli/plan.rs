@@ -1,6 +1,6 @@
 //! `plan`: prints the paths that `create` would send if its checks found nothing.
 //!
-//! It makes no AWS call with paths only, with `--no-index-aliases`, and without a distribution, where it uses the keys
+//! It makes no AWS call with paths only, with `--literal-keys`, and without a distribution, where it uses the keys
 //! alone. Cache tags are the exception: whether they have an effect is in the configuration of the distribution.
 //! `create --dry-run` also resolves the names of the distributions and runs the checks.
 
@@ -10,14 +10,15 @@ use super::input::Input;
 use super::output::{CreateOutput, DistributionOutput};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
-use super::{CliError, Exit, Selection, Session};
+use super::{CliError, Exit, Plan, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{Inventory, Merged};
 
 /// Runs the command.
-pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit, CliError> {
+pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError> {
+    let selection = &plan.create.selection;
     let input = Input::read(selection)?;
     let inventory = selection.inventory()?;
     let notes = input.notes.iter();
@@ -25,7 +26,7 @@ pub(super) async fn run(session: &Session, selection: &Selection) -> Result<Exit
     let names = target::names(session, &selection.distributions);
     let has_tags = has_tags(selection, &names, &input)?;
     let needs_no_call =
-        names.is_empty() || (input.objects.is_empty() || selection.no_index_aliases) && !has_tags;
+        names.is_empty() || (input.objects.is_empty() || selection.literal_keys) && !has_tags;
     let planned = if needs_no_call {
         plan_without_lookup(session, selection, &names, input, inventory.as_ref())?
     } else {
@@ -102,7 +103,7 @@ fn plan_without_lookup(
     mut input: Input,
     inventory: Option<&Inventory>,
 ) -> Result<Vec<PlannedBatch>, CliError> {
-    if names.is_empty() && !input.objects.is_empty() && !selection.no_index_aliases {
+    if names.is_empty() && !input.objects.is_empty() && !selection.literal_keys {
         session.terminal.note(
             "no distribution is named: the paths are derived from the keys alone, without a distribution's configuration",
         );
@@ -124,7 +125,7 @@ fn plan_without_lookup(
             &input,
             inventory,
             selection::limits(selection, config, &input),
-            selection.no_index_aliases,
+            selection.literal_keys,
         ));
     }
     Ok(planned)

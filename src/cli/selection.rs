@@ -125,7 +125,7 @@ pub(super) fn refusal(planned: &[PlannedBatch]) -> Option<Error> {
     Error::join(planned.iter().filter_map(|planned| planned.refused.clone()))
 }
 
-/// Plans for one distribution. Keys need its configuration, unless `--no-index-aliases` is given.
+/// Plans for one distribution. Keys need its configuration, unless `--literal-keys` is given.
 pub(super) async fn plan(
     session: &Session,
     selection: &Selection,
@@ -135,8 +135,8 @@ pub(super) async fn plan(
 ) -> Result<PlannedBatch, CliError> {
     let limits = limits(selection, target.config.as_ref(), input);
     let id = Some(target.id.clone());
-    if input.objects.is_empty() || selection.no_index_aliases {
-        let first_spelling_only = selection.no_index_aliases;
+    if input.objects.is_empty() || selection.literal_keys {
+        let first_spelling_only = selection.literal_keys;
         let mut planned = plan_keys_alone(id, input, inventory, limits, first_spelling_only);
         planned.check_tags(session).await;
         return Ok(planned);

@@ -173,7 +173,7 @@ fn finds_the_invalidation_with_the_same_reference() {
     assert_eq!(received[3].reference, "release 43");
     // After the first run, fewer wildcards are left than the plan has. The plan does not change.
     let keys: String = ('a'..='i').map(|letter| format!("{letter}+\n")).collect();
-    let create = format!("create -d {APP} --keys-from - --no-index-aliases --reference release-44");
+    let create = format!("create -d {APP} --keys-from - --literal-keys --reference release-44");
     let first = environment.run_with_input(&create, &keys);
     let again = environment.run_with_input(&create, &keys);
     assert_eq!(first, again);

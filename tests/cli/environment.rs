@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use regex::Regex;
+use snapbox::Redactions;
+
 use crate::standin::{Operation, Options, Standin};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cf-invalidate");
@@ -167,22 +170,39 @@ impl Environment {
 
     /// Compares the commands since the last snapshot, and their output, with a snapshot.
     pub fn snapshot(&mut self, name: &str) {
-        let transcript = std::mem::take(&mut self.transcript)
-            .replace(&self.standin.url(), "http://standin")
-            .replace(&*self.directory.to_string_lossy(), "~");
-        let transcript = mask_variable_values(&transcript);
+        let transcript = std::mem::take(&mut self.transcript);
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/cli/snapshots")
             .join(format!("{name}.txt"));
-        if env::var("UPDATE_SNAPSHOTS").is_ok_and(|value| value == "1") {
-            fs::write(&file, &transcript).expect("a snapshot written");
+        snapbox::Assert::new()
+            .action_env("UPDATE_SNAPSHOTS")
+            .redact_with(self.redactions().expect("valid placeholders"))
+            .eq(transcript, snapbox::Data::read_from(&file, None));
+    }
+
+    /// Returns the values that differ from run to run, with the placeholders that stand for them in a snapshot.
+    fn redactions(&self) -> snapbox::assert::Result<Redactions> {
+        let mut redactions = Redactions::new();
+        redactions.insert("[STANDIN]", self.standin.url())?;
+        redactions.insert("[HOME]", self.directory.display().to_string())?;
+        let patterns = [
+            // A reference that starts with a name of the user is the same in each run, so it stays visible.
+            (
+                "[RANDOM]",
+                "cloudfront-invalidator-(?<redacted>[0-9a-f]{64})",
+            ),
+            (
+                "[TIME]",
+                r"(?<redacted>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)",
+            ),
+            ("[SECONDS]", r"(completed after|created) (?<redacted>\d+) s"),
+            ("[SECONDS]", "\"seconds\":(?<redacted>\\d+)"),
+        ];
+        for (placeholder, pattern) in patterns {
+            let pattern = Regex::new(pattern).expect("a regular expression");
+            redactions.insert(placeholder, pattern)?;
         }
-        let expected = fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            expected == transcript,
-            "{} contains\n{expected}\nbut the transcript is\n{transcript}",
-            file.display()
-        );
+        Ok(redactions)
     }
 
     /// Returns the distribution and the paths of each invalidation that CloudFront accepted, in order.
@@ -206,30 +226,4 @@ pub struct ProgramOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-}
-
-/// Masks the caller references, times and durations, which differ from run to run.
-fn mask_variable_values(text: &str) -> String {
-    let is_time = |c: char| c.is_ascii_digit() || "-:TZ.".contains(c);
-    let is_digit = |c: char| c.is_ascii_digit();
-    let text = mask(text, "cloudfront-invalidator-", |c| c.is_ascii_hexdigit());
-    let text = mask(&text, "created 20", is_time);
-    let text = mask(&text, "\"created\":\"20", is_time);
-    let text = mask(&text, ": completed after ", is_digit);
-    let text = mask(&text, "is not completed after ", is_digit);
-    let text = mask(&text, "\"seconds\":", is_digit);
-    mask(&text, "it was created ", is_digit)
-}
-
-/// Replaces the characters of the value after each `label` by `…`.
-fn mask(text: &str, label: &str, is_value: impl Fn(char) -> bool) -> String {
-    let mut parts = text.split(label);
-    let mut masked = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(&is_value);
-        masked += label;
-        masked += if rest.len() < part.len() { "…" } else { "" };
-        masked += rest;
-    }
-    masked
 }

@@ -1,8 +1,8 @@
 //! Tests of the built `cf-invalidate`: its output, its requests and its exit codes.
 //!
 //! The program runs in an empty home directory against the stand-in for CloudFront. A snapshot contains each command with
-//! its complete output; values that differ from run to run are replaced by `…`.
-//! `UPDATE_SNAPSHOTS=1 cargo test --features cli --test cli` writes the snapshots again.
+//! its complete output; placeholders such as `[TIME]` replace values that differ from run to run.
+//! `UPDATE_SNAPSHOTS=overwrite cargo test --features cli --test cli` writes the snapshots again.
 
 #[path = "../standin/mod.rs"]
 mod standin;

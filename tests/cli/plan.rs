@@ -17,11 +17,11 @@ fn makes_no_call_if_paths_or_keys_are_enough() {
         "index.html\nmy page.html\ncaf\u{e9}.html\na+b.html\n",
     );
     environment.run_with_input(
-        "plan --keys-from - --no-index-aliases -d E1EXAMPLE1ABC",
+        "plan --keys-from - --literal-keys -d E1EXAMPLE1ABC",
         "index.html\nmy page.html\n",
     );
     environment.run_with_input(
-        "plan --keys-from - --max-paths 2 --max-wildcards 1 --no-index-aliases --output json",
+        "plan --keys-from - --max-paths 2 --max-wildcards 1 --literal-keys --output json",
         "blog/1.html\nblog/2.html\nblog/3.html\nindex.html\n",
     );
     environment.run_with_input(
@@ -59,15 +59,12 @@ fn avoids_wildcards_over_unchanged_files() {
         "index.html\nblog/1.html\nblog/2.html\nblog/3/a.html\nblog/3/b.html\nd/e f.html\n",
     );
     let changed = "blog/3/a.html\nblog/3/b.html\nblog/1.html\n";
-    let plan = "plan --keys-from - --no-index-aliases --max-paths";
+    let plan = "plan --keys-from - --literal-keys --max-paths";
     let with_directory = environment.run_with_input(&format!("{plan} 2 --site public"), changed);
     let with_list = environment.run_with_input(&format!("{plan} 2 --inventory keys.txt"), changed);
     assert_eq!(with_directory, with_list);
     environment.run_with_input(&format!("{plan} 1 --site public"), changed);
-    environment.run_with_input(
-        "plan --keys-from - --inventory - --no-index-aliases",
-        changed,
-    );
+    environment.run_with_input("plan --keys-from - --inventory - --literal-keys", changed);
     environment.run("plan /a --site nowhere");
     environment.snapshot("plan-inventory");
 }
@@ -101,11 +98,11 @@ fn reads_the_output_of_aws_s3() {
         include_str!("recorded/sync-terminal.txt"),
     );
     environment.run_with_input(
-        "plan --from-s3-sync - --no-index-aliases",
+        "plan --from-s3-sync - --literal-keys",
         include_str!("recorded/sync-dryrun.txt"),
     );
     environment.run_with_input(
-        "plan --from-s3-sync - --no-index-aliases",
+        "plan --from-s3-sync - --literal-keys",
         include_str!("recorded/cp-failed.txt"),
     );
     environment.run_with_input("plan --from-s3-sync -", "index.html\n");
