@@ -1,4 +1,5 @@
-//! How long to wait until an invalidation is completed: the default, the maximum and the parser of the limit.
+//! How long to wait until an invalidation is completed: the default, the maximum and the parser of the limit. Durations as
+//! text.
 //!
 //! AWS states that 95 % of all invalidations are reported as completed within 25 seconds
 //! ([announcement](https://aws.amazon.com/about-aws/whats-new/2026/04/cloudfront-invalidation-cache-tag/)); minutes were
@@ -7,6 +8,8 @@
 //! Limits of CodePipeline: <https://docs.aws.amazon.com/codepipeline/latest/userguide/limits.html>
 
 use std::time::Duration;
+
+use chrono::TimeDelta;
 
 /// How long to wait if no limit is given: longer than any invalidation that was observed while CloudFront worked
 /// normally.
@@ -50,9 +53,36 @@ pub fn parse_wait_limit(text: &str) -> Result<Duration, String> {
         })
 }
 
+/// Formats an age in its largest unit: `40 s`, `15 min`, `3 h`, `2 days`. An age in the future is `0 s`.
+pub fn age_text(age: TimeDelta) -> String {
+    let seconds = age.num_seconds().max(0);
+    match (seconds, age.num_minutes(), age.num_hours()) {
+        (..120, ..) => format!("{seconds} s"),
+        (_, minutes @ ..120, _) => format!("{minutes} min"),
+        (.., hours @ ..48) => format!("{hours} h"),
+        _ => format!("{} days", age.num_days()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formats_an_age_in_its_largest_unit() {
+        for (seconds, text) in [
+            (-5, "0 s"),
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(age_text(TimeDelta::seconds(seconds)), text);
+        }
+    }
 
     #[test]
     fn parses_a_limit_and_rejects_other_text() {

@@ -9,8 +9,10 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::distribution::DistributionId;
+use crate::duration::age_text;
 use crate::excerpt::listed;
 use crate::path::PathError;
+use crate::plan::reuse::Conflict;
 
 /// An error of this program or of a service that it calls.
 ///
@@ -113,6 +115,11 @@ pub(crate) enum ErrorKind {
         purpose: String,
         message: String,
     },
+    /// A request of the user has the name of another one, so CloudFront does not accept it.
+    NameUsed {
+        name: String,
+        conflict: Conflict,
+    },
     Rejected {
         purpose: String,
         message: String,
@@ -203,6 +210,7 @@ impl Error {
             ErrorKind::InvalidInput(_)
             | ErrorKind::NoSuchDistribution { .. }
             | ErrorKind::NoSuchInvalidation { .. }
+            | ErrorKind::NameUsed { .. }
             | ErrorKind::TenantsOnly { .. }
             | ErrorKind::NotSent { .. }
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
@@ -293,6 +301,7 @@ impl ErrorKind {
             | Self::NoSuchInvalidation { purpose, message } => {
                 format!("CloudFront rejected the request to {purpose}: {message}")
             }
+            Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {
                 format!("could not {purpose} now: {message}; try again in a minute")
             }
@@ -380,6 +389,33 @@ fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audienc
          tenant-only), so CloudFront does not invalidate it ({message}): invalidate each of its tenants with \
          {INVALIDATE_TENANT}, which this program does not call{advice}"
     )
+}
+
+fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> String {
+    let facts = match conflict {
+        Conflict::TooOld { id, age } => format!(
+            "reference {name} was already used for these paths {} ago, as {id}; nothing was sent",
+            age_text(*age)
+        ),
+        Conflict::OtherPaths { id } => {
+            format!("reference {name} was already used for other paths, as {id}; nothing was sent")
+        }
+        Conflict::Unknown { error: None } => format!(
+            "reference {name} was used before; its paths are unknown, because it is not among the newest 100 \
+             invalidations; nothing was sent"
+        ),
+        Conflict::Unknown { error: Some(error) } => format!(
+            "reference {name} was used before; its paths are unknown ({}); nothing was sent",
+            error.message(audience)
+        ),
+    };
+    let advice = match (audience, conflict) {
+        (Audience::CommandLine { .. }, Conflict::TooOld { id, .. }) => {
+            format!("repeat it with --again {id}, or choose another name")
+        }
+        _ => "choose another name".to_owned(),
+    };
+    format!("{facts}: {advice}")
 }
 
 /// Returns what to do about a denied call, by the policy that AWS's message names

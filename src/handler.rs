@@ -108,8 +108,10 @@ impl Invalidator {
             .cloudfront(invocation)
             .create_invalidation(&batch, invocation.end_of_calls())
             .await;
+        let reused = submission.as_ref().ok().and_then(Submission::reused);
         let invalidation = submission.map(Submission::into_invalidation);
         let report = BatchReport {
+            reused,
             result: match &invalidation {
                 Ok(invalidation) => Ok(invalidation.as_ref().map(|known| known.id.clone())),
                 Err(error) => Err(error.clone()),

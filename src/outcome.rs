@@ -6,7 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::distribution::DistributionId;
+use crate::duration::age_text;
 use crate::error::Error;
 use crate::excerpt::{MAX_LISTED, MAX_NOTED, listed, thousands};
 use crate::path::InvalidationPath;
@@ -35,6 +38,8 @@ pub struct BatchReport {
     pub notes: Vec<String>,
     /// The invalidation's id; `None` if CloudFront had the caller reference already and the id is not known.
     pub result: Result<Option<InvalidationId>, Error>,
+    /// The age of the invalidation, if an earlier request of the user created it and this one sent nothing new.
+    pub reused: Option<TimeDelta>,
 }
 
 /// A distribution that needed no invalidation.
@@ -195,8 +200,8 @@ impl Outcome {
 
     /// Returns the number of paths that are billed: the sum over the distributions.
     pub fn path_count(&self) -> usize {
-        let counts = self.reports.iter().map(|report| report.batch.paths().len());
-        counts.sum()
+        let new = self.reports.iter().filter(|report| report.reused.is_none());
+        new.map(|report| report.batch.paths().len()).sum()
     }
 
     /// Returns the errors of the batches that failed.
@@ -299,16 +304,23 @@ impl BatchReport {
     fn text(&self, left: &mut Left) -> String {
         let distribution = self.batch.distribution();
         let paths = self.batch.paths();
-        let submitted = match &self.result {
+        let submitted = match (&self.result, self.reused) {
             // Its text names the distribution, as every error of a call to CloudFront does.
-            Err(error) => return error.to_string(),
-            Ok(Some(id)) => format!("as {id}"),
-            Ok(None) => format!("before with caller reference {}", self.batch.reference()),
+            (Err(error), _) => return error.to_string(),
+            (Ok(Some(id)), Some(age)) => {
+                let age = age_text(age);
+                format!("already submitted {age} ago as {id}; nothing new was sent")
+            }
+            (Ok(Some(id)), None) => format!("submitted as {id}"),
+            (Ok(None), _) => {
+                let reference = self.batch.reference();
+                format!("submitted before with caller reference {reference}")
+            }
         };
         let objects =
             (self.objects).map(|objects| format!("{} became ", counted(objects, "object")));
         format!(
-            "{distribution}: submitted {submitted} ({}{}{}){}{}",
+            "{distribution}: {submitted} ({}{}{}){}{}",
             objects.unwrap_or_default(),
             counted(paths.len(), "path"),
             left.paths(paths),
@@ -372,6 +384,7 @@ mod tests {
                 objects: None,
                 notes: vec![],
                 result: Ok(Some(InvalidationId::new("I1"))),
+                reused: None,
             };
             let text = report.to_string();
             let (_, merged) = text.split_once(')').expect("the end of the paths");
@@ -405,6 +418,7 @@ mod tests {
             objects: None,
             notes: notes.iter().map(|note| (*note).to_owned()).collect(),
             result: Ok(Some(InvalidationId::new("I1".to_owned()))),
+            reused: None,
         };
         let unaffected = |number| UnaffectedDistribution {
             distribution: distribution(number),

@@ -1,7 +1,8 @@
 //! From paths to the batch of one CreateInvalidation call: least harm to unchanged objects, then fewest paths.
 //!
 //! `batch` holds the paths of one request with its caller reference, `limits` every limit and quota with its source,
-//! `collapse` the choice of wildcards within the limits, `existing` what the invalidations that exist already cover.
+//! `collapse` the choice of wildcards within the limits, `existing` what the invalidations that exist already cover, `reuse` what
+//! a caller reference means that was used before.
 //!
 //! Only these rules make a wildcard (`docs/how-paths-are-chosen.md` has the reasons and their sources):
 //!
@@ -27,6 +28,7 @@ pub mod batch;
 pub mod collapse;
 pub mod existing;
 pub mod limits;
+pub mod reuse;
 
 pub use self::batch::{Batch, CallerReference};
 pub use self::collapse::{Collapsed, Inventory, Merged};

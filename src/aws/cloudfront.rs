@@ -13,21 +13,29 @@ mod resolve;
 mod sites;
 mod staging;
 
-use aws_sdk_cloudfront::error::BuildError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_cloudfront::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_cloudfront::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_cloudfront::error::{BoxError, BuildError};
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use aws_types::SdkConfig;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use self::errors::{Call, is_reference_used};
 #[cfg(feature = "cli")]
 pub use self::invalidations::InvalidationSummary;
-use self::invalidations::existing;
+use self::invalidations::{MAX_LISTED, existing};
 pub use self::listing::DistributionSummary;
 pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
 pub use self::staging::Staging;
 use crate::account::Account;
 use crate::aws::sdk_error::{aws_message, with_causes};
 use crate::error::Error;
+use crate::plan::limits::MAX_INVALIDATIONS_READ;
+use crate::plan::reuse::{self, Conflict, RequestTimes};
 use crate::plan::{Batch, ExistingInvalidation};
 
 /// A client of CloudFront for one account.
@@ -40,17 +48,34 @@ pub struct CloudFront {
 /// What CloudFront did with a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submission {
-    /// It returned this invalidation: a new one, or the one that it created for the same request before.
+    /// It returned this invalidation: a new one, or the one that it created for an earlier attempt.
     Created(ExistingInvalidation),
-    /// It refused the caller reference as used before. The invalidation, if it is among the newest.
+    /// It has this invalidation from an earlier request of the user, under the same name and with the same paths. It created
+    /// none.
+    Reused {
+        /// The invalidation.
+        invalidation: ExistingInvalidation,
+        /// How long ago it was created, by CloudFront's clock.
+        age: TimeDelta,
+    },
+    /// It refused the derived caller reference as used before, by an earlier attempt. The invalidation, if it is among
+    /// the newest.
     AlreadyExists(Option<ExistingInvalidation>),
 }
 
 impl Submission {
+    /// Returns the age of the invalidation, if an earlier request of the user created it.
+    pub fn reused(&self) -> Option<TimeDelta> {
+        match self {
+            Self::Reused { age, .. } => Some(*age),
+            Self::Created(_) | Self::AlreadyExists(_) => None,
+        }
+    }
+
     /// Returns the invalidation, if it is known.
     pub fn into_invalidation(self) -> Option<ExistingInvalidation> {
         match self {
-            Self::Created(invalidation) => Some(invalidation),
+            Self::Created(invalidation) | Self::Reused { invalidation, .. } => Some(invalidation),
             Self::AlreadyExists(invalidation) => invalidation,
         }
     }
@@ -69,31 +94,41 @@ impl CloudFront {
     ///
     /// # Errors
     ///
-    /// [`Error`] if CloudFront does not accept the batch before `deadline`.
+    /// [`Error`] if CloudFront does not accept the batch before `deadline`, or if the user gave another request the same
+    /// name ([`reuse::check`]).
     pub async fn create_invalidation(
         &self,
         batch: &Batch,
         deadline: Instant,
     ) -> Result<Submission, Error> {
         let call = Call::CreateInvalidation(batch.distribution());
+        let date = ResponseDate::default();
         let request = self
             .client
             .create_invalidation()
             .distribution_id(batch.distribution().as_str())
             .invalidation_batch(
                 invalidation_batch(batch).map_err(|error| call.unavailable(with_causes(&error)))?,
-            );
+            )
+            .customize()
+            .interceptor(date.clone());
+        let started = Instant::now();
         let response = timeout_at(deadline, request.send())
             .await
             .map_err(|_elapsed| call.no_response())?;
+        let times = date.times(started.elapsed());
         match response {
-            Ok(output) => (output.invalidation.as_ref())
-                .map(|invalidation| Submission::Created(existing(invalidation)))
-                .ok_or_else(|| call.unavailable("the response holds no invalidation")),
+            Ok(output) => {
+                let invalidation = output.invalidation.as_ref().map(existing);
+                let invalidation = invalidation
+                    .ok_or_else(|| call.unavailable("the response holds no invalidation"))?;
+                match batch.name() {
+                    Some(name) => reused(name, batch, invalidation, times),
+                    None => Ok(Submission::Created(invalidation)),
+                }
+            }
             Err(error) if is_reference_used(&error) => {
-                // The invalidation exists, whatever the search for its id returns.
-                let found = timeout_at(deadline, self.find_by_reference(batch)).await;
-                Ok(Submission::AlreadyExists(found.ok().flatten()))
+                self.already_exists(batch, times, deadline).await
             }
             Err(error) => {
                 let message = aws_message(&error);
@@ -108,6 +143,81 @@ impl CloudFront {
                 }
             }
         }
+    }
+
+    /// Searches the invalidation with the batch's caller reference, which CloudFront refused as used before.
+    async fn already_exists(
+        &self,
+        batch: &Batch,
+        times: RequestTimes,
+        deadline: Instant,
+    ) -> Result<Submission, Error> {
+        let maximum = match batch.name() {
+            Some(_) => MAX_LISTED,
+            None => MAX_INVALIDATIONS_READ,
+        };
+        let found = timeout_at(deadline, self.find_by_reference(batch, maximum)).await;
+        let found = found.unwrap_or_else(|_elapsed| {
+            Err(Call::ListInvalidations(batch.distribution()).no_response())
+        });
+        match (batch.name(), found) {
+            // The invalidation exists, whatever the search for its id returns.
+            (None, found) => Ok(Submission::AlreadyExists(found.ok().flatten())),
+            (Some(name), Ok(Some(invalidation))) => reused(name, batch, invalidation, times),
+            (Some(name), found) => {
+                let error = found.err();
+                Err(reuse::conflict(name, Conflict::Unknown { error }))
+            }
+        }
+    }
+}
+
+/// Returns whether an earlier request of the user created the invalidation, and checks that it satisfies this one.
+fn reused(
+    name: &str,
+    batch: &Batch,
+    invalidation: ExistingInvalidation,
+    times: RequestTimes,
+) -> Result<Submission, Error> {
+    let age = reuse::check(name, batch, &invalidation, times)?;
+    Ok(match age {
+        Some(age) => Submission::Reused { invalidation, age },
+        None => Submission::Created(invalidation),
+    })
+}
+
+/// The header `Date` of the last response: CloudFront's clock, which also sets CreateTime.
+#[derive(Clone, Debug, Default)]
+struct ResponseDate(Arc<Mutex<Option<DateTime<Utc>>>>);
+
+impl ResponseDate {
+    /// Returns the times of a request that took this long with its retries. Without the header, reads the system's clock.
+    fn times(&self, elapsed: Duration) -> RequestTimes {
+        let date = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let responded = date.unwrap_or_else(|| SystemTime::now().into());
+        let elapsed = TimeDelta::from_std(elapsed).unwrap_or_default();
+        RequestTimes {
+            sent: responded.checked_sub_signed(elapsed).unwrap_or(responded),
+            responded,
+        }
+    }
+}
+
+impl Intercept for ResponseDate {
+    fn name(&self) -> &'static str {
+        "ResponseDate"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|date| date.to_utc());
+        Ok(())
     }
 }
 

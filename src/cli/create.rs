@@ -200,6 +200,7 @@ async fn submit(
             cloudfront.create_invalidation(&batch, deadline).await
         }
     };
+    let reused = submission.as_ref().ok().and_then(Submission::reused);
     let invalidation = submission.map(Submission::into_invalidation);
     let result = invalidation.map(|invalidation| Some(invalidation?.id));
     Ok(Some(BatchReport {
@@ -207,6 +208,7 @@ async fn submit(
         objects: planned.objects,
         notes: planned.notes.clone(),
         result,
+        reused,
     }))
 }
 

@@ -313,6 +313,7 @@ impl Invalidator {
                 objects: None,
                 notes,
                 result,
+                reused: None,
             }
         };
         let reports = join_all(progress.distributions.iter().map(submit)).await;

@@ -27,6 +27,7 @@ pub struct Batch {
     distribution: DistributionId,
     plan: Collapsed,
     reference: CallerReference,
+    name: Option<String>,
 }
 
 impl Batch {
@@ -50,6 +51,7 @@ impl Batch {
             distribution,
             plan,
             reference,
+            name: None,
         }
     }
 
@@ -59,9 +61,23 @@ impl Batch {
         self
     }
 
+    /// Names the request as the user does, so that a repetition is recognized: the reference starts with the name, and
+    /// its hash stays. The batch must have been made with an event that is the same for the same name.
+    pub fn with_name(self, name: &str) -> Self {
+        let name = name.to_owned();
+        Self {
+            name: Some(name.clone()),
+            ..self.with_label(&name)
+        }
+    }
+
     /// Replaces the derived reference by one that the user chose.
     pub fn with_reference(self, reference: CallerReference) -> Self {
-        Self { reference, ..self }
+        Self {
+            name: Some(reference.as_str().to_owned()),
+            reference,
+            ..self
+        }
     }
 
     /// Returns the distribution.
@@ -82,6 +98,13 @@ impl Batch {
     /// Returns the caller reference: equal for the same event, distribution and paths.
     pub fn reference(&self) -> &CallerReference {
         &self.reference
+    }
+
+    /// Returns the name that the user gave the request. Another request of the user can have the same name, so a
+    /// caller reference that CloudFront has already is checked ([`reuse`](super::reuse)). Without a name, the caller
+    /// reference is derived from the event, so only an earlier attempt of the same work can have sent it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// Returns whether the batch needs no more wildcards than the limits leave.

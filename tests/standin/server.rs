@@ -8,9 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::header::DATE;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 
 use super::Options;
 use super::clock::Clock;
@@ -21,6 +23,9 @@ use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
 use super::upstream::Upstream;
+
+/// The format of the header `Date`: <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>
+const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// Enough for 3,000 paths of 4,000 escaped characters.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -123,7 +128,7 @@ impl Server {
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         let round_trip = self.state().round_trips + 1;
-        let response = self
+        let mut response = self
             .respond_to_call(operation, call.as_ref(), &head, &body)
             .await;
         if !self.latency.is_zero() {
@@ -132,6 +137,11 @@ impl Server {
         if call.is_some() {
             let state = &mut *self.state();
             state.round_trips = state.round_trips.max(round_trip);
+            // The server's default is the system's clock.
+            let date = DateTime::<Utc>::from(state.clock.now()).format(HTTP_DATE);
+            if let Ok(date) = HeaderValue::try_from(date.to_string()) {
+                response.headers_mut().insert(DATE, date);
+            }
         }
         response
     }

@@ -13,6 +13,7 @@ mod edge;
 mod errors;
 mod fixture;
 mod queue;
+mod reuse;
 mod s3;
 mod sites;
 mod staging;

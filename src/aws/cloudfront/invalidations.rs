@@ -7,6 +7,7 @@ use aws_sdk_cloudfront::primitives::DateTime as SdkDateTime;
 use aws_sdk_cloudfront::types::{self, InvalidationList};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use tracing::warn;
 
 use super::CloudFront;
@@ -16,6 +17,12 @@ use crate::error::Error;
 use crate::path::SubmittedPath;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{Batch, ExistingInvalidation, InvalidationId, InvalidationStatus};
+
+/// How many invalidations ListInvalidations returns at most.
+pub(super) const MAX_LISTED: usize = 100;
+
+/// How many invalidations are read at a time in the search for a caller reference.
+const CONCURRENT_READS: usize = 20;
 
 /// An invalidation as ListInvalidations returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,17 +150,31 @@ impl CloudFront {
         }
     }
 
-    /// Returns the invalidation with the batch's caller reference, if it is among the newest.
-    pub(super) async fn find_by_reference(&self, batch: &Batch) -> Option<ExistingInvalidation> {
+    /// Returns the invalidation with the batch's caller reference, if it is among the newest `maximum`, of which there are
+    /// at most [`MAX_LISTED`].
+    pub(super) async fn find_by_reference(
+        &self,
+        batch: &Batch,
+        maximum: usize,
+    ) -> Result<Option<ExistingInvalidation>, Error> {
         let distribution = batch.distribution();
-        let (newest, _) = self.list_page(distribution, None).await.ok()?;
-        let read = newest
+        let (newest, _) = self.list_page(distribution, None).await?;
+        let reads = newest
             .iter()
-            .take(MAX_INVALIDATIONS_READ)
+            .take(maximum)
             .map(|summary| self.invalidation(distribution, &summary.id));
-        let mut invalidations = join_all(read).await.into_iter().flatten();
-        let reference = batch.reference().as_str();
-        invalidations.find(|invalidation| invalidation.caller_reference == reference)
+        let mut results = stream::iter(reads).buffered(CONCURRENT_READS);
+        let mut unread = None;
+        while let Some(result) = results.next().await {
+            match result {
+                Ok(invalidation) if invalidation.caller_reference == batch.reference().as_str() => {
+                    return Ok(Some(invalidation));
+                }
+                Ok(_) => {}
+                Err(error) => unread = unread.or(Some(error)),
+            }
+        }
+        unread.map_or(Ok(None), Err)
     }
 
     /// Returns a page of up to a hundred invalidations, newest first, and the marker of the next page.
