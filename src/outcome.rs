@@ -293,6 +293,14 @@ impl Left {
 }
 
 impl BatchReport {
+    /// Returns how many paths CloudFront accepted, and bills: none if it refused the batch, or had the invalidation already.
+    pub fn accepted_paths(&self) -> usize {
+        match (&self.result, self.reused) {
+            (Ok(_), None) => self.batch.paths().len(),
+            _ => 0,
+        }
+    }
+
     /// Returns the notes that the text of the report lists; none if the batch failed.
     fn listed_notes(&self) -> &[String] {
         match self.result {

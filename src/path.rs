@@ -224,6 +224,18 @@ impl InvalidationPath {
         }
     }
 
+    /// Returns the wildcard behind this path, `/a.html*`; the path itself if it is a wildcard, a cache tag, a directory, or
+    /// as long as a path can be.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_wildcard_behind(self) -> Self {
+        let is_complete = self.is_wildcard() || self.is_tag() || self.0.ends_with('/');
+        if is_complete || self.0.len() >= MAX_PATH_CHARACTERS {
+            self
+        } else {
+            self.truncated_wildcard(self.0.len())
+        }
+    }
+
     /// Returns the paths that cover this path with and without query strings.
     ///
     /// `/a.html*` covers both. In `/dir/` and `/about`, other paths can follow, so two paths (`/about` and `/about?*`)

@@ -1,10 +1,15 @@
-//! `create`: plans, checks, confirms, submits, waits and prints the result.
+//! `create`: plans, checks, confirms, submits, waits and prints the result. `plan` and `--dry-run` end after the checks.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod again;
+mod submission;
+mod takedown;
+
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use self::submission::Request;
 use super::config::SiteConfig;
 use super::input::Input;
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
@@ -12,14 +17,10 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Create, Exit, Session, plan, preflight};
-use crate::aws::cloudfront::Submission;
 use crate::error::Error;
 use crate::outcome::{BatchReport, UnaffectedDistribution};
 use crate::path::EncodedPaths;
-use crate::plan::{Batch, CallerReference, InvalidationStatus, Inventory};
-
-/// How long CloudFront can take to accept an invalidation, with all retries.
-const MAX_SUBMISSION_TIME: Duration = Duration::from_secs(60);
+use crate::plan::{InvalidationStatus, Inventory};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliError> {
@@ -38,30 +39,35 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         terminal.result("nothing to invalidate", output);
         return Ok(Exit::Done);
     }
-    let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
     let inventory = selection.inventory()?;
     let inventory = inventory.as_ref();
-    let mut planned = plan_all(session, create, &targets, &mut input, inventory).await?;
-    let reference = input.reference;
+    if create.dry_run && plan::needs_no_call(session, create, &input) {
+        return plan::offline(session, create, input, inventory).await;
+    }
+    let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
+    if create.takedown {
+        return takedown::run(session, create, targets, &input).await;
+    }
+    let mut planned = match &create.again {
+        Some(id) => vec![again::plan(session, create, &targets, id, &mut input).await?],
+        None => plan_all(session, create, &targets, &mut input, inventory).await?,
+    };
     let all_refused = planned.iter().all(|planned| planned.refused.is_some());
     let warnings = if create.no_checks || all_refused {
         Vec::new()
     } else {
-        let has_reference = create.reference.is_some() || reference.is_some();
+        let has_reference = create.reference.is_some() || input.reference.is_some();
         preflight::check(session, selection, has_reference, &mut planned, inventory).await
     };
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
-        if let Some(error) = selection::refusal(&planned) {
-            return Err(error.into());
-        }
-        plan::print(session, &planned, warnings);
-        return Ok(Exit::Done);
+        return plan::print(session, &planned, warnings).await;
     }
     if !warnings.is_empty() {
         confirm_despite_warnings(session, create)?;
     }
-    submit_all(session, create, &planned, reference, warnings).await
+    let request = Request::new(create, input.reference.as_deref())?;
+    submit_all(session, create, &request, &planned, warnings).await
 }
 
 /// Plans for each distribution.
@@ -72,13 +78,12 @@ async fn plan_all(
     input: &mut Input,
     inventory: Option<&Inventory>,
 ) -> Result<Vec<PlannedBatch>, CliError> {
-    let selection = &create.selection;
     let mut planned = Vec::new();
     for target in targets {
-        if !selection.has_input() {
+        if !create.selection.has_input() {
             input.request(default_paths(session, create, target)?);
         }
-        let batch = selection::plan(session, selection, target, input, inventory);
+        let batch = selection::plan(session, create, target, input, inventory);
         planned.push(batch.await?);
     }
     Ok(planned)
@@ -108,10 +113,8 @@ fn default_paths(
     if create.yes {
         return Ok(everything);
     }
-    if !session.terminal.can_prompt() {
-        return Err(CliError::usage(
-            "no paths are given: name some, or /* for everything (--yes implies /*)",
-        ));
+    if create.dry_run || !session.terminal.can_prompt() {
+        return Err(no_paths());
     }
     let question = format!(
         "No paths are given. Invalidate /*, everything on {}?",
@@ -124,6 +127,14 @@ fn default_paths(
     }
 }
 
+/// Returns the error of a command without any input.
+pub(super) fn no_paths() -> CliError {
+    CliError::usage(
+        "no paths are given: name some, or --all for everything (--yes implies it), or use --paths-from, --keys-from, \
+         --from-s3-sync or --batch",
+    )
+}
+
 fn declined() -> CliError {
     CliError::Declined("nothing was sent, because you declined".to_owned())
 }
@@ -132,19 +143,12 @@ fn declined() -> CliError {
 async fn submit_all(
     session: &Session,
     create: &Create,
+    request: &Request,
     planned: &[PlannedBatch],
-    reference: Option<String>,
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
-    let event = event_identity(create);
     let started = Instant::now();
-    let progress = session.terminal.progress("sending");
-    let submissions = planned
-        .iter()
-        .map(|planned| submit(session, &event, reference.as_deref(), planned));
-    let reports: Result<Vec<_>, _> = join_all(submissions).await.into_iter().collect();
-    let reports = reports?;
-    drop(progress);
+    let reports = submit(session, request, planned).await;
     let mut exit = Exit::Done;
     for (planned, report) in planned.iter().zip(&reports) {
         exit = exit.and(print_report(session, planned, report.as_ref()).await);
@@ -163,53 +167,17 @@ async fn submit_all(
     Ok(exit)
 }
 
-/// Returns the identity of the request, from which the caller reference is derived.
-fn event_identity(create: &Create) -> String {
-    match &create.reference {
-        Some(name) => format!("cli {name}"),
-        None => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let nanoseconds = now.unwrap_or_default().as_nanos();
-            format!("cli {nanoseconds} {}", std::process::id())
-        }
-    }
-}
-
-/// Submits one distribution's batch. Returns `None` if there is nothing to invalidate.
+/// Submits the batches, at the same time.
 async fn submit(
     session: &Session,
-    event: &str,
-    reference: Option<&str>,
-    planned: &PlannedBatch,
-) -> Result<Option<BatchReport>, CliError> {
-    let Some(distribution) = planned.distribution.clone() else {
-        return Ok(None);
-    };
-    if planned.plan.paths.is_empty() {
-        return Ok(None);
-    }
-    let mut batch = Batch::from_plan(event, distribution, planned.plan.clone());
-    if let Some(reference) = reference {
-        batch = batch.with_reference(CallerReference::parse(reference)?);
-    }
-    let submission = match &planned.refused {
-        Some(error) => Err(error.clone()),
-        None => {
-            let cloudfront = session.connection.cloudfront().await?;
-            let deadline = Instant::now() + MAX_SUBMISSION_TIME;
-            cloudfront.create_invalidation(&batch, deadline).await
-        }
-    };
-    let reused = submission.as_ref().ok().and_then(Submission::reused);
-    let invalidation = submission.map(Submission::into_invalidation);
-    let result = invalidation.map(|invalidation| Some(invalidation?.id));
-    Ok(Some(BatchReport {
-        batch,
-        objects: planned.objects,
-        notes: planned.notes.clone(),
-        result,
-        reused,
-    }))
+    request: &Request,
+    planned: &[PlannedBatch],
+) -> Vec<Option<BatchReport>> {
+    let progress = session.terminal.progress("sending");
+    let submissions = planned
+        .iter()
+        .map(|planned| request.submit(session, &progress, planned));
+    join_all(submissions).await
 }
 
 /// Prints what happened to one distribution, and returns its exit code.
@@ -233,22 +201,21 @@ async fn print_report(
             session.terminal.text(report);
             Exit::Done
         }
-        Err(error) => {
-            print_error(session, report, error).await;
-            error.category().into()
-        }
+        Err(error) => print_error(session, planned, error).await,
     }
 }
 
-async fn print_error(session: &Session, report: &BatchReport, error: &Error) {
+/// Prints why nothing was sent to one distribution, and returns its exit code.
+pub(super) async fn print_error(session: &Session, planned: &PlannedBatch, error: &Error) -> Exit {
     let mut message = error.message(session.terminal.audience());
-    if error.is_no_such_distribution() {
-        let suggestion = target::suggestion(session, report.batch.distribution()).await;
-        if let Some(suggestion) = suggestion {
-            message = format!("{message}: {suggestion}");
-        }
+    if let Some(distribution) = planned.distribution.as_ref()
+        && error.is_no_such_distribution()
+        && let Some(suggestion) = target::suggestion(session, distribution).await
+    {
+        message = format!("{message}: {suggestion}");
     }
     session.terminal.error(message);
+    error.category().into()
 }
 
 async fn wait_for_completion(
@@ -275,6 +242,8 @@ fn distribution_output(
         return output;
     };
     output.reference = Some(report.batch.reference().to_string());
+    output.reused = report.reused.is_some();
+    output.accepted = report.accepted_paths();
     match &report.result {
         Ok(id) => output.invalidation = id.as_ref().map(ToString::to_string),
         Err(error) => {

@@ -9,15 +9,17 @@ use super::selection::PlannedBatch;
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
 use crate::path::InvalidationPath;
-use crate::plan::Merged;
+use crate::plan::{InvalidationStatus, Merged};
 
 /// The result of `create` or `plan`.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct CreateOutput {
     /// The paths of all distributions, each once, sorted.
     pub paths: Vec<InvalidationPath>,
-    /// How many paths are billed: the sum over the distributions.
+    /// How many paths CloudFront accepted: the sum over the distributions. 0 if nothing new was sent.
     pub path_count: usize,
+    /// How many paths are planned: the sum over the distributions.
+    pub planned_path_count: usize,
     /// Whether nothing was sent, because of `plan` or `--dry-run`.
     pub dry_run: bool,
     pub distributions: Vec<DistributionOutput>,
@@ -39,11 +41,31 @@ pub(super) struct DistributionOutput {
     pub unchanged: Option<usize>,
     pub notes: Vec<String>,
     pub reference: Option<String>,
+    /// Whether an earlier request of the user created the invalidation, and nothing new was sent.
+    pub reused: bool,
     pub invalidation: Option<String>,
     pub status: Option<String>,
     /// How long it took to complete, with `--wait`.
     pub seconds: Option<u64>,
+    /// What happened to each path, with `--takedown`; else empty.
+    pub takedown: Vec<TakedownOutput>,
     pub failure: Option<ErrorOutput>,
+    /// How many paths CloudFront accepted.
+    #[serde(skip)]
+    pub accepted: usize,
+}
+
+/// What happened to a path of `--takedown`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TakedownOutput {
+    /// As the user wrote it; a key has a leading slash.
+    pub path: String,
+    /// What is invalidated for it.
+    pub paths: Vec<InvalidationPath>,
+    /// The ids of the invalidations that have these paths.
+    pub ids: Vec<String>,
+    /// `None` if not all of the paths were sent.
+    pub status: Option<InvalidationStatus>,
 }
 
 /// An error in JSON.
@@ -73,12 +95,15 @@ impl CreateOutput {
     ) -> Self {
         let paths = distributions.iter().flat_map(|output| &output.paths);
         let mut paths: Vec<_> = paths.cloned().collect();
-        let path_count = paths.len();
+        let planned_path_count = paths.len();
+        let accepted = distributions.iter().map(|output| output.accepted);
+        let path_count = accepted.sum();
         paths.sort_unstable();
         paths.dedup();
         Self {
             paths,
             path_count,
+            planned_path_count,
             dry_run,
             distributions,
             warnings,
@@ -105,10 +130,13 @@ impl From<&PlannedBatch> for DistributionOutput {
             unchanged: plan.unchanged,
             notes: notes.clone(),
             reference: None,
+            reused: false,
             invalidation: None,
             status: None,
             seconds: None,
+            takedown: Vec::new(),
             failure: None,
+            accepted: 0,
         }
     }
 }

@@ -1,16 +1,15 @@
-//! `plan`: prints the paths that `create` would send if its checks found nothing.
+//! `plan`: prints what `create` would send with the same arguments. It is `create --dry-run` under a shorter name.
 //!
-//! It makes no AWS call with paths only, with `--literal-keys`, and without a distribution, where it uses the keys
-//! alone. Cache tags are the exception: whether they have an effect is in the configuration of the distribution.
-//! `create --dry-run` also resolves the names of the distributions and runs the checks.
+//! `--offline` makes no call: it plans from the paths and keys alone, without a distribution's configuration. So does
+//! `--literal-keys` if no distribution is named.
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::Input;
-use super::output::{CreateOutput, DistributionOutput};
+use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
-use super::{CliError, Exit, Plan, Selection, Session};
+use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
@@ -18,125 +17,115 @@ use crate::plan::{Inventory, Merged};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError> {
-    let selection = &plan.create.selection;
-    let input = Input::read(selection)?;
-    let inventory = selection.inventory()?;
+    let create = Create {
+        dry_run: true,
+        ..plan.create.clone()
+    };
+    if !plan.offline {
+        return create::run(session, &create).await;
+    }
+    if create.again.is_some() || create.takedown {
+        return Err(CliError::usage(
+            "--offline cannot be used with --again and --takedown, which read from CloudFront",
+        ));
+    }
+    let input = Input::read(&create.selection)?;
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
-    let names = target::names(session, &selection.distributions);
-    let has_tags = has_tags(selection, &names, &input)?;
-    let needs_no_call =
-        names.is_empty() || (input.objects.is_empty() || selection.literal_keys) && !has_tags;
-    let planned = if needs_no_call {
-        plan_without_lookup(session, selection, &names, input, inventory.as_ref())?
-    } else {
-        plan_with_lookup(session, selection, &names, input, inventory.as_ref()).await?
-    };
-    if let Some(error) = selection::refusal(&planned) {
-        return Err(error.into());
-    }
-    print(session, &planned, Vec::new());
-    Ok(Exit::Done)
+    let inventory = create.selection.inventory()?;
+    offline(session, &create, input, inventory.as_ref()).await
 }
 
-/// Returns whether the arguments or, without them, the configuration entries request cache tags.
-fn has_tags(selection: &Selection, names: &[TargetName], input: &Input) -> Result<bool, CliError> {
-    let mut paths = input.paths.clone();
-    if !selection.has_input() {
-        for config in names.iter().filter_map(|name| name.config.as_ref()) {
-            paths.extend(config.paths()?.paths);
+/// Returns whether the plan depends on no distribution: literal keys, and no distribution is named.
+pub(super) fn needs_no_call(session: &Session, create: &Create, input: &Input) -> bool {
+    create.selection.literal_keys
+        && !input.objects.is_empty()
+        && !input.paths.iter().any(InvalidationPath::is_tag)
+        && target::names(session, &create.selection.distributions).is_empty()
+}
+
+/// Plans without a call; the names of distributions are not resolved.
+pub(super) async fn offline(
+    session: &Session,
+    create: &Create,
+    mut input: Input,
+    inventory: Option<&Inventory>,
+) -> Result<Exit, CliError> {
+    let selection = &create.selection;
+    if !input.objects.is_empty() && !selection.literal_keys {
+        session.terminal.note(
+            "offline: the paths are derived from the keys alone, without the configuration of a distribution",
+        );
+    }
+    let mut planned = Vec::new();
+    for target in named(session, create)? {
+        let config = target.config.as_ref();
+        if !selection.has_input() {
+            input.request(configured_paths(config)?);
+        }
+        let mut batch = selection::plan_keys_alone(
+            DistributionId::parse(&target.name).ok(),
+            &input,
+            inventory,
+            selection::limits(selection, config, &input),
+            selection.literal_keys,
+        );
+        selection::check_limits(selection, config, &batch)?;
+        if batch.has_tags() {
+            batch.tags_not_checked("--offline");
+        }
+        planned.push(batch);
+    }
+    print(session, &planned, Vec::new()).await
+}
+
+/// Returns the named distributions, each name once; without a name, one without a name.
+fn named(session: &Session, create: &Create) -> Result<Vec<TargetName>, CliError> {
+    let mut parsed = Vec::new();
+    let mut named = Vec::new();
+    for target in target::names(session, &create.selection.distributions) {
+        let name = target::parse(session, &target.name)?;
+        if !parsed.contains(&name) {
+            parsed.push(name);
+            named.push(target);
         }
     }
-    Ok(paths.iter().any(InvalidationPath::is_tag))
+    if named.is_empty() {
+        named.push(TargetName::default());
+    }
+    Ok(named)
 }
 
 /// Returns the paths of a configuration entry, at least one.
 fn configured_paths(config: Option<&SiteConfig>) -> Result<EncodedPaths, CliError> {
     let paths = config.map(SiteConfig::paths).transpose()?;
     let paths = paths.filter(|configured| !configured.paths.is_empty());
-    paths.ok_or_else(|| {
-        CliError::usage(
-            "nothing to plan: give paths, --paths-from, --keys-from, --from-s3-sync or --batch",
-        )
-    })
+    paths.ok_or_else(create::no_paths)
 }
 
-/// Plans with the configurations of the distributions.
-async fn plan_with_lookup(
+/// Prints what would be sent, and why nothing would be sent to some of the distributions.
+pub(super) async fn print(
     session: &Session,
-    selection: &Selection,
-    names: &[TargetName],
-    mut input: Input,
-    inventory: Option<&Inventory>,
-) -> Result<Vec<PlannedBatch>, CliError> {
-    let found = target::find(session, &selection.distributions, &input.buckets()).await;
-    let targets = match found {
-        Ok(targets) => targets,
-        // Without keys, only the check of the cache tags needs the distributions.
-        Err(error) if input.objects.is_empty() => {
-            let reason = error.message(session.terminal.audience());
-            let planned = plan_without_lookup(session, selection, names, input, inventory);
-            let mut planned = planned?;
-            for planned in &mut planned {
-                planned.tags_not_checked(&reason);
+    planned: &[PlannedBatch],
+    warnings: Vec<String>,
+) -> Result<Exit, CliError> {
+    let mut exit = Exit::Done;
+    let mut distributions = Vec::new();
+    for planned in planned {
+        let mut output = DistributionOutput::from(planned);
+        match &planned.refused {
+            None => session.terminal.text(text(planned)),
+            Some(error) => {
+                exit = exit.and(create::print_error(session, planned, error).await);
+                let audience = session.terminal.audience();
+                output.failure = Some(ErrorOutput::from_error(error, audience));
             }
-            return Ok(planned);
         }
-        Err(error) => return Err(error),
-    };
-    let mut planned = Vec::new();
-    for target in targets {
-        if !selection.has_input() {
-            input.request(configured_paths(target.config.as_ref())?);
-        }
-        let batch = selection::plan(session, selection, &target, &input, inventory);
-        planned.push(batch.await?);
+        distributions.push(output);
     }
-    Ok(planned)
-}
-
-/// Plans without a call; the names of distributions are not resolved.
-fn plan_without_lookup(
-    session: &Session,
-    selection: &Selection,
-    names: &[TargetName],
-    mut input: Input,
-    inventory: Option<&Inventory>,
-) -> Result<Vec<PlannedBatch>, CliError> {
-    if names.is_empty() && !input.objects.is_empty() && !selection.literal_keys {
-        session.terminal.note(
-            "no distribution is named: the paths are derived from the keys alone, without a distribution's configuration",
-        );
-    }
-    let no_name = TargetName::default();
-    let names = if names.is_empty() {
-        std::slice::from_ref(&no_name)
-    } else {
-        names
-    };
-    let mut planned = Vec::new();
-    for target in names {
-        let config = target.config.as_ref();
-        if !selection.has_input() {
-            input.request(configured_paths(config)?);
-        }
-        planned.push(selection::plan_keys_alone(
-            DistributionId::parse(&target.name).ok(),
-            &input,
-            inventory,
-            selection::limits(selection, config, &input),
-            selection.literal_keys,
-        ));
-    }
-    Ok(planned)
-}
-
-/// Prints what would be sent.
-pub(super) fn print(session: &Session, planned: &[PlannedBatch], warnings: Vec<String>) {
-    let distributions = planned.iter().map(DistributionOutput::from).collect();
-    let texts: Vec<_> = planned.iter().map(text).collect();
-    let output = CreateOutput::new(distributions, warnings, true, Exit::Done);
-    session.terminal.result(texts.join("\n"), output);
+    let output = CreateOutput::new(distributions, warnings, true, exit);
+    session.terminal.json(output);
+    Ok(exit)
 }
 
 fn text(planned: &PlannedBatch) -> String {

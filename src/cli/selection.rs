@@ -1,7 +1,8 @@
 //! `PlannedBatch`: the paths that are planned for one distribution.
 //!
-//! Requested paths are not merged, up to CloudFront's limits. Keys become the paths under which viewers can have cached
-//! the objects, which the distribution's configuration determines, within the lower default limits of the function.
+//! The paths that the user wrote are sent as they are, or refused if they exceed a limit. Keys become the paths under which
+//! viewers can have cached the objects, which the distribution's configuration determines, within the lower default limits
+//! of the function.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,13 +11,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::config::SiteConfig;
+use super::format::{counted, thousands};
 use super::input::{Input, Object};
 use super::target::Target;
-use super::{CliError, Selection, Session};
+use super::{CliError, Create, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
-use crate::plan::collapse::collapse;
+use crate::plan::collapse::collapse_keys;
+use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{
     ASSUMPTION, ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site,
@@ -31,8 +34,10 @@ pub(super) struct PlannedBatch {
     /// `None` if only paths are planned, without a distribution.
     pub distribution: Option<DistributionId>,
     pub plan: Collapsed,
-    /// The paths that the plan was made from, to plan again within other limits.
-    pub requested: Vec<InvalidationPath>,
+    /// The paths that the user wrote.
+    written: Vec<InvalidationPath>,
+    /// The paths of keys, to plan again within other limits.
+    of_keys: Vec<InvalidationPath>,
     pub limits: Limits,
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
@@ -44,14 +49,16 @@ pub(super) struct PlannedBatch {
 impl PlannedBatch {
     fn new(
         distribution: Option<DistributionId>,
-        requested: Vec<InvalidationPath>,
+        written: Vec<InvalidationPath>,
+        of_keys: Vec<InvalidationPath>,
         inventory: Option<&Inventory>,
         limits: Limits,
     ) -> Self {
         Self {
             distribution,
-            plan: collapse(requested.clone(), inventory, limits),
-            requested,
+            plan: collapse_keys(written.clone(), of_keys.clone(), inventory, limits),
+            written,
+            of_keys,
             limits,
             objects: None,
             notes: Vec::new(),
@@ -59,24 +66,50 @@ impl PlannedBatch {
         }
     }
 
+    /// Plans paths that are sent as they are.
+    pub(super) fn of_paths(distribution: DistributionId, paths: Vec<InvalidationPath>) -> Self {
+        let limits = Limits::REQUESTED_PATHS;
+        Self::new(Some(distribution), paths, Vec::new(), None, limits)
+    }
+
     /// Plans again within other limits.
     pub(super) fn replan(&mut self, limits: Limits, inventory: Option<&Inventory>) {
-        self.plan = collapse(self.requested.clone(), inventory, limits);
+        self.plan = collapse_keys(
+            self.written.clone(),
+            self.of_keys.clone(),
+            inventory,
+            limits,
+        );
         self.limits = limits;
     }
 
-    /// Checks the cache tags, if there are any, against the configuration of the distribution.
-    async fn check_tags(&mut self, session: &Session) {
-        let Some(distribution) = self.distribution.clone().filter(|_| self.has_tags()) else {
+    /// Checks the cache tags, if there are any, against the configuration of the distribution. A dry run also checks that
+    /// the distribution exists, because CloudFront gets no request that it could refuse.
+    async fn check_features(&mut self, session: &Session, is_dry_run: bool) {
+        let Some(distribution) = self.distribution.clone() else {
             return;
         };
+        if !is_dry_run && !self.has_tags() {
+            return;
+        }
         match read_features(session, &distribution).await {
             Ok(features) => self.apply(&features),
-            Err(error) => self.tags_not_checked(&error.message(session.terminal.audience())),
+            Err(error) if error.is_no_such_distribution() || error.is_credentials() => {
+                self.refused = Some(error);
+            }
+            Err(error) => {
+                let reason = error.message(session.terminal.audience());
+                if self.has_tags() {
+                    self.tags_not_checked(&reason);
+                } else {
+                    self.notes
+                        .push(format!("not checked whether it exists: {reason}"));
+                }
+            }
         }
     }
 
-    fn has_tags(&self) -> bool {
+    pub(super) fn has_tags(&self) -> bool {
         self.plan.paths.iter().any(InvalidationPath::is_tag)
     }
 
@@ -120,29 +153,26 @@ async fn read_features(
     cloudfront.features(distribution, deadline).await
 }
 
-/// Returns why nothing is sent to some of the distributions.
-pub(super) fn refusal(planned: &[PlannedBatch]) -> Option<Error> {
-    Error::join(planned.iter().filter_map(|planned| planned.refused.clone()))
-}
-
 /// Plans for one distribution. Keys need its configuration, unless `--literal-keys` is given.
 pub(super) async fn plan(
     session: &Session,
-    selection: &Selection,
+    create: &Create,
     target: &Target,
     input: &Input,
     inventory: Option<&Inventory>,
 ) -> Result<PlannedBatch, CliError> {
-    let limits = limits(selection, target.config.as_ref(), input);
+    let selection = &create.selection;
+    let config = target.config.as_ref();
+    let limits = limits(selection, config, input);
     let id = Some(target.id.clone());
     if input.objects.is_empty() || selection.literal_keys {
         let first_spelling_only = selection.literal_keys;
         let mut planned = plan_keys_alone(id, input, inventory, limits, first_spelling_only);
-        planned.check_tags(session).await;
+        check_limits(selection, config, &planned)?;
+        planned.check_features(session, create.dry_run).await;
         return Ok(planned);
     }
     let site = read_site(session, &target.id).await?;
-    let config = target.config.as_ref();
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     for (index, object) in input.objects.iter().enumerate() {
@@ -155,27 +185,28 @@ pub(super) async fn plan(
             changes.add(&site, object, IndexDocuments::Auto);
         }
     }
-    let mut requested = input.paths.clone();
+    let mut of_keys = Vec::new();
     let mut cached = BTreeSet::new();
     let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
     for changes in changes {
         notes.extend(changes.notes());
         for object in changes.cached {
             cached.insert(object.index);
-            requested.extend(object.paths);
+            of_keys.extend(object.paths);
         }
     }
     let mut planned = PlannedBatch {
         objects: Some(cached.len()),
         notes,
-        ..PlannedBatch::new(id, requested, inventory, limits)
+        ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits)
     };
+    check_limits(selection, config, &planned)?;
     planned.apply_site(&site);
     Ok(planned)
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.
-async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, Error> {
+pub(super) async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, Error> {
     let cloudfront = session.connection.cloudfront().await?;
     match cloudfront.site(id).await {
         Ok(site) => Ok(MaybeSite::Known(Arc::new(site))),
@@ -197,18 +228,24 @@ pub(super) fn plan_keys_alone(
     first_spelling_only: bool,
 ) -> PlannedBatch {
     let spellings = if first_spelling_only { 1 } else { usize::MAX };
-    let mut requested = input.paths.clone();
+    let mut of_keys = Vec::new();
     let mut widened = Vec::new();
     for object in &input.objects {
         let encoded = EncodedPaths::of_key(&object.key);
-        requested.extend(encoded.paths.into_iter().take(spellings));
+        of_keys.extend(encoded.paths.into_iter().take(spellings));
         widened.extend(encoded.widened);
     }
     let notes = [widened_note(&input.widened), widened_note(&widened)];
     PlannedBatch {
         objects: Some(input.objects.len()).filter(|count| *count > 0),
         notes: notes.into_iter().flatten().collect(),
-        ..PlannedBatch::new(distribution, requested, inventory, limits)
+        ..PlannedBatch::new(
+            distribution,
+            input.paths.clone(),
+            of_keys,
+            inventory,
+            limits,
+        )
     }
 }
 
@@ -231,8 +268,101 @@ pub(super) fn limits(selection: &Selection, config: Option<&SiteConfig>, input: 
     }
 }
 
+/// Checks that the paths that the user wrote are within the limits, alone and together with those of the keys. They are not
+/// merged or widened to fit.
+pub(super) fn check_limits(
+    selection: &Selection,
+    config: Option<&SiteConfig>,
+    planned: &PlannedBatch,
+) -> Result<(), CliError> {
+    if planned.written.is_empty() {
+        return Ok(());
+    }
+    let written = planned.written.clone();
+    let written = collapse_keys(written, Vec::new(), None, Limits::REQUESTED_PATHS).paths;
+    let wildcards = |paths: &[InvalidationPath]| {
+        let wildcards = paths.iter().filter(|path| path.is_wildcard());
+        wildcards.count()
+    };
+    let planned = &planned.plan.paths;
+    for limit in [
+        WrittenLimit {
+            count: written.len(),
+            planned: planned.len(),
+            noun: "path",
+            option: ("--max-paths", selection.max_paths),
+            key: ("max_paths", config.and_then(|config| config.max_paths)),
+            maximum: MAX_PATHS_IN_REQUEST,
+        },
+        WrittenLimit {
+            count: wildcards(&written),
+            planned: wildcards(planned),
+            noun: "wildcard",
+            option: ("--max-wildcards", selection.max_wildcards),
+            key: (
+                "max_wildcards",
+                config.and_then(|config| config.max_wildcards),
+            ),
+            maximum: MAX_WILDCARDS_IN_REQUEST,
+        },
+    ] {
+        limit.check()?;
+    }
+    Ok(())
+}
+
+/// A limit of the paths that the user wrote.
+struct WrittenLimit {
+    /// How many the user wrote.
+    count: usize,
+    /// How many there are with those of the keys.
+    planned: usize,
+    noun: &'static str,
+    /// The option and its value.
+    option: (&'static str, Option<u64>),
+    /// The key of the configuration file and its value.
+    key: (&'static str, Option<usize>),
+    /// CloudFront's limit.
+    maximum: usize,
+}
+
+impl WrittenLimit {
+    fn check(&self) -> Result<(), CliError> {
+        let (option, argument) = self.option;
+        let (key, configured) = self.key;
+        let argument = argument.and_then(|limit| usize::try_from(limit).ok());
+        let limit = argument.or(configured).unwrap_or(self.maximum);
+        if self.count <= limit {
+            return match self.planned <= self.maximum {
+                true => Ok(()),
+                false => Err(CliError::usage(format!(
+                    "the paths and keys together need {}, more than the {} that CloudFront allows in one invalidation; \
+                     paths are sent as written, not merged: invalidate the keys separately",
+                    counted(self.planned, self.noun),
+                    thousands(self.maximum)
+                ))),
+            };
+        }
+        let written = counted(self.count, self.noun);
+        let limit = thousands(limit);
+        Err(CliError::usage(match (argument, configured) {
+            (Some(_), _) => format!(
+                "{written} exceed {option} {limit}; paths are sent as written, not merged: name fewer, or raise {option}"
+            ),
+            (None, Some(_)) => format!(
+                "{written} exceed {key} = {limit} of the configuration; paths are sent as written, not merged: name \
+                 fewer, or give {option}"
+            ),
+            (None, None) => format!(
+                "{written} exceed CloudFront's limit of {limit} in one invalidation; paths are sent as written, not \
+                 merged: divide them, or replace some by a wildcard such as /blog/* or /*"
+            ),
+        }))
+    }
+}
+
 /// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution.
-fn buckets(
+pub(super) fn buckets(
     object: &Object,
     configured: Option<&str>,
     site: &MaybeSite,

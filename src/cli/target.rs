@@ -89,7 +89,17 @@ pub(super) async fn find(
 
 /// Returns the distributions with this name. An id needs no call.
 async fn resolve(session: &Session, name: &str) -> Result<Vec<DistributionId>, CliError> {
-    let name = DistributionName::parse(name).map_err(|error| {
+    let name = parse(session, name)?;
+    if let DistributionName::Id(id) = name {
+        return Ok(vec![id]);
+    }
+    let cloudfront = session.connection.cloudfront().await?;
+    Ok(cloudfront.resolve(&[name]).await?)
+}
+
+/// Parses the name of a distribution.
+pub(super) fn parse(session: &Session, name: &str) -> Result<DistributionName, CliError> {
+    DistributionName::parse(name).map_err(|error| {
         let sites: Vec<_> = session.config.names().collect();
         CliError::usage(match sites.len() {
             0 => error.to_string(),
@@ -98,12 +108,7 @@ async fn resolve(session: &Session, name: &str) -> Result<Vec<DistributionId>, C
                 sites.join(", ")
             ),
         })
-    })?;
-    if let DistributionName::Id(id) = name {
-        return Ok(vec![id]);
-    }
-    let cloudfront = session.connection.cloudfront().await?;
-    Ok(cloudfront.resolve(&[name]).await?)
+    })
 }
 
 /// Returns the distributions that have one of the buckets as an origin.

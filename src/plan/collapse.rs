@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::limits::Limits;
-use crate::path::InvalidationPath;
+use crate::path::{InvalidationPath, PathIndex};
 
 /// The most bits that the knapsack stores (32 MiB). 100,000 paths at 20 paths and 10 wildcards need a twelfth of it.
 /// Beyond it, the knapsack considers fewer files than the limit allows, so the result is still within the limits.
@@ -122,6 +122,53 @@ pub fn collapse(
         from: changed.len(),
         merged,
         unchanged,
+    }
+}
+
+/// Returns the paths that a user wrote as they are, without duplicates and paths that others cover, and the plan for the
+/// paths of keys within what the limits leave.
+pub fn collapse_keys(
+    written: Vec<InvalidationPath>,
+    keys: Vec<InvalidationPath>,
+    inventory: Option<&Inventory>,
+    limits: Limits,
+) -> Collapsed {
+    const UNLIMITED: Limits = Limits {
+        paths: usize::MAX,
+        wildcards: usize::MAX,
+    };
+    let from = distinct(written.iter().chain(&keys).cloned().collect()).len();
+    let written = collapse(written, None, UNLIMITED);
+    let wildcards = written.paths.iter().filter(|path| path.is_wildcard());
+    let left = Limits {
+        paths: limits.paths.saturating_sub(written.paths.len()),
+        wildcards: limits.wildcards.saturating_sub(wildcards.count()),
+    };
+    let index = PathIndex::new(written.paths.iter().map(|path| (path.as_str(), ())));
+    let keys: Vec<_> = keys
+        .into_iter()
+        .filter(|path| index.greatest_covering(path.as_str()).is_none())
+        .collect();
+    let keys = if keys.is_empty() {
+        Collapsed {
+            paths: Vec::new(),
+            from: 0,
+            merged: Vec::new(),
+            unchanged: inventory.map(|_| 0),
+        }
+    } else {
+        collapse(keys, inventory, left)
+    };
+    let both = written.paths.into_iter().chain(keys.paths).collect();
+    let paths = collapse(both, None, UNLIMITED).paths;
+    let mut merged = written.merged;
+    merged.extend(keys.merged);
+    merged.retain(|merged| paths.contains(&merged.path));
+    Collapsed {
+        paths,
+        from,
+        merged,
+        unchanged: keys.unchanged,
     }
 }
 

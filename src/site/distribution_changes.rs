@@ -173,7 +173,8 @@ impl MaybeSite {
         }
     }
 
-    fn cached_paths(
+    /// Returns the paths under which viewers may have cached the object.
+    pub fn cached_paths(
         &self,
         bucket: &str,
         key: &str,

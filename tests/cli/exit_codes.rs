@@ -100,7 +100,7 @@ fn submitted_but_not_completed_in_time_is_3() {
 #[test]
 fn throttled_is_4() {
     let mut environment = Environment::new("exit-code-4");
-    let create = format!("create -d {FIRST} /a --no-checks");
+    let create = format!("create -d {FIRST} /a --no-checks --retry=0s");
     environment.standin.fail(
         Operation::CreateInvalidation,
         Fault::TooManyInvalidationsInProgress,

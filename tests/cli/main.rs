@@ -12,5 +12,7 @@ mod environment;
 mod exit_codes;
 mod inspect;
 mod plan;
+mod requests;
 mod scripts;
+mod takedown;
 mod terminal_session;

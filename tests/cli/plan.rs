@@ -5,36 +5,36 @@ use crate::environment::{APP, Environment, FIRST, WEBSITE};
 const SYNC_UPLOAD: &str = include_str!("recorded/sync-upload.txt");
 
 #[test]
-fn makes_no_call_if_paths_or_keys_are_enough() {
+fn makes_no_call_offline() {
     let mut environment = Environment::new("plan-offline");
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         environment.unset(name);
     }
-    environment.run("plan /index.html blog/* #product:42 https://www.example.com/a?b=1");
-    environment.run("plan /a /a/b /a/* -d E1EXAMPLE1ABC");
+    environment.run("plan --offline /index.html blog/* #product:42 https://www.example.com/a?b=1");
+    environment.run("plan --offline /a /a/b /a/* -d E1EXAMPLE1ABC");
     environment.run_with_input(
-        "plan --keys-from -",
+        "plan --offline --keys-from -",
         "index.html\nmy page.html\ncaf\u{e9}.html\na+b.html\n",
     );
     environment.run_with_input(
-        "plan --keys-from - --literal-keys -d E1EXAMPLE1ABC",
+        "plan --offline --keys-from - --literal-keys -d E1EXAMPLE1ABC",
         "index.html\nmy page.html\n",
     );
     environment.run_with_input(
-        "plan --keys-from - --max-paths 2 --max-wildcards 1 --literal-keys --output json",
+        "plan --offline --keys-from - --max-paths 2 --max-wildcards 1 --literal-keys --output json",
         "blog/1.html\nblog/2.html\nblog/3.html\nindex.html\n",
     );
     environment.run_with_input(
-        "plan --paths-from -",
+        "plan --offline --paths-from -",
         "# what the release changes\r\n/index.html\r\n\r\n#release\r\n  /blog/*  \r\n",
     );
     environment.run_with_input(
-        "plan --batch -",
+        "plan --offline --batch -",
         r#"{"Paths": {"Quantity": 2, "Items": ["/a", "/b*"]}, "CallerReference": "release 42"}"#,
     );
-    environment.run("plan /~user/a.html /runtime%7Emain.js /about.html");
+    environment.run("plan --offline /~user/a.html /runtime%7Emain.js /about.html");
     environment.run_with_input(
-        "plan --paths-from - --output json",
+        "plan --offline --paths-from - --output json",
         "/a 1\n/b 2\n/c 3\n/d 4\n/e 5\n/f 6\n/g 7\n",
     );
     assert_eq!(environment.standin.calls(), []);

@@ -420,3 +420,64 @@ proptest! {
         prop_assert_eq!(Some((harm(&collapsed.paths), collapsed.paths.len(), wildcards)), best, "{:?}", collapsed.paths);
     }
 }
+
+#[test]
+fn paths_that_a_user_wrote_are_kept_and_keys_get_what_the_limits_leave() {
+    let paths = |text: &str| -> Vec<_> {
+        let paths = text.split_whitespace();
+        paths
+            .map(|path| InvalidationPath::parse(path).expect("a path"))
+            .collect()
+    };
+    let limits = |paths, wildcards| Limits { paths, wildcards };
+    let keys = "/blog/1 /blog/2 /img/1 /img/2";
+    for (written, keys, limits, expected) in [
+        // Beyond the limits, too: they are refused elsewhere, not merged.
+        ("/x/1 /x/2 /x/3", "", limits(1, 1), "/x/1 /x/2 /x/3"),
+        ("/x/1 /x/1 /y /y*", "", limits(3, 1), "/x/1 /y*"),
+        (
+            "/x/1 /x/2",
+            keys,
+            limits(6, 6),
+            "/blog/1 /blog/2 /img/1 /img/2 /x/1 /x/2",
+        ),
+        ("/x/1 /x/2", keys, limits(4, 2), "/blog/* /img/* /x/1 /x/2"),
+        ("/x/1 /x/2", keys, limits(2, 1), "/*"),
+        (
+            "/blog/* /x/1",
+            keys,
+            limits(4, 1),
+            "/blog/* /img/1 /img/2 /x/1",
+        ),
+        ("/blog/* /x/1", "/blog/1", limits(2, 1), "/blog/* /x/1"),
+    ] {
+        let plan = collapse_keys(paths(written), paths(keys), None, limits);
+        let sent: Vec<_> = plan.paths.iter().map(InvalidationPath::as_str).collect();
+        assert_eq!(sent.join(" "), expected, "{written} and {keys}");
+    }
+    let inventory = Inventory::from_keys(["x/1", "x/2", "blog/1", "blog/2", "blog/3"]);
+    let plan = collapse_keys(
+        paths("/x/* /x/1"),
+        paths("/blog/1 /blog/2"),
+        Some(&inventory),
+        limits(2, 2),
+    );
+    assert_eq!(
+        plan,
+        Collapsed {
+            paths: paths("/blog/* /x/*"),
+            from: 4,
+            merged: vec![
+                Merged {
+                    path: paths("/x/*").remove(0),
+                    from: 2
+                },
+                Merged {
+                    path: paths("/blog/*").remove(0),
+                    from: 2
+                }
+            ],
+            unchanged: Some(1),
+        }
+    );
+}

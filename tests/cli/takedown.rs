@@ -1,0 +1,68 @@
+//! `create --takedown`: content that must not be served any longer.
+
+use std::time::Duration;
+
+use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
+use crate::standin::{Fault, Operation, Options};
+
+#[test]
+fn removes_each_path_in_all_spellings_and_waits() {
+    let mut environment = Environment::new("takedown-paths");
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /private/r%C3%A9sum%C3%A9@home.pdf"
+    ));
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /private/index.html /secret/* /a?b=1 --output json"
+    ));
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /private/a.pdf --dry-run"
+    ));
+    environment.run(&format!(
+        "plan -d {FIRST} --takedown /private/a.pdf --output json"
+    ));
+    environment.run(&format!("create -d {WEBSITE} --takedown #tag"));
+    environment.run(&format!("create -d {FIRST} --takedown"));
+    environment.snapshot("takedown-paths");
+}
+
+#[test]
+fn removes_keys_through_the_configuration_of_the_distribution() {
+    let mut environment = Environment::new("takedown-keys");
+    environment.write("keys.txt", "prod/private/index.html\nstaging/x.pdf\n");
+    environment.run(&format!(
+        "create -d {WEBSITE} --takedown --keys-from keys.txt"
+    ));
+    environment.snapshot("takedown-keys");
+}
+
+#[test]
+fn sends_more_than_15_wildcards_in_turn() {
+    let mut environment = Environment::new("takedown-many");
+    let paths: Vec<_> = (0..20).map(|number| format!("/{number}.pdf")).collect();
+    let paths = paths.join(" ");
+    let output = environment.run(&format!("create -d {APP} --takedown {paths}"));
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let accepted = environment.accepted();
+    let wildcards: Vec<_> = accepted
+        .iter()
+        .map(|(_, paths)| paths.iter().filter(|path| path.ends_with('*')).count())
+        .collect();
+    assert_eq!(wildcards, [15, 5], "{accepted:?}");
+    environment.snapshot("takedown-many");
+}
+
+#[test]
+fn says_what_is_not_removed() {
+    let options = Options {
+        completes_after: Duration::from_secs(3_600),
+        ..account()
+    };
+    let mut environment = Environment::with_options("takedown-failed", options);
+    let paths: Vec<_> = (0..16).map(|number| format!("/{number}.pdf")).collect();
+    let paths = paths.join(" ");
+    environment.run(&format!("create -d {FIRST} --takedown {paths} --wait=1s"));
+    let operation = Operation::CreateInvalidation;
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    environment.run(&format!("create -d {APP} --takedown /a.pdf --output json"));
+    environment.snapshot("takedown-failed");
+}
