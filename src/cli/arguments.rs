@@ -10,6 +10,9 @@ use super::{examples, exit};
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 
+/// Why an empty argument is refused.
+const EMPTY: &str = "it is empty: if it comes from a variable, that variable is empty or not set";
+
 /// Create CloudFront invalidations for changed paths and objects
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cf-invalidate", version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
@@ -97,7 +100,8 @@ pub enum Command {
 /// What changed, the distributions, and how to plan.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Selection {
-    /// Paths (/about.html), prefixes (/blog/*) and cache tags (#product:42)
+    /// Paths (/about.html), prefixes ('/blog/*'), URLs (https://www.example.com/a) and cache tags ('#product:42'); a lone
+    /// '*' stands for '/*'
     #[arg(value_name = "PATHS")]
     pub paths: Vec<String>,
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
@@ -211,6 +215,7 @@ pub struct Create {
 #[derive(Args, Clone, Debug)]
 pub struct Status {
     /// The id of an invalidation [default: all in progress, or else the newest]
+    #[arg(value_parser = invalidation_id)]
     pub id: Option<String>,
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
     #[arg(
@@ -262,6 +267,17 @@ pub struct Invoke {
     /// Give the function this much time
     #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_wait_limit)]
     pub timeout: Duration,
+}
+
+/// Parses the id of `status`. A limit is refused: it belongs to `--wait`, which takes it after `=` only.
+fn invalidation_id(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(EMPTY.to_owned());
+    }
+    if parse_wait_limit(text).is_ok() {
+        return Err(format!("it is a limit: write --wait={text}"));
+    }
+    Ok(text.to_owned())
 }
 
 fn one_to(maximum: usize) -> RangedU64ValueParser {

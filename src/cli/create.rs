@@ -26,7 +26,7 @@ use crate::plan::{InvalidationStatus, Inventory};
 pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
-    let mut input = Input::read(selection)?;
+    let mut input = Input::read(selection, &session.config)?;
     input.notes.iter().for_each(|note| terminal.warn(note));
     if input.dry_run && !create.dry_run {
         return Err(CliError::usage(

@@ -2,11 +2,13 @@
 //!
 //! | source | contents |
 //! |---|---|
-//! | arguments, `--paths-from` | paths and cache tags |
+//! | arguments, `--paths`, `--all` | paths and cache tags, in the forms that `arguments` accepts |
+//! | `--paths-from` | paths and cache tags |
 //! | `--keys-from` | object keys |
 //! | `--from-s3-sync` | the output of `aws s3` |
 //! | `--batch` | an invalidation batch of the AWS CLI |
 
+mod arguments;
 mod batch;
 mod build_directory;
 mod lines;
@@ -17,6 +19,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use self::arguments::Surroundings;
+use super::config::Config;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
 use crate::plan::Inventory;
@@ -48,14 +52,10 @@ pub(super) struct Object {
 
 impl Input {
     /// Reads the arguments and all files that they name.
-    pub(super) fn read(selection: &Selection) -> Result<Self, CliError> {
+    pub(super) fn read(selection: &Selection, config: &Config) -> Result<Self, CliError> {
         check_stdin_is_read_once(selection)?;
         let mut input = Self::default();
-        let mut requested = EncodedPaths::default();
-        for text in &selection.paths {
-            let paths = EncodedPaths::parse(text);
-            requested.extend(paths.map_err(|error| CliError::usage(error.to_string()))?);
-        }
+        let mut requested = selection.parse_paths(config)?;
         if let Some(file) = &selection.paths_from {
             let paths = lines::parse_paths(&read(file)?);
             let paths = paths.map_err(|error| file_error(file, error))?;
@@ -110,7 +110,32 @@ impl Input {
 impl Selection {
     /// Returns whether there is any input: paths, or a file.
     pub(super) fn has_input(&self) -> bool {
-        !self.paths.is_empty() || self.files().next().is_some()
+        self.all || self.path_arguments().next().is_some() || self.files().next().is_some()
+    }
+
+    /// Returns the arguments that are paths: PATHS and `--paths`.
+    fn path_arguments(&self) -> impl Iterator<Item = &str> {
+        let paths = self.paths.iter().chain(&self.paths_option);
+        paths.map(String::as_str)
+    }
+
+    /// Parses the paths of PATHS, `--paths` and `--all`.
+    fn parse_paths(&self, config: &Config) -> Result<EncodedPaths, CliError> {
+        if self.all {
+            return Ok(EncodedPaths::everything());
+        }
+        let sites: Vec<_> = config.names().collect();
+        let root = fs::read_dir("/").into_iter().flatten().flatten();
+        let root: Vec<_> = root
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        let surroundings = Surroundings {
+            sites: &sites,
+            root: &root,
+            is_file: &|name| Path::new(name).exists(),
+        };
+        let arguments: Vec<_> = self.path_arguments().collect();
+        arguments::parse(&arguments, &surroundings).map_err(CliError::usage)
     }
 
     fn files(&self) -> impl Iterator<Item = &Path> {

@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError
             "--offline cannot be used with --again and --takedown, which read from CloudFront",
         ));
     }
-    let input = Input::read(&create.selection)?;
+    let input = Input::read(&create.selection, &session.config)?;
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
     let inventory = create.selection.inventory()?;

@@ -8,7 +8,7 @@ use crate::standin::{Fault, Operation, Options};
 #[test]
 fn sends_paths_and_waits() {
     let mut environment = Environment::new("create-paths");
-    environment.run(&format!("create -d {FIRST} /index.html blog/*"));
+    environment.run(&format!("create -d {FIRST} /index.html /blog/*"));
     environment.run("create -d www.example.com -d app.example.com #release --wait");
     environment.run(&format!("create -d {FIRST} /a --wait --output json"));
     environment.run(&format!("create -d {FIRST} /quiet --quiet"));

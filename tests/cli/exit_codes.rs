@@ -50,7 +50,7 @@ fn wrong_usage_is_2() {
         "create",
         &format!("create -d {FIRST}"),
         &format!("create -d {FIRST} /*/a"),
-        &format!("create -d {FIRST} index.html example.com/a.html"),
+        &format!("create -d {FIRST} /index.html example.com/a.html"),
         "create -d blog /a",
         "create /a --wait=soon",
         "create /a --max-wildcards 16",

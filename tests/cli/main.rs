@@ -13,6 +13,7 @@ mod exit_codes;
 mod inspect;
 mod plan;
 mod requests;
+mod positional_paths;
 mod scripts;
 mod takedown;
 mod terminal_session;

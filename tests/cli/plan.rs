@@ -10,7 +10,7 @@ fn makes_no_call_offline() {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         environment.unset(name);
     }
-    environment.run("plan --offline /index.html blog/* #product:42 https://www.example.com/a?b=1");
+    environment.run("plan --offline /index.html /blog/* #product:42 https://www.example.com/a?b=1");
     environment.run("plan --offline /a /a/b /a/* -d E1EXAMPLE1ABC");
     environment.run_with_input(
         "plan --offline --keys-from -",
