@@ -6,7 +6,8 @@
 //! | module | contents |
 //! |---|---|
 //! | `arguments`, `examples` | the arguments, and the examples of their help |
-//! | `config` | the configuration file |
+//! | `config`, `directories` | the configuration files, and where they and the cache are |
+//! | `defaults` | what the environment and the configuration decide where the arguments do not |
 //! | `connection` | the AWS clients, with the user's credentials |
 //! | `target` | the distributions of a command |
 //! | `input` | what changed: paths, keys, the output of `aws s3 sync`, a batch |
@@ -25,6 +26,8 @@ mod arguments;
 mod config;
 mod connection;
 mod create;
+mod defaults;
+mod directories;
 mod distributions;
 mod error;
 mod examples;
@@ -55,6 +58,7 @@ pub use arguments::{
 };
 use config::Config;
 use connection::Connection;
+use defaults::Defaults;
 pub use error::CliError;
 pub use exit::Exit;
 use terminal::Terminal;
@@ -67,12 +71,18 @@ struct Session {
 }
 
 /// Runs a command, prints its result or its error, and returns the exit code.
-pub async fn run(arguments: Arguments) -> Exit {
-    let terminal = Terminal::new(&arguments.global);
+pub async fn run(mut arguments: Arguments) -> Exit {
     if arguments.global.verbose > 1 {
         terminal::log_to_stderr();
     }
-    match run_command(&arguments, &terminal).await {
+    let defaults = defaults::apply(&mut arguments);
+    // The texts of errors name the profile, which the configuration can name.
+    let terminal = Terminal::new(&arguments.global);
+    let result = match defaults {
+        Ok(defaults) => run_command(&arguments, &terminal, defaults).await,
+        Err(error) => Err(error),
+    };
+    match result {
         Ok(exit) => exit,
         Err(error) => {
             terminal.failure(&error);
@@ -81,23 +91,30 @@ pub async fn run(arguments: Arguments) -> Exit {
     }
 }
 
-async fn run_command(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, CliError> {
-    // A completion script needs no configuration, so an invalid file does not prevent it.
-    let session = || {
-        Ok::<_, CliError>(Session {
-            terminal: terminal.clone(),
-            config: Config::load()?,
-            connection: Connection::new(&arguments.global),
-        })
+async fn run_command(
+    arguments: &Arguments,
+    terminal: &Terminal,
+    defaults: Defaults,
+) -> Result<Exit, CliError> {
+    defaults.warning.iter().for_each(|text| terminal.warn(text));
+    defaults.note.iter().for_each(|text| terminal.note(text));
+    defaults
+        .detail
+        .iter()
+        .for_each(|text| terminal.detail(text));
+    let session = Session {
+        terminal: terminal.clone(),
+        config: defaults.config,
+        connection: Connection::new(&arguments.global),
     };
     match &arguments.command {
-        Command::Create(create) => create::run(&session()?, create).await,
-        Command::Plan(plan) => plan::run(&session()?, plan).await,
-        Command::Status(status) => status::run(&session()?, status).await,
-        Command::List(list) => list::run(&session()?, list).await,
-        Command::Distributions => distributions::run(&session()?).await,
-        Command::Usage(usage) => usage::run(&session()?, usage).await,
-        Command::Invoke(invoke) => invoke::run(&session()?, invoke).await,
+        Command::Create(create) => create::run(&session, create).await,
+        Command::Plan(plan) => plan::run(&session, plan).await,
+        Command::Status(status) => status::run(&session, status).await,
+        Command::List(list) => list::run(&session, list).await,
+        Command::Distributions => distributions::run(&session).await,
+        Command::Usage(usage) => usage::run(&session, usage).await,
+        Command::Invoke(invoke) => invoke::run(&session, invoke).await,
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(*shell, &mut command, "cf-invalidate", &mut io::stdout());

@@ -104,12 +104,14 @@ pub struct Selection {
     /// '*' stands for '/*'
     #[arg(value_name = "PATHS")]
     pub paths: Vec<String>,
-    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
+    /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
     #[arg(
         short,
         long = "distribution",
         alias = "distribution-id",
-        value_name = "DISTRIBUTION"
+        value_name = "DISTRIBUTION",
+        value_parser = distribution
     )]
     pub distributions: Vec<String>,
     /// Invalidate everything: the path /*
@@ -217,12 +219,14 @@ pub struct Status {
     /// The id of an invalidation [default: all in progress, or else the newest]
     #[arg(value_parser = invalidation_id)]
     pub id: Option<String>,
-    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
+    /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
     #[arg(
         short,
         long = "distribution",
         alias = "distribution-id",
-        value_name = "DISTRIBUTION"
+        value_name = "DISTRIBUTION",
+        value_parser = distribution
     )]
     pub distributions: Vec<String>,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
@@ -234,12 +238,14 @@ pub struct Status {
 /// The arguments of `list`.
 #[derive(Args, Clone, Debug)]
 pub struct List {
-    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable
+    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
+    /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
     #[arg(
         short,
         long = "distribution",
         alias = "distribution-id",
-        value_name = "DISTRIBUTION"
+        value_name = "DISTRIBUTION",
+        value_parser = distribution
     )]
     pub distributions: Vec<String>,
     /// List at most this many invalidations of each distribution
@@ -262,11 +268,25 @@ pub struct Invoke {
     #[arg(value_name = "EVENT.json", value_hint = ValueHint::FilePath)]
     pub event: PathBuf,
     /// Use this distribution instead of the setting DISTRIBUTION_ID; repeatable
-    #[arg(short, long = "distribution", value_name = "ID")]
+    #[arg(short, long = "distribution", value_name = "ID", value_parser = distribution)]
     pub distributions: Vec<String>,
     /// Give the function this much time
     #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_wait_limit)]
     pub timeout: Duration,
+}
+
+/// Parses the value of `-d`. An empty variable is refused, because the value or its place is empty.
+fn distribution(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(EMPTY.to_owned());
+    }
+    if text.starts_with(['/', '#']) {
+        return Err(
+            "it is a path, so -d has no value: if that comes from a variable, it is empty or not set"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Parses the id of `status`. A limit is refused: it belongs to `--wait`, which takes it after `=` only.

@@ -1,22 +1,24 @@
-//! `Config`: the sites that a user can name with `-d`, as in `cf-invalidate create -d blog`.
+//! `Config`: the sites that a user can name with `-d`, as in `cf-invalidate create -d blog`, and defaults of options.
 //!
 //! The project's file is `cf-invalidate.toml` in the working directory or the nearest directory above it. The user's
-//! file is `config.toml` in the user's configuration directory. A site of the project replaces the user's site of the
-//! same name. An unknown key is an error, so that a typing error has no silent effect.
+//! file is `config.toml` in the user's configuration directory. A value of the project replaces the user's, and a site
+//! of the project the user's site of the same name. An unknown key is an error, so that a typing error has no silent
+//! effect.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs, io};
 
-use directories::ProjectDirs;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
-use super::CliError;
+use super::{CliError, directories};
+use crate::duration::parse_wait_limit;
 use crate::path::EncodedPaths;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 
 const PROJECT_FILE: &str = "cf-invalidate.toml";
-const USER_FILE: &str = "config.toml";
 
 /// The contents of the configuration files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,6 +26,15 @@ const USER_FILE: &str = "config.toml";
 pub(super) struct Config {
     /// The name of the site that is used without `-d`.
     default: Option<String>,
+    /// The default of `--profile`.
+    #[serde(default, deserialize_with = "non_empty")]
+    pub profile: Option<String>,
+    /// The default of `--region`.
+    #[serde(default, deserialize_with = "non_empty")]
+    pub region: Option<String>,
+    /// The default of `--wait` of `create`.
+    #[serde(default, deserialize_with = "wait_limit")]
+    pub wait: Option<Duration>,
     #[serde(default)]
     sites: BTreeMap<String, SiteConfig>,
 }
@@ -64,8 +75,16 @@ impl Config {
                 .map(|directory| directory.join(PROJECT_FILE))
                 .find(|file| file.is_file())
         });
-        let user = ProjectDirs::from("", "", "cf-invalidate")
-            .map(|directories| directories.config_dir().join(USER_FILE));
+        let user = directories::config_file();
+        if let Some(file) = &user
+            && let Some(former) = directories::former_config_file(file)
+        {
+            return Err(CliError::usage(format!(
+                "{} is not read any longer: move it to {}",
+                former.display(),
+                file.display()
+            )));
+        }
         let project = project.map_or(Ok(Self::default()), |file| Self::read(&file))?;
         let user = user.map_or(Ok(Self::default()), |file| Self::read(&file))?;
         project.or_user(user)
@@ -112,7 +131,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Adds the sites and the default that only the user's file has.
+    /// Adds the sites and the values that only the user's file has.
     fn or_user(self, user: Self) -> Result<Self, CliError> {
         let mut sites = user.sites;
         sites.extend(self.sites);
@@ -123,7 +142,13 @@ impl Config {
                 site_list(&sites)
             )));
         }
-        Ok(Self { default, sites })
+        Ok(Self {
+            default,
+            profile: self.profile.or(user.profile),
+            region: self.region.or(user.region),
+            wait: self.wait.or(user.wait),
+            sites,
+        })
     }
 
     /// Returns the site with this name.
@@ -154,9 +179,35 @@ fn site_list(sites: &BTreeMap<String, SiteConfig>) -> String {
     }
 }
 
-fn one_or_several<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<String>, D::Error> {
+fn non_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.trim().is_empty() {
+        return Err(D::Error::custom("the value is empty"));
+    }
+    Ok(Some(text))
+}
+
+fn wait_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "expected true, false, or a time up to 23h such as \"5m\""
+    )]
+    enum Limit {
+        Boolean(bool),
+        Seconds(u64),
+        Text(String),
+    }
+    let text = match Limit::deserialize(deserializer)? {
+        Limit::Boolean(is_default) => is_default.to_string(),
+        Limit::Seconds(seconds) => seconds.to_string(),
+        Limit::Text(text) => text,
+    };
+    let limit = parse_wait_limit(&text).map_err(D::Error::custom)?;
+    Ok(Some(limit))
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a string or an array of strings")]
     enum OneOrSeveral {
@@ -202,7 +253,17 @@ mod tests {
         for (text, reason) in [
             (
                 "defualt = 'blog'",
-                "line 1: unknown field `defualt`, expected `default` or `sites`",
+                "line 1: unknown field `defualt`, expected one of `default`, `profile`, `region`, `wait`, `sites`",
+            ),
+            ("\nprofile = ''", "line 2: the value is empty"),
+            ("region = ' '", "line 1: the value is empty"),
+            (
+                "wait = 'soon'",
+                "line 1: \"soon\" is not a valid limit: write true, false, or a time up to 23h such as 90s or 5m",
+            ),
+            (
+                "wait = -5",
+                "line 1: expected true, false, or a time up to 23h such as \"5m\"",
             ),
             (
                 "[sites.blog]\ndistribution = 'a'\npathes = ['/*']",
@@ -232,6 +293,27 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn reads_the_defaults_of_options() {
+        let text = "profile = 'dev'\nregion = 'eu-west-1'\nwait = '90s'\n";
+        let config = parse(text).expect("a configuration");
+        let expected = Config {
+            profile: Some("dev".into()),
+            region: Some("eu-west-1".into()),
+            wait: Some(Duration::from_secs(90)),
+            ..Config::default()
+        };
+        assert_eq!(config, expected);
+        for (wait, seconds) in [("true", 900), ("false", 0), ("300", 300), ("'5m'", 300)] {
+            let config = parse(&format!("wait = {wait}"));
+            let limit = config.map(|config| config.wait);
+            assert_eq!(limit, Ok(Some(Duration::from_secs(seconds))), "{wait}");
+        }
+        let user = parse("profile = 'user'\nregion = 'user'\nwait = true").expect("a user's");
+        assert_eq!(config.clone().or_user(user.clone()), Ok(config));
+        assert_eq!(Config::default().or_user(user.clone()), Ok(user));
     }
 
     #[test]

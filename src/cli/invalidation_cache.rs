@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use directories::ProjectDirs;
 use futures_util::{StreamExt, stream};
 
+use super::directories;
 use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
 use crate::distribution::DistributionId;
 use crate::error::Error;
@@ -31,8 +31,8 @@ pub(super) struct InvalidationCache {
 impl InvalidationCache {
     /// Opens the cache of a distribution; it is empty if the file cannot be read.
     pub(super) fn open(distribution: &DistributionId) -> Self {
-        let file = ProjectDirs::from("", "", "cf-invalidate")
-            .map(|directories| directories.cache_dir().join(format!("{distribution}.json")));
+        let file =
+            directories::cache().map(|directory| directory.join(format!("{distribution}.json")));
         let text = file.as_ref().and_then(|file| fs::read(file).ok());
         let completed = text.and_then(|text| serde_json::from_slice(&text).ok());
         Self {

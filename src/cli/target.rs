@@ -1,7 +1,8 @@
 //! `Target`: a distribution that a command works on, with its configuration entry.
 //!
-//! The first of these sources that is present names the distributions: `-d`; the default or the only site of the
-//! configuration; the buckets of the changed objects, as origins; on a terminal, a menu.
+//! The first of these sources that is present names the distributions: `-d`; the environment, which `defaults` writes
+//! into `-d`; the default or the only site of the configuration; the buckets of the changed objects, as origins; on a
+//! terminal, a menu.
 
 use std::fmt;
 
@@ -145,8 +146,8 @@ async fn choose(session: &Session) -> Result<DistributionId, CliError> {
         _ => format!("the sites of the configuration are {}; ", sites.join(", ")),
     };
     Err(CliError::usage(format!(
-        "no distribution is named: give one with -d, by its id or domain name, or name a default in \
-         cf-invalidate.toml; {configured}{}",
+        "no distribution is named: give one with -d, by its id or domain name, set CF_INVALIDATE_DISTRIBUTION, or name a \
+         default in cf-invalidate.toml; {configured}{}",
         account_text(&distributions)
     )))
 }

@@ -135,7 +135,7 @@ fn the_function_links_nothing_of_the_command_line() {
         "aws-config",
         "clap",
         "comfy-table",
-        "directories",
+        "etcetera",
         "indicatif",
         "inquire",
         "toml",

@@ -8,6 +8,7 @@
 mod standin;
 
 mod create;
+mod defaults;
 mod environment;
 mod exit_codes;
 mod inspect;
