@@ -275,7 +275,7 @@ pub struct Invoke {
     pub timeout: Duration,
 }
 
-/// Parses the value of `-d`. An empty variable is refused, because the value or its place is empty.
+/// Parses the value of `-d`. Refuses what an empty variable leaves: an empty text or, without quotes, the next argument.
 fn distribution(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err(EMPTY.to_owned());

@@ -161,6 +161,14 @@ fn refusal(text: &str, sites: &[&str]) -> String {
             "{text:?} starts with a quote: write straight double quotes, the only ones that cmd.exe removes"
         );
     }
+    if text.starts_with(['–', '—']) {
+        return format!("{text:?} starts with a dash: write hyphens before an option");
+    }
+    if let Some(file) = text.strip_prefix("file://") {
+        return format!(
+            "{text:?} is a file: write --paths-from {file}, or --batch {file} for an invalidation batch"
+        );
+    }
     if is_windows_file(text) {
         return format!(
             "{text:?} is a file name of Windows, into which Git Bash turns a path such as /blog/*: set \
@@ -420,6 +428,14 @@ mod tests {
                 quoted(
                     "/blog/*.jpg",
                     &format!("has a * before its end: {wildcard}; write '/blog/*', which covers more, or name each path"),
+                ),
+            ),
+            ("–-wait", quoted("–-wait", "starts with a dash: write hyphens before an option")),
+            (
+                "file://paths.json",
+                quoted(
+                    "file://paths.json",
+                    "is a file: write --paths-from paths.json, or --batch paths.json for an invalidation batch",
                 ),
             ),
             ("blog/*", quoted("blog/*", "does not start with /: write '/blog/*'")),
