@@ -184,7 +184,7 @@ fn plan_problem(block: &Block, file: &str, arguments: &[&str]) -> Option<String>
     fs::create_dir_all(&directory).expect("a directory");
     fs::write(directory.join(file), &block.text).expect("a file");
     let output = Command::new(env!("CARGO_BIN_EXE_cf-invalidate"))
-        .args(["plan", "-d", "E2EXAMPLE1ABCD"])
+        .args(["plan", "--offline", "-d", "E2EXAMPLE1ABCD"])
         .args(arguments)
         .current_dir(&directory)
         .env_clear()
