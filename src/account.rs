@@ -19,6 +19,18 @@ impl Account {
         }
     }
 
+    /// Returns the partition, such as `aws`.
+    #[cfg(feature = "cli")]
+    pub(crate) fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// Returns the id, if it is known.
+    #[cfg(feature = "cli")]
+    pub(crate) fn id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| *id != "*")
+    }
+
     /// Reads partition and account from an ARN; a part that is missing becomes `aws` or `*`.
     pub fn from_arn(arn: &str) -> Self {
         let mut parts = arn.split(':').skip(1);

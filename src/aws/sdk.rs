@@ -64,6 +64,25 @@ pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'sta
     builder.build()
 }
 
+/// Returns the endpoint of CloudFront if one is configured, as the client finds it.
+#[cfg(feature = "cli")]
+pub fn cloudfront_endpoint(sdk: &SdkConfig) -> Option<String> {
+    let shared = || sdk.endpoint_url().map(str::to_owned);
+    if sdk.get_origin("endpoint_url").is_client_config() {
+        return shared();
+    }
+    let key = ServiceConfigKey::builder()
+        .service_id("CloudFront")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let of_service = sdk
+        .service_config()
+        .and_then(|config| config.load_config(key));
+    of_service.or_else(shared)
+}
+
 /// Reads the credentials once: Lambda starts a new environment to renew them.
 fn credentials(variable: impl Fn(&str) -> Option<String>) -> Option<SharedCredentialsProvider> {
     let credentials = Credentials::new(

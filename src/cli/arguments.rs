@@ -205,10 +205,10 @@ pub struct Create {
     /// Merge the paths of keys into fewer until the month's free paths suffice
     #[arg(long)]
     pub free_only: bool,
-    /// Check recent invalidations and the month's free paths without a terminal, too
+    /// Check recent invalidations and the month's free paths without a terminal, too; prints warnings and continues
     #[arg(long, conflicts_with = "no_checks")]
     pub checks: bool,
-    /// Skip the checks of recent invalidations and of the month's free paths
+    /// Do not check recent invalidations and the month's free paths [default: checked on a terminal]
     #[arg(long)]
     pub no_checks: bool,
 }

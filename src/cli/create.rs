@@ -52,13 +52,8 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         Some(id) => vec![again::plan(session, create, &targets, id, &mut input).await?],
         None => plan_all(session, create, &targets, &mut input, inventory).await?,
     };
-    let all_refused = planned.iter().all(|planned| planned.refused.is_some());
-    let warnings = if create.no_checks || all_refused {
-        Vec::new()
-    } else {
-        let has_reference = create.reference.is_some() || input.reference.is_some();
-        preflight::check(session, selection, has_reference, &mut planned, inventory).await
-    };
+    let has_reference = create.reference.is_some() || input.reference.is_some();
+    let warnings = preflight::check(session, create, has_reference, &mut planned, inventory).await;
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
         return plan::print(session, &planned, warnings).await;

@@ -33,15 +33,16 @@ pub(super) async fn newest(
     distribution: &DistributionId,
     maximum: usize,
 ) -> Result<Vec<ExistingInvalidation>, CliError> {
-    let cloudfront = session.connection.cloudfront().await?;
+    let clients = session.connection.clients().await?;
     let _progress = session
         .terminal
         .progress(format!("listing the invalidations of {distribution}"));
-    let summaries = cloudfront
+    let summaries = clients
+        .cloudfront
         .list_invalidations(distribution, DateTime::UNIX_EPOCH, maximum)
         .await?;
-    let mut cache = InvalidationCache::open(distribution);
-    Ok(cache.read(cloudfront, distribution, &summaries).await?)
+    let cache = InvalidationCache::open(clients, distribution);
+    Ok(cache.read_all(&summaries).await?)
 }
 
 fn text(distribution: &DistributionId, invalidations: &[ExistingInvalidation]) -> String {

@@ -1,26 +1,35 @@
 //! Checks before a batch is sent: an invalidation in progress that covers all paths, wildcards in progress, many recent
 //! invalidations, the month's free paths.
 //!
-//! The checks are optional: a check that fails or takes too long is skipped.
+//! The checks help a user who can answer a prompt, so without a terminal they run with `--checks` only. All of them
+//! together take five seconds at most; a check that fails or takes longer is skipped.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::time::timeout;
+use futures_util::future::{join, join_all};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use super::format::{counted, thousands};
-use super::invalidation_cache::InvalidationCache;
 use super::selection::PlannedBatch;
 use super::usage::{self, FREE_PATHS, dollars};
-use super::{Selection, Session, now};
+use super::{Create, Session, now};
+use crate::aws::cloudfront::CloudFront;
+use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::plan::{ExistingInvalidation, Inventory, Limits};
 
 /// A distribution with more invalidations than this within an hour causes a warning.
 const MAX_WITHIN_AN_HOUR: usize = 10;
 
-/// How long the check of one distribution, or of the account's free paths, can take.
+/// How long all checks together can take.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
+
+/// How many invalidations in progress of a distribution are read at a time.
+const CONCURRENT_READS: usize = 8;
 
 /// Checks the planned batches and returns warnings. Plans keys again with fewer wildcards if wildcards are in progress,
 /// and with fewer paths if few free ones are left.
@@ -29,58 +38,127 @@ const MAX_CHECK_TIME: Duration = Duration::from_secs(5);
 /// invalidation in progress is intended.
 pub(super) async fn check(
     session: &Session,
-    selection: &Selection,
+    create: &Create,
     has_reference: bool,
     planned: &mut [PlannedBatch],
     inventory: Option<&Inventory>,
 ) -> Vec<String> {
+    if create.no_checks {
+        return Vec::new();
+    }
+    let terminal = &session.terminal;
+    if !create.checks && !terminal.can_prompt() {
+        terminal.detail(
+            "recent invalidations and the month's free paths are not checked without a terminal; --checks checks them",
+        );
+        return Vec::new();
+    }
+    let Some(findings) = find(session, planned).await else {
+        return Vec::new();
+    };
     let mut warnings = Vec::new();
-    for batch in planned
-        .iter_mut()
-        .filter(|batch| !batch.plan.paths.is_empty() && batch.refused.is_none())
-    {
-        let read = read_recent(session, batch);
-        let Some(recent) = within_time(session, "recent invalidations", read).await else {
-            continue;
-        };
+    for (batch, recent) in planned.iter_mut().zip(findings.recent) {
+        let Some(recent) = recent else { continue };
         if !has_reference {
-            if batch.objects.is_some() && selection.max_wildcards.is_none() {
+            if batch.objects.is_some() && create.selection.max_wildcards.is_none() {
                 fit_remaining_quota(batch, &recent.in_progress, inventory);
             }
             warnings.extend(covered_warning(batch, &recent.in_progress));
         }
         warnings.extend(frequency_warning(batch, recent.within_an_hour));
     }
-    let read = usage::paths_this_month(session);
-    if let Some(used) = within_time(session, "the month's free paths", read).await {
-        let can_replan = !has_reference && selection.max_paths.is_none();
+    if let Some(used) = findings.used {
+        let can_replan = !has_reference && create.selection.max_paths.is_none();
         let warning = fit_free_paths(used, can_replan, planned, inventory);
         if warning.is_none() {
             let left = thousands(FREE_PATHS.saturating_sub(used));
             let free = thousands(FREE_PATHS);
             let text = format!("{left} of {free} free paths are left this month");
-            session.terminal.hint(text);
+            terminal.hint(text);
         }
         warnings.extend(warning);
     }
     warnings
 }
 
-/// Returns the result of a read that succeeds in time. Otherwise prints with `--verbose` why the check is skipped.
-async fn within_time<T>(
+/// What the checks have read in time.
+struct Findings {
+    /// In the order of the batches; `None` for a batch that is not sent.
+    recent: Vec<Option<Recent>>,
+    /// How many paths were invalidated this month.
+    used: Option<usize>,
+}
+
+/// Reads everything at the same time. Returns `None` if nothing is sent, or without credentials.
+async fn find(session: &Session, planned: &[PlannedBatch]) -> Option<Findings> {
+    let distribution = |batch: &PlannedBatch| {
+        let is_sent = !batch.plan.paths.is_empty() && batch.refused.is_none();
+        batch.distribution.clone().filter(|_| is_sent)
+    };
+    let distributions: Vec<_> = planned.iter().map(distribution).collect();
+    if distributions.iter().all(Option::is_none) {
+        return None;
+    }
+    // Both reads need the credentials. The first use can start a process or wait for the user.
+    let cloudfront = match session.connection.cloudfront().await {
+        Ok(cloudfront) => cloudfront,
+        Err(error) => {
+            skipped(
+                session,
+                "recent invalidations and the month's free paths",
+                error.message(session.terminal.audience()),
+            );
+            return None;
+        }
+    };
+    let progress = session
+        .terminal
+        .progress("checking recent invalidations and the month's free paths");
+    let recent = distributions.iter().map(|distribution| async {
+        let distribution = distribution.as_ref()?;
+        Some(read_recent(cloudfront, distribution).await)
+    });
+    let used = usage::paths_this_month(session, &progress);
+    Some(read_in_time(session, recent, used).await)
+}
+
+/// Waits for all reads at the same time. Those that fail, or that take longer than [`MAX_CHECK_TIME`], are skipped.
+async fn read_in_time(
+    session: &Session,
+    recent: impl IntoIterator<Item = impl Future<Output = Option<Result<Recent, Error>>>>,
+    used: impl Future<Output = Result<usize, Error>>,
+) -> Findings {
+    let deadline = Instant::now() + MAX_CHECK_TIME;
+    let recent = recent.into_iter().map(|recent| async {
+        let read = timeout_at(deadline, recent).await.transpose()?;
+        value_or_skipped(session, "recent invalidations", read)
+    });
+    let used = async {
+        let read = timeout_at(deadline, used).await;
+        value_or_skipped(session, "the month's free paths", read)
+    };
+    let (recent, used) = join(join_all(recent), used).await;
+    Findings { recent, used }
+}
+
+/// Returns the value that was read in time. Otherwise prints with `--verbose` why the check is skipped.
+fn value_or_skipped<T>(
     session: &Session,
     subject: &str,
-    read: impl Future<Output = Result<T, Error>>,
+    read: Result<Result<T, Error>, Elapsed>,
 ) -> Option<T> {
-    let reason = match timeout(MAX_CHECK_TIME, read).await {
+    match read {
         Ok(Ok(value)) => return Some(value),
-        Ok(Err(error)) => error.message(session.terminal.audience()),
-        Err(_elapsed) => "it took too long".to_owned(),
-    };
+        Ok(Err(error)) => skipped(session, subject, error.message(session.terminal.audience())),
+        Err(_elapsed) => skipped(session, subject, "it took too long"),
+    }
+    None
+}
+
+fn skipped(session: &Session, subject: &str, reason: impl Display) {
     session
         .terminal
         .detail(format!("{subject} were not checked: {reason}"));
-    None
 }
 
 /// The recent invalidations of a distribution.
@@ -90,23 +168,25 @@ struct Recent {
     within_an_hour: usize,
 }
 
-async fn read_recent(session: &Session, batch: &PlannedBatch) -> Result<Recent, Error> {
-    let Some(distribution) = &batch.distribution else {
-        return Ok(Recent::default());
-    };
-    let cloudfront = session.connection.cloudfront().await?;
+async fn read_recent(
+    cloudfront: &CloudFront,
+    distribution: &DistributionId,
+) -> Result<Recent, Error> {
     let hour_ago = now() - TimeDelta::hours(1);
-    let mut listed = cloudfront
+    let listed = cloudfront
         .list_invalidations(distribution, hour_ago, usize::MAX)
         .await?;
-    let within_an_hour = listed.len();
-    listed.retain(|summary| summary.is_in_progress());
-    let mut cache = InvalidationCache::open(distribution);
-    let mut in_progress = cache.read(cloudfront, distribution, &listed).await?;
+    let listed_in_progress = listed.iter().filter(|summary| summary.is_in_progress());
+    let reads =
+        listed_in_progress.map(|summary| cloudfront.invalidation(distribution, &summary.id));
+    let mut in_progress: Vec<_> = stream::iter(reads)
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await?;
     in_progress.retain(ExistingInvalidation::is_in_progress);
     Ok(Recent {
         in_progress,
-        within_an_hour,
+        within_an_hour: listed.len(),
     })
 }
 
@@ -194,9 +274,17 @@ fn fit_free_paths(
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Arguments;
+    use crate::cli::config::Config;
+    use crate::cli::connection::Connection;
     use crate::cli::input::{Input, Object};
     use crate::cli::selection::plan_keys_alone;
+    use crate::cli::terminal::Terminal;
 
     fn planned(objects: usize) -> PlannedBatch {
         let objects = (0..objects).map(|number| Object {
@@ -208,6 +296,35 @@ mod tests {
             ..Input::default()
         };
         plan_keys_alone(None, &input, None, Limits::BUCKET_CHANGES, true)
+    }
+
+    fn session() -> Session {
+        let arguments = Arguments::parse_from(["cf-invalidate", "distributions"]);
+        Session {
+            terminal: Terminal::new(&arguments.global),
+            config: Config::default(),
+            connection: Connection::new(&arguments.global),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_checks_together_take_five_seconds_at_most() {
+        let session = session();
+        let started = Instant::now();
+        let findings = read_in_time(&session, (0..100).map(|_| pending()), pending()).await;
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
+        assert_eq!(findings.recent.iter().flatten().count(), 0);
+        assert_eq!(findings.used, None);
+        let recent = [true, false].map(|is_fast| async move {
+            if !is_fast {
+                pending::<()>().await;
+            }
+            Some(Ok(Recent::default()))
+        });
+        let findings = read_in_time(&session, recent, ready(Ok(7))).await;
+        let is_read: Vec<_> = findings.recent.iter().map(Option::is_some).collect();
+        assert_eq!(is_read, [true, false]);
+        assert_eq!(findings.used, Some(7));
     }
 
     #[test]

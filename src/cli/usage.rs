@@ -7,15 +7,21 @@
 
 mod month;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use super::format::{counted, thousands};
 use super::invalidation_cache::InvalidationCache;
 use super::terminal::Progress;
 use super::{CliError, Exit, Session, Usage, now};
+use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
+use crate::distribution::DistributionId;
 use crate::error::Error;
 use month::{DistributionInvalidations, Month, MonthlyUsage, NEEDLESS_WITHIN};
 pub(super) use month::{FREE_PATHS, dollars};
+
+/// How many calls are made at a time. AWS does not document the rate that CloudFront accepts.
+const CONCURRENT_CALLS: usize = 16;
 
 /// The width of the longest bar, in characters.
 const MAX_BAR_WIDTH: usize = 40;
@@ -36,7 +42,7 @@ pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, CliErr
     let progress = session
         .terminal
         .progress("reading the account's invalidations");
-    let invalidations = read(session, &month, Some(&progress)).await;
+    let invalidations = read(session, &month, &progress).await;
     drop(progress);
     let usage = MonthlyUsage::new(&month, &invalidations?);
     session.terminal.result(text(&usage), json!(usage));
@@ -44,8 +50,11 @@ pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, CliErr
 }
 
 /// Returns how many paths were invalidated this month.
-pub(super) async fn paths_this_month(session: &Session) -> Result<usize, Error> {
-    let invalidations = read(session, &Month::of(now()), None).await?;
+pub(super) async fn paths_this_month(
+    session: &Session,
+    progress: &Progress,
+) -> Result<usize, Error> {
+    let invalidations = read(session, &Month::of(now()), progress).await?;
     let counts = invalidations
         .iter()
         .map(DistributionInvalidations::path_count);
@@ -53,34 +62,68 @@ pub(super) async fn paths_this_month(session: &Session) -> Result<usize, Error> 
 }
 
 /// Reads the month's invalidations of all distributions, for each the newest first.
+///
+/// Completed invalidations are stored one by one, so a read that is stopped loses none that it has received.
 async fn read(
     session: &Session,
     month: &Month,
-    progress: Option<&Progress>,
+    progress: &Progress,
 ) -> Result<Vec<DistributionInvalidations>, Error> {
-    let cloudfront = session.connection.cloudfront().await?;
+    let clients = session.connection.clients().await?;
+    let cloudfront = &clients.cloudfront;
     let distributions = cloudfront.list_distributions().await?;
-    let count = distributions.len();
-    let mut read = Vec::new();
-    for (number, distribution) in (1_usize..).zip(distributions) {
-        let id = &distribution.id;
-        if let Some(progress) = progress {
-            progress.set_text(format!(
-                "reading the invalidations of {id} ({number} of {count})"
-            ));
-        }
-        let mut summaries = cloudfront
-            .list_invalidations(id, month.start(), usize::MAX)
-            .await?;
-        summaries.retain(|summary| month.contains(summary.created));
-        let mut cache = InvalidationCache::open(id);
-        let invalidations = cache.read(cloudfront, id, &summaries).await?;
-        read.push(DistributionInvalidations {
+    progress.set_text(format!(
+        "listing the invalidations of {}",
+        counted(distributions.len(), "distribution")
+    ));
+    let lists = distributions
+        .iter()
+        .map(|distribution| list(cloudfront, &distribution.id, month));
+    let lists: Vec<_> = stream::iter(lists)
+        .buffered(CONCURRENT_CALLS)
+        .try_collect()
+        .await?;
+    let caches: Vec<_> = distributions
+        .iter()
+        .map(|distribution| InvalidationCache::open(clients, &distribution.id))
+        .collect();
+    let reads = caches.iter().zip(&lists).flat_map(|(cache, summaries)| {
+        let ids = summaries.iter().map(|summary| &summary.id);
+        ids.map(|id| cache.read(id))
+    });
+    let count = lists.iter().map(Vec::len).sum();
+    let invalidations: Vec<_> = stream::iter(reads)
+        .buffered(CONCURRENT_CALLS)
+        .enumerate()
+        .map(|(read, invalidation)| {
+            let (read, count) = (thousands(read + 1), counted(count, "invalidation"));
+            progress.set_text(format!("read {read} of {count}"));
+            invalidation
+        })
+        .try_collect()
+        .await?;
+    let mut invalidations = invalidations.into_iter();
+    let read = distributions
+        .into_iter()
+        .zip(lists)
+        .map(|(distribution, summaries)| DistributionInvalidations {
             distribution,
-            invalidations,
+            invalidations: invalidations.by_ref().take(summaries.len()).collect(),
         });
-    }
-    Ok(read)
+    Ok(read.collect())
+}
+
+/// Lists the month's invalidations of a distribution, the newest first.
+async fn list(
+    cloudfront: &CloudFront,
+    distribution: &DistributionId,
+    month: &Month,
+) -> Result<Vec<InvalidationSummary>, Error> {
+    let mut summaries = cloudfront
+        .list_invalidations(distribution, month.start(), usize::MAX)
+        .await?;
+    summaries.retain(|summary| month.contains(summary.created));
+    Ok(summaries)
 }
 
 fn text(usage: &MonthlyUsage) -> String {

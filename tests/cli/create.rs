@@ -177,7 +177,8 @@ fn finds_the_invalidation_with_the_same_reference() {
     assert_eq!(received[3].reference, "release 43");
     // After the first run, fewer wildcards are left than the plan has. The plan does not change.
     let keys: String = ('a'..='i').map(|letter| format!("{letter}+\n")).collect();
-    let create = format!("create -d {APP} --keys-from - --literal-keys --reference release-44");
+    let create =
+        format!("create -d {APP} --keys-from - --literal-keys --reference release-44 --checks");
     let first = environment.run_with_input(&create, &keys);
     let again = environment.run_with_input(&create, &keys);
     assert_eq!(first, again);
@@ -229,22 +230,22 @@ fn warns_and_continues_without_a_terminal() {
     };
     let mut environment = Environment::with_options("create-warnings", options);
     environment.run(&format!("create -d {FIRST} /a /b /c --yes"));
-    environment.run(&format!("create -d {FIRST} /a /b"));
+    environment.run(&format!("create -d {FIRST} /a /b --checks"));
     for number in 0..10 {
         environment.run(&format!("create -d {APP} /{number} --no-checks --quiet"));
     }
-    environment.run(&format!("create -d {APP} /last --output json"));
+    environment.run(&format!("create -d {APP} /last --checks --output json"));
     let many: String = (0..984).map(|number| format!("/{number}\n")).collect();
     environment.run_with_input(
         "create -d E6EXAMPLE1ABC --paths-from - --quiet --no-checks",
         &many,
     );
-    environment.run(&format!("create -d {APP} /beyond"));
+    environment.run(&format!("create -d {APP} /beyond --checks"));
     let keys: String = (0..20)
         .map(|number| format!("blog/{number}.html\n"))
         .collect();
     environment.run_with_input(
-        &format!("create -d {APP} --keys-from - --dry-run --bucket app"),
+        &format!("create -d {APP} --keys-from - --dry-run --bucket app --checks"),
         &keys,
     );
     environment.snapshot("create-warnings");
@@ -262,6 +263,9 @@ fn skips_checks_that_are_not_allowed() {
     environment
         .standin
         .fail(Operation::GetDistributionConfig, Fault::AccessDenied, 9);
-    environment.run_with_input(&format!("create -d {FIRST} --keys-from - -v"), "a b.html\n");
+    environment.run_with_input(
+        &format!("create -d {FIRST} --keys-from - --checks -v"),
+        "a b.html\n",
+    );
     environment.snapshot("create-denied-checks");
 }

@@ -7,6 +7,7 @@
 #[path = "../standin/mod.rs"]
 mod standin;
 
+mod checks;
 mod create;
 mod defaults;
 mod environment;

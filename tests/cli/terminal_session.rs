@@ -154,6 +154,23 @@ fn sends_nothing_if_the_user_declines() {
 }
 
 #[test]
+fn shows_the_progress_of_the_checks() {
+    let options = Options {
+        latency: Duration::from_millis(200),
+        completes_after: Duration::ZERO,
+        ..account()
+    };
+    let mut environment = Environment::with_options("terminal-checks", options);
+    environment.run(&format!("create -d {FIRST} /a --no-checks --quiet"));
+    let mut session = Session::start(&environment, &format!("create -d {FIRST} /b --yes"));
+    session.wait_for("checking recent invalidations and the month's free paths");
+    session.wait_for("listing the invalidations of 7 distributions");
+    session.wait_for("999 of 1,000 free paths are left this month");
+    session.wait_for("submitted as ");
+    session.assert_exit_code(0);
+}
+
+#[test]
 fn shows_progress_and_ctrl_c_stops_waiting_only() {
     let options = Options {
         completes_after: Duration::from_secs(3_600),

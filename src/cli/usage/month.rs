@@ -2,6 +2,7 @@
 //!
 //! Prices and free paths: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html>
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::DistributionId;
+use crate::path::{PathIndex, SubmittedPath};
 use crate::plan::{ExistingInvalidation, InvalidationId};
 
 /// How many paths of an account are free in each month.
@@ -189,10 +191,9 @@ fn needless_paths(
     distribution: &DistributionId,
     invalidations: &[ExistingInvalidation],
 ) -> Vec<NeedlessPaths> {
-    let needless = invalidations.iter().filter_map(|invalidation| {
-        let covering = invalidations
-            .iter()
-            .find(|later| is_covered_soon(invalidation, later));
+    let covering = covering(invalidations);
+    let needless = invalidations.iter().zip(covering);
+    let needless = needless.filter_map(|(invalidation, covering)| {
         let paths = match covering {
             Some(_) => invalidation.paths.len(),
             None => redundant_paths(invalidation),
@@ -207,25 +208,44 @@ fn needless_paths(
     needless.collect()
 }
 
-/// Returns whether the later invalidation covers all paths of this one, soon after it.
-fn is_covered_soon(invalidation: &ExistingInvalidation, later: &ExistingInvalidation) -> bool {
+/// Returns, for each invalidation, the first of the list that covers all of its paths soon after it.
+fn covering(invalidations: &[ExistingInvalidation]) -> Vec<Option<&ExistingInvalidation>> {
+    let mut covering = vec![None; invalidations.len()];
+    for later in invalidations {
+        let index = PathIndex::new(later.paths.iter().map(|path| (path.as_str(), ())));
+        let is_covered = |path: &SubmittedPath| index.greatest_covering(path.as_str()).is_some();
+        for (invalidation, covering) in invalidations.iter().zip(&mut covering) {
+            if covering.is_none()
+                && is_soon_after(later, invalidation)
+                && !invalidation.paths.is_empty()
+                && invalidation.paths.iter().all(is_covered)
+            {
+                *covering = Some(later);
+            }
+        }
+    }
+    covering
+}
+
+fn is_soon_after(later: &ExistingInvalidation, invalidation: &ExistingInvalidation) -> bool {
     let delay = later.created.signed_duration_since(invalidation.created);
-    let is_soon = delay > TimeDelta::zero() && delay <= NEEDLESS_WITHIN;
-    let is_covered = |path: &str| later.paths.iter().any(|covering| covering.covers(path));
-    is_soon
-        && !invalidation.paths.is_empty()
-        && (invalidation.paths.iter()).all(|path| is_covered(path.as_str()))
+    delay > TimeDelta::zero() && delay <= NEEDLESS_WITHIN
 }
 
 /// Counts the paths that another path of the same invalidation covers. Of equal paths, the first is not counted.
 fn redundant_paths(invalidation: &ExistingInvalidation) -> usize {
-    let paths = || invalidation.paths.iter().enumerate();
-    let redundant = paths().filter(|(index, path)| {
-        paths().any(|(other_index, other)| {
-            let is_covered = other_index != *index && other.covers(path.as_str());
-            is_covered && (other_index < *index || !path.covers(other.as_str()))
+    // Of the paths that cover a path, one that covers the others has the greatest rank: the shortest, a wildcard before
+    // a path of the same length, the first of equal ones.
+    let ranked = || {
+        let paths = invalidation.paths.iter().enumerate();
+        paths.map(|(position, path)| {
+            let length = path.as_str().trim_end_matches('*').len();
+            let rank = (Reverse(length), path.is_wildcard(), Reverse(position));
+            (path.as_str(), rank)
         })
-    });
+    };
+    let index = PathIndex::new(ranked());
+    let redundant = ranked().filter(|(path, rank)| index.greatest_covering(path) != Some(*rank));
     redundant.count()
 }
 
@@ -248,7 +268,6 @@ pub(in crate::cli) fn dollars(billed: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::SubmittedPath;
     use crate::plan::InvalidationStatus;
 
     fn invalidation(id: &str, created: &str, paths: &[&str]) -> ExistingInvalidation {
@@ -372,5 +391,56 @@ mod tests {
             &["/a/*", "/a/b", "/a/c", "/d", "/d"],
         )];
         assert_eq!(find(same), [needless("I1", 3, None)]);
+        let same = vec![invalidation(
+            "I1",
+            &at(0),
+            &["/a", "/a*", "#Tag", "#tag", "/a*", "/b/", "/b/*"],
+        )];
+        assert_eq!(find(same), [needless("I1", 3, None)]);
+    }
+
+    #[test]
+    fn compares_many_invalidations_of_many_paths() {
+        let paths: Vec<_> = (0..3_000).map(|number| format!("/{number}")).collect();
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        let [template] = account(vec![invalidation("I", "2026-01-01T10:00:00Z", &paths)]);
+        let template = template.invalidations[0].clone();
+        // Two of them cover each other within ten minutes, the newer one has a path more.
+        let invalidations = (0..200_u16).rev().map(|number| {
+            let mut invalidation = template.clone();
+            invalidation.id = InvalidationId::new(format!("I{number:03}"));
+            invalidation.created += TimeDelta::minutes(6) * i32::from(number);
+            let other = SubmittedPath::from(format!("/other/{number}"));
+            invalidation.paths.push(other);
+            if number == 199 {
+                invalidation.paths.push("/other/198".to_owned().into());
+            }
+            invalidation
+        });
+        let [mut entry] = account(invalidations.collect());
+        entry.invalidations.push(ExistingInvalidation {
+            id: InvalidationId::new("redundant"),
+            ..template.clone()
+        });
+        let redundant = entry.invalidations.last_mut().expect("an invalidation");
+        redundant.created -= TimeDelta::days(1);
+        redundant.paths.extend(template.paths);
+        assert_eq!(
+            needless_paths(&entry.distribution.id, &entry.invalidations),
+            [
+                NeedlessPaths {
+                    distribution: entry.distribution.id.clone(),
+                    invalidation: InvalidationId::new("I198"),
+                    paths: 3_001,
+                    covered_by: Some(InvalidationId::new("I199")),
+                },
+                NeedlessPaths {
+                    distribution: entry.distribution.id.clone(),
+                    invalidation: InvalidationId::new("redundant"),
+                    paths: 3_000,
+                    covered_by: None,
+                },
+            ]
+        );
     }
 }
