@@ -7,6 +7,8 @@ pub mod cloudfront;
 pub mod codepipeline;
 #[cfg(feature = "cli")]
 pub mod credentials;
+#[cfg(feature = "cli")]
+pub(crate) mod profile;
 pub mod sdk;
 mod sdk_error;
 pub mod site_cache;

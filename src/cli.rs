@@ -15,7 +15,7 @@
 //! | `preflight` | the checks before a batch is sent |
 //! | `wait` | the wait for completion |
 //! | `invalidation_cache` | completed invalidations, stored on disk |
-//! | `terminal` | stdout, stderr, prompts, progress, the log |
+//! | `terminal`, `stdout` | stdout, stderr, prompts, progress, the log |
 //! | `output`, `format` | the JSON object of a result; numbers, times and tables as text |
 //! | `exit`, `error` | the exit codes; `CliError` |
 //!
@@ -42,16 +42,18 @@ mod plan;
 mod preflight;
 mod selection;
 mod status;
+mod stdout;
 mod target;
 mod terminal;
 mod usage;
 mod wait;
 
-use std::io;
+use std::ffi::OsString;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 pub use arguments::{
     Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Selection, Status, Usage,
@@ -61,6 +63,7 @@ use connection::Connection;
 use defaults::Defaults;
 pub use error::CliError;
 pub use exit::Exit;
+use stdout::Stdout;
 use terminal::Terminal;
 
 /// What every command works with.
@@ -70,25 +73,52 @@ struct Session {
     connection: Connection,
 }
 
+/// Runs the program with its arguments, of which the first is its name, and returns the exit code.
+pub fn main(arguments: Vec<OsString>) -> Exit {
+    let stdout = Rc::new(Stdout::default());
+    let exit = match Arguments::try_parse_from(&arguments) {
+        Ok(arguments) => run(arguments, &stdout),
+        Err(error) => print_help_or_usage(&error, &stdout),
+    };
+    stdout.finish(exit)
+}
+
+/// Prints `--help` and `--version` to stdout, and what is wrong with the arguments to stderr.
+fn print_help_or_usage(error: &clap::Error, stdout: &Stdout) -> Exit {
+    let text = error.render();
+    if !error.use_stderr() {
+        stdout.write(&text.ansi().to_string());
+        return Exit::Done;
+    }
+    terminal::print(text.ansi().to_string().trim_end());
+    Exit::Usage
+}
+
 /// Runs a command, prints its result or its error, and returns the exit code.
-pub async fn run(mut arguments: Arguments) -> Exit {
+fn run(mut arguments: Arguments, stdout: &Rc<Stdout>) -> Exit {
     if arguments.global.verbose > 1 {
         terminal::log_to_stderr();
     }
     let defaults = defaults::apply(&mut arguments);
     // The texts of errors name the profile, which the configuration can name.
-    let terminal = Terminal::new(&arguments.global);
-    let result = match defaults {
-        Ok(defaults) => run_command(&arguments, &terminal, defaults).await,
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(exit) => exit,
-        Err(error) => {
-            terminal.failure(&error);
-            error.exit()
+    let terminal = Terminal::new(&arguments.global, Rc::clone(stdout));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match (runtime, defaults) {
+        (Ok(runtime), Ok(defaults)) => {
+            runtime.block_on(run_command(&arguments, &terminal, defaults))
         }
-    }
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), _) => {
+            terminal::print_error(format!("could not start the runtime: {error}"));
+            return Exit::Failed;
+        }
+    };
+    result.unwrap_or_else(|error| {
+        terminal.failure(&error);
+        error.exit()
+    })
 }
 
 async fn run_command(
@@ -116,8 +146,11 @@ async fn run_command(
         Command::Usage(usage) => usage::run(&session, usage).await,
         Command::Invoke(invoke) => invoke::run(&session, invoke).await,
         Command::Completions { shell } => {
+            let mut script = Vec::new();
             let mut command = Arguments::command();
-            clap_complete::generate(*shell, &mut command, "cf-invalidate", &mut io::stdout());
+            // The generators panic if they cannot write, so they write to memory.
+            clap_complete::generate(*shell, &mut command, "cf-invalidate", &mut script);
+            terminal.script(&String::from_utf8_lossy(&script));
             Ok(Exit::Done)
         }
     }

@@ -1,10 +1,12 @@
 //! `Error`: what failed, why, and what to do about it.
 //!
 //! The kind holds the facts and AWS's own message. The text is written here, once for each [`Audience`], so no other
-//! code edits or searches it. Code that has to decide reads the [`Category`] or one of the `is_…` methods.
+//! code edits or searches it: [`Error::message`] is the whole text, [`Error::hint`] its second part, what to do. Code that
+//! has to decide reads the [`Category`] or one of the `is_…` methods.
 //!
 //! An error is logged once, where it is handled; code that passes it on does not log it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -93,7 +95,33 @@ pub(crate) enum ErrorKind {
     )]
     NoCredentials {
         message: Option<String>,
+        /// Whether the profile gets its credentials from `aws login`.
+        has_login_session: bool,
     },
+    /// A profile that the user named is not in the files; `similar` is another one's name.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "the function has no profile")
+    )]
+    NoSuchProfile {
+        profile: String,
+        files: String,
+        similar: Option<String>,
+    },
+    /// The profile's role needs an MFA code.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "the function has no profile")
+    )]
+    MfaProfile {
+        profile: String,
+    },
+    /// A variable of the environment or a setting of the profile, in a sentence that names it.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "the function has settings of its own")
+    )]
+    InvalidConfiguration(String),
     /// `unclear` is why its configuration could not be read: it can be a distribution of tenants. `None` if it certainly
     /// does not exist.
     NoSuchDistribution {
@@ -208,6 +236,7 @@ impl Error {
     pub fn category(&self) -> Category {
         match &*self.kind {
             ErrorKind::InvalidInput(_)
+            | ErrorKind::InvalidConfiguration(_)
             | ErrorKind::NoSuchDistribution { .. }
             | ErrorKind::NoSuchInvalidation { .. }
             | ErrorKind::NameUsed { .. }
@@ -217,7 +246,9 @@ impl Error {
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
             ErrorKind::AccessDenied { .. }
             | ErrorKind::InvalidCredentials { .. }
-            | ErrorKind::NoCredentials { .. } => Category::Permission,
+            | ErrorKind::NoCredentials { .. }
+            | ErrorKind::NoSuchProfile { .. }
+            | ErrorKind::MfaProfile { .. } => Category::Permission,
             ErrorKind::Throttled { .. } | ErrorKind::NoWildcardLeft(_) => Category::Throttled,
             ErrorKind::Unavailable { .. }
             | ErrorKind::DeadlineExceeded
@@ -251,6 +282,12 @@ impl Error {
         )
     }
 
+    /// Returns whether the environment or the profile is invalid.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_invalid_configuration(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::InvalidConfiguration(_))
+    }
+
     /// Returns whether the distribution does not exist in this account.
     pub(crate) fn is_no_such_distribution(&self) -> bool {
         matches!(&*self.kind, ErrorKind::NoSuchDistribution { .. })
@@ -263,27 +300,79 @@ impl Error {
 
     /// Returns the text for an audience: a lowercase sentence without a final period.
     pub fn message(&self, audience: &Audience) -> String {
-        format!("{}{}", self.context, self.kind.message(audience))
+        format!("{}{}", self.context, self.kind.text(audience).whole)
+    }
+
+    /// Returns the second part of the text: what the audience can do. `None` if it has no such part.
+    pub fn hint(&self, audience: &Audience) -> Option<String> {
+        self.kind.text(audience).hint
+    }
+}
+
+/// The text of an error: what failed, with AWS's own message, and after it the hint, if there is one.
+struct Text {
+    whole: String,
+    /// What to do.
+    hint: Option<String>,
+}
+
+impl Text {
+    /// Creates a text without a hint.
+    fn of(facts: impl Into<String>) -> Self {
+        Self {
+            whole: facts.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds a hint after a semicolon.
+    fn hint(self, hint: impl Into<String>) -> Self {
+        self.with_hint("; ", hint.into())
+    }
+
+    /// Adds a hint after a colon.
+    fn remedy(self, hint: impl Into<String>) -> Self {
+        self.with_hint(": ", hint.into())
+    }
+
+    fn with_hint(self, separator: &str, hint: String) -> Self {
+        Self {
+            whole: format!("{}{separator}{hint}", self.whole),
+            hint: Some(hint),
+        }
     }
 }
 
 impl ErrorKind {
-    fn message(&self, audience: &Audience) -> String {
+    fn text(&self, audience: &Audience) -> Text {
         match self {
-            Self::InvalidInput(message) => message.clone(),
+            Self::InvalidInput(message) | Self::InvalidConfiguration(message) => Text::of(message),
             Self::AccessDenied {
                 action,
                 resource,
                 message,
-            } => {
-                let advice = access_advice(action, resource, message, audience);
-                format!("not allowed to call {action} on {resource}: {message}; {advice}")
-            }
+            } => Text::of(format!("not allowed to call {action} on {resource}: {message}"))
+                .hint(access_advice(action, resource, message, audience)),
             Self::InvalidCredentials { expired, message } => {
-                let advice = credentials_advice(*expired, audience);
-                format!("AWS rejected the credentials: {message}; {advice}")
+                Text::of(format!("AWS rejected the credentials: {message}"))
+                    .hint(credentials_advice(*expired, audience))
             }
-            Self::NoCredentials { message } => no_credentials(message.as_deref(), audience),
+            Self::NoCredentials {
+                message,
+                has_login_session,
+            } => no_credentials(message.as_deref(), *has_login_session, audience),
+            Self::NoSuchProfile {
+                profile,
+                files,
+                similar,
+            } => no_such_profile(profile, files, similar.as_deref()),
+            Self::MfaProfile { profile } => Text::of(format!(
+                "profile {profile:?} assumes a role with an MFA code (mfa_serial), for which this program does not prompt"
+            ))
+            .remedy(format!(
+                "name another profile, whose setting is `credential_process = aws configure export-credentials --profile \
+                 {profile} --format process`"
+            )),
             Self::NoSuchDistribution {
                 distribution,
                 message,
@@ -294,89 +383,96 @@ impl ErrorKind {
                 message,
             } => tenants_only(distribution, message, audience),
             Self::NotSent { purpose, message } => {
-                format!("could not {purpose}: {message}; check the region and the endpoint")
+                Text::of(format!("could not {purpose}: {message}")).hint("check the region and the endpoint")
             }
             Self::Rejected { purpose, message }
             | Self::RejectedPath { purpose, message }
             | Self::NoSuchInvalidation { purpose, message } => {
-                format!("CloudFront rejected the request to {purpose}: {message}")
+                Text::of(format!("CloudFront rejected the request to {purpose}: {message}"))
             }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {
-                format!("could not {purpose} now: {message}; try again in a minute")
+                Text::of(format!("could not {purpose} now: {message}")).hint("try again in a minute")
             }
-            Self::NoWildcardLeft(distribution) => format!(
+            Self::NoWildcardLeft(distribution) => Text::of(format!(
                 "could not invalidate {distribution} now: it needs another wildcard, and as many as CloudFront allows \
-                 are in progress; try again in a minute"
-            ),
+                 are in progress"
+            ))
+            .hint("try again in a minute"),
             Self::Unavailable { purpose, message } => {
-                format!("could not {purpose}: {message}; try again")
+                Text::of(format!("could not {purpose}: {message}")).hint("try again")
             }
-            Self::DeadlineExceeded => DEADLINE_EXCEEDED.to_owned(),
-            Self::NotCompleted { waited } => {
-                let waited = waited.as_secs();
-                format!("not completed after {waited} s; {NOT_COMPLETED_ADVICE}")
+            Self::DeadlineExceeded => {
+                Text::of("the function's time ended before its work").remedy("raise its timeout, or try again")
             }
+            Self::NotCompleted { waited } => Text::of(format!(
+                "not completed after {} s; CloudFront still completes it",
+                waited.as_secs()
+            ))
+            .remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\""),
             Self::JobNotFound { job, message } => {
-                format!(
-                    "could not report the result of job {job}: {message}; {JOB_NOT_FOUND_ADVICE}"
-                )
+                Text::of(format!("could not report the result of job {job}: {message}"))
+                    .hint("check that the function is in the region and account of the pipeline")
             }
-            Self::ResultRejected { result, message } => format!(
+            Self::ResultRejected { result, message } => Text::of(format!(
                 "CodePipeline rejected the result of this job, which is a bug in this program: {message}; the result \
                  was: {result}"
-            ),
-            Self::Panicked => PANICKED.to_owned(),
-            Self::Several(errors) => {
-                listed(errors.iter().map(|error| error.message(audience))).join("; ")
+            )),
+            Self::Panicked => {
+                Text::of("the function panicked, which is a bug in it").remedy("see its log, and try again")
             }
+            Self::Several(errors) => several(errors, audience),
         }
     }
 }
 
-const DEADLINE_EXCEEDED: &str =
-    "the function's time ended before its work: raise its timeout, or try again";
-const NOT_COMPLETED_ADVICE: &str =
-    "CloudFront still completes it: raise \"wait\", or set \"onTimeout\" to \"succeed\"";
-const JOB_NOT_FOUND_ADVICE: &str =
-    "check that the function is in the region and account of the pipeline";
-const PANICKED: &str = "the function panicked, which is a bug in it: see its log, and try again";
+/// Returns the whole text of each error, and as the hint that of each, once.
+fn several(errors: &[Error], audience: &Audience) -> Text {
+    let mut hints: Vec<_> = errors
+        .iter()
+        .filter_map(|error| error.hint(audience))
+        .collect();
+    let mut seen = BTreeSet::new();
+    hints.retain(|hint| seen.insert(hint.clone()));
+    Text {
+        whole: listed(errors.iter().map(|error| error.message(audience))).join("; "),
+        hint: (!hints.is_empty()).then(|| listed(hints).join("; ")),
+    }
+}
 
 fn no_such_distribution(
     distribution: &DistributionId,
     message: &str,
     unclear: Option<&Error>,
     audience: &Audience,
-) -> String {
-    let advice = match (audience, unclear) {
-        (Audience::Operator, None) => {
-            ": correct DISTRIBUTION_ID or the action's UserParameters".to_owned()
-        }
-        (Audience::Operator, Some(_)) => format!(
-            ": correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of its tenants with \
-             {INVALIDATE_TENANT}"
-        ),
-        // The command line suggests similar ids.
-        (Audience::CommandLine { .. }, None) => String::new(),
-        (Audience::CommandLine { .. }, Some(_)) => {
-            format!(": invalidate each of its tenants with {INVALIDATE_TENANT}, or correct the id")
-        }
-    };
-    match unclear {
-        None => format!(
-            "distribution {distribution} does not exist in this account ({message}){advice}"
-        ),
+) -> Text {
+    let text = Text::of(match unclear {
+        None => format!("distribution {distribution} does not exist in this account ({message})"),
         Some(reason) => format!(
             "distribution {distribution} does not exist in this account, or viewers reach it through distribution \
-             tenants only ({message}; {}){advice}",
+             tenants only ({message}; {})",
             reason.message(audience)
         ),
+    });
+    match (audience, unclear) {
+        (Audience::Operator, None) => {
+            text.remedy("correct DISTRIBUTION_ID or the action's UserParameters")
+        }
+        (Audience::Operator, Some(_)) => text.remedy(format!(
+            "correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of its tenants with \
+             {INVALIDATE_TENANT}"
+        )),
+        // The command line suggests similar ids.
+        (Audience::CommandLine { .. }, None) => text,
+        (Audience::CommandLine { .. }, Some(_)) => text.remedy(format!(
+            "invalidate each of its tenants with {INVALIDATE_TENANT}, or correct the id"
+        )),
     }
 }
 
 const INVALIDATE_TENANT: &str = "`aws cloudfront create-invalidation-for-distribution-tenant`";
 
-fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audience) -> String {
+fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audience) -> Text {
     let advice = match audience {
         Audience::Operator => {
             "; if DISTRIBUTION_ID or the action's UserParameters names it, remove it there; if it was found by its \
@@ -384,14 +480,16 @@ fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audienc
         }
         Audience::CommandLine { .. } => "",
     };
-    format!(
+    Text::of(format!(
         "distribution {distribution} exists, but viewers reach it through distribution tenants only (ConnectionMode \
-         tenant-only), so CloudFront does not invalidate it ({message}): invalidate each of its tenants with \
-         {INVALIDATE_TENANT}, which this program does not call{advice}"
-    )
+         tenant-only), so CloudFront does not invalidate it ({message})"
+    ))
+    .remedy(format!(
+        "invalidate each of its tenants with {INVALIDATE_TENANT}, which this program does not call{advice}"
+    ))
 }
 
-fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> String {
+fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> Text {
     let facts = match conflict {
         Conflict::TooOld { id, age } => format!(
             "reference {name} was already used for these paths {} ago, as {id}; nothing was sent",
@@ -415,7 +513,7 @@ fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> String {
         }
         _ => "choose another name".to_owned(),
     };
-    format!("{facts}: {advice}")
+    Text::of(facts).remedy(advice)
 }
 
 /// Returns what to do about a denied call, by the policy that AWS's message names
@@ -452,23 +550,36 @@ fn credentials_advice(expired: bool, audience: &Audience) -> String {
         Audience::CommandLine { profile } => format!(
             "they came from {}: renew them with {}, or correct them",
             searched(profile.as_deref()),
-            login(profile.as_deref())
+            command("aws sso login", profile.as_deref())
         ),
     }
 }
 
-fn no_credentials(message: Option<&str>, audience: &Audience) -> String {
+fn no_credentials(message: Option<&str>, has_login_session: bool, audience: &Audience) -> Text {
     let profile = match audience {
         Audience::Operator => None,
         Audience::CommandLine { profile } => profile.as_deref(),
     };
     let message = message.map(|message| format!(" ({message})"));
-    format!(
-        "found no credentials{} in {}: configure them, or run {}",
+    let login = match has_login_session {
+        true => command("aws login", profile),
+        false => command("aws sso login", profile),
+    };
+    Text::of(format!(
+        "found no credentials{} in {}",
         message.unwrap_or_default(),
-        searched(profile),
-        login(profile)
-    )
+        searched(profile)
+    ))
+    .remedy(format!("configure them, or run {login}"))
+}
+
+fn no_such_profile(profile: &str, files: &str, similar: Option<&str>) -> Text {
+    let text = Text::of(format!("profile {profile:?} does not exist in {files}"));
+    match similar {
+        Some(similar) => text.remedy(format!("did you mean {similar:?}?")),
+        None => text
+            .remedy("correct the name, or run `aws configure list-profiles` to see the profiles"),
+    }
 }
 
 /// Returns where the credential chain looks.
@@ -483,10 +594,11 @@ fn searched(profile: Option<&str>) -> String {
     }
 }
 
-fn login(profile: Option<&str>) -> String {
+/// Returns the command of the AWS CLI that gets new credentials, such as `aws sso login`.
+fn command(name: &str, profile: Option<&str>) -> String {
     match profile {
-        Some(profile) => format!("`aws sso login --profile {profile}`"),
-        None => "`aws sso login`".to_owned(),
+        Some(profile) => format!("`{name} --profile {profile}`"),
+        None => format!("`{name}`"),
     }
 }
 

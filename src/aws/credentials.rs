@@ -1,15 +1,18 @@
 //! The credential chain of the command line: profiles, SSO, roles, processes, the environment, containers, machines.
 //!
-//! `aws-config` finds the credentials. The HTTP client with its TLS, the timeouts and the retries are those of the
-//! function.
+//! `aws-config` finds the credentials; `profile` refuses first what it cannot use. The TLS, the timeouts and the retries
+//! are those of the function. The HTTP client honors the proxies of the environment, which the function does not need.
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
-use aws_sdk_cloudfront::config::{BehaviorVersion, ProvideCredentials, Region};
+use aws_sdk_cloudfront::config::{BehaviorVersion, ProvideCredentials, Region, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, Connector};
 use aws_types::SdkConfig;
 
+use super::profile::SelectedProfile;
 use super::sdk;
 use super::sdk_error::with_causes;
 use crate::account::Account;
@@ -20,6 +23,16 @@ const CLOUDFRONT_REGION: &str = "us-east-1";
 
 /// How the SDK's message starts if a source has no credentials at all.
 const NOT_ENABLED: &str = "the credential provider was not enabled";
+
+/// The environment variables of proxies; `NO_PROXY` and `no_proxy` name the hosts to connect to directly.
+const PROXIES: [&str; 6] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 /// What the user chose; the chain finds the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,25 +49,29 @@ pub struct CredentialOptions {
 ///
 /// # Errors
 ///
-/// [`Error`] that lists where credentials were searched.
+/// [`Error`] that lists where credentials were searched, or that names what is wrong with the configuration.
 pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Account), Error> {
+    check_proxies()?;
+    let selected = SelectedProfile::load(options.profile.as_deref()).await?;
+    if options.endpoint_url.is_none() {
+        selected.check_endpoints()?;
+    }
     let shared = sdk::sdk_config(|_| None);
+    let client = http_client();
     let region = region(options).await;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone());
-    if let Some(client) = shared.http_client() {
-        loader = loader.http_client(client.clone());
-        if let Some(profile) = &options.profile {
-            // Otherwise credentials in the environment would win over the profile that the user named.
-            let provider = ProviderConfig::without_region()
-                .with_http_client(client)
-                .with_region(Some(region.clone()));
-            let provider = ProfileFileCredentialsProvider::builder()
-                .configure(&provider)
-                .profile_name(profile);
-            loader = loader
-                .profile_name(profile)
-                .credentials_provider(provider.build());
-        }
+    loader = loader.http_client(client.clone());
+    if let Some(profile) = &options.profile {
+        // Otherwise credentials in the environment would win over the profile that the user named.
+        let provider = ProviderConfig::without_region()
+            .with_http_client(client)
+            .with_region(Some(region.clone()));
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&provider)
+            .profile_name(profile);
+        loader = loader
+            .profile_name(profile)
+            .credentials_provider(provider.build());
     }
     if let Some(timeouts) = shared.timeout_config() {
         loader = loader.timeout_config(timeouts.clone());
@@ -68,18 +85,49 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
     let sdk = loader.load().await;
     let credentials = match sdk.credentials_provider() {
         Some(provider) => provider.provide_credentials().await,
-        None => return Err(ErrorKind::NoCredentials { message: None }.into()),
+        None => return Err(selected.no_credentials(None)),
     };
     let credentials = credentials.map_err(|error| {
         let message = with_causes(&error);
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         // The SDK's message about no credentials at all is ten lines long and adds nothing.
         let message = Some(message).filter(|message| !message.starts_with(NOT_ENABLED));
-        Error::from(ErrorKind::NoCredentials { message })
+        selected.no_credentials(message)
     })?;
     let account_id = credentials.account_id().map(|id| id.as_str());
     let account = Account::new(partition(&region), account_id);
     Ok((sdk, account))
+}
+
+/// Returns the HTTP client of the function, with the proxies of the environment.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        let connector = connector.proxy_config(ProxyConfig::from_env());
+        connector.tls_provider(sdk::TLS).build()
+    })
+}
+
+/// Checks the proxies of the environment. The SDK ignores an invalid one and connects directly.
+fn check_proxies() -> Result<(), Error> {
+    for name in PROXIES {
+        let proxy = std::env::var(name).unwrap_or_default();
+        let url = if proxy.contains("://") {
+            proxy.clone()
+        } else {
+            format!("http://{proxy}")
+        };
+        if !proxy.is_empty() && ProxyConfig::all(url).is_err() {
+            // The value can contain a password.
+            return Err(ErrorKind::InvalidConfiguration(format!(
+                "{name} is not the URL of an HTTP proxy: write one such as http://proxy.example.com:3128"
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn partition(region: &Region) -> &'static str {

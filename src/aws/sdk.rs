@@ -13,6 +13,9 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
+/// The TLS of all connections.
+pub(super) const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
+
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,7 +39,7 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
 pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SdkConfig {
     let is_true = |name: &str| variable(name).map(|value| value.eq_ignore_ascii_case("true"));
     let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_provider(TLS)
         .build_https();
     let mut builder = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())

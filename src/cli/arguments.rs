@@ -7,8 +7,10 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{examples, exit};
+use crate::aws::profile::parse_endpoint;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::trigger::user_parameters::parse_reference;
 
 /// Why an empty argument is refused.
 const EMPTY: &str = "it is empty: if it comes from a variable, that variable is empty or not set";
@@ -35,7 +37,7 @@ pub struct GlobalOptions {
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
     /// Use this endpoint instead of AWS's own
-    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_endpoint)]
     pub endpoint_url: Option<String>,
     /// Print the result in this format: text, or json for one object
     #[arg(
@@ -196,7 +198,7 @@ pub struct Create {
     pub yes: bool,
     /// Name the request: the same request under the same name is sent once; the caller reference starts with this
     /// name
-    #[arg(long, value_name = "NAME", conflicts_with = "batch")]
+    #[arg(long, value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
     pub reference: Option<String>,
     /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m; 0s for one attempt
     /// [default: 1m]

@@ -193,7 +193,7 @@ async fn print_report(
     };
     match &report.result {
         Ok(_) => {
-            session.terminal.text(report);
+            session.terminal.submission(report);
             Exit::Done
         }
         Err(error) => print_error(session, planned, error).await,

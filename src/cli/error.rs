@@ -25,6 +25,7 @@ impl CliError {
         match self {
             Self::InvalidArguments(_) => Exit::Usage,
             Self::Declined(_) => Exit::Failed,
+            Self::Failed(error) if error.is_invalid_configuration() => Exit::Usage,
             Self::Failed(error) => error.category().into(),
         }
     }
@@ -71,6 +72,12 @@ mod tests {
                 "mistake",
             ),
             (
+                failed(ErrorKind::InvalidConfiguration("x".into())),
+                Exit::Usage,
+                2,
+                "mistake",
+            ),
+            (
                 failed(ErrorKind::RejectedPath {
                     purpose: purpose(),
                     message: message(),
@@ -90,7 +97,10 @@ mod tests {
                 "permission",
             ),
             (
-                failed(ErrorKind::NoCredentials { message: None }),
+                failed(ErrorKind::NoCredentials {
+                    message: None,
+                    has_login_session: false,
+                }),
                 Exit::NotAllowed,
                 5,
                 "permission",

@@ -6,25 +6,27 @@ use crate::error::Category;
 
 /// What `--help` prints about the codes.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 rejected, failed or declined; 2 usage; 3 submitted, completion not confirmed;
-            4 busy, try again later; 5 no permission or no valid credentials";
+Exit codes: 0 done; 1 rejected, failed, declined, or the output cannot be written; 2 usage;
+            3 submitted, completion not confirmed; 4 busy, try again later;
+            5 no permission or no valid credentials; 130 Ctrl-C while waiting";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// The request is done.
     Done = 0,
-    /// It was rejected, it failed, or the user declined.
+    /// It was rejected, it failed, the user declined, or the output cannot be written.
     Failed = 1,
-    /// The arguments, the configuration file or the input are invalid.
+    /// The arguments, the configuration, the environment or the input are invalid.
     Usage = 2,
-    /// The invalidation was submitted, and its completion is not confirmed: time-out, Ctrl-C, unknown id or unreadable
-    /// status.
+    /// The invalidation was submitted, and its completion is not confirmed: time-out, unknown id or unreadable status.
     NotCompleted = 3,
     /// CloudFront accepts no more requests now.
     Busy = 4,
     /// Valid credentials or a permission are missing.
     NotAllowed = 5,
+    /// The user pressed Ctrl-C during the wait for completion; the code is the one of a program that SIGINT ends.
+    Interrupted = 130,
 }
 
 impl Exit {

@@ -282,6 +282,8 @@ mod tests {
     use crate::cli::Arguments;
     use crate::cli::config::Config;
     use crate::cli::connection::Connection;
+    use std::rc::Rc;
+
     use crate::cli::input::{Input, Object};
     use crate::cli::selection::plan_keys_alone;
     use crate::cli::terminal::Terminal;
@@ -301,7 +303,7 @@ mod tests {
     fn session() -> Session {
         let arguments = Arguments::parse_from(["cf-invalidate", "distributions"]);
         Session {
-            terminal: Terminal::new(&arguments.global),
+            terminal: Terminal::new(&arguments.global, Rc::default()),
             config: Config::default(),
             connection: Connection::new(&arguments.global),
         }

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::ErrorOutput;
+use super::stdout::Stdout;
 use super::{CliError, GlobalOptions, Output};
 use crate::error::{Audience, Error};
 use crate::log;
@@ -31,10 +33,11 @@ pub(super) struct Terminal {
     quiet: bool,
     verbose: bool,
     audience: Audience,
+    stdout: Rc<Stdout>,
 }
 
 impl Terminal {
-    pub(super) fn new(global: &GlobalOptions) -> Self {
+    pub(super) fn new(global: &GlobalOptions, stdout: Rc<Stdout>) -> Self {
         Self {
             output: global.output,
             quiet: global.quiet,
@@ -42,6 +45,7 @@ impl Terminal {
             audience: Audience::CommandLine {
                 profile: global.profile.clone(),
             },
+            stdout,
         }
     }
 
@@ -54,48 +58,59 @@ impl Terminal {
     /// Prints a part of the result to stdout as text; nothing with `--output json` or `--quiet`.
     pub(super) fn text(&self, text: impl Display) {
         if self.output == Output::Text && !self.quiet {
-            write_to_stdout(&text);
+            self.stdout.line(text);
         }
     }
 
     /// Prints the result to stdout as a JSON object; nothing without `--output json`.
     pub(super) fn json(&self, object: impl Serialize) {
         if self.output == Output::Json {
-            write_to_stdout(&json!(object));
+            self.stdout.line(json!(object));
         }
+    }
+
+    /// Prints what CloudFront accepted, as a part of the result. If stdout cannot be written, stderr contains it.
+    pub(super) fn submission(&self, text: impl Display) {
+        self.stdout.keep_submitted(&text);
+        self.text(text);
+    }
+
+    /// Prints a script to stdout, in each format.
+    pub(super) fn script(&self, text: &str) {
+        self.stdout.write(text);
     }
 
     /// Prints to stderr, except with `--quiet`.
     pub(super) fn note(&self, text: impl Display) {
         if !self.quiet {
-            anstream::eprintln!("{text}");
+            print(text);
         }
     }
 
     /// Prints to stderr with `--verbose` only.
     pub(super) fn detail(&self, text: impl Display) {
         if self.verbose {
-            anstream::eprintln!("{text}");
+            print(text);
         }
     }
 
     /// Prints to stderr on a terminal or with `--verbose`, so that it does not fill the log of a build.
     pub(super) fn hint(&self, text: impl Display) {
         if self.verbose || self.can_prompt() {
-            anstream::eprintln!("{text}");
+            print(text);
         }
     }
 
     /// Prints a warning to stderr, except with `--quiet`.
     pub(super) fn warn(&self, text: impl Display) {
         if !self.quiet {
-            anstream::eprintln!("{YELLOW}warning:{RESET} {text}");
+            print(format_args!("{YELLOW}warning:{RESET} {text}"));
         }
     }
 
     /// Prints an error to stderr.
     pub(super) fn error(&self, text: impl Display) {
-        anstream::eprintln!("{RED}error:{RESET} {text}");
+        print_error(text);
     }
 
     /// Prints why a command has no result: to stderr, and as a JSON object with `--output json`.
@@ -188,12 +203,17 @@ fn prompt_error(error: InquireError, declined: &str) -> CliError {
 /// Prints the log of the library to stderr, in the format of the function: one JSON object in each line.
 pub(super) fn log_to_stderr() {
     let level = log::level(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref());
-    let subscriber = log::subscriber(level, |line| anstream::eprintln!("{line}"));
+    let subscriber = log::subscriber(level, |line| print(line));
     // A second subscriber is ignored.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Writes a line to stdout. A reader that closes the pipe early, such as `head`, is not an error.
-fn write_to_stdout(line: &dyn Display) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+/// Prints a line to stderr. An error is ignored: a message that nobody can read must not end the work.
+pub(super) fn print(text: impl Display) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Prints an error to stderr.
+pub(super) fn print_error(text: impl Display) {
+    print(format_args!("{RED}error:{RESET} {text}"));
 }

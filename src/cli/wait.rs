@@ -128,10 +128,10 @@ async fn is_completed(
 
 /// Returns the exit code of the waits.
 pub(super) fn exit(results: &[WaitResult]) -> Exit {
-    if results
-        .iter()
-        .all(|result| result.end == WaitEnd::Completed)
-    {
+    let ends = || results.iter().map(|result| &result.end);
+    if ends().any(|end| *end == WaitEnd::Interrupted) {
+        Exit::Interrupted
+    } else if ends().all(|end| *end == WaitEnd::Completed) {
         Exit::Done
     } else {
         Exit::NotCompleted

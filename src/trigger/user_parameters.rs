@@ -190,15 +190,23 @@ fn read_on_timeout(value: Value) -> Result<OnTimeout, Error> {
 }
 
 fn read_reference(value: Value) -> Result<String, Error> {
-    match value {
-        Value::String(text)
-            if (1..=MAX_REFERENCE_CHARACTERS).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_graphic()) =>
-        {
-            Ok(text)
-        }
-        _ => Err(Error::invalid_input(format!(
-            "expected a string of 1 to {MAX_REFERENCE_CHARACTERS} printable ASCII characters without spaces"
-        ))),
+    let reference = value.as_str().map(parse_reference);
+    let reference = reference.unwrap_or_else(|| Err(invalid_reference()));
+    reference.map_err(Error::invalid_input)
+}
+
+/// Parses a name for a request, with which the caller reference begins. The error is the text for the user.
+pub(crate) fn parse_reference(text: &str) -> Result<String, String> {
+    let has_length = (1..=MAX_REFERENCE_CHARACTERS).contains(&text.len());
+    if has_length && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid_reference())
     }
+}
+
+fn invalid_reference() -> String {
+    format!(
+        "expected a string of 1 to {MAX_REFERENCE_CHARACTERS} printable ASCII characters without spaces"
+    )
 }

@@ -187,7 +187,7 @@ fn shows_progress_and_ctrl_c_stops_waiting_only() {
     session.wait_for(
         "was submitted, and CloudFront still completes it; check it with `cf-invalidate status -d E1EXAMPLE1ABC ",
     );
-    session.assert_exit_code(3);
+    session.assert_exit_code(130);
     // The same request needs a confirmation while the first is in progress.
     let mut session = Session::start(&environment, &format!("create -d {FIRST} /a"));
     session.wait_for("is in progress and covers all of these paths");
