@@ -129,15 +129,15 @@ pub struct Selection {
     /// Read object keys, one on each line, as they are in the bucket
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
     pub keys_from: Option<PathBuf>,
-    /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm`
+    /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm` (without --quiet and --only-show-errors)
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
     pub from_s3_sync: Option<PathBuf>,
     /// Read an invalidation batch of the AWS CLI; its CallerReference, if present, is sent unchanged
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
         conflicts_with_all = ["paths", "paths_option", "paths_from", "keys_from", "from_s3_sync"])]
     pub batch: Option<PathBuf>,
-    /// Read --keys-from as keys of this bucket [default: the configured bucket, or else the buckets among the
-    /// distribution's origins]
+    /// Read --keys-from, and access points in --from-s3-sync, as keys of this bucket [default: the configured bucket, or
+    /// else the buckets among the distribution's origins]
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub bucket: Option<String>,
     /// Avoid wildcards over unchanged files of this directory, a local build of the site

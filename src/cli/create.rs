@@ -35,9 +35,10 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         ));
     }
     if selection.has_input() && input.paths.is_empty() && input.objects.is_empty() {
-        let output = CreateOutput::new(vec![], vec![], create.dry_run, Exit::Done);
+        let exit = print_incomplete(session, input.failures);
+        let output = CreateOutput::new(vec![], input.notes, create.dry_run, exit);
         terminal.result("nothing to invalidate", output);
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let inventory = selection.inventory()?;
     let inventory = inventory.as_ref();
@@ -56,13 +57,13 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     let warnings = preflight::check(session, create, has_reference, &mut planned, inventory).await;
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
-        return plan::print(session, &planned, warnings).await;
+        return plan::print(session, &planned, &input, warnings).await;
     }
     if !warnings.is_empty() {
         confirm_despite_warnings(session, create)?;
     }
     let request = Request::new(create, input.reference.as_deref())?;
-    submit_all(session, create, &request, &planned, warnings).await
+    submit_all(session, create, &request, &planned, &input, warnings).await
 }
 
 /// Plans for each distribution.
@@ -82,6 +83,17 @@ async fn plan_all(
         planned.push(batch.await?);
     }
     Ok(planned)
+}
+
+/// Prints that `aws s3` failed in part, if it did, and returns the exit code.
+pub(super) fn print_incomplete(session: &Session, failures: usize) -> Exit {
+    if failures == 0 {
+        return Exit::Done;
+    }
+    session.terminal.error(
+        "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
+    );
+    Exit::Failed
 }
 
 fn confirm_despite_warnings(session: &Session, create: &Create) -> Result<(), CliError> {
@@ -140,6 +152,7 @@ async fn submit_all(
     create: &Create,
     request: &Request,
     planned: &[PlannedBatch],
+    input: &Input,
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
     let started = Instant::now();
@@ -148,11 +161,14 @@ async fn submit_all(
     for (planned, report) in planned.iter().zip(&reports) {
         exit = exit.and(print_report(session, planned, report.as_ref()).await);
     }
+    // Before the wait: an upload that failed matters more than an invalidation that takes long.
+    exit = exit.and(print_incomplete(session, input.failures));
     let waits = match create.wait.filter(|limit| !limit.is_zero()) {
         Some(limit) => wait_for_completion(session, &reports, limit, started).await,
         None => Vec::new(),
     };
     exit = exit.and(wait::exit(&waits));
+    let warnings = [input.notes.clone(), warnings].concat();
     let distributions = planned
         .iter()
         .zip(&reports)

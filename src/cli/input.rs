@@ -21,9 +21,17 @@ use std::path::Path;
 
 use self::arguments::Surroundings;
 use super::config::Config;
+use self::lines::Keys;
+use self::s3_sync::SyncOutput;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
 use crate::plan::Inventory;
+
+const BUCKET_UNKNOWN: &str = "aws s3 names an access point instead of its bucket: without --bucket, the bucket is that of the \
+                              configuration, or else each bucket among the distribution's origins";
+
+const NO_OUTPUT: &str =
+    "aws s3 printed nothing: nothing has changed, or --quiet or --only-show-errors is given";
 
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +44,10 @@ pub(super) struct Input {
     pub objects: Vec<Object>,
     /// The caller reference of a batch.
     pub reference: Option<String>,
-    /// What was left out.
+    /// What was left out or read in another way.
     pub notes: Vec<String>,
+    /// How many failures `aws s3` reports.
+    pub failures: usize,
     /// Whether the objects are those that a dry run of `aws s3` would change.
     pub dry_run: bool,
 }
@@ -45,7 +55,7 @@ pub(super) struct Input {
 /// An object that was written or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Object {
-    /// `None` if it is not known.
+    /// `None` if it is not known, such as that of an access point.
     pub bucket: Option<String>,
     pub key: String,
 }
@@ -62,19 +72,19 @@ impl Input {
             requested.extend(paths);
         }
         if let Some(file) = &selection.keys_from {
-            let text = read(file)?;
-            let objects = lines::keys(&text).map(|key| Object {
+            let listed = input.read_keys(file)?.into_iter().map(|key| Object {
                 bucket: selection.bucket.clone(),
-                key: key.to_owned(),
+                key,
             });
-            input.objects.extend(objects);
+            input.objects.extend(listed);
         }
         if let Some(file) = &selection.from_s3_sync {
-            let output = s3_sync::parse(&read(file)?);
-            let output = output.map_err(|error| file_error(file, error))?;
-            input.notes.extend(output.notes());
-            input.dry_run = output.dry_run;
-            input.objects.extend(output.objects);
+            let text = read(file)?;
+            if text.trim().is_empty() {
+                input.notes.push(NO_OUTPUT.to_owned());
+            }
+            let output = s3_sync::parse(&text).map_err(|error| file_error(file, error))?;
+            input.add_s3_sync(output, selection.bucket.as_deref());
         }
         if let Some(file) = &selection.batch {
             let batch = batch::parse(&read(file)?).map_err(|error| file_error(file, error))?;
@@ -87,6 +97,26 @@ impl Input {
         Ok(input)
     }
 
+    fn read_keys(&mut self, file: &Path) -> Result<Vec<String>, CliError> {
+        let keys = lines::parse_keys(&read(file)?);
+        let Keys { keys, note } = keys.map_err(|error| file_error(file, error))?;
+        self.notes.extend(note);
+        Ok(keys)
+    }
+
+    fn add_s3_sync(&mut self, output: SyncOutput, bucket: Option<&str>) {
+        self.notes.extend(output.note());
+        self.failures = output.failures.len();
+        self.dry_run = output.dry_run;
+        for mut object in output.objects.into_keys() {
+            object.bucket = object.bucket.or_else(|| bucket.map(str::to_owned));
+            self.objects.push(object);
+        }
+        if self.objects.iter().any(|object| object.bucket.is_none()) {
+            self.notes.push(BUCKET_UNKNOWN.to_owned());
+        }
+    }
+
     /// Replaces the requested paths.
     pub(super) fn request(&mut self, requested: EncodedPaths) {
         let EncodedPaths { paths, widened } = requested;
@@ -94,14 +124,12 @@ impl Input {
         self.widened = widened;
     }
 
-    /// Returns the buckets of the changed objects, as far as they are known, each once.
+    /// Returns the buckets of the changed objects, each once; none if one of them is unknown, because then they do not
+    /// determine all distributions.
     pub(super) fn buckets(&self) -> Vec<String> {
-        let buckets = self
-            .objects
-            .iter()
-            .filter_map(|object| object.bucket.clone());
+        let buckets = self.objects.iter().map(|object| object.bucket.clone());
         // The objects are sorted by bucket.
-        let mut buckets: Vec<_> = buckets.collect();
+        let mut buckets: Vec<_> = buckets.collect::<Option<_>>().unwrap_or_default();
         buckets.dedup();
         buckets
     }
@@ -158,7 +186,8 @@ impl Selection {
             keys = build_directory::keys(directory)?;
         }
         if let Some(file) = &self.inventory {
-            keys.extend(lines::keys(&read(file)?).map(str::to_owned));
+            let listed = lines::parse_keys(&read(file)?);
+            keys.extend(listed.map_err(|error| file_error(file, error))?.keys);
         }
         Ok(Some(Inventory::from_keys(keys)))
     }

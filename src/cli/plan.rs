@@ -76,7 +76,7 @@ pub(super) async fn offline(
         }
         planned.push(batch);
     }
-    print(session, &planned, Vec::new()).await
+    print(session, &planned, &input, Vec::new()).await
 }
 
 /// Returns the named distributions, each name once; without a name, one without a name.
@@ -107,6 +107,7 @@ fn configured_paths(config: Option<&SiteConfig>) -> Result<EncodedPaths, CliErro
 pub(super) async fn print(
     session: &Session,
     planned: &[PlannedBatch],
+    input: &Input,
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
     let mut exit = Exit::Done;
@@ -123,6 +124,8 @@ pub(super) async fn print(
         }
         distributions.push(output);
     }
+    exit = exit.and(create::print_incomplete(session, input.failures));
+    let warnings = [input.notes.clone(), warnings].concat();
     let output = CreateOutput::new(distributions, warnings, true, exit);
     session.terminal.json(output);
     Ok(exit)

@@ -139,19 +139,19 @@ fn finds_the_distributions_of_the_bucket_that_was_synced() {
     let mut environment = Environment::new("create-s3-sync");
     environment.run_with_input(
         "create --from-s3-sync -",
-        include_str!("recorded/sync-delete.txt"),
+        include_str!("recorded/v1/sync-delete.txt"),
     );
     environment.run_with_input(
         &format!("create --from-s3-sync - -d {FIRST}"),
-        include_str!("recorded/sync-nothing.txt"),
+        include_str!("recorded/v1/sync-nothing.txt"),
     );
     environment.run_with_input(
         &format!("create --from-s3-sync - -d {FIRST}"),
-        include_str!("recorded/sync-dryrun.txt"),
+        include_str!("recorded/v1/sync-dryrun.txt"),
     );
     environment.run_with_input(
         "create --from-s3-sync -",
-        include_str!("recorded/sync-copy.txt"),
+        include_str!("recorded/v1/sync-copy.txt"),
     );
     environment.snapshot("create-s3-sync");
 }

@@ -2,7 +2,7 @@
 
 use crate::environment::{APP, Environment, FIRST, WEBSITE};
 
-const SYNC_UPLOAD: &str = include_str!("recorded/sync-upload.txt");
+const SYNC_UPLOAD: &str = include_str!("recorded/v1/sync-upload.txt");
 
 #[test]
 fn makes_no_call_offline() {
@@ -95,15 +95,15 @@ fn reads_the_output_of_aws_s3() {
     environment.run_with_input(&format!("plan --from-s3-sync - -d {FIRST}"), SYNC_UPLOAD);
     environment.run_with_input(
         "plan --from-s3-sync - -d www.example.com --max-paths 3",
-        include_str!("recorded/sync-terminal.txt"),
+        include_str!("recorded/v1/sync-terminal.txt"),
     );
     environment.run_with_input(
         "plan --from-s3-sync - --literal-keys",
-        include_str!("recorded/sync-dryrun.txt"),
+        include_str!("recorded/v1/sync-dryrun.txt"),
     );
     environment.run_with_input(
         "plan --from-s3-sync - --literal-keys",
-        include_str!("recorded/cp-failed.txt"),
+        include_str!("recorded/v1/cp-missing-bucket.txt"),
     );
     environment.run_with_input("plan --from-s3-sync -", "index.html\n");
     environment.run_with_input(&format!("plan --from-s3-sync - -d {APP}"), SYNC_UPLOAD);

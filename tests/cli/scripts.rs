@@ -15,7 +15,7 @@ fn with_programs(name: &str) -> Environment {
     let mut environment = Environment::new(name);
     let recorded = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/tests/cli/recorded/sync-delete.txt"
+        "/tests/cli/recorded/v1/sync-delete.txt"
     );
     let aws = format!(
         "#!/bin/sh\n[ \"$*\" = \"s3 sync public s3://site --delete --no-progress\" ] || exit 252\ncat '{recorded}'\n"
