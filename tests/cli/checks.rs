@@ -175,7 +175,12 @@ fn without_a_terminal_the_checks_run_only_if_requested() {
     environment.run(&format!("create -d {FIRST} /a -v"));
     environment.run(&format!("create -d {FIRST} /a --no-checks -v"));
     environment.run(&format!("create -d {FIRST} /a --dry-run -v"));
-    let calls = [Operation::CreateInvalidation, Operation::CreateInvalidation];
+    // A dry run checks that the distribution exists.
+    let calls = [
+        Operation::CreateInvalidation,
+        Operation::CreateInvalidation,
+        Operation::GetDistributionConfig,
+    ];
     assert_eq!(environment.standin.calls(), calls);
     environment.run(&format!("create -d {FIRST} /a --checks -v"));
     environment.run(&format!("create -d {FIRST} /a --checks --no-checks"));

@@ -194,9 +194,8 @@ fn the_configuration_names_the_profile_and_the_region() {
     }
     environment.write(CONFIG, "profile = 'none'\n");
     let output = environment.run("distributions -v");
-    let expected = "the configuration file names profile \"none\"\nerror: found no credentials in profile \"none\" of \
-                    ~/.aws/config and ~/.aws/credentials, with its SSO session, process or role: configure them, or run \
-                    `aws sso login --profile none`\n";
+    let expected = "the configuration file names profile \"none\"\nerror: profile \"none\" does not exist in \
+                    ~/.aws/config or ~/.aws/credentials: did you mean \"one\"?\n";
     assert_eq!((output.code, output.stderr.as_str()), (5, expected));
 }
 

@@ -196,7 +196,7 @@ fn an_output_that_cannot_be_written_is_1_and_reported_once() {
         format!("list -d {FIRST} -d {WEBSITE} --output json"),
         format!("status -d {FIRST}"),
         "distributions".to_owned(),
-        "plan /a".to_owned(),
+        "plan --offline /a".to_owned(),
         "--help".to_owned(),
         "create --help".to_owned(),
         "--version".to_owned(),
