@@ -167,6 +167,14 @@ impl Site {
         behaviors.any(|behavior| behavior.query_strings == QueryStrings::Unreadable)
     }
 
+    /// Returns the object's key as viewers request it: without the origin path. Returns none if the key is outside the
+    /// origin path, and several if origins with different origin paths may be the bucket.
+    pub fn relative_keys<'a>(&self, bucket: &str, key: &'a str) -> Vec<&'a str> {
+        let sources = self.sources(bucket);
+        let keys = sources.iter().flat_map(|source| source.relative_keys(key));
+        keys.collect()
+    }
+
     /// Returns the paths under which viewers may have cached the object with this (decoded) key, or why they cannot
     /// have cached it.
     pub fn cached_paths(

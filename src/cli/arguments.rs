@@ -146,8 +146,8 @@ pub struct Selection {
     /// Avoid wildcards over unchanged keys of this list: one on each line, relative to the root of the site
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath)]
     pub inventory: Option<PathBuf>,
-    /// The prefix of the bucket's keys that --site and --inventory leave out, such as docs/
-    #[arg(long, value_name = "PREFIX", help_heading = "Planning")]
+    /// Put this folder before the keys of --site and --inventory, which leave it out, such as docs/
+    #[arg(long, value_name = "FOLDER", help_heading = "Planning")]
     pub prefix: Option<String>,
     /// Derive one path from each key: index documents, query strings, error pages and other spellings are not
     /// covered

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use self::submission::Request;
 use super::config::SiteConfig;
-use super::input::Input;
+use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
@@ -40,10 +40,10 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         terminal.result("nothing to invalidate", output);
         return Ok(exit);
     }
-    let inventory = selection.inventory()?;
+    let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
     let inventory = inventory.as_ref();
     if create.dry_run && plan::needs_no_call(session, create, &input) {
-        return plan::offline(session, create, input, inventory).await;
+        return plan::offline(session, create, input).await;
     }
     let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
     if create.takedown {
@@ -53,6 +53,7 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         Some(id) => vec![again::plan(session, create, &targets, id, &mut input).await?],
         None => plan_all(session, create, &targets, &mut input, inventory).await?,
     };
+    warn_of_site(session, &planned, &mut input);
     let has_reference = create.reference.is_some() || input.reference.is_some();
     let warnings = preflight::check(session, create, has_reference, &mut planned, inventory).await;
     warnings.iter().for_each(|warning| terminal.warn(warning));
@@ -64,6 +65,14 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let request = Request::new(create, input.reference.as_deref())?;
     submit_all(session, create, &request, &planned, &input, warnings).await
+}
+
+/// Warns if the keys of the site are not used.
+pub(super) fn warn_of_site(session: &Session, planned: &[PlannedBatch], input: &mut Input) {
+    let warnings = selection::site_warnings(planned);
+    let texts = warnings.iter();
+    texts.for_each(|warning| session.terminal.warn(warning));
+    input.notes.extend(warnings);
 }
 
 /// Plans for each distribution.

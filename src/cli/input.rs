@@ -7,12 +7,14 @@
 //! | `--keys-from` | object keys |
 //! | `--from-s3-sync` | the output of `aws s3` |
 //! | `--batch` | an invalidation batch of the AWS CLI |
+//! | `--site`, `--inventory` | the keys of the site, changed or not |
 
 mod arguments;
 mod batch;
 mod build_directory;
 mod lines;
 mod s3_sync;
+mod site_keys;
 
 use std::fmt::Display;
 use std::fs;
@@ -21,11 +23,12 @@ use std::path::Path;
 
 use self::arguments::Surroundings;
 use super::config::Config;
+use self::build_directory::BuildDirectory;
 use self::lines::Keys;
 use self::s3_sync::SyncOutput;
+pub(super) use self::site_keys::{ChangedKey, SiteKeys};
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
-use crate::plan::Inventory;
 
 const BUCKET_UNKNOWN: &str = "aws s3 names an access point instead of its bucket: without --bucket, the bucket is that of the \
                               configuration, or else each bucket among the distribution's origins";
@@ -42,6 +45,12 @@ pub(super) struct Input {
     pub widened: Vec<Widened>,
     /// The changed objects, sorted, each once.
     pub objects: Vec<Object>,
+    /// Those of the objects that `aws s3` has written.
+    pub written: Vec<Object>,
+    /// Those of the objects that a list names. They can have been written or deleted.
+    pub listed: Vec<Object>,
+    /// The keys of the site.
+    pub site_keys: Option<SiteKeys>,
     /// The caller reference of a batch.
     pub reference: Option<String>,
     /// What was left out or read in another way.
@@ -76,7 +85,8 @@ impl Input {
                 bucket: selection.bucket.clone(),
                 key,
             });
-            input.objects.extend(listed);
+            input.listed = listed.collect();
+            input.objects.extend(input.listed.iter().cloned());
         }
         if let Some(file) = &selection.from_s3_sync {
             let text = read(file)?;
@@ -91,6 +101,7 @@ impl Input {
             requested = batch.paths;
             input.reference = batch.reference;
         }
+        input.read_site_keys(selection)?;
         input.request(requested);
         input.objects.sort_unstable();
         input.objects.dedup();
@@ -104,12 +115,44 @@ impl Input {
         Ok(keys)
     }
 
+    /// Reads `--site` and `--inventory`.
+    fn read_site_keys(&mut self, selection: &Selection) -> Result<(), CliError> {
+        let mut site = SiteKeys::default();
+        if let Some(directory) = &selection.build_directory {
+            let BuildDirectory { keys, note } = build_directory::read(directory)?;
+            self.notes.extend(note);
+            site.keys = keys;
+            site.directory = Some(directory.display().to_string());
+        }
+        if let Some(file) = &selection.inventory {
+            let keys = self.read_keys(file)?;
+            if keys.is_empty() {
+                return Err(file_error(file, "the list contains no keys"));
+            }
+            site.keys.extend(keys);
+            site.list = Some(file.display().to_string());
+        }
+        site.keys.sort_unstable();
+        if let Some(prefix) = &selection.prefix {
+            if site.keys.is_empty() {
+                return Err(CliError::usage(
+                    "--prefix is what --site or --inventory leaves out: give one of them",
+                ));
+            }
+            let folder = prefix.trim_matches('/');
+            site.prefix = format!("{folder}{}", if folder.is_empty() { "" } else { "/" });
+        }
+        self.site_keys = Some(site).filter(|site| !site.keys.is_empty());
+        Ok(())
+    }
+
     fn add_s3_sync(&mut self, output: SyncOutput, bucket: Option<&str>) {
         self.notes.extend(output.note());
         self.failures = output.failures.len();
         self.dry_run = output.dry_run;
-        for mut object in output.objects.into_keys() {
+        for (mut object, exists) in output.objects {
             object.bucket = object.bucket.or_else(|| bucket.map(str::to_owned));
+            self.written.extend(exists.then(|| object.clone()));
             self.objects.push(object);
         }
         if self.objects.iter().any(|object| object.bucket.is_none()) {
@@ -174,22 +217,6 @@ impl Selection {
             &self.batch,
         ];
         files.into_iter().flatten().map(AsRef::as_ref)
-    }
-
-    /// Reads the keys of the site from `--site` and `--inventory`; `None` if neither is given.
-    pub(super) fn inventory(&self) -> Result<Option<Inventory>, CliError> {
-        if self.build_directory.is_none() && self.inventory.is_none() {
-            return Ok(None);
-        }
-        let mut keys = Vec::new();
-        if let Some(directory) = &self.build_directory {
-            keys = build_directory::keys(directory)?;
-        }
-        if let Some(file) = &self.inventory {
-            let listed = lines::parse_keys(&read(file)?);
-            keys.extend(listed.map_err(|error| file_error(file, error))?.keys);
-        }
-        Ok(Some(Inventory::from_keys(keys)))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
-use super::input::Input;
+use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
@@ -13,7 +13,7 @@ use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
-use crate::plan::{Inventory, Merged};
+use crate::plan::Merged;
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError> {
@@ -32,8 +32,7 @@ pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError
     let input = Input::read(&create.selection, &session.config)?;
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
-    let inventory = create.selection.inventory()?;
-    offline(session, &create, input, inventory.as_ref()).await
+    offline(session, &create, input).await
 }
 
 /// Returns whether the plan depends on no distribution: literal keys, and no distribution is named.
@@ -49,9 +48,9 @@ pub(super) async fn offline(
     session: &Session,
     create: &Create,
     mut input: Input,
-    inventory: Option<&Inventory>,
 ) -> Result<Exit, CliError> {
     let selection = &create.selection;
+    let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
     if !input.objects.is_empty() && !selection.literal_keys {
         session.terminal.note(
             "offline: the paths are derived from the keys alone, without the configuration of a distribution",
@@ -66,7 +65,7 @@ pub(super) async fn offline(
         let mut batch = selection::plan_keys_alone(
             DistributionId::parse(&target.name).ok(),
             &input,
-            inventory,
+            inventory.as_ref(),
             selection::limits(selection, config, &input),
             selection.literal_keys,
         );
@@ -76,6 +75,7 @@ pub(super) async fn offline(
         }
         planned.push(batch);
     }
+    create::warn_of_site(session, &planned, &mut input);
     print(session, &planned, &input, Vec::new()).await
 }
 

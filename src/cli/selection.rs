@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
-use super::input::{Input, Object};
+use super::input::{ChangedKey, Input, Object};
 use super::target::Target;
 use super::{CliError, Create, Selection, Session};
 use crate::distribution::DistributionId;
@@ -42,6 +42,8 @@ pub(super) struct PlannedBatch {
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
     pub notes: Vec<String>,
+    /// Why the keys of the site are not used: they are not those of the changed objects.
+    pub site_misfit: Option<String>,
     /// Why nothing is sent to this distribution: cache tags have no effect on it.
     pub refused: Option<Error>,
 }
@@ -53,7 +55,9 @@ impl PlannedBatch {
         of_keys: Vec<InvalidationPath>,
         inventory: Option<&Inventory>,
         limits: Limits,
+        site_misfit: Option<String>,
     ) -> Self {
+        let inventory = inventory.filter(|_| site_misfit.is_none());
         Self {
             distribution,
             plan: collapse_keys(written.clone(), of_keys.clone(), inventory, limits),
@@ -62,6 +66,7 @@ impl PlannedBatch {
             limits,
             objects: None,
             notes: Vec::new(),
+            site_misfit,
             refused: None,
         }
     }
@@ -69,11 +74,12 @@ impl PlannedBatch {
     /// Plans paths that are sent as they are.
     pub(super) fn of_paths(distribution: DistributionId, paths: Vec<InvalidationPath>) -> Self {
         let limits = Limits::REQUESTED_PATHS;
-        Self::new(Some(distribution), paths, Vec::new(), None, limits)
+        Self::new(Some(distribution), paths, Vec::new(), None, limits, None)
     }
 
     /// Plans again within other limits.
     pub(super) fn replan(&mut self, limits: Limits, inventory: Option<&Inventory>) {
+        let inventory = inventory.filter(|_| self.site_misfit.is_none());
         self.plan = collapse_keys(
             self.written.clone(),
             self.of_keys.clone(),
@@ -195,10 +201,17 @@ pub(super) async fn plan(
             of_keys.extend(object.paths);
         }
     }
+    let misfit = site_misfit(input, |object| {
+        let buckets = buckets(object, configured, &site).unwrap_or_default();
+        let keys = buckets
+            .iter()
+            .map(|bucket| site.relative_keys(bucket, &object.key));
+        keys.flatten().collect()
+    });
     let mut planned = PlannedBatch {
         objects: Some(cached.len()),
         notes,
-        ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits)
+        ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits, misfit)
     };
     check_limits(selection, config, &planned)?;
     planned.apply_site(&site);
@@ -236,6 +249,7 @@ pub(super) fn plan_keys_alone(
         widened.extend(encoded.widened);
     }
     let notes = [widened_note(&input.widened), widened_note(&widened)];
+    let misfit = site_misfit(input, |object| vec![object.key.as_str()]);
     PlannedBatch {
         objects: Some(input.objects.len()).filter(|count| *count > 0),
         notes: notes.into_iter().flatten().collect(),
@@ -245,8 +259,41 @@ pub(super) fn plan_keys_alone(
             of_keys,
             inventory,
             limits,
+            misfit,
         )
     }
+}
+
+/// Returns why the keys of the site are not those of the changed objects, if they are not. `relative` returns the key of an
+/// object as viewers of the distribution request it; an object without one is not a part of its site.
+fn site_misfit<'a>(
+    input: &'a Input,
+    relative: impl Fn(&'a Object) -> Vec<&'a str>,
+) -> Option<String> {
+    let site_keys = input.site_keys.as_ref()?;
+    let changed = |object: &'a Object, exists| ChangedKey {
+        relative: relative(object),
+        exists,
+    };
+    let written = input.written.iter().map(|object| changed(object, true));
+    let listed = input.listed.iter().map(|object| changed(object, false));
+    let changed = written.chain(listed);
+    let changed: Vec<_> = changed
+        .filter(|changed| !changed.relative.is_empty())
+        .collect();
+    site_keys.misfit(&changed)
+}
+
+/// Returns for which distributions the keys of the site are not used, and why.
+pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
+    let warnings = planned.iter().filter_map(|planned| {
+        let misfit = planned.site_misfit.as_ref()?;
+        Some(match &planned.distribution {
+            Some(distribution) => format!("{distribution}: {misfit}"),
+            None => misfit.clone(),
+        })
+    });
+    warnings.collect()
 }
 
 /// Returns the limits of the command line, or else of the configuration entry, or else the default for keys or paths.

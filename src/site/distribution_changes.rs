@@ -145,6 +145,15 @@ impl MaybeSite {
         self.known().is_none_or(|site| site.may_have_origin(bucket))
     }
 
+    /// Returns the object's key as viewers request it: [`Site::relative_keys`], or the key itself if the configuration is
+    /// unknown.
+    pub fn relative_keys<'a>(&self, bucket: &str, key: &'a str) -> Vec<&'a str> {
+        match self {
+            Self::Known(site) | Self::Outdated(site) => site.relative_keys(bucket, key),
+            Self::Unknown(_) => vec![key],
+        }
+    }
+
     /// Returns whether an origin may be in S3. The origins of a staging distribution change with each deployment.
     pub fn may_have_s3_origin(&self) -> bool {
         let may_have = |site: &Site| site.has_s3_origin() || site.features.staging;

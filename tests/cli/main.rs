@@ -20,5 +20,6 @@ mod positional_paths;
 mod requests;
 mod scripts;
 mod takedown;
+mod site_keys;
 mod sync_output;
 mod terminal_session;
