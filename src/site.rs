@@ -129,6 +129,8 @@ pub enum IndexDocuments {
     Always,
     /// Never, except for the default root object at `/`, which the configuration defines.
     Never,
+    /// Never, and one path for each key: not the default root object, other spellings, query strings and error pages.
+    LiteralKeys,
 }
 
 impl Site {
@@ -187,7 +189,7 @@ impl Site {
             return CachedPaths::NotCached(NotCached::Disabled);
         }
         let sources = self.sources(bucket);
-        let mut found = FoundPaths::new(key);
+        let mut found = FoundPaths::new(key, index_documents);
         for source in &sources {
             let is_routed = self.add_routed(&mut found, source, index_documents);
             if is_routed && source.is_uncertain() {
@@ -202,7 +204,9 @@ impl Site {
             return CachedPaths::NotCached(self.not_cached(&sources, bucket, key));
         }
         // Wildcard rule: an error page.
-        if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
+        if index_documents != IndexDocuments::LiteralKeys
+            && let Some(reason) = self.error_page_reason(key, &found.decoded_paths)
+        {
             return CachedPaths::Cached {
                 paths: vec![InvalidationPath::everything()],
                 reasons: vec![reason],
@@ -219,7 +223,7 @@ impl Site {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
-        let mut found = FoundPaths::new(key);
+        let mut found = FoundPaths::new(key, index_documents);
         if let CachedPaths::Cached { paths, reasons } =
             self.cached_paths(bucket, key, index_documents)
         {
@@ -289,7 +293,8 @@ impl Site {
     ) -> bool {
         let mut is_routed = false;
         for relative_key in source.relative_keys(found.key) {
-            for candidate in candidates(relative_key, self.default_root_object.as_deref()) {
+            let root = self.default_root_object.as_deref();
+            for candidate in candidates(relative_key, root, index_documents) {
                 if let Some(route) = self.route(&candidate, relative_key, source, index_documents) {
                     found.add(&candidate.path, route);
                     is_routed = true;
@@ -338,7 +343,8 @@ impl Site {
         if found.decoded_paths.iter().any(|path| path == own_key) {
             return;
         }
-        for Candidate { path, kind } in candidates(own_key, self.default_root_object.as_deref()) {
+        let root = self.default_root_object.as_deref();
+        for Candidate { path, kind } in candidates(own_key, root, index_documents) {
             let alias_reason = match kind {
                 CandidateKind::OwnPath => None,
                 CandidateKind::DefaultRootObject => Some(AliasReason::DefaultRootObject),

@@ -149,8 +149,8 @@ pub struct Selection {
     /// Put this folder before the keys of --site and --inventory, which leave it out, such as docs/
     #[arg(long, value_name = "FOLDER", help_heading = "Planning")]
     pub prefix: Option<String>,
-    /// Derive one path from each key: index documents, query strings, error pages and other spellings are not
-    /// covered
+    /// Derive one path from each key, without the origin path: index documents, query strings, error pages and other
+    /// spellings are not covered
     #[arg(long, alias = "no-index-aliases", help_heading = "Planning")]
     pub literal_keys: bool,
     /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]

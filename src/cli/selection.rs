@@ -28,6 +28,10 @@ use crate::site::{
 /// How long the check of cache tags may take, with all retries.
 const MAX_READ_TIME: Duration = Duration::from_secs(30);
 
+/// What is assumed with `--literal-keys` if IAM denies reading the configuration.
+const LITERAL_ASSUMPTION: &str =
+    "the keys are used as paths, without a check of the bucket and without an origin path";
+
 /// The paths that are planned for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PlannedBatch {
@@ -159,7 +163,7 @@ async fn read_features(
     cloudfront.features(distribution, deadline).await
 }
 
-/// Plans for one distribution. Keys need its configuration, unless `--literal-keys` is given.
+/// Plans for one distribution. Keys need its configuration.
 pub(super) async fn plan(
     session: &Session,
     create: &Create,
@@ -171,14 +175,25 @@ pub(super) async fn plan(
     let config = target.config.as_ref();
     let limits = limits(selection, config, input);
     let id = Some(target.id.clone());
-    if input.objects.is_empty() || selection.literal_keys {
-        let first_spelling_only = selection.literal_keys;
-        let mut planned = plan_keys_alone(id, input, inventory, limits, first_spelling_only);
+    if input.objects.is_empty() {
+        let mut planned = plan_keys_alone(id, input, inventory, limits, false);
         check_limits(selection, config, &planned)?;
         planned.check_features(session, create.dry_run).await;
         return Ok(planned);
     }
-    let site = read_site(session, &target.id).await?;
+    let is_literal = selection.literal_keys;
+    let site = read_site(session, &target.id, is_literal).await?;
+    if is_literal && matches!(site, MaybeSite::Unknown(_)) {
+        let mut planned = plan_keys_alone(id, input, inventory, limits, true);
+        check_limits(selection, config, &planned)?;
+        planned.apply_site(&site);
+        return Ok(planned);
+    }
+    let index_documents = if is_literal {
+        IndexDocuments::LiteralKeys
+    } else {
+        IndexDocuments::Auto
+    };
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     for (index, object) in input.objects.iter().enumerate() {
@@ -188,7 +203,7 @@ pub(super) async fn plan(
                 bucket: &bucket,
                 key: &object.key,
             };
-            changes.add(&site, object, IndexDocuments::Auto);
+            changes.add(&site, object, index_documents);
         }
     }
     let mut of_keys = Vec::new();
@@ -219,13 +234,22 @@ pub(super) async fn plan(
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.
-pub(super) async fn read_site(session: &Session, id: &DistributionId) -> Result<MaybeSite, Error> {
+pub(super) async fn read_site(
+    session: &Session,
+    id: &DistributionId,
+    is_literal: bool,
+) -> Result<MaybeSite, Error> {
     let cloudfront = session.connection.cloudfront().await?;
     match cloudfront.site(id).await {
         Ok(site) => Ok(MaybeSite::Known(Arc::new(site))),
         Err(error) if error.is_access_denied() => {
             let error = error.message(session.terminal.audience());
-            session.terminal.warn(format!("{ASSUMPTION}: {error}"));
+            let assumption = if is_literal {
+                LITERAL_ASSUMPTION
+            } else {
+                ASSUMPTION
+            };
+            session.terminal.warn(format!("{assumption}: {error}"));
             Ok(MaybeSite::Unknown(id.clone()))
         }
         Err(error) => Err(error),

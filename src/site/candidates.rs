@@ -30,7 +30,7 @@ impl CandidateKind {
         match (self, index_documents) {
             (Self::OwnPath, _) => None,
             (Self::DefaultRootObject, _) => Some(AliasReason::DefaultRootObject),
-            (_, IndexDocuments::Never) => None,
+            (_, IndexDocuments::Never | IndexDocuments::LiteralKeys) => None,
             // The endpoint answers `/dir` with a redirect to `/dir/`, which is cached too.
             (Self::IndexDocument, _) if relation == Relation::Bucket(Endpoint::Website) => {
                 Some(AliasReason::WebsiteEndpoint)
@@ -44,12 +44,19 @@ impl CandidateKind {
 }
 
 /// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
-pub(super) fn candidates(key: &str, default_root_object: Option<&str>) -> Vec<Candidate> {
+pub(super) fn candidates(
+    key: &str,
+    default_root_object: Option<&str>,
+    index_documents: IndexDocuments,
+) -> Vec<Candidate> {
     let candidate = |path: &str, kind| Candidate {
         path: path.to_owned(),
         kind,
     };
     let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
+    if index_documents == IndexDocuments::LiteralKeys {
+        return candidates;
+    }
     let root = default_root_object.unwrap_or_default();
     if !key.is_empty() && root.trim_start_matches('/') == key {
         candidates.push(candidate("", CandidateKind::DefaultRootObject));

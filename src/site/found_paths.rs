@@ -14,7 +14,7 @@ pub(super) struct Route {
 /// Returns the paths of an object of a distribution whose configuration is unknown: its own path, and those by which it
 /// is the default root object `index.html`, an index document or a page without extension.
 pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths {
-    let mut found = FoundPaths::new(key);
+    let mut found = FoundPaths::new(key, index_documents);
     let query_strings = QueryStrings::Ignored;
     found.add_assumed(key, INDEX_DOCUMENT, query_strings, index_documents);
     found.add_reason(PathReason::Unknown);
@@ -24,6 +24,8 @@ pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths 
 /// The paths of an object that were found so far.
 pub(super) struct FoundPaths<'a> {
     pub(super) key: &'a str,
+    /// Whether each decoded path becomes one path, in the spelling that CloudFront documents.
+    is_literal: bool,
     /// The paths without their leading slash.
     pub(super) decoded_paths: Vec<String>,
     pub(super) paths: Vec<InvalidationPath>,
@@ -31,9 +33,10 @@ pub(super) struct FoundPaths<'a> {
 }
 
 impl<'a> FoundPaths<'a> {
-    pub(super) fn new(key: &'a str) -> Self {
+    pub(super) fn new(key: &'a str, index_documents: IndexDocuments) -> Self {
         Self {
             key,
+            is_literal: index_documents == IndexDocuments::LiteralKeys,
             decoded_paths: Vec::new(),
             paths: Vec::new(),
             reasons: Vec::new(),
@@ -43,13 +46,17 @@ impl<'a> FoundPaths<'a> {
     pub(super) fn add(&mut self, decoded_path: &str, route: Route) {
         let Route {
             alias_reason,
-            query_strings,
+            mut query_strings,
         } = route;
-        let EncodedPaths { paths, widened } = if decoded_path.is_empty() {
+        let EncodedPaths { mut paths, widened } = if decoded_path.is_empty() {
             EncodedPaths::root()
         } else {
             EncodedPaths::of_key(decoded_path)
         };
+        if self.is_literal {
+            query_strings = QueryStrings::Ignored;
+            paths.truncate(1);
+        }
         for path in paths {
             let paths = match query_strings {
                 QueryStrings::Ignored => vec![path],
@@ -93,7 +100,8 @@ impl<'a> FoundPaths<'a> {
         query_strings: QueryStrings,
         index_documents: IndexDocuments,
     ) {
-        for Candidate { path, kind } in candidates(key, Some(default_root_object)) {
+        for Candidate { path, kind } in candidates(key, Some(default_root_object), index_documents)
+        {
             let alias_reason = match kind {
                 CandidateKind::OwnPath => None,
                 CandidateKind::DefaultRootObject => Some(AliasReason::Assumed),

@@ -1201,6 +1201,63 @@ fn query_strings_in_the_cache_key_need_a_wildcard() {
 }
 
 #[test]
+fn a_literal_key_has_one_path_where_the_configuration_leads_to_it() {
+    let mut everything = with_origin_path("/prod");
+    everything.origins[0].domain_name = "site.s3-website-eu-west-1.amazonaws.com".into();
+    everything.default_root_object = Some("index.html".into());
+    everything.cache_behaviors[0].query_strings = QueryStrings::InCacheKey;
+    everything.custom_error_responses = vec![error_response("/index.html", 404, "200", Some(300))];
+    let mut with_function = everything.clone();
+    with_function.cache_behaviors[0].edge_function = true;
+    let disabled = Site {
+        enabled: false,
+        ..site()
+    };
+    for (site, key, sent) in [
+        (&everything, "prod/index.html", "/index.html"),
+        (&everything, "prod/blog/index.html", "/blog/index.html"),
+        (&everything, "prod/my @page.html", "/my%20@page.html"),
+        (&everything, "prod/a+b.html", "/a*"),
+        (&everything, "staging/a.html", "outside origin path /prod"),
+        // The function can choose another origin path.
+        (&with_function, "staging/a.html", "/staging/a.html"),
+        (&with_function, "prod/index.html", "/index.html"),
+        (
+            &beside_api(&["api/*"]),
+            "api/a",
+            "routed to origin api by path pattern api/*",
+        ),
+        (
+            &disabled,
+            "a.html",
+            "not cached, because the distribution is disabled",
+        ),
+    ] {
+        let cached_paths = site.cached_paths("site", key, IndexDocuments::LiteralKeys);
+        assert_eq!(texts(&cached_paths), [sent], "{key}");
+    }
+    let other = everything.cached_paths("other", "a.html", IndexDocuments::LiteralKeys);
+    assert_eq!(
+        texts(&other),
+        ["not cached, because bucket other is not an origin"]
+    );
+}
+
+#[test]
+fn a_relative_key_is_the_key_without_the_origin_path() {
+    let server = with_domain_name("www.example.org", "/prod");
+    for (site, key, relative) in [
+        (&site(), "a.html", vec!["a.html"]),
+        (&with_origin_path("/prod"), "prod/a.html", vec!["a.html"]),
+        (&with_origin_path("/prod"), "staging/a.html", vec![]),
+        // It is unknown whether the server takes the origin path for a folder.
+        (&server, "prod/a.html", vec!["a.html", "prod/a.html"]),
+    ] {
+        assert_eq!(site.relative_keys("site", key), relative, "{key}");
+    }
+}
+
+#[test]
 fn an_incomplete_site_is_valid() {
     let disabled = Site {
         enabled: false,

@@ -15,6 +15,7 @@ mod environment;
 mod exit_codes;
 mod inspect;
 mod keys;
+mod literal_keys;
 mod plan;
 mod positional_paths;
 mod requests;

@@ -112,7 +112,7 @@ fn not_cached(takedowns: &[Takedown]) -> Vec<&str> {
 }
 
 async fn plan(session: &Session, target: Target, input: &Input) -> Result<Takedown, CliError> {
-    let site = selection::read_site(session, &target.id).await?;
+    let site = selection::read_site(session, &target.id, false).await?;
     if let MaybeSite::Known(site) = &site {
         site.features.check_tags(&target.id, &input.paths)?;
     }
