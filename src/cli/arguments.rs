@@ -204,8 +204,9 @@ pub struct Create {
     /// [default: 1m]
     #[arg(long, value_name = "LIMIT", value_parser = parse_wait_limit)]
     pub retry: Option<Duration>,
-    /// Merge the paths of keys into fewer until the month's free paths suffice
-    #[arg(long)]
+    /// Plan keys with as many paths as are free this month, at least one; send nothing if it cannot be read or if paths
+    /// that you name do not fit
+    #[arg(long, conflicts_with_all = ["no_checks", "takedown"])]
     pub free_only: bool,
     /// Check recent invalidations and the month's free paths without a terminal, too; prints warnings and continues
     #[arg(long, conflicts_with = "no_checks")]

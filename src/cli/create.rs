@@ -54,14 +54,13 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         None => plan_all(session, create, &targets, &mut input, inventory).await?,
     };
     warn_of_site(session, &planned, &mut input);
-    let has_reference = create.reference.is_some() || input.reference.is_some();
-    let warnings = preflight::check(session, create, has_reference, &mut planned, inventory).await;
+    let warnings = preflight::check(session, create, &input, &mut planned, inventory).await?;
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
         return plan::print(session, &planned, &input, warnings).await;
     }
     if !warnings.is_empty() {
-        confirm_despite_warnings(session, create)?;
+        confirm_despite_warnings(session, create, &planned)?;
     }
     let request = Request::new(create, input.reference.as_deref())?;
     submit_all(session, create, &request, &planned, &input, warnings).await
@@ -105,11 +104,20 @@ pub(super) fn print_incomplete(session: &Session, failures: usize) -> Exit {
     Exit::Failed
 }
 
-fn confirm_despite_warnings(session: &Session, create: &Create) -> Result<(), CliError> {
+/// Shows what would be sent and prompts, if a user can answer.
+fn confirm_despite_warnings(
+    session: &Session,
+    create: &Create,
+    planned: &[PlannedBatch],
+) -> Result<(), CliError> {
     let terminal = &session.terminal;
     if create.yes || !terminal.can_prompt() {
         terminal.note("sending it despite the warnings");
-    } else if !terminal.confirm("Send it despite the warnings?")? {
+        return Ok(());
+    }
+    let sent = planned.iter().filter(|planned| planned.refused.is_none());
+    sent.for_each(|planned| terminal.note(plan::text(planned)));
+    if !terminal.confirm("Send it despite the warnings?")? {
         return Err(declined());
     }
     Ok(())

@@ -131,7 +131,8 @@ pub(super) async fn print(
     Ok(exit)
 }
 
-fn text(planned: &PlannedBatch) -> String {
+/// Describes what would be sent to one distribution.
+pub(super) fn text(planned: &PlannedBatch) -> String {
     let mut text = summary(planned);
     for path in planned.plan.paths.iter().take(MAX_LISTED) {
         text += &format!("\n  {path}");

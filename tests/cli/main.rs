@@ -13,6 +13,7 @@ mod defaults;
 mod endings;
 mod environment;
 mod exit_codes;
+mod free_paths;
 mod inspect;
 mod keys;
 mod literal_keys;

@@ -171,6 +171,38 @@ fn shows_the_progress_of_the_checks() {
 }
 
 #[test]
+fn shows_what_is_sent_before_paths_are_billed() {
+    let options = Options {
+        completes_after: Duration::ZERO,
+        ..account()
+    };
+    let mut environment = Environment::with_options("terminal-billed", options);
+    let used: String = (0..1_000).map(|number| format!("/{number}\n")).collect();
+    let create = format!("create -d {FIRST} --paths-from - --no-checks --quiet");
+    environment.run_with_input(&create, &used);
+    environment.write("keys.txt", "a.html\nb.html\n");
+    let create = "create -d E7EXAMPLE1ABC --keys-from keys.txt --literal-keys";
+    for (answer, code) in [("n", 1), ("y", 0)] {
+        let mut session = Session::start(&environment, create);
+        session.wait_for("2 paths are billed, about $0.01");
+        session.wait_for("E7EXAMPLE1ABC: 2 objects would become 2 paths");
+        session.wait_for("/a.html");
+        session.wait_for("/b.html");
+        session.wait_for("Send it despite the warnings?");
+        session.press(&format!("{answer}\r"));
+        session.wait_for(if code == 0 {
+            "submitted as "
+        } else {
+            "nothing was sent"
+        });
+        session.assert_exit_code(code);
+    }
+    let paths = vec!["/a.html".to_owned(), "/b.html".to_owned()];
+    let expected = ("E7EXAMPLE1ABC".to_owned(), paths);
+    assert_eq!(environment.accepted()[1..], [expected]);
+}
+
+#[test]
 fn shows_progress_and_ctrl_c_stops_waiting_only() {
     let options = Options {
         completes_after: Duration::from_secs(3_600),
