@@ -2,6 +2,10 @@
 # Uploads a local build of a site and invalidates what changed.
 #
 #   publish.sh DIRECTORY BUCKET DISTRIBUTION
+#
+# The exit status is that of aws if the upload failed, else that of cf-invalidate; 0 if the invalidation is submitted, but
+# not completed within five minutes. It needs s3:ListBucket, PutObject and DeleteObject for the upload, and
+# cloudfront:CreateInvalidation, GetInvalidation and GetDistributionConfig on the distribution.
 set -eu
 
 site=$1 bucket=$2 distribution=$3
@@ -9,18 +13,27 @@ site=$1 bucket=$2 distribution=$3
 # A file instead of a pipe: in a pipe the shell does not see that the upload failed.
 changes=$(mktemp)
 trap 'rm -f "$changes"' EXIT
-aws s3 sync "$site" "s3://$bucket" --delete --no-progress >"$changes"
+# Ctrl-C stops the upload only: what was uploaded is invalidated.
+trap : INT
 
-# A second run of this script would find nothing to upload. So this run tries several times with the same changes.
-for attempt in 1 2 3 4 5; do
-    status=0
-    cf-invalidate create -d "$distribution" --from-s3-sync "$changes" --site "$site" --wait=5m --yes || status=$?
-    case $status in
-        0) exit 0 ;;
-        3) echo "published; CloudFront has not completed the invalidation yet"; exit 0 ;;
-        4) sleep "${PAUSE:-60}" ;; # throttled or quota in use
-        *) break ;;
-    esac
-done
-echo "published, but CloudFront may serve old copies: run cf-invalidate create -d $distribution '/*'" >&2
-exit "$status"
+upload=0
+aws s3 sync "$site" "s3://$bucket" --delete --no-progress >"$changes" || upload=$?
+
+# Also after a failed upload: a second run would not find the objects that this run has uploaded.
+invalidation=0
+cf-invalidate create -d "$distribution" --from-s3-sync "$changes" --site "$site" --retry=5m --wait=5m --yes ||
+    invalidation=$?
+case $invalidation in
+    0) ;;
+    3)
+        echo "CloudFront has not completed the invalidation yet"
+        invalidation=0
+        ;;
+    *) echo "CloudFront may serve old copies: run cf-invalidate create -d $distribution '/*'" >&2 ;;
+esac
+
+if [ "$upload" != 0 ]; then
+    echo "the upload failed: run this script again" >&2
+    exit "$upload"
+fi
+exit "$invalidation"

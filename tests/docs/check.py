@@ -435,7 +435,7 @@ class Checker:
             forms = self.template.forms(statement.get("Resource", []))
             for action in as_list(statement["Action"]):
                 allowed = self.template.allowed.get(("Principal" in statement, action))
-                if action == "sts:AssumeRole":
+                if action in ("sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"):
                     continue
                 if allowed is None:
                     self.problem(file, line, f"template.yaml does not allow {action}")
