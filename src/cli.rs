@@ -16,7 +16,7 @@
 //! | `wait` | the wait for completion |
 //! | `invalidation_cache` | completed invalidations, stored on disk |
 //! | `terminal`, `stdout` | stdout, stderr, prompts, progress, the log |
-//! | `output`, `format` | the JSON object of a result; numbers, times and tables as text |
+//! | `output`, `format` | the JSON objects; numbers, times and tables as text |
 //! | `exit`, `error` | the exit codes; `CliError` |
 //!
 //! The library writes the texts of paths, plans and errors, so they are the same as in the function. Only the advice in
@@ -54,6 +54,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser};
+use serde_json::json;
 
 pub use arguments::{
     Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Selection, Status, Usage,
@@ -63,6 +64,7 @@ use connection::Connection;
 use defaults::Defaults;
 pub use error::CliError;
 pub use exit::Exit;
+use output::FailedOutput;
 use stdout::Stdout;
 use terminal::Terminal;
 
@@ -77,21 +79,35 @@ struct Session {
 pub fn main(arguments: Vec<OsString>) -> Exit {
     let stdout = Rc::new(Stdout::default());
     let exit = match Arguments::try_parse_from(&arguments) {
-        Ok(arguments) => run(arguments, &stdout),
-        Err(error) => print_help_or_usage(&error, &stdout),
+        Ok(parsed) => run(parsed, &stdout),
+        Err(error) => print_help_or_usage(&error, &arguments, &stdout),
     };
     stdout.finish(exit)
 }
 
 /// Prints `--help` and `--version` to stdout, and what is wrong with the arguments to stderr.
-fn print_help_or_usage(error: &clap::Error, stdout: &Stdout) -> Exit {
+fn print_help_or_usage(error: &clap::Error, arguments: &[OsString], stdout: &Stdout) -> Exit {
     let text = error.render();
     if !error.use_stderr() {
         stdout.write(&text.ansi().to_string());
         return Exit::Done;
     }
     terminal::print(text.ansi().to_string().trim_end());
+    if requests_json(arguments) {
+        let output = FailedOutput::new(Exit::Usage, output::argument_error(error));
+        stdout.line(json!(output));
+    }
     Exit::Usage
+}
+
+/// Returns whether arguments that cannot be parsed request JSON.
+fn requests_json(arguments: &[OsString]) -> bool {
+    let options: Vec<_> = arguments.iter().take_while(|word| *word != "--").collect();
+    let mut pairs = options.windows(2);
+    options.iter().any(|word| *word == "--output=json")
+        || pairs.any(
+            |pair| matches!(pair, [option, value] if *option == "--output" && *value == "json"),
+        )
 }
 
 /// Runs a command, prints its result or its error, and returns the exit code.

@@ -751,6 +751,74 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_is_the_end_of_the_message() {
+        let purpose = || "list the distributions".to_owned();
+        let message = || "dispatch failure".to_owned();
+        let user = "the user or role that runs this command";
+        for (kind, hint) in [
+            (ErrorKind::InvalidInput("b is missing".into()), None),
+            (
+                ErrorKind::Rejected {
+                    purpose: purpose(),
+                    message: message(),
+                },
+                None,
+            ),
+            (
+                ErrorKind::Throttled {
+                    purpose: purpose(),
+                    message: message(),
+                },
+                Some("try again in a minute".to_owned()),
+            ),
+            (
+                ErrorKind::Panicked,
+                Some("see its log, and try again".to_owned()),
+            ),
+            (
+                ErrorKind::AccessDenied {
+                    action: "cloudfront:ListDistributions".into(),
+                    resource: "*".into(),
+                    message: message(),
+                },
+                Some(format!(
+                    "check that a policy of {user} allows this action, and that no policy denies it"
+                )),
+            ),
+            (
+                ErrorKind::NoSuchProfile {
+                    profile: "prdo".into(),
+                    files: "~/.aws/config or ~/.aws/credentials".into(),
+                    similar: Some("prod".into()),
+                },
+                Some("did you mean \"prod\"?".to_owned()),
+            ),
+            (
+                ErrorKind::NoCredentials {
+                    message: None,
+                    has_login_session: true,
+                },
+                Some("configure them, or run `aws login --profile dev`".to_owned()),
+            ),
+        ] {
+            let error = Error::from(kind).context("outer");
+            let audience = command_line(Some("dev"));
+            assert_eq!(error.hint(&audience), hint);
+            let end = hint.unwrap_or_default();
+            assert!(error.message(&audience).ends_with(&end), "{error}");
+        }
+        let busy = || {
+            Error::from(ErrorKind::Throttled {
+                purpose: purpose(),
+                message: message(),
+            })
+        };
+        let both = Error::join([busy(), busy()]).expect("an error");
+        let hint = Some("try again in a minute".to_owned());
+        assert_eq!(both.hint(&Audience::Operator), hint);
+    }
+
+    #[test]
     fn joins_errors_and_puts_the_place_before_each() {
         let wrong = |text: &str| Error::invalid_input(text);
         assert_eq!(Error::join([]), None);

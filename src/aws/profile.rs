@@ -195,7 +195,7 @@ mod tests {
         let names = ["default", "prod", "production", "dev"];
         for (name, expected) in [
             ("prdo", Some("prod")),
-            ("Prod", None),
+            ("Prod", Some("prod")),
             ("productoin", Some("production")),
             ("x", None),
         ] {

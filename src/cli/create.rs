@@ -272,12 +272,9 @@ fn distribution_output(
     output.reference = Some(report.batch.reference().to_string());
     output.reused = report.reused.is_some();
     output.accepted = report.accepted_paths();
-    match &report.result {
-        Ok(id) => output.invalidation = id.as_ref().map(ToString::to_string),
-        Err(error) => {
-            output.failure = Some(ErrorOutput::from_error(error, session.terminal.audience()))
-        }
-    }
+    let audience = session.terminal.audience();
+    let submission = report.result.clone();
+    output.set_submission(submission.map_err(|error| ErrorOutput::from_error(&error, audience)));
     let wait = waits
         .iter()
         .find(|wait| wait.distribution == *report.batch.distribution());
@@ -288,8 +285,9 @@ fn distribution_output(
         } else {
             InvalidationStatus::InProgress
         };
-        output.status = Some(status.as_str().to_owned());
+        output.status = Some(status);
         output.seconds = is_completed.then_some(wait.seconds);
+        output.set_wait_error(wait.error(audience));
     }
     output
 }

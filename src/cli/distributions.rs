@@ -1,19 +1,33 @@
 //! `distributions`: prints the distributions of the account.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::format::table;
+use super::output::CommandOutput;
 use super::{CliError, Exit, Session};
 use crate::aws::cloudfront::DistributionSummary;
+use crate::distribution::DistributionId;
 use crate::error::Error;
+
+/// A distribution, whose `id` is the former name of `distribution`.
+#[derive(Serialize)]
+struct SummaryOutput<'a> {
+    distribution: &'a DistributionId,
+    #[serde(flatten)]
+    summary: &'a DistributionSummary,
+}
 
 /// Runs the command.
 pub(super) async fn run(session: &Session) -> Result<Exit, CliError> {
     let distributions = list(session).await?;
-    session.terminal.result(
-        text(&distributions),
-        json!({"distributions": distributions}),
-    );
+    let objects = distributions.iter().map(|distribution| SummaryOutput {
+        distribution: &distribution.id,
+        summary: distribution,
+    });
+    let objects: Vec<_> = objects.collect();
+    let output = CommandOutput::done(json!({"distributions": objects}));
+    session.terminal.result(text(&distributions), output);
     Ok(Exit::Done)
 }
 

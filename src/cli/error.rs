@@ -1,7 +1,7 @@
 //! `CliError`: why a command has no result.
 
 use super::Exit;
-use crate::error::{Audience, Category, Error};
+use crate::error::{Audience, Error};
 
 /// Why a command has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +27,6 @@ impl CliError {
             Self::Declined(_) => Exit::Failed,
             Self::Failed(error) if error.is_invalid_configuration() => Exit::Usage,
             Self::Failed(error) => error.category().into(),
-        }
-    }
-
-    pub(super) fn category(&self) -> Category {
-        match self {
-            Self::InvalidArguments(_) | Self::Declined(_) => Category::InvalidInput,
-            Self::Failed(error) => error.category(),
         }
     }
 
@@ -130,8 +123,8 @@ mod tests {
                 (exit, code),
                 "{error:?}"
             );
-            let output = ErrorOutput::new(error.category(), String::new());
-            assert_eq!(output.cause, cause, "{error:?}");
+            let output = ErrorOutput::from_cli_error(&error, &Audience::Operator);
+            assert_eq!(output.kind, cause, "{error:?}");
         }
     }
 }

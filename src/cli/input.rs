@@ -22,11 +22,11 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use self::arguments::Surroundings;
-use super::config::Config;
 use self::build_directory::BuildDirectory;
 use self::lines::Keys;
 use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
+use super::config::Config;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
 

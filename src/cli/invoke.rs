@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::output::CommandOutput;
 use super::{CliError, Exit, Invoke, Session, terminal};
 use crate::handler::Invalidator;
 use crate::invocation::Invocation;
@@ -34,7 +35,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     let text = response
         .as_str()
         .map_or_else(|| response.to_string(), str::to_owned);
-    let output = serde_json::json!({"answer": response, "exit_code": 0});
+    let output = CommandOutput::done(serde_json::json!({"answer": response}));
     session.terminal.result(text, output);
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::format::{excerpt, table, timestamp};
 use super::invalidation_cache::InvalidationCache;
+use super::output::{CommandOutput, InvalidationOutput};
 use super::{CliError, Exit, List, Session, target};
 use crate::distribution::DistributionId;
 use crate::plan::ExistingInvalidation;
@@ -19,11 +20,14 @@ pub(super) async fn run(session: &Session, list: &List) -> Result<Exit, CliError
         let id = &target.id;
         let invalidations = newest(session, id, maximum).await?;
         texts.push(text(id, &invalidations));
+        let invalidations = invalidations.into_iter();
+        let invalidations =
+            invalidations.map(|invalidation| InvalidationOutput::new(id, invalidation));
+        let invalidations: Vec<_> = invalidations.collect();
         objects.push(json!({"distribution": id, "invalidations": invalidations}));
     }
-    session
-        .terminal
-        .result(texts.join("\n"), json!({"distributions": objects}));
+    let output = CommandOutput::done(json!({"distributions": objects}));
+    session.terminal.result(texts.join("\n"), output);
     Ok(Exit::Done)
 }
 

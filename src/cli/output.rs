@@ -1,15 +1,87 @@
-//! `CreateOutput`: the JSON object of `create` and `plan`. New versions add fields and do not change present ones.
+//! The JSON objects. New versions add fields and do not change present ones: a field that gets another name stays under
+//! the former one, too.
 //!
-//! Documentation: `docs/command-line.md`
+//! Schema: `docs/cf-invalidate.schema.json`; the tests compare each object with it. Documentation:
+//! `docs/command-line.md`
 
+use clap::error::{ContextKind, ErrorKind};
 use serde::Serialize;
 
-use super::Exit;
+use super::format::timestamp;
 use super::selection::PlannedBatch;
+use super::{CliError, Exit};
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
-use crate::path::InvalidationPath;
-use crate::plan::{InvalidationStatus, Merged};
+use crate::path::{InvalidationPath, SubmittedPath};
+use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus, Merged};
+
+/// The result of a command, with how the command ended.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CommandOutput<T> {
+    #[serde(flatten)]
+    result: T,
+    exit_code: u8,
+    /// The error that decides the exit code.
+    error: Option<ErrorOutput>,
+}
+
+impl<T> CommandOutput<T> {
+    /// Creates the object of a command that is done.
+    pub(super) fn done(result: T) -> Self {
+        Self::new(result, Exit::Done, None)
+    }
+
+    /// Creates the object of a command.
+    pub(super) fn new(result: T, exit: Exit, error: Option<ErrorOutput>) -> Self {
+        Self {
+            result,
+            exit_code: exit as u8,
+            error,
+        }
+    }
+}
+
+/// The object of a command without a result.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct FailedOutput {
+    exit_code: u8,
+    failure: FailureOutput,
+    error: ErrorOutput,
+}
+
+impl FailedOutput {
+    pub(super) fn new(exit: Exit, error: ErrorOutput) -> Self {
+        Self {
+            exit_code: exit as u8,
+            failure: error.to_failure(),
+            error,
+        }
+    }
+}
+
+/// An invalidation that CloudFront has.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct InvalidationOutput {
+    distribution: DistributionId,
+    id: InvalidationId,
+    created: String,
+    status: InvalidationStatus,
+    reference: String,
+    paths: Vec<SubmittedPath>,
+}
+
+impl InvalidationOutput {
+    pub(super) fn new(distribution: &DistributionId, invalidation: ExistingInvalidation) -> Self {
+        Self {
+            distribution: distribution.clone(),
+            id: invalidation.id,
+            created: timestamp(invalidation.created),
+            status: invalidation.status,
+            reference: invalidation.caller_reference,
+            paths: invalidation.paths,
+        }
+    }
+}
 
 /// The result of `create` or `plan`.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +97,8 @@ pub(super) struct CreateOutput {
     pub distributions: Vec<DistributionOutput>,
     pub warnings: Vec<String>,
     pub exit_code: u8,
+    /// The first error of a distribution.
+    pub error: Option<ErrorOutput>,
 }
 
 /// The result for one distribution.
@@ -43,13 +117,17 @@ pub(super) struct DistributionOutput {
     pub reference: Option<String>,
     /// Whether an earlier request of the user created the invalidation, and nothing new was sent.
     pub reused: bool,
-    pub invalidation: Option<String>,
-    pub status: Option<String>,
+    id: Option<InvalidationId>,
+    pub status: Option<InvalidationStatus>,
     /// How long it took to complete, with `--wait`.
     pub seconds: Option<u64>,
     /// What happened to each path, with `--takedown`; else empty.
     pub takedown: Vec<TakedownOutput>,
-    pub failure: Option<ErrorOutput>,
+    error: Option<ErrorOutput>,
+    /// The former name of `id`.
+    invalidation: Option<InvalidationId>,
+    /// The former name of an error of the submission.
+    failure: Option<FailureOutput>,
     /// How many paths CloudFront accepted.
     #[serde(skip)]
     pub accepted: usize,
@@ -63,26 +141,104 @@ pub(super) struct TakedownOutput {
     /// What is invalidated for it.
     pub paths: Vec<InvalidationPath>,
     /// The ids of the invalidations that have these paths.
-    pub ids: Vec<String>,
+    pub ids: Vec<InvalidationId>,
     /// `None` if not all of the paths were sent.
     pub status: Option<InvalidationStatus>,
 }
 
-/// An error in JSON.
-#[derive(Clone, Debug, Serialize)]
+/// An error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct ErrorOutput {
-    pub cause: &'static str,
+    pub kind: &'static str,
     pub message: String,
+    /// What to do, which is also the end of the message.
+    pub hint: Option<String>,
+}
+
+/// An error under its former names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct FailureOutput {
+    cause: &'static str,
+    message: String,
 }
 
 impl ErrorOutput {
-    pub(super) fn new(category: Category, message: String) -> Self {
-        let cause = category.as_str();
-        Self { cause, message }
+    pub(super) fn new(category: Category, message: String, hint: Option<String>) -> Self {
+        Self {
+            kind: category.as_str(),
+            message,
+            hint,
+        }
     }
 
     pub(super) fn from_error(error: &Error, audience: &Audience) -> Self {
-        Self::new(error.category(), error.message(audience))
+        let (message, hint) = (error.message(audience), error.hint(audience));
+        Self::new(error.category(), message, hint)
+    }
+
+    pub(super) fn from_cli_error(error: &CliError, audience: &Audience) -> Self {
+        match error {
+            CliError::Failed(error) => Self::from_error(error, audience),
+            CliError::InvalidArguments(message) | CliError::Declined(message) => {
+                Self::new(Category::InvalidInput, message.clone(), None)
+            }
+        }
+    }
+
+    fn to_failure(&self) -> FailureOutput {
+        FailureOutput {
+            cause: self.kind,
+            message: self.message.clone(),
+        }
+    }
+}
+
+/// Returns the error of arguments that cannot be parsed: the first paragraph of its text, and the similar names.
+pub(super) fn argument_error(error: &clap::Error) -> ErrorOutput {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let hint = Some("run `cf-invalidate --help`".to_owned());
+        return ErrorOutput::new(
+            Category::InvalidInput,
+            "no command is given".to_owned(),
+            hint,
+        );
+    }
+    let text = error.to_string();
+    let paragraph = text.lines().take_while(|line| !line.trim().is_empty());
+    let words: Vec<_> = paragraph.flat_map(str::split_whitespace).collect();
+    let message = words.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let similar = [
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedValue,
+    ];
+    let similar = similar.into_iter().find_map(|kind| error.get(kind));
+    let hint = similar.map(|similar| format!("did you mean {similar}?"));
+    ErrorOutput::new(Category::InvalidInput, message.to_owned(), hint)
+}
+
+impl DistributionOutput {
+    /// Sets what CloudFront returned for the submission.
+    pub(super) fn set_submission(
+        &mut self,
+        submission: Result<Option<InvalidationId>, ErrorOutput>,
+    ) {
+        match submission {
+            Ok(id) => {
+                self.invalidation = id.clone();
+                self.id = id;
+            }
+            Err(error) => {
+                self.failure = Some(error.to_failure());
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// Sets why the completion is not confirmed.
+    pub(super) fn set_wait_error(&mut self, error: Option<ErrorOutput>) {
+        self.error = self.error.take().or(error);
     }
 }
 
@@ -100,6 +256,10 @@ impl CreateOutput {
         let path_count = accepted.sum();
         paths.sort_unstable();
         paths.dedup();
+        let mut errors = distributions
+            .iter()
+            .filter_map(|output| output.error.clone());
+        let error = errors.next();
         Self {
             paths,
             path_count,
@@ -108,6 +268,7 @@ impl CreateOutput {
             distributions,
             warnings,
             exit_code: exit as u8,
+            error,
         }
     }
 }
@@ -131,10 +292,12 @@ impl From<&PlannedBatch> for DistributionOutput {
             notes: notes.clone(),
             reference: None,
             reused: false,
-            invalidation: None,
+            id: None,
             status: None,
             seconds: None,
             takedown: Vec::new(),
+            error: None,
+            invalidation: None,
             failure: None,
             accepted: 0,
         }

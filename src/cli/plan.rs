@@ -119,7 +119,7 @@ pub(super) async fn print(
             Some(error) => {
                 exit = exit.and(create::print_error(session, planned, error).await);
                 let audience = session.terminal.audience();
-                output.failure = Some(ErrorOutput::from_error(error, audience));
+                output.set_submission(Err(ErrorOutput::from_error(error, audience)));
             }
         }
         distributions.push(output);

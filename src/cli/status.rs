@@ -1,10 +1,12 @@
 //! `status`: prints the status of invalidations.
 
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::format::{counted, excerpt, timestamp};
 use super::list::newest;
+use super::output::{CommandOutput, InvalidationOutput};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
@@ -40,13 +42,13 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
         waits = wait::wait(session, in_progress.collect(), limit, Instant::now()).await;
     }
     let exit = wait::exit(&waits);
+    let error = wait::first_error(&waits, session.terminal.audience());
     let objects: Vec<_> = found
         .into_iter()
-        .map(|(distribution, invalidation)| object(&distribution, invalidation, &waits))
+        .map(|(distribution, invalidation)| output(&distribution, invalidation, &waits))
         .collect();
-    session
-        .terminal
-        .json(json!({"invalidations": objects, "exit_code": exit as u8}));
+    let output = CommandOutput::new(json!({"invalidations": objects}), exit, error);
+    session.terminal.json(output);
     Ok(exit)
 }
 
@@ -86,21 +88,27 @@ fn text(distribution: &DistributionId, invalidation: &ExistingInvalidation) -> S
     )
 }
 
-fn object(
+/// An invalidation, with the former name of `id`.
+#[derive(Serialize)]
+struct StatusOutput {
+    invalidation: InvalidationId,
+    #[serde(flatten)]
+    output: InvalidationOutput,
+}
+
+fn output(
     distribution: &DistributionId,
-    invalidation: ExistingInvalidation,
+    mut invalidation: ExistingInvalidation,
     waits: &[WaitResult],
-) -> serde_json::Value {
+) -> StatusOutput {
     let is_completed = waits
         .iter()
         .any(|wait| wait.id.as_ref() == Some(&invalidation.id) && wait.end == WaitEnd::Completed);
-    let status = if is_completed {
-        InvalidationStatus::Completed
-    } else {
-        invalidation.status
-    };
-    json!({
-        "distribution": distribution, "invalidation": invalidation.id, "status": status,
-        "created": timestamp(invalidation.created), "reference": invalidation.caller_reference, "paths": invalidation.paths,
-    })
+    if is_completed {
+        invalidation.status = InvalidationStatus::Completed;
+    }
+    StatusOutput {
+        invalidation: invalidation.id.clone(),
+        output: InvalidationOutput::new(distribution, invalidation),
+    }
 }

@@ -13,7 +13,7 @@ use inquire::InquireError;
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::ErrorOutput;
+use super::output::{ErrorOutput, FailedOutput};
 use super::stdout::Stdout;
 use super::{CliError, GlobalOptions, Output};
 use crate::error::{Audience, Error};
@@ -115,10 +115,9 @@ impl Terminal {
 
     /// Prints why a command has no result: to stderr, and as a JSON object with `--output json`.
     pub(super) fn failure(&self, error: &CliError) {
-        let message = error.message(&self.audience);
-        self.error(&message);
-        let failure = ErrorOutput::new(error.category(), message);
-        self.json(json!({"exit_code": error.exit() as u8, "failure": failure}));
+        let output = ErrorOutput::from_cli_error(error, &self.audience);
+        self.error(&output.message);
+        self.json(FailedOutput::new(error.exit(), output));
     }
 
     /// Returns the audience of error messages.

@@ -8,10 +8,10 @@
 mod month;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
 
 use super::format::{counted, thousands};
 use super::invalidation_cache::InvalidationCache;
+use super::output::CommandOutput;
 use super::terminal::Progress;
 use super::{CliError, Exit, Session, Usage, now};
 use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
@@ -45,7 +45,8 @@ pub(super) async fn run(session: &Session, usage: &Usage) -> Result<Exit, CliErr
     let invalidations = read(session, &month, &progress).await;
     drop(progress);
     let usage = MonthlyUsage::new(&month, &invalidations?);
-    session.terminal.result(text(&usage), json!(usage));
+    let text = text(&usage);
+    session.terminal.result(text, CommandOutput::done(usage));
     Ok(Exit::Done)
 }
 

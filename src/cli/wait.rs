@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::output::ErrorOutput;
 use super::{Exit, Session};
 use crate::distribution::DistributionId;
-use crate::error::Error;
+use crate::error::{Audience, Category, Error};
 use crate::plan::InvalidationId;
 
 /// The pause before the second poll.
@@ -138,38 +139,67 @@ pub(super) fn exit(results: &[WaitResult]) -> Exit {
     }
 }
 
+impl WaitResult {
+    /// Returns the name of the invalidation in a sentence.
+    fn name(&self) -> &str {
+        let id = self.id.as_ref();
+        id.map_or("the invalidation", InvalidationId::as_str)
+    }
+
+    /// Returns why the completion is not confirmed.
+    pub(super) fn error(&self, audience: &Audience) -> Option<ErrorOutput> {
+        let Self {
+            distribution,
+            id,
+            end,
+            seconds,
+        } = self;
+        let name = self.name();
+        let unknown = |reason: &str| {
+            format!("{distribution}: {name} was submitted, but its status is unknown: {reason}")
+        };
+        let unavailable = |message: String| {
+            let check = |id| format!("check it with `cf-invalidate status -d {distribution} {id}`");
+            let hint = id.as_ref().map(check);
+            let end = hint.iter().map(|hint| format!("; {hint}"));
+            let message = message + &end.collect::<String>();
+            Some(ErrorOutput::new(Category::Unavailable, message, hint))
+        };
+        match end {
+            WaitEnd::Completed => None,
+            WaitEnd::TimedOut => unavailable(format!(
+                "{distribution}: {name} was submitted and is not completed after {seconds} s; CloudFront still \
+                 completes it"
+            )),
+            WaitEnd::Interrupted => unavailable(format!(
+                "{distribution}: stopped waiting; {name} was submitted, and CloudFront still completes it"
+            )),
+            WaitEnd::UnknownId => unavailable(unknown(
+                "CloudFront had it already and did not return its id",
+            )),
+            WaitEnd::Failed(error) => {
+                let message = unknown(&error.message(audience));
+                let hint = error.hint(audience);
+                Some(ErrorOutput::new(error.category(), message, hint))
+            }
+        }
+    }
+}
+
+/// Returns the error of the first wait that has one.
+pub(super) fn first_error(results: &[WaitResult], audience: &Audience) -> Option<ErrorOutput> {
+    results.iter().find_map(|result| result.error(audience))
+}
+
 fn print(session: &Session, result: &WaitResult) {
-    let WaitResult {
-        distribution,
-        id,
-        end,
-        seconds,
-    } = result;
     let terminal = &session.terminal;
-    let name = id
-        .as_ref()
-        .map_or("the invalidation", InvalidationId::as_str);
-    let check = match id {
-        Some(id) => format!("; check it with `cf-invalidate status -d {distribution} {id}`"),
-        None => String::new(),
-    };
-    let unknown = |reason: &str| {
-        format!("{distribution}: {name} was submitted, but its status is unknown: {reason}")
-    };
-    match end {
-        WaitEnd::Completed => {
-            terminal.text(format!("{distribution}: completed after {seconds} s ({name})"));
-        }
-        WaitEnd::TimedOut => terminal.error(format!(
-            "{distribution}: {name} was submitted and is not completed after {seconds} s; CloudFront still completes \
-             it{check}"
+    match result.error(terminal.audience()) {
+        Some(error) => terminal.error(error.message),
+        None => terminal.text(format!(
+            "{}: completed after {} s ({})",
+            result.distribution,
+            result.seconds,
+            result.name()
         )),
-        WaitEnd::Interrupted => terminal.error(format!(
-            "{distribution}: stopped waiting; {name} was submitted, and CloudFront still completes it{check}"
-        )),
-        WaitEnd::UnknownId => {
-            terminal.error(unknown("CloudFront had it already and did not return its id"));
-        }
-        WaitEnd::Failed(error) => terminal.error(unknown(&error.message(terminal.audience()))),
     }
 }

@@ -10,6 +10,7 @@ use std::{env, fs};
 use regex::Regex;
 use snapbox::Redactions;
 
+use crate::schema;
 use crate::standin::{Operation, Options, Standin};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cf-invalidate");
@@ -122,12 +123,16 @@ impl Environment {
         self.run_with_input(line, "")
     }
 
-    /// Runs `cf-invalidate` with these arguments and this standard input.
+    /// Runs `cf-invalidate` with these arguments and this standard input. A JSON output is compared with the schema.
     pub fn run_with_input(&mut self, line: &str, input: &str) -> ProgramOutput {
         let words: Vec<_> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let mut command = Command::new(PROGRAM);
         command.args(&words);
         let output = self.run_program(command, input);
+        let is_json = words.contains(&"--output=json") || line.contains("--output json");
+        if is_json && !output.stdout.is_empty() {
+            schema::assert_valid(&words, &output);
+        }
         self.record(&format!("cf-invalidate {line}"), &output);
         output
     }

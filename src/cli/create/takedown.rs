@@ -302,13 +302,15 @@ impl Takedown {
             session.terminal.text(self.text(content, &sent));
         }
         let mut output = self.output(&sent);
-        output.failure = failure;
+        if let Some(error) = failure {
+            output.set_submission(Err(error));
+        }
         (exit, output)
     }
 
     fn text(&self, content: &Content, sent: &[Sent]) -> String {
         let (distribution, written) = (&self.target.id, &content.written);
-        let ids: Vec<_> = ids(content, sent).collect();
+        let ids: Vec<_> = ids(content, sent).map(InvalidationId::as_str).collect();
         let ids = ids.join(", ");
         match removal(content, sent) {
             Removal::Completed if content.paths.is_empty() => {
@@ -332,19 +334,18 @@ impl Takedown {
         let takedown = self.contents.iter().map(|content| TakedownOutput {
             path: content.written.clone(),
             paths: content.paths.clone(),
-            ids: ids(content, sent).map(str::to_owned).collect(),
+            ids: ids(content, sent).cloned().collect(),
             status: match removal(content, sent) {
                 Removal::Completed => Some(InvalidationStatus::Completed),
                 Removal::InProgress => Some(InvalidationStatus::InProgress),
                 Removal::NotSent => None,
             },
         });
-        DistributionOutput {
-            accepted: sent.iter().map(|sent| sent.accepted).sum(),
-            takedown: takedown.collect(),
-            notes: self.notes.clone(),
-            ..DistributionOutput::from(&planned)
-        }
+        let mut output = DistributionOutput::from(&planned);
+        output.accepted = sent.iter().map(|sent| sent.accepted).sum();
+        output.takedown = takedown.collect();
+        output.notes.clone_from(&self.notes);
+        output
     }
 }
 
@@ -355,12 +356,12 @@ impl Sent {
 }
 
 /// Returns the ids of the invalidations that cover paths of the content.
-fn ids<'a>(content: &Content, sent: &'a [Sent]) -> impl Iterator<Item = &'a str> {
+fn ids<'a>(content: &Content, sent: &'a [Sent]) -> impl Iterator<Item = &'a InvalidationId> {
     let sent = sent.iter().filter(|sent| {
         let mut paths = content.paths.iter();
         paths.any(|path| sent.covers(path))
     });
-    sent.filter_map(|sent| Some(sent.id.as_ref()?.as_str()))
+    sent.filter_map(|sent| sent.id.as_ref())
 }
 
 fn removal(content: &Content, sent: &[Sent]) -> Removal {

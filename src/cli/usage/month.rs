@@ -130,6 +130,8 @@ pub(super) struct DistributionUsage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NeedlessPaths {
     pub distribution: DistributionId,
+    pub id: InvalidationId,
+    /// The former name of `id`.
     pub invalidation: InvalidationId,
     pub paths: usize,
     /// The invalidation that covers all paths; `None` if other paths of the same invalidation cover them.
@@ -200,6 +202,7 @@ fn needless_paths(
         };
         (paths > 0).then(|| NeedlessPaths {
             distribution: distribution.clone(),
+            id: invalidation.id.clone(),
             invalidation: invalidation.id.clone(),
             paths,
             covered_by: covering.map(|later| later.id.clone()),
@@ -430,12 +433,14 @@ mod tests {
             [
                 NeedlessPaths {
                     distribution: entry.distribution.id.clone(),
+                    id: InvalidationId::new("I198"),
                     invalidation: InvalidationId::new("I198"),
                     paths: 3_001,
                     covered_by: Some(InvalidationId::new("I199")),
                 },
                 NeedlessPaths {
                     distribution: entry.distribution.id.clone(),
+                    id: InvalidationId::new("redundant"),
                     invalidation: InvalidationId::new("redundant"),
                     paths: 3_000,
                     covered_by: None,
