@@ -150,13 +150,13 @@ impl Input {
         self.notes.extend(output.note());
         self.failures = output.failures.len();
         self.dry_run = output.dry_run;
+        if bucket.is_none() && output.objects.keys().any(|object| object.bucket.is_none()) {
+            self.notes.push(BUCKET_UNKNOWN.to_owned());
+        }
         for (mut object, exists) in output.objects {
             object.bucket = object.bucket.or_else(|| bucket.map(str::to_owned));
             self.written.extend(exists.then(|| object.clone()));
             self.objects.push(object);
-        }
-        if self.objects.iter().any(|object| object.bucket.is_none()) {
-            self.notes.push(BUCKET_UNKNOWN.to_owned());
         }
     }
 

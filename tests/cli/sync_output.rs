@@ -59,7 +59,7 @@ fn invalidates_the_rest_and_fails_if_aws_s3_failed_in_part() {
     let [_, text] = recorded!("mv-source-not-deleted");
     assert_eq!(environment.run_with_input(&create, text).code, 1);
     let deleted = format!("{FIRST} /uploads/dir/c.html");
-    let moved = format!("{FIRST} /moved/new.html");
+    let moved = format!("{FIRST} /moved/new.html /uploads/denied/a.html");
     assert_eq!(
         accepted(&environment),
         [deleted.clone(), deleted.clone(), deleted, moved]

@@ -22,8 +22,15 @@ use crate::cli::format::counted;
 
 const DRY_RUN: &str = "(dryrun) ";
 
-/// How a failed line continues after the object. For other errors, the end of the key is unknown.
-const ERRORS: [&str; 2] = [" An error occurred (", " [Errno "];
+/// How a failure continues after the object, if S3 or the local file system refused the change.
+const REFUSED: [&str; 2] = [" An error occurred (", " [Errno "];
+
+/// How a failure continues after the object, if S3 has possibly made the change, and its response was lost. From
+/// [`botocore.exceptions`](https://github.com/boto/botocore/blob/develop/botocore/exceptions.py).
+const UNANSWERED: [&str; 2] = [
+    " Read timeout on endpoint URL: ",
+    " Connection was closed before we received a valid response from endpoint URL: ",
+];
 
 /// Suffixes of the aliases of access points, which stand in the place of a bucket's name and which no bucket can have:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
@@ -69,8 +76,8 @@ enum Line {
         deleted: Option<Object>,
         dry_run: bool,
     },
-    /// A change failed. The target of a move can be written: it fails too if only the source could not be deleted.
-    Failed { possibly_written: Option<Object> },
+    /// A change failed, but these objects have possibly changed.
+    Failed { possibly_changed: Vec<Object> },
 }
 
 impl SyncOutput {
@@ -86,8 +93,8 @@ impl SyncOutput {
                 self.objects.extend(deleted.map(|object| (object, false)));
                 self.objects.extend(written.map(|object| (object, true)));
             }
-            Line::Failed { possibly_written } => {
-                if let Some(object) = possibly_written {
+            Line::Failed { possibly_changed } => {
+                for object in possibly_changed {
                     self.objects.entry(object).or_default();
                 }
                 self.failures.push(text.trim_end().to_owned());
@@ -121,25 +128,44 @@ fn parse_line(line: &str) -> Option<Line> {
     };
     Some(match kind {
         "upload" | "copy" => changed(Some(target(transfer)?), None),
-        "move" => match transfer.split_once(" to s3://") {
-            Some((source, _)) => changed(Some(target(transfer)?), parse_object(source)),
-            None => changed(None, Some(parse_object(transfer.split_once(" to ")?.0)?)),
-        },
+        "move" => {
+            let source = source(transfer)?;
+            let deleted = parse_object(source);
+            if deleted.is_none() && source.starts_with("s3://") {
+                return None;
+            }
+            match target(transfer) {
+                None => changed(None, Some(deleted?)),
+                written => changed(written, deleted),
+            }
+        }
         "download" => {
-            parse_object(transfer.split_once(" to ")?.0)?;
+            parse_object(source(transfer)?)?;
             Line::NoChange
         }
         "delete" if transfer.starts_with("s3://") => changed(None, Some(parse_object(transfer)?)),
         // A sync from S3 with --delete deletes local files.
         "delete" => Line::NoChange,
-        "move failed" => Line::Failed {
-            possibly_written: ERRORS
-                .iter()
-                .find_map(|error| target(transfer.split_once(error)?.0)),
-        },
-        "upload failed" | "copy failed" | "delete failed" | "download failed" | "fatal error"
-        | "cancelled" => Line::Failed {
-            possibly_written: None,
+        // A move fails too if only the source could not be deleted.
+        "move failed" => {
+            let transfer = before_error(transfer, &[&REFUSED[..], &UNANSWERED].concat());
+            let objects = transfer.map(|transfer| {
+                let source = source(transfer).and_then(parse_object);
+                target(transfer).into_iter().chain(source).collect()
+            });
+            Line::Failed {
+                possibly_changed: objects.unwrap_or_default(),
+            }
+        }
+        "upload failed" | "copy failed" | "delete failed" => {
+            let transfer = before_error(transfer, &UNANSWERED);
+            let object = transfer.and_then(|transfer| target(transfer).or(parse_object(transfer)));
+            Line::Failed {
+                possibly_changed: object.into_iter().collect(),
+            }
+        }
+        "download failed" | "fatal error" | "cancelled" => Line::Failed {
+            possibly_changed: vec![],
         },
         _ => return None,
     })
@@ -149,6 +175,20 @@ fn parse_line(line: &str) -> Option<Line> {
 fn is_without_change(text: &str) -> bool {
     let text = text.trim_end();
     text.is_empty() || text.starts_with("Completed ") && text.contains(" file(s) remaining")
+}
+
+/// Returns the text before the first of the errors; `None` without one, because then the end of the key is unknown.
+fn before_error<'a>(transfer: &'a str, errors: &[&str]) -> Option<&'a str> {
+    let mut errors = errors.iter();
+    errors.find_map(|error| Some(transfer.split_once(error)?.0))
+}
+
+/// Returns the source of `SOURCE to TARGET`.
+fn source(transfer: &str) -> Option<&str> {
+    let (source, _) = transfer
+        .split_once(" to s3://")
+        .or_else(|| transfer.split_once(" to "))?;
+    Some(source)
 }
 
 /// Parses `SOURCE to s3://TARGET`, and returns the target.
@@ -365,7 +405,7 @@ mod tests {
             // Only the source could not be deleted.
             (
                 recorded!("mv-source-not-deleted"),
-                vec!["-site:moved/new.html"],
+                vec!["-site:moved/new.html", "-site:uploads/denied/a.html"],
                 "1 failure",
                 "move failed: s3://site/uploads/denied/a.html to s3://site/moved/new.html",
                 denied("DeleteObject", "DeleteObject"),
@@ -412,7 +452,19 @@ mod tests {
                 "move failed: x to s3://a/y [Errno 13] Permission denied: 'x'",
                 vec!["-a:y"],
             ),
-            ("move failed: x to s3://a/y Read timeout", vec![]),
+            ("move failed: x to s3://a/y Something else", vec![]),
+            (
+                "upload failed: x y to s3://a/x y Read timeout on endpoint URL: \"https://a.s3.amazonaws.com/x\"",
+                vec!["-a:x y"],
+            ),
+            (
+                "delete failed: s3://a/x y Connection was closed before we received a valid response from endpoint URL: \"x\"",
+                vec!["-a:x y"],
+            ),
+            (
+                "upload failed: x to s3://a/x Could not connect to the endpoint URL: \"https://a.s3.amazonaws.com/x\"",
+                vec![],
+            ),
             ("cancelled: ctrl-c received", vec![]),
             (
                 "upload: x to s3://arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/myap/docs/a.html",
@@ -450,6 +502,8 @@ mod tests {
             ("upload: x to s3://a", 1, "upload: x to s3://a"),
             ("upload: x to y", 1, "upload: x to y"),
             ("copy: s3://a/x to y", 1, "copy: s3://a/x to y"),
+            ("move: s3://a to s3://b/y", 1, "move: s3://a to s3://b/y"),
+            ("move: x to y", 1, "move: x to y"),
             ("delete: s3://a/", 1, "delete: s3://a/"),
             ("remove_bucket: site", 1, "remove_bucket: site"),
             // The key contains a carriage return.
