@@ -73,7 +73,7 @@ enum Line {
     NoChange,
     Changed {
         written: Option<Object>,
-        deleted: Option<Object>,
+        deleted: Vec<Object>,
         dry_run: bool,
     },
     /// A change failed, but these objects have possibly changed.
@@ -90,7 +90,8 @@ impl SyncOutput {
                 dry_run,
             } => {
                 self.dry_run |= dry_run;
-                self.objects.extend(deleted.map(|object| (object, false)));
+                self.objects
+                    .extend(deleted.into_iter().map(|object| (object, false)));
                 self.objects.extend(written.map(|object| (object, true)));
             }
             Line::Failed { possibly_changed } => {
@@ -127,23 +128,30 @@ fn parse_line(line: &str) -> Option<Line> {
         dry_run,
     };
     Some(match kind {
-        "upload" | "copy" => changed(Some(target(transfer)?), None),
-        "move" => {
+        "upload" | "copy" => changed(Some(target(transfer)?), vec![]),
+        "move" if transfer.contains(" to s3://") => {
             let source = source(transfer)?;
             let deleted = parse_object(source);
             if deleted.is_none() && source.starts_with("s3://") {
                 return None;
             }
-            match target(transfer) {
-                None => changed(None, Some(deleted?)),
-                written => changed(written, deleted),
+            changed(Some(target(transfer)?), deleted.into_iter().collect())
+        }
+        // The key and the local file can contain ` to `, so each end of the key is possible.
+        "move" => {
+            let ends = transfer.match_indices(" to ");
+            let sources = ends.map(|(end, _)| parse_object(transfer.get(..end)?));
+            let sources = sources.collect::<Option<Vec<_>>>()?;
+            if sources.is_empty() {
+                return None;
             }
+            changed(None, sources)
         }
         "download" => {
             parse_object(source(transfer)?)?;
             Line::NoChange
         }
-        "delete" if transfer.starts_with("s3://") => changed(None, Some(parse_object(transfer)?)),
+        "delete" if transfer.starts_with("s3://") => changed(None, vec![parse_object(transfer)?]),
         // A sync from S3 with --delete deletes local files.
         "delete" => Line::NoChange,
         // A move fails too if only the source could not be deleted.
@@ -433,6 +441,10 @@ mod tests {
         for (text, objects) in [
             ("\n  \r\n", vec![]),
             ("move: s3://a/x to y", vec!["-a:x"]),
+            (
+                "move: s3://a/x to y to z/x to y",
+                vec!["-a:x", "-a:x to y", "-a:x to y to z/x"],
+            ),
             ("move: x to s3://a/y", vec!["+a:y"]),
             ("move: s3://a/x to s3://b/y", vec!["-a:x", "+b:y"]),
             ("delete: ./x", vec![]),
@@ -504,6 +516,7 @@ mod tests {
             ("copy: s3://a/x to y", 1, "copy: s3://a/x to y"),
             ("move: s3://a to s3://b/y", 1, "move: s3://a to s3://b/y"),
             ("move: x to y", 1, "move: x to y"),
+            ("move: s3://a/x to s3://b", 1, "move: s3://a/x to s3://b"),
             ("delete: s3://a/", 1, "delete: s3://a/"),
             ("remove_bucket: site", 1, "remove_bucket: site"),
             // The key contains a carriage return.
