@@ -34,9 +34,12 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
              see what would be sent",
         ));
     }
-    if selection.has_input() && input.paths.is_empty() && input.objects.is_empty() {
-        let exit = print_incomplete(session, input.failures);
-        let output = CreateOutput::new(vec![], input.notes, create.dry_run, exit);
+    let is_empty = input.paths.is_empty() && input.objects.is_empty();
+    if selection.has_input() && is_empty && !create.takedown {
+        let incomplete = print_incomplete(session, &input);
+        let exit = exit_of(incomplete.as_ref());
+        let output = CreateOutput::new(vec![], input.notes, create.dry_run, exit)
+            .with_error(incomplete.as_ref(), terminal.audience());
         terminal.result("nothing to invalidate", output);
         return Ok(exit);
     }
@@ -66,6 +69,11 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     submit_all(session, create, &request, &planned, &input, warnings).await
 }
 
+/// Returns the exit code of a command that is done but for this error.
+pub(super) fn exit_of(error: Option<&Error>) -> Exit {
+    error.map_or(Exit::Done, |error| error.category().into())
+}
+
 /// Warns if the keys of the site are not used.
 pub(super) fn warn_of_site(session: &Session, planned: &[PlannedBatch], input: &mut Input) {
     let warnings = selection::site_warnings(planned);
@@ -93,15 +101,19 @@ async fn plan_all(
     Ok(planned)
 }
 
-/// Prints that `aws s3` failed in part, if it did, and returns the exit code.
-pub(super) fn print_incomplete(session: &Session, failures: usize) -> Exit {
-    if failures == 0 {
-        return Exit::Done;
+/// Prints that `aws s3` failed in part, if it did, and returns the error. What it changed is invalidated anyway.
+pub(super) fn print_incomplete(session: &Session, input: &Input) -> Option<Error> {
+    let error = (input.failures > 0).then(|| {
+        Error::invalid_input(
+            "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
+        )
+    });
+    if let Some(error) = &error {
+        session
+            .terminal
+            .error(error.message(session.terminal.audience()));
     }
-    session.terminal.error(
-        "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
-    );
-    Exit::Failed
+    error
 }
 
 /// Shows what would be sent and prompts, if a user can answer.
@@ -179,7 +191,8 @@ async fn submit_all(
         exit = exit.and(print_report(session, planned, report.as_ref()).await);
     }
     // Before the wait: an upload that failed matters more than an invalidation that takes long.
-    exit = exit.and(print_incomplete(session, input.failures));
+    let incomplete = print_incomplete(session, input);
+    exit = exit.and(exit_of(incomplete.as_ref()));
     let waits = match create.wait.filter(|limit| !limit.is_zero()) {
         Some(limit) => wait_for_completion(session, &reports, limit, started).await,
         None => Vec::new(),
@@ -190,7 +203,8 @@ async fn submit_all(
         .iter()
         .zip(&reports)
         .map(|(planned, report)| distribution_output(session, planned, report.as_ref(), &waits));
-    let output = CreateOutput::new(distributions.collect(), warnings, false, exit);
+    let output = CreateOutput::new(distributions.collect(), warnings, false, exit)
+        .with_error(incomplete.as_ref(), session.terminal.audience());
     session.terminal.json(output);
     Ok(exit)
 }

@@ -273,6 +273,15 @@ impl CreateOutput {
     }
 }
 
+impl CreateOutput {
+    /// Adds an error that concerns no single distribution, unless one of them has an error.
+    pub(super) fn with_error(mut self, error: Option<&Error>, audience: &Audience) -> Self {
+        let error = error.map(|error| ErrorOutput::from_error(error, audience));
+        self.error = self.error.or(error);
+        self
+    }
+}
+
 impl From<&PlannedBatch> for DistributionOutput {
     fn from(planned: &PlannedBatch) -> Self {
         let PlannedBatch {

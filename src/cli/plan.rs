@@ -124,9 +124,11 @@ pub(super) async fn print(
         }
         distributions.push(output);
     }
-    exit = exit.and(create::print_incomplete(session, input.failures));
+    let incomplete = create::print_incomplete(session, input);
+    exit = exit.and(create::exit_of(incomplete.as_ref()));
     let warnings = [input.notes.clone(), warnings].concat();
-    let output = CreateOutput::new(distributions, warnings, true, exit);
+    let output = CreateOutput::new(distributions, warnings, true, exit)
+        .with_error(incomplete.as_ref(), session.terminal.audience());
     session.terminal.json(output);
     Ok(exit)
 }

@@ -32,6 +32,14 @@ fn removes_keys_through_the_configuration_of_the_distribution() {
     environment.run(&format!(
         "create -d {WEBSITE} --takedown --keys-from keys.txt"
     ));
+    environment.write("keys.txt", "staging/x.pdf\n");
+    environment.run(&format!(
+        "create -d {WEBSITE} --takedown --keys-from keys.txt --output json"
+    ));
+    environment.write("keys.txt", "");
+    environment.run(&format!(
+        "create -d {WEBSITE} --takedown --keys-from keys.txt"
+    ));
     environment.snapshot("takedown-keys");
 }
 

@@ -19,6 +19,7 @@ use crate::cli::target::Target;
 use crate::cli::wait;
 use crate::cli::{CliError, Create, Exit, Session};
 use crate::duration::DEFAULT_WAIT;
+use crate::error::Error;
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::collapse::collapse;
@@ -74,10 +75,16 @@ pub(super) async fn run(
         exit = exit.and(part);
         outputs.push(output);
     }
-    for written in not_cached(&takedowns) {
-        session.terminal.error(format!(
+    let not_cached = not_cached(&takedowns).into_iter().map(|written| {
+        Error::invalid_input(format!(
             "{written} is not cached by the named distributions, so nothing was invalidated for it: check the key and -d"
-        ));
+        ))
+    });
+    let not_cached: Vec<_> = not_cached.collect();
+    for error in &not_cached {
+        session
+            .terminal
+            .error(error.message(session.terminal.audience()));
         exit = exit.and(Exit::Failed);
     }
     if matches!(exit, Exit::Done | Exit::NotCompleted) && !create.dry_run {
@@ -86,9 +93,9 @@ pub(super) async fn run(
              caches keep their copies",
         );
     }
-    session
-        .terminal
-        .json(CreateOutput::new(outputs, Vec::new(), create.dry_run, exit));
+    let output = CreateOutput::new(outputs, Vec::new(), create.dry_run, exit)
+        .with_error(not_cached.first(), session.terminal.audience());
+    session.terminal.json(output);
     Ok(exit)
 }
 
