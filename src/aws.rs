@@ -1,8 +1,11 @@
 //! AWS: the only modules that name an SDK crate (except `SdkConfig`, which the entry points pass on).
 //!
-//! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one service and classify its
-//! errors. `site_cache` remembers the configuration of distributions for some minutes.
+//! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one
+//! service and classify its errors. `site_cache` remembers the configuration of distributions for some minutes. The command
+//! line has `credentials` with `profile`, and `call_log`.
 
+#[cfg(feature = "cli")]
+pub mod call_log;
 pub mod cloudfront;
 pub mod codepipeline;
 #[cfg(feature = "cli")]

@@ -117,7 +117,7 @@ fn run(mut arguments: Arguments, stdout: &Rc<Stdout>) -> Exit {
     }
     let defaults = defaults::apply(&mut arguments);
     // The texts of errors name the profile, which the configuration can name.
-    let terminal = Terminal::new(&arguments.global, Rc::clone(stdout));
+    let terminal = Terminal::new(&arguments, Rc::clone(stdout));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -72,6 +72,16 @@ impl Invalidator {
         Self { clock, ..self }
     }
 
+    /// Replaces the clients.
+    #[cfg(feature = "cli")]
+    pub fn with_clients(self, cloudfront: CloudFront, codepipeline: CodePipeline) -> Self {
+        Self {
+            cloudfront: cloudfront.into(),
+            codepipeline: codepipeline.into(),
+            ..self
+        }
+    }
+
     /// Handles one event. Returns what was done as text, or the partial batch response of an SQS batch.
     ///
     /// # Errors

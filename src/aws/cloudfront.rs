@@ -32,6 +32,8 @@ pub use self::listing::DistributionSummary;
 pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
 pub use self::staging::Staging;
 use crate::account::Account;
+#[cfg(feature = "cli")]
+use crate::aws::call_log::CallLog;
 use crate::aws::sdk_error::{aws_message, with_causes};
 use crate::error::Error;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
@@ -88,6 +90,14 @@ impl CloudFront {
             client: aws_sdk_cloudfront::Client::new(sdk),
             account,
         }
+    }
+
+    /// Creates a client that prints its calls.
+    #[cfg(feature = "cli")]
+    pub fn with_call_log(sdk: &SdkConfig, account: Account, calls: CallLog) -> Self {
+        let config = aws_sdk_cloudfront::config::Builder::from(sdk).interceptor(calls);
+        let client = aws_sdk_cloudfront::Client::from_conf(config.build());
+        Self { client, account }
     }
 
     /// Creates an invalidation of the batch, or finds the one that exists under its caller reference.

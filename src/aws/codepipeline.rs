@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::sdk::ATTEMPT_TIMEOUT;
 use super::sdk_error::{aws_message, credentials_error, with_causes};
+#[cfg(feature = "cli")]
+use crate::aws::call_log::CallLog;
 use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::{RESPONSE_BACKOFF, response_attempt_timeout};
 use crate::outcome::{Detail, JobReport, Outcome};
@@ -30,6 +32,14 @@ const MAX_EXTERNAL_EXECUTION_ID_CHARACTERS: usize = 1_500;
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
     client: aws_sdk_codepipeline::Client,
+}
+
+fn config(sdk: &SdkConfig) -> Builder {
+    let config = Builder::from(sdk);
+    match sdk.retry_config() {
+        Some(retry) => config.retry_config(retry.clone().with_initial_backoff(RESPONSE_BACKOFF)),
+        None => config,
+    }
 }
 
 /// What CodePipeline did with a job's result.
@@ -61,10 +71,15 @@ impl CodePipeline {
     /// use those of CodePipeline, and a retry that succeeds returns its own. So they are used up only if CodePipeline is
     /// unavailable for many results in turn. Each result is then sent once, and Lambda retries the event.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let mut config = Config::from(sdk).to_builder();
-        if let Some(retry) = sdk.retry_config() {
-            config = config.retry_config(retry.clone().with_initial_backoff(RESPONSE_BACKOFF));
+        Self {
+            client: aws_sdk_codepipeline::Client::from_conf(config(sdk).build()),
         }
+    }
+
+    /// Creates a client that prints its calls.
+    #[cfg(feature = "cli")]
+    pub fn with_call_log(sdk: &SdkConfig, calls: CallLog) -> Self {
+        let config = config(sdk).interceptor(calls);
         Self {
             client: aws_sdk_codepipeline::Client::from_conf(config.build()),
         }

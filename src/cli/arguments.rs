@@ -49,10 +49,10 @@ pub struct GlobalOptions {
         hide_possible_values = true
     )]
     pub output: Output,
-    /// Print errors only
+    /// Print no notes, warnings and progress; `create` and `invoke` print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print more; twice, print the log too
+    /// Print more, with each AWS call; twice, print the log too
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -97,6 +97,21 @@ pub enum Command {
         /// Print the script for this shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    /// Returns whether its purpose is its output, which `--quiet` then keeps.
+    pub(super) fn is_about_output(&self) -> bool {
+        match self {
+            Self::Plan(_)
+            | Self::Status(_)
+            | Self::List(_)
+            | Self::Distributions
+            | Self::Usage(_) => true,
+            Self::Create(create) => create.dry_run,
+            Self::Invoke(_) | Self::Completions { .. } => false,
+        }
+    }
 }
 
 /// What changed, the distributions, and how to plan.

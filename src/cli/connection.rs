@@ -4,15 +4,19 @@ use std::sync::OnceLock;
 
 use aws_types::SdkConfig;
 
-use super::GlobalOptions;
+use super::{GlobalOptions, terminal};
 use crate::account::Account;
+use crate::aws::call_log::CallLog;
 use crate::aws::cloudfront::CloudFront;
+use crate::aws::codepipeline::CodePipeline;
 use crate::aws::credentials::{self, CredentialOptions};
 use crate::error::Error;
 
 /// The connection to AWS.
 pub(super) struct Connection {
     options: CredentialOptions,
+    /// Prints each call, with `--verbose`.
+    calls: Option<CallLog>,
     clients: OnceLock<Clients>,
 }
 
@@ -21,6 +25,7 @@ pub(super) struct Clients {
     pub sdk: SdkConfig,
     pub account: Account,
     pub cloudfront: CloudFront,
+    pub codepipeline: CodePipeline,
 }
 
 impl Connection {
@@ -31,6 +36,7 @@ impl Connection {
                 region: global.region.clone(),
                 endpoint_url: global.endpoint_url.clone(),
             },
+            calls: (global.verbose > 0).then(|| CallLog::new(|line| terminal::print(line))),
             clients: OnceLock::new(),
         }
     }
@@ -46,11 +52,21 @@ impl Connection {
             return Ok(clients);
         }
         let (sdk, account) = credentials::sdk_config(&self.options).await?;
-        let cloudfront = CloudFront::new(&sdk, account.clone());
+        let (cloudfront, codepipeline) = match self.calls.clone() {
+            Some(calls) => (
+                CloudFront::with_call_log(&sdk, account.clone(), calls.clone()),
+                CodePipeline::with_call_log(&sdk, calls),
+            ),
+            None => (
+                CloudFront::new(&sdk, account.clone()),
+                CodePipeline::new(&sdk),
+            ),
+        };
         Ok(self.clients.get_or_init(|| Clients {
             sdk,
             account,
             cloudfront,
+            codepipeline,
         }))
     }
 }

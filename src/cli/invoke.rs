@@ -27,7 +27,8 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     if !session.terminal.is_quiet() {
         terminal::log_to_stderr();
     }
-    let invalidator = Invalidator::new(settings, clients.sdk.clone());
+    let invalidator = Invalidator::new(settings, clients.sdk.clone())
+        .with_clients(clients.cloudfront.clone(), clients.codepipeline.clone());
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;
     let invocation = Invocation::new(deadline, clients.account.clone());

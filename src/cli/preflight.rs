@@ -361,7 +361,7 @@ mod tests {
     fn session() -> Session {
         let arguments = Arguments::parse_from(["cf-invalidate", "distributions"]);
         Session {
-            terminal: Terminal::new(&arguments.global, Rc::default()),
+            terminal: Terminal::new(&arguments, Rc::default()),
             config: Config::default(),
             connection: Connection::new(&arguments.global),
         }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::output::{ErrorOutput, FailedOutput};
 use super::stdout::Stdout;
-use super::{CliError, GlobalOptions, Output};
+use super::{Arguments, CliError, Output};
 use crate::error::{Audience, Error};
 use crate::log;
 
@@ -31,16 +31,21 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(120);
 pub(super) struct Terminal {
     output: Output,
     quiet: bool,
+    /// Whether results are printed as text.
+    prints_text: bool,
     verbose: bool,
     audience: Audience,
     stdout: Rc<Stdout>,
 }
 
 impl Terminal {
-    pub(super) fn new(global: &GlobalOptions, stdout: Rc<Stdout>) -> Self {
+    pub(super) fn new(arguments: &Arguments, stdout: Rc<Stdout>) -> Self {
+        let global = &arguments.global;
         Self {
             output: global.output,
             quiet: global.quiet,
+            prints_text: global.output == Output::Text
+                && (!global.quiet || arguments.command.is_about_output()),
             verbose: global.verbose > 0,
             audience: Audience::CommandLine {
                 profile: global.profile.clone(),
@@ -55,9 +60,10 @@ impl Terminal {
         self.json(object);
     }
 
-    /// Prints a part of the result to stdout as text; nothing with `--output json` or `--quiet`.
+    /// Prints a part of the result to stdout as text; nothing with `--output json`, and with `--quiet` nothing of a command
+    /// that changes something.
     pub(super) fn text(&self, text: impl Display) {
-        if self.output == Output::Text && !self.quiet {
+        if self.prints_text {
             self.stdout.line(text);
         }
     }
@@ -161,7 +167,8 @@ impl Terminal {
 
     /// Shows a progress line until the value is dropped; only on a terminal.
     pub(super) fn progress(&self, text: impl Into<String>) -> Progress {
-        if self.quiet || !io::stderr().is_terminal() {
+        // The lines of `--verbose` would be drawn over.
+        if self.quiet || self.verbose || !io::stderr().is_terminal() {
             return Progress(ProgressBar::hidden());
         }
         let bar = ProgressBar::new_spinner().with_message(text.into());

@@ -204,7 +204,10 @@ fn needless(usage: &MonthlyUsage) -> Vec<String> {
     }
     match usage.needless.len().saturating_sub(MAX_NEEDLESS_PRINTED) {
         0 => {}
-        others => lines.push(format!("  and {others} more (all with --output json)")),
+        others => {
+            let others = thousands(others);
+            lines.push(format!("  and {others} more (all with --output json)"));
+        }
     }
     lines
 }

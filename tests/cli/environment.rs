@@ -201,6 +201,7 @@ impl Environment {
                 r"(?<redacted>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)",
             ),
             ("[SECONDS]", r"(completed after|created) (?<redacted>\d+) s"),
+            ("[MS]", r"after (?<redacted>\d+) ms"),
             ("[SECONDS]", "\"seconds\":(?<redacted>\\d+)"),
         ];
         for (placeholder, pattern) in patterns {

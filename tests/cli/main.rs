@@ -19,6 +19,7 @@ mod keys;
 mod literal_keys;
 mod plan;
 mod positional_paths;
+mod quiet_and_verbose;
 mod requests;
 mod schema;
 mod scripts;
