@@ -14,6 +14,8 @@ use crate::distribution::DistributionId;
 use crate::duration::age_text;
 use crate::excerpt::listed;
 use crate::path::PathError;
+#[cfg(feature = "cli")]
+use crate::plan::InvalidationId;
 use crate::plan::reuse::Conflict;
 
 /// An error of this program or of a service that it calls.
@@ -230,6 +232,25 @@ impl Error {
     pub fn context(mut self, place: impl fmt::Display) -> Self {
         self.context = format!("{place}: {}", self.context);
         self
+    }
+
+    /// Returns the error of an invalidation that none of the distributions has. `self` is the error of one of them.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_all(self, id: &InvalidationId, distributions: &[DistributionId]) -> Self {
+        let kind = match *self.kind {
+            ErrorKind::NoSuchInvalidation { message, .. } => ErrorKind::NoSuchInvalidation {
+                purpose: format!(
+                    "read invalidation {id} of {}",
+                    listed(distributions).join(" and ")
+                ),
+                message,
+            },
+            kind => kind,
+        };
+        Self {
+            kind: Box::new(kind),
+            ..self
+        }
     }
 
     /// Returns what kind of error it is.

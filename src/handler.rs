@@ -89,15 +89,25 @@ impl Invalidator {
     /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the dead-letter queue. A job
     /// that failed and got its result is not an error: Lambda would run it again.
     pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        let answer = self.answer(event, invocation).await?;
+        Ok(answer.response)
+    }
+
+    /// Handles one event, and also returns what failed in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::handle`].
+    pub async fn answer(&self, event: &Value, invocation: &Invocation) -> Result<Answer, Error> {
         // Boxed to keep the future's type small; unboxed, it exceeds the compiler's recursion limit.
         let response = match Trigger::parse(event) {
-            Ok(Trigger::PipelineJob(job)) => Box::pin(self.handle_pipeline_job(&job, invocation))
-                .await
-                .map(Value::from),
+            Ok(Trigger::PipelineJob(job)) => {
+                Box::pin(self.handle_pipeline_job(&job, invocation)).await
+            }
             Ok(Trigger::Notification(content)) => {
                 Box::pin(self.handle_notification(&content, invocation))
                     .await
-                    .map(Value::from)
+                    .map(Answer::from)
             }
             Ok(Trigger::SqsBatch(messages)) => {
                 Box::pin(self.handle_sqs_batch(&messages, invocation)).await
@@ -159,6 +169,24 @@ impl Invalidator {
         // All invocations of a function are in the same account.
         self.cloudfront
             .get_or_init(|| CloudFront::new(&self.sdk, invocation.account.clone()))
+    }
+}
+
+/// What an event ended in, if Lambda does not have to retry the whole event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What was done as text, or the partial batch response of an SQS batch.
+    pub response: Value,
+    /// Why the pipeline job failed, or messages of the batch are to be retried.
+    pub failure: Option<Error>,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self {
+            response: text.into(),
+            failure: None,
+        }
     }
 }
 

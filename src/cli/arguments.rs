@@ -234,7 +234,7 @@ pub struct Create {
 /// The arguments of `status`.
 #[derive(Args, Clone, Debug)]
 pub struct Status {
-    /// The id of an invalidation [default: all in progress, or else the newest]
+    /// The id of an invalidation of one of the distributions [default: all in progress, or else the newest]
     #[arg(value_parser = invalidation_id)]
     pub id: Option<String>,
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
@@ -282,8 +282,8 @@ pub struct Usage {
 /// The arguments of `invoke`.
 #[derive(Args, Clone, Debug)]
 pub struct Invoke {
-    /// The event, as Lambda passes it to the function
-    #[arg(value_name = "EVENT.json", value_hint = ValueHint::FilePath)]
+    /// The event, as Lambda passes it to the function; - reads standard input
+    #[arg(value_name = "EVENT.json|-", value_hint = ValueHint::FilePath)]
     pub event: PathBuf,
     /// Use this distribution instead of the setting DISTRIBUTION_ID; repeatable
     #[arg(short, long = "distribution", value_name = "ID", value_parser = distribution)]

@@ -234,7 +234,8 @@ fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-fn file_error(file: &Path, error: impl Display) -> CliError {
+/// Returns the error of a file, or of standard input.
+pub(super) fn file_error(file: &Path, error: impl Display) -> CliError {
     CliError::usage(if is_stdin(file) {
         format!("standard input: {error}")
     } else {
@@ -242,7 +243,8 @@ fn file_error(file: &Path, error: impl Display) -> CliError {
     })
 }
 
-fn read(file: &Path) -> Result<String, CliError> {
+/// Reads a file, or standard input for `-`.
+pub(super) fn read(file: &Path) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     let result = if is_stdin(file) {
         io::stdin().lock().read_to_end(&mut bytes).map(|_| ())

@@ -10,19 +10,18 @@ use super::output::{CommandOutput, InvalidationOutput};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
+use crate::error::Error;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliError> {
     let targets = target::find(session, &status.distributions, &[]).await?;
-    let id = status.id.as_ref().map(InvalidationId::new);
-    let mut found: Vec<(DistributionId, ExistingInvalidation)> = Vec::new();
-    for target in targets {
-        for invalidation in invalidations(session, &target.id, id.as_ref()).await? {
-            found.push((target.id.clone(), invalidation));
-        }
-    }
+    let distributions: Vec<_> = targets.into_iter().map(|target| target.id).collect();
+    let found = match status.id.as_ref().map(InvalidationId::new) {
+        Some(id) => vec![find(session, distributions, &id).await?],
+        None => newest_of_each(session, distributions).await?,
+    };
     let texts: Vec<_> = found
         .iter()
         .map(|(distribution, invalidation)| text(distribution, invalidation))
@@ -52,25 +51,52 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
     Ok(exit)
 }
 
-/// Returns the invalidation with the id; without an id, all in progress among the newest 20, or else the newest.
-async fn invalidations(
+/// An invalidation, with its distribution.
+type Found = (DistributionId, ExistingInvalidation);
+
+/// Returns the invalidation, which one of the distributions has.
+async fn find(
     session: &Session,
-    distribution: &DistributionId,
-    id: Option<&InvalidationId>,
-) -> Result<Vec<ExistingInvalidation>, CliError> {
-    if let Some(id) = id {
-        let cloudfront = session.connection.cloudfront().await?;
-        return Ok(vec![cloudfront.invalidation(distribution, id).await?]);
+    distributions: Vec<DistributionId>,
+    id: &InvalidationId,
+) -> Result<Found, Error> {
+    let cloudfront = session.connection.cloudfront().await?;
+    let mut unknown = Vec::new();
+    let mut missing = None;
+    for distribution in &distributions {
+        match cloudfront.invalidation(distribution, id).await {
+            Ok(invalidation) => return Ok((distribution.clone(), invalidation)),
+            Err(error) if error.is_no_such_invalidation() => missing = Some(error),
+            // A distribution that cannot be read possibly has it.
+            Err(error) => unknown.push(error),
+        }
     }
-    let newest = newest(session, distribution, MAX_INVALIDATIONS_READ).await?;
-    let (in_progress, completed): (Vec<_>, Vec<_>) = newest
-        .into_iter()
-        .partition(ExistingInvalidation::is_in_progress);
-    Ok(if in_progress.is_empty() {
-        completed.into_iter().take(1).collect()
-    } else {
-        in_progress
-    })
+    let missing = missing.map(|error| match unknown.is_empty() {
+        true => error.of_all(id, &distributions),
+        false => error,
+    });
+    let error = Error::join(unknown.into_iter().chain(missing));
+    Err(error.unwrap_or_else(|| Error::invalid_input("no distribution is named")))
+}
+
+/// Returns the invalidations in progress among the newest 20 of each distribution, or else the newest.
+async fn newest_of_each(
+    session: &Session,
+    distributions: Vec<DistributionId>,
+) -> Result<Vec<Found>, CliError> {
+    let mut found = Vec::new();
+    for distribution in distributions {
+        let newest = newest(session, &distribution, MAX_INVALIDATIONS_READ).await?;
+        let (in_progress, completed): (Vec<_>, Vec<_>) = newest
+            .into_iter()
+            .partition(ExistingInvalidation::is_in_progress);
+        let shown = match in_progress.is_empty() {
+            true => completed.into_iter().take(1).collect(),
+            false => in_progress,
+        };
+        found.extend(shown.into_iter().map(|shown| (distribution.clone(), shown)));
+    }
+    Ok(found)
 }
 
 fn text(distribution: &DistributionId, invalidation: &ExistingInvalidation) -> String {

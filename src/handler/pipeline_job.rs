@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
 use self::progress::{Decision, DecisionInput, DistributionProgress, Progress, Stage, decide};
-use super::{BatchRequest, Invalidator, guarded};
+use super::{Answer, BatchRequest, Invalidator, guarded};
 use crate::aws::codepipeline::{Continuation, Delivery};
 use crate::distribution::DistributionId;
-use crate::error::{Category, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome};
@@ -68,6 +68,14 @@ enum JobResult {
     Failed(JobFailure),
 }
 
+/// A result that CodePipeline got.
+struct Reported {
+    delivery: Delivery,
+    text: String,
+    /// Why the job failed.
+    failure: Option<Error>,
+}
+
 /// Why a job failed, and what happened to each distribution.
 struct JobFailure {
     error: Error,
@@ -98,12 +106,12 @@ impl fmt::Display for JobFailure {
 }
 
 impl Invalidator {
-    /// Runs a job and reports its result. Returns the text that was reported.
+    /// Runs a job and reports its result. Returns the text that was reported, and why the job failed if it did.
     pub(super) async fn handle_pipeline_job(
         &self,
         job: &Job,
         invocation: &Invocation,
-    ) -> Result<String, Error> {
+    ) -> Result<Answer, Error> {
         // What is done outlives the guard: a job whose time ends continues with it.
         let result = match guarded(async { self.begin(job) }, invocation).await {
             Ok(mut execution) => {
@@ -112,7 +120,11 @@ impl Invalidator {
             }
             Err(error) => JobResult::Failed(error.into()),
         };
-        let (delivery, text) = self
+        let Reported {
+            delivery,
+            text,
+            failure,
+        } = self
             .report(&job.id, result, invocation.end_of_response())
             .await?;
         match delivery {
@@ -129,17 +141,20 @@ impl Invalidator {
             }
             Delivery::Rejected(message) => return Err(result_rejected(&message, &text)),
         }
-        Ok(text)
+        Ok(Answer {
+            response: text.into(),
+            failure: failure.map(|error| error.context("the job failed")),
+        })
     }
 
     /// Reports a result. If CodePipeline rejects the form of a success, reports less of it, and at last a failure: the job
-    /// must not wait for a result that CodePipeline never accepts. Returns the text that was reported last.
+    /// must not wait for a result that CodePipeline never accepts. Returns what was reported last.
     async fn report(
         &self,
         job: &JobId,
         result: JobResult,
         deadline: Instant,
-    ) -> Result<(Delivery, String), Error> {
+    ) -> Result<Reported, Error> {
         let (report, continuation) = match result {
             JobResult::Succeeded(report) => (report, None),
             JobResult::Continues(report, continuation) => (report, Some(continuation)),
@@ -147,7 +162,7 @@ impl Invalidator {
                 let text = failure.to_string();
                 let JobFailure { error, outcome } = failure;
                 return self
-                    .report_failure(job, error.category(), text, &outcome, deadline)
+                    .report_failure(job, error, text, &outcome, deadline)
                     .await;
             }
         };
@@ -174,24 +189,29 @@ impl Invalidator {
                     if delivery == Delivery::Accepted {
                         info!(%job, "the result was reported: {text}");
                     }
-                    return Ok((delivery, text));
+                    return Ok(Reported {
+                        delivery,
+                        text,
+                        failure: None,
+                    });
                 }
             }
         }
         let error = result_rejected(&rejection, &report.to_string());
-        let (category, text) = (error.category(), error.to_string());
-        self.report_failure(job, category, text, &report.outcome, deadline)
+        let text = error.to_string();
+        self.report_failure(job, error, text, &report.outcome, deadline)
             .await
     }
 
     async fn report_failure(
         &self,
         job: &JobId,
-        category: Category,
+        error: Error,
         text: String,
         outcome: &Outcome,
         deadline: Instant,
-    ) -> Result<(Delivery, String), Error> {
+    ) -> Result<Reported, Error> {
+        let category = error.category();
         error!(%job, cause = %category, "the job failed: {text}");
         let delivery = self
             .codepipeline()
@@ -201,7 +221,11 @@ impl Invalidator {
             // The text is logged already.
             info!(%job, "the result was reported");
         }
-        Ok((delivery, text))
+        Ok(Reported {
+            delivery,
+            text,
+            failure: Some(error),
+        })
     }
 
     /// Reads what the job requests, and what earlier jobs of its action did.

@@ -6,23 +6,23 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::error;
 
-use super::Invalidator;
 use super::contents::ReceivedContent;
+use super::{Answer, Invalidator};
 use crate::error::{Category, Error};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::trigger::sqs::Message;
 
 impl Invalidator {
-    /// Handles the contents of all messages together. Returns the partial batch response.
+    /// Handles the contents of all messages together. Returns the partial batch response, and why messages are in it.
     pub(super) async fn handle_sqs_batch(
         &self,
         messages: &[Message],
         invocation: &Invocation,
-    ) -> Result<Value, Error> {
+    ) -> Result<Answer, Error> {
         let contents: Vec<_> = messages
             .iter()
             .map(|message| ReceivedContent {
@@ -41,7 +41,12 @@ impl Invalidator {
             .iter()
             .map(|(id, _)| json!({ "itemIdentifier": id }))
             .collect();
-        Ok(json!({ "batchItemFailures": failures }))
+        let response = json!({ "batchItemFailures": failures });
+        let place = format!("{} of {} messages failed", failed.len(), messages.len());
+        let mut errors: Vec<_> = failed.into_iter().map(|(_, error)| error).collect();
+        errors.dedup();
+        let failure = Error::join(errors).map(|error| error.context(place));
+        Ok(Answer { response, failure })
     }
 }
 

@@ -15,6 +15,7 @@ mod environment;
 mod exit_codes;
 mod free_paths;
 mod inspect;
+mod invoke_and_status;
 mod keys;
 mod literal_keys;
 mod plan;
