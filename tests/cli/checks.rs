@@ -215,7 +215,7 @@ fn without_a_terminal_the_checks_run_only_if_requested() {
         Operation::GetDistributionConfig,
     ];
     assert_eq!(environment.standin.calls(), calls);
-    environment.run(&format!("create -d {FIRST} /a --checks -v"));
+    environment.run(&format!("create -d {FIRST} /a --checks"));
     environment.run(&format!("create -d {FIRST} /a --checks --no-checks"));
     environment.snapshot("checks-no-terminal");
 }
