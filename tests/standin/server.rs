@@ -128,7 +128,7 @@ impl Server {
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         let round_trip = self.state().round_trips + 1;
-        let mut response = self
+        let response = self
             .respond_to_call(operation, call.as_ref(), &head, &body)
             .await;
         if !self.latency.is_zero() {
@@ -137,11 +137,6 @@ impl Server {
         if call.is_some() {
             let state = &mut *self.state();
             state.round_trips = state.round_trips.max(round_trip);
-            // The server's default is the system's clock.
-            let date = DateTime::<Utc>::from(state.clock.now()).format(HTTP_DATE);
-            if let Ok(date) = HeaderValue::try_from(date.to_string()) {
-                response.headers_mut().insert(DATE, date);
-            }
         }
         response
     }
@@ -168,8 +163,21 @@ impl Server {
         };
         match fault {
             Some(lost) => lost.response(operation, None).await,
-            None => response.unwrap_or_else(|error| operation.error_response(&error)),
+            None => {
+                let response = response.unwrap_or_else(|error| operation.error_response(&error));
+                self.with_date(response)
+            }
         }
+    }
+
+    /// Sets the header `Date` to the time of the clock. Without it, a server sends the system's time. A fault has the
+    /// latter, because the SDK compares the clocks if the credentials are rejected.
+    fn with_date(&self, mut response: Response) -> Response {
+        let date = DateTime::<Utc>::from(self.state().clock.now()).format(HTTP_DATE);
+        if let Ok(date) = HeaderValue::try_from(date.to_string()) {
+            response.headers_mut().insert(DATE, date);
+        }
+        response
     }
 
     fn record_fault(&self, fault: Fault, operation: Operation, call: Option<&Call>, body: &[u8]) {
