@@ -20,6 +20,7 @@ mod keys;
 mod literal_keys;
 mod plan;
 mod positional_paths;
+mod profiles_and_proxies;
 mod quiet_and_verbose;
 mod requests;
 mod schema;
