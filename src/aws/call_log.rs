@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use aws_sdk_cloudfront::config::http::HttpResponse;
@@ -18,6 +19,9 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::Value;
+
+/// The result of a call whose last attempt got no response.
+const NO_RESPONSE: &str = "no response";
 
 /// Prints each call of the clients that have it.
 #[derive(Clone)]
@@ -36,12 +40,38 @@ impl fmt::Debug for CallLog {
     }
 }
 
-/// When a call started.
+/// A call that is under way. If it is given up, for example because of a deadline, it is printed when it is dropped.
 #[derive(Debug)]
-struct Started(Instant);
+struct RunningCall {
+    log: CallLog,
+    operation: String,
+    started: Instant,
+    is_printed: AtomicBool,
+}
 
-impl Storable for Started {
+impl Storable for RunningCall {
     type Storer = StoreReplace<Self>;
+}
+
+impl RunningCall {
+    /// Prints the call, once.
+    fn print(&self, result: &str, details: &[String]) {
+        if self.is_printed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let milliseconds = self.started.elapsed().as_millis();
+        let mut line = format!("{}: {result} after {milliseconds} ms", self.operation);
+        if !details.is_empty() {
+            line += &format!(" ({})", details.join(", "));
+        }
+        (self.log.0)(&line);
+    }
+}
+
+impl Drop for RunningCall {
+    fn drop(&mut self) {
+        self.print(NO_RESPONSE, &["given up".to_owned()]);
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -50,12 +80,21 @@ impl Intercept for CallLog {
         "CallLog"
     }
 
-    fn read_before_execution(
+    fn read_before_serialization(
         &self,
         _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        call.interceptor_state().store_put(Started(Instant::now()));
+        // Earlier, the name is not known.
+        let operation = call.load::<Metadata>().map_or("call", Metadata::name);
+        let running = RunningCall {
+            log: self.clone(),
+            operation: operation.to_owned(),
+            started: Instant::now(),
+            is_printed: AtomicBool::new(false),
+        };
+        call.interceptor_state().store_put(running);
         Ok(())
     }
 
@@ -65,27 +104,19 @@ impl Intercept for CallLog {
         _components: &RuntimeComponents,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let operation = call.load::<Metadata>().map_or("call", Metadata::name);
-        let started = call.load::<Started>();
-        let milliseconds = started.map_or(0, |started| started.0.elapsed().as_millis());
+        let Some(running) = call.load::<RunningCall>() else {
+            return Ok(());
+        };
+        let response = context.response();
+        let result = response.map_or_else(|| NO_RESPONSE.to_owned(), status);
+        let request_id = response.and_then(request_id);
+        let mut details = Vec::from_iter(request_id.map(|id| format!("request {id}")));
         let attempts = call.load::<RequestAttempts>();
         let attempts = attempts.map_or(1, RequestAttempts::attempts);
-        let (result, request_id) = match context.response() {
-            Some(response) => (status(response), request_id(response)),
-            None => ("no response".to_owned(), None),
-        };
-        let mut details: Vec<_> = request_id
-            .map(|id| format!("request {id}"))
-            .into_iter()
-            .collect();
         if attempts > 1 {
             details.push(format!("{attempts} attempts"));
         }
-        let mut line = format!("{operation}: {result} after {milliseconds} ms");
-        if !details.is_empty() {
-            line += &format!(" ({})", details.join(", "));
-        }
-        (self.0)(&line);
+        running.print(&result, &details);
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ pub(super) struct CreateOutput {
     pub distributions: Vec<DistributionOutput>,
     pub warnings: Vec<String>,
     pub exit_code: u8,
-    /// The first error of a distribution.
+    /// The error of a distribution that decides the exit code.
     pub error: Option<ErrorOutput>,
 }
 
@@ -256,10 +256,12 @@ impl CreateOutput {
         let path_count = accepted.sum();
         paths.sort_unstable();
         paths.dedup();
-        let mut errors = distributions
+        // An error of a submission decides the exit code before one of a wait does.
+        let submissions = distributions
             .iter()
-            .filter_map(|output| output.error.clone());
-        let error = errors.next();
+            .filter(|output| output.failure.is_some());
+        let mut errors = submissions.chain(&distributions);
+        let error = errors.find_map(|output| output.error.clone());
         Self {
             paths,
             path_count,

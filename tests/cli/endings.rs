@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::environment::{Environment, FIRST, PROGRAM, ProgramOutput, WEBSITE, account};
+use crate::schema::assert_valid;
 use crate::standin::{Fault, Operation, Options};
 
 /// How long a call can take to arrive.
@@ -166,8 +167,12 @@ fn ctrl_c_during_the_wait_is_130_and_prints_that_the_invalidation_continues() {
              `cf-invalidate status -d {FIRST} {id}`\n"
         );
         assert_eq!(stderr, expected);
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        assert!(stdout.contains("\"exit_code\":130"), "{stdout}");
+        let written = ProgramOutput {
+            code: 130,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: stderr.into_owned(),
+        };
+        assert_valid(&[name], &written);
     }
 }
 

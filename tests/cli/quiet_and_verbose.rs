@@ -78,8 +78,16 @@ fn verbose_prints_each_call_with_its_request_id() {
     outputs.push(environment.run(&format!("list -d {FIRST} -v --output json")));
     let job = environment.standin.start_job(None);
     environment.write("job.json", &job.event.to_string());
+    let event = include_str!("../../events/s3-object-created.json").replace("example-site", "site");
+    environment.write("event.json", &event);
     environment.set("AWS_LAMBDA_LOG_LEVEL", "FATAL");
     outputs.push(environment.run(&format!("invoke job.json -d {FIRST} -v")));
+    // The function gives up a call that does not end in its time.
+    environment.standin.reset();
+    environment
+        .standin
+        .fail(Operation::CreateInvalidation, Fault::Hang, ALWAYS);
+    outputs.push(environment.run(&format!("invoke event.json -d {FIRST} -v --timeout 6s")));
     for output in outputs {
         for secret in ["AKIDEXAMPLE", "AWS4-HMAC", "uthorization", "Signature", "<"] {
             assert!(

@@ -1,12 +1,13 @@
 //! Compares each JSON output with `docs/cf-invalidate.schema.json`, and the schema with the documentation.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
 
-use crate::environment::{Environment, FIRST, ProgramOutput, WEBSITE};
-use crate::standin::{Fault, Operation};
+use crate::environment::{Environment, FIRST, ProgramOutput, WEBSITE, account};
+use crate::standin::{Fault, Operation, Options};
 
 const SCHEMA: &str = include_str!("../../docs/cf-invalidate.schema.json");
 
@@ -172,6 +173,23 @@ fn an_error_has_a_kind_a_message_and_a_hint() {
     assert_eq!(created["error"], error);
     let failure = json!({"cause": "unavailable", "message": message});
     assert_eq!(failed["failure"], failure);
+}
+
+#[test]
+fn the_error_of_a_submission_precedes_the_one_of_a_wait() {
+    let options = Options {
+        completes_after: Duration::from_secs(3_600),
+        ..account()
+    };
+    let mut environment = Environment::with_options("schema-first-error", options);
+    let line = format!("create -d {FIRST} -d E9EXAMPLE1ABC /a --no-checks --wait=1s --output json");
+    let output = environment.run(&line);
+    assert_eq!(output.code, 1);
+    let created = object(&output);
+    let errors = [0, 1].map(|index| created["distributions"][index]["error"]["kind"].clone());
+    assert_eq!(errors, ["unavailable", "mistake"]);
+    assert_eq!(created["error"], created["distributions"][1]["error"]);
+    assert_eq!(created["distributions"][0]["failure"], Value::Null);
 }
 
 #[test]
