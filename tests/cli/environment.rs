@@ -166,10 +166,15 @@ impl Environment {
     /// Adds a command and its output to the transcript.
     pub fn record(&mut self, line: &str, output: &ProgramOutput) {
         self.transcript += &format!("$ {line}\n");
-        for (name, text) in [("", &output.stdout), ("2> ", &output.stderr)] {
-            text.lines()
-                .for_each(|line| self.transcript += &format!("{name}{line}\n"));
+        let mut messages: Vec<_> = output.stderr.lines().collect();
+        let calls = |first: &&str, second: &&str| call(first).is_some() && call(second).is_some();
+        for calls in messages.chunk_by_mut(calls) {
+            calls.sort_by_key(|line| call(line));
         }
+        let results = output.stdout.lines().map(|line| format!("{line}\n"));
+        self.transcript.extend(results);
+        let messages = messages.iter().map(|line| format!("2> {line}\n"));
+        self.transcript.extend(messages);
         self.transcript += &format!("exit {}\n\n", output.code);
     }
 
@@ -224,6 +229,13 @@ impl Environment {
         let calls = self.standin.calls().into_iter();
         calls.filter(|call| *call == operation).count()
     }
+}
+
+/// Returns the operation and the status in a line of `--verbose` about a call. Parallel calls end in any order.
+fn call(line: &str) -> Option<&str> {
+    let (call, rest) = line.split_once(" after ")?;
+    let is_call = call.contains(": ") && rest.contains(" ms");
+    is_call.then_some(call)
 }
 
 /// The output and the exit code of a program.
