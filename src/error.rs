@@ -372,11 +372,16 @@ impl ErrorKind {
                 action,
                 resource,
                 message,
-            } => Text::of(format!("not allowed to call {action} on {resource}: {message}"))
-                .hint(access_advice(action, resource, message, audience)),
+            } => {
+                let advice = access_advice(action, resource, message, audience);
+                Text::of(format!(
+                    "not allowed to call {action} on {resource}: {message}"
+                ))
+                .hint(advice)
+            }
             Self::InvalidCredentials { expired, message } => {
-                Text::of(format!("AWS rejected the credentials: {message}"))
-                    .hint(credentials_advice(*expired, audience))
+                let advice = credentials_advice(*expired, audience);
+                Text::of(format!("AWS rejected the credentials: {message}")).hint(advice)
             }
             Self::NoCredentials {
                 message,
@@ -387,13 +392,7 @@ impl ErrorKind {
                 files,
                 similar,
             } => no_such_profile(profile, files, similar.as_deref()),
-            Self::MfaProfile { profile } => Text::of(format!(
-                "profile {profile:?} assumes a role with an MFA code (mfa_serial), for which this program does not prompt"
-            ))
-            .remedy(format!(
-                "name another profile, whose setting is `credential_process = aws configure export-credentials --profile \
-                 {profile} --format process`"
-            )),
+            Self::MfaProfile { profile } => mfa_profile(profile),
             Self::NoSuchDistribution {
                 distribution,
                 message,
@@ -404,47 +403,70 @@ impl ErrorKind {
                 message,
             } => tenants_only(distribution, message, audience),
             Self::NotSent { purpose, message } => {
-                Text::of(format!("could not {purpose}: {message}")).hint("check the region and the endpoint")
+                Text::of(format!("could not {purpose}: {message}")).hint(CHECK_THE_ENDPOINT)
             }
             Self::Rejected { purpose, message }
             | Self::RejectedPath { purpose, message }
             | Self::NoSuchInvalidation { purpose, message } => {
-                Text::of(format!("CloudFront rejected the request to {purpose}: {message}"))
+                let facts = format!("CloudFront rejected the request to {purpose}: {message}");
+                Text::of(facts)
             }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {
-                Text::of(format!("could not {purpose} now: {message}")).hint("try again in a minute")
+                Text::of(format!("could not {purpose} now: {message}")).hint(TRY_LATER)
             }
-            Self::NoWildcardLeft(distribution) => Text::of(format!(
-                "could not invalidate {distribution} now: it needs another wildcard, and as many as CloudFront allows \
-                 are in progress"
-            ))
-            .hint("try again in a minute"),
+            Self::NoWildcardLeft(distribution) => no_wildcard_left(distribution),
             Self::Unavailable { purpose, message } => {
                 Text::of(format!("could not {purpose}: {message}")).hint("try again")
             }
             Self::DeadlineExceeded => {
-                Text::of("the function's time ended before its work").remedy("raise its timeout, or try again")
+                let facts = Text::of("the function's time ended before its work");
+                facts.remedy("raise its timeout, or try again")
             }
-            Self::NotCompleted { waited } => Text::of(format!(
-                "not completed after {} s; CloudFront still completes it",
-                waited.as_secs()
-            ))
-            .remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\""),
+            Self::NotCompleted { waited } => {
+                let waited = waited.as_secs();
+                let facts =
+                    format!("not completed after {waited} s; CloudFront still completes it");
+                Text::of(facts).remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\"")
+            }
             Self::JobNotFound { job, message } => {
-                Text::of(format!("could not report the result of job {job}: {message}"))
-                    .hint("check that the function is in the region and account of the pipeline")
+                let facts = format!("could not report the result of job {job}: {message}");
+                Text::of(facts).hint(CHECK_THE_REGION)
             }
             Self::ResultRejected { result, message } => Text::of(format!(
                 "CodePipeline rejected the result of this job, which is a bug in this program: {message}; the result \
                  was: {result}"
             )),
             Self::Panicked => {
-                Text::of("the function panicked, which is a bug in it").remedy("see its log, and try again")
+                let facts = Text::of("the function panicked, which is a bug in it");
+                facts.remedy("see its log, and try again")
             }
             Self::Several(errors) => several(errors, audience),
         }
     }
+}
+
+const TRY_LATER: &str = "try again in a minute";
+const CHECK_THE_ENDPOINT: &str = "check the region and the endpoint";
+const CHECK_THE_REGION: &str =
+    "check that the function is in the region and account of the pipeline";
+
+fn no_wildcard_left(distribution: &DistributionId) -> Text {
+    let facts = format!(
+        "could not invalidate {distribution} now: it needs another wildcard, and as many as CloudFront allows are in \
+         progress"
+    );
+    Text::of(facts).hint(TRY_LATER)
+}
+
+fn mfa_profile(profile: &str) -> Text {
+    let facts = format!(
+        "profile {profile:?} assumes a role with an MFA code (mfa_serial), for which this program does not prompt"
+    );
+    Text::of(facts).remedy(format!(
+        "name another profile, whose setting is `credential_process = aws configure export-credentials --profile \
+         {profile} --format process`"
+    ))
 }
 
 /// Returns the whole text of each error, and as the hint that of each, once.

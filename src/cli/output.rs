@@ -151,7 +151,7 @@ pub(super) struct TakedownOutput {
 pub(super) struct ErrorOutput {
     pub kind: &'static str,
     pub message: String,
-    /// What to do, which is also the end of the message.
+    /// What to do, which the message contains too.
     pub hint: Option<String>,
 }
 
