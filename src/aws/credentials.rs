@@ -3,7 +3,6 @@
 //! `aws-config` finds the credentials; `profile` refuses first what it cannot use. The TLS, the timeouts and the retries
 //! are those of the function. The HTTP client honors the proxies of the environment, which the function does not need.
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
@@ -12,7 +11,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::SdkConfig;
 
-use super::profile::SelectedProfile;
+use super::profile::{SelectedProfile, variable};
 use super::sdk;
 use super::sdk_error::with_causes;
 use crate::account::Account;
@@ -60,7 +59,10 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
     let client = http_client();
     let region = region(options).await;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone());
-    loader = loader.http_client(client.clone());
+    // The SDK takes an empty AWS_PROFILE as a name.
+    loader = loader
+        .http_client(client.clone())
+        .profile_name(selected.name());
     if let Some(profile) = &options.profile {
         // Otherwise credentials in the environment would win over the profile that the user named.
         let provider = ProviderConfig::without_region()
@@ -69,9 +71,7 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&provider)
             .profile_name(profile);
-        loader = loader
-            .profile_name(profile)
-            .credentials_provider(provider.build());
+        loader = loader.credentials_provider(provider.build());
     }
     if let Some(timeouts) = shared.timeout_config() {
         loader = loader.timeout_config(timeouts.clone());
@@ -144,8 +144,9 @@ async fn region(options: &CredentialOptions) -> Region {
         profile = profile.profile_name(name);
     }
     // The metadata service is left out: on most machines it does not answer, and CloudFront needs no region.
+    let variables = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     RegionProviderChain::first_try(options.region.clone().map(Region::new))
-        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(variables.map(Region::new))
         .or_else(profile.build())
         .or_else(Region::new(CLOUDFRONT_REGION))
         .region()

@@ -19,9 +19,8 @@ const DEFAULT: &str = "default";
 /// The Jaro-Winkler similarity from which a name counts as similar; 1 is equality.
 const MIN_SIMILARITY: f64 = 0.8;
 
-/// The environment variables of endpoints, for all services and for those that are called.
-const ENDPOINTS: [&str; 3] = [
-    "AWS_ENDPOINT_URL",
+/// The environment variables of the endpoints of the services that are called. The SDK panics if one is empty.
+const SERVICE_ENDPOINTS: [&str; 2] = [
     "AWS_ENDPOINT_URL_CLOUDFRONT",
     "AWS_ENDPOINT_URL_CODEPIPELINE",
 ];
@@ -56,6 +55,11 @@ impl SelectedProfile {
         Ok(selected)
     }
 
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn check(&self) -> Result<(), Error> {
         let Some(profiles) = &self.profiles else {
             return Ok(());
@@ -84,12 +88,14 @@ impl SelectedProfile {
         if ignored.eq_ignore_ascii_case("true") {
             return Ok(());
         }
-        let variables = ENDPOINTS.map(|name| (name.to_owned(), variable(name)));
+        let all_services = ("AWS_ENDPOINT_URL".to_owned(), variable("AWS_ENDPOINT_URL"));
+        let services = SERVICE_ENDPOINTS.map(|name| (name.to_owned(), env::var(name).ok()));
         let configured = self.profile().map(|profile| {
             let place = format!("endpoint_url of profile {:?}", self.name);
             (place, profile.get("endpoint_url").map(str::to_owned))
         });
-        for (place, endpoint) in variables.into_iter().chain(configured) {
+        let endpoints = services.into_iter().chain([all_services]).chain(configured);
+        for (place, endpoint) in endpoints {
             if let Some(Err(message)) = endpoint.as_deref().map(parse_endpoint) {
                 let message = format!("{place}: {message}");
                 return Err(ErrorKind::InvalidConfiguration(message).into());
@@ -129,7 +135,7 @@ pub(crate) fn parse_endpoint(text: &str) -> Result<String, String> {
 }
 
 /// Returns an environment variable; as in the AWS CLI, an empty one is not set.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -61,7 +61,8 @@ pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'sta
     builder.set_use_fips(is_true("AWS_USE_FIPS_ENDPOINT"));
     builder.set_use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"));
     if is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != Some(true) {
-        builder.set_endpoint_url(variable("AWS_ENDPOINT_URL"));
+        let endpoint = variable("AWS_ENDPOINT_URL");
+        builder.set_endpoint_url(endpoint.filter(|endpoint| !endpoint.is_empty()));
         builder = builder.service_config(ServiceEndpoints(variable));
     }
     builder.build()
@@ -110,6 +111,30 @@ impl<V> std::fmt::Debug for ServiceEndpoints<V> {
 impl<V: Fn(&str) -> Option<String> + Send + Sync> LoadServiceConfig for ServiceEndpoints<V> {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         let service = key.service_id().to_uppercase().replace(' ', "_");
-        self.0(&format!("{}_{service}", key.env()))
+        let endpoint = self.0(&format!("{}_{service}", key.env()));
+        // The SDK panics if the endpoint is empty.
+        endpoint.filter(|endpoint| !endpoint.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_endpoint_of_a_service_is_not_set() {
+        for (value, expected) in [("", None), ("http://localhost", Some("http://localhost"))] {
+            let endpoints = ServiceEndpoints(move |name: &str| {
+                assert_eq!(name, "AWS_ENDPOINT_URL_CLOUDFRONT");
+                Some(value.to_owned())
+            });
+            let key = ServiceConfigKey::builder()
+                .service_id("CloudFront")
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url")
+                .build()
+                .expect("a key");
+            assert_eq!(endpoints.load_config(key).as_deref(), expected);
+        }
     }
 }

@@ -88,6 +88,9 @@ fn each_mistake_has_the_exit_code_of_the_table() {
     environment.set("AWS_ENDPOINT_URL", &endpoint);
     environment.set("AWS_ENDPOINT_URL_CLOUDFRONT", "cloudfront.local");
     assert_eq!(environment.run(&format!("list -d {FIRST}")).code, 2);
+    // The SDK panics if it is empty.
+    environment.set("AWS_ENDPOINT_URL_CLOUDFRONT", "");
+    assert_eq!(environment.run(&format!("list -d {FIRST}")).code, 2);
     environment.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
     let endpoint_option = format!("list -d {FIRST} --endpoint-url {endpoint}");
     assert_eq!(environment.run(&endpoint_option).code, 0);

@@ -56,6 +56,21 @@ fn names_a_profile_that_does_not_exist_and_a_similar_one() {
 }
 
 #[test]
+fn an_empty_variable_is_not_set() {
+    let mut environment = without_credentials("profile-empty");
+    environment.write(
+        ".aws/credentials",
+        "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n",
+    );
+    let list = format!("list -d {FIRST}");
+    for name in ["AWS_PROFILE", "AWS_REGION", "HTTP_PROXY"] {
+        environment.set(name, "");
+        let output = environment.run(&list);
+        assert_eq!(output.code, 0, "{name}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn refuses_a_role_that_needs_an_mfa_code() {
     let mut environment = without_credentials("profile-mfa");
     environment.write(
