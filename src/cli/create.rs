@@ -9,8 +9,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use self::submission::Request;
+use self::submission::{Request, Submitted};
 use super::config::SiteConfig;
+use super::format::timestamp;
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
 use super::selection::{self, PlannedBatch};
@@ -18,7 +19,7 @@ use super::target::{self, Target};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Create, Exit, Session, plan, preflight};
 use crate::error::Error;
-use crate::outcome::{BatchReport, UnaffectedDistribution};
+use crate::outcome::UnaffectedDistribution;
 use crate::path::EncodedPaths;
 use crate::plan::{InvalidationStatus, Inventory};
 
@@ -185,25 +186,28 @@ async fn submit_all(
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let reports = submit(session, request, planned).await;
+    let submitted = submit(session, request, planned).await;
     let mut exit = Exit::Done;
-    for (planned, report) in planned.iter().zip(&reports) {
-        exit = exit.and(print_report(session, planned, report.as_ref()).await);
+    let mut errors = Vec::new();
+    for (planned, submitted) in planned.iter().zip(&submitted) {
+        let (part, error) = print_report(session, planned, submitted.as_ref()).await;
+        exit = exit.and(part);
+        errors.push(error);
     }
     // Before the wait: an upload that failed matters more than an invalidation that takes long.
     let incomplete = print_incomplete(session, input);
     exit = exit.and(exit_of(incomplete.as_ref()));
     let waits = match create.wait.filter(|limit| !limit.is_zero()) {
-        Some(limit) => wait_for_completion(session, &reports, limit, started).await,
+        Some(limit) => wait_for_completion(session, &submitted, limit, started).await,
         None => Vec::new(),
     };
     exit = exit.and(wait::exit(&waits));
     let warnings = [input.notes.clone(), warnings].concat();
-    let distributions = planned
-        .iter()
-        .zip(&reports)
-        .map(|(planned, report)| distribution_output(session, planned, report.as_ref(), &waits));
-    let output = CreateOutput::new(distributions.collect(), warnings, false, exit)
+    let outputs = planned.iter().zip(&submitted).zip(errors);
+    let outputs = outputs.map(|((planned, submitted), error)| {
+        distribution_output(session, planned, submitted.as_ref(), error, &waits)
+    });
+    let output = CreateOutput::new(outputs.collect(), warnings, false, exit)
         .with_error(incomplete.as_ref(), session.terminal.audience());
     session.terminal.json(output);
     Ok(exit)
@@ -214,7 +218,7 @@ async fn submit(
     session: &Session,
     request: &Request,
     planned: &[PlannedBatch],
-) -> Vec<Option<BatchReport>> {
+) -> Vec<Option<Submitted>> {
     let progress = session.terminal.progress("sending");
     let submissions = planned
         .iter()
@@ -222,13 +226,13 @@ async fn submit(
     join_all(submissions).await
 }
 
-/// Prints what happened to one distribution, and returns its exit code.
+/// Prints what happened to one distribution, and returns its exit code and error.
 async fn print_report(
     session: &Session,
     planned: &PlannedBatch,
-    report: Option<&BatchReport>,
-) -> Exit {
-    let Some(report) = report else {
+    submitted: Option<&Submitted>,
+) -> (Exit, Option<ErrorOutput>) {
+    let Some(Submitted { report, .. }) = submitted else {
         if let Some(distribution) = planned.distribution.clone() {
             let notes = planned.notes.clone();
             session.terminal.text(UnaffectedDistribution {
@@ -236,37 +240,46 @@ async fn print_report(
                 notes,
             });
         }
-        return Exit::Done;
+        return (Exit::Done, None);
     };
     match &report.result {
         Ok(_) => {
             session.terminal.submission(report);
-            Exit::Done
+            (Exit::Done, None)
         }
-        Err(error) => print_error(session, planned, error).await,
+        Err(error) => {
+            let output = print_error(session, planned, error).await;
+            (error.category().into(), Some(output))
+        }
     }
 }
 
-/// Prints why nothing was sent to one distribution, and returns its exit code.
-pub(super) async fn print_error(session: &Session, planned: &PlannedBatch, error: &Error) -> Exit {
-    let mut message = error.message(session.terminal.audience());
+/// Prints why nothing was sent to one distribution, with similar ids if it does not exist, and returns it.
+pub(super) async fn print_error(
+    session: &Session,
+    planned: &PlannedBatch,
+    error: &Error,
+) -> ErrorOutput {
+    let mut output = ErrorOutput::from_error(error, session.terminal.audience());
     if let Some(distribution) = planned.distribution.as_ref()
         && error.is_no_such_distribution()
         && let Some(suggestion) = target::suggestion(session, distribution).await
     {
-        message = format!("{message}: {suggestion}");
+        output.message = format!("{}: {suggestion}", output.message);
+        output.hint = output.hint.or(Some(suggestion));
     }
-    session.terminal.error(message);
-    error.category().into()
+    session.terminal.error(&output.message);
+    output
 }
 
 async fn wait_for_completion(
     session: &Session,
-    reports: &[Option<BatchReport>],
+    submitted: &[Option<Submitted>],
     limit: Duration,
     started: Instant,
 ) -> Vec<WaitResult> {
-    let submitted = reports.iter().flatten().filter_map(|report| {
+    let submitted = submitted.iter().flatten().filter_map(|submitted| {
+        let report = &submitted.report;
         let id = report.result.as_ref().ok()?;
         Some((report.batch.distribution().clone(), id.clone()))
     });
@@ -276,19 +289,23 @@ async fn wait_for_completion(
 fn distribution_output(
     session: &Session,
     planned: &PlannedBatch,
-    report: Option<&BatchReport>,
+    submitted: Option<&Submitted>,
+    error: Option<ErrorOutput>,
     waits: &[WaitResult],
 ) -> DistributionOutput {
     let mut output = DistributionOutput::from(planned);
-    let Some(report) = report else {
+    let Some(Submitted { report, created }) = submitted else {
         return output;
     };
+    output.created = created.map(timestamp);
     output.reference = Some(report.batch.reference().to_string());
     output.reused = report.reused.is_some();
     output.accepted = report.accepted_paths();
     let audience = session.terminal.audience();
-    let submission = report.result.clone();
-    output.set_submission(submission.map_err(|error| ErrorOutput::from_error(&error, audience)));
+    output.set_submission(match error {
+        Some(error) => Err(error),
+        None => Ok(report.result.clone().unwrap_or_default()),
+    });
     let wait = waits
         .iter()
         .find(|wait| wait.distribution == *report.batch.distribution());

@@ -118,6 +118,8 @@ pub(super) struct DistributionOutput {
     /// Whether an earlier request of the user created the invalidation, and nothing new was sent.
     pub reused: bool,
     id: Option<InvalidationId>,
+    /// When CloudFront created the invalidation.
+    pub created: Option<String>,
     pub status: Option<InvalidationStatus>,
     /// How long it took to complete, with `--wait`.
     pub seconds: Option<u64>,
@@ -304,6 +306,7 @@ impl From<&PlannedBatch> for DistributionOutput {
             reference: None,
             reused: false,
             id: None,
+            created: None,
             status: None,
             seconds: None,
             takedown: Vec::new(),

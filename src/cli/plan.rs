@@ -6,7 +6,7 @@
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
-use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
+use super::output::{CreateOutput, DistributionOutput};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
@@ -117,9 +117,9 @@ pub(super) async fn print(
         match &planned.refused {
             None => session.terminal.text(text(planned)),
             Some(error) => {
-                exit = exit.and(create::print_error(session, planned, error).await);
-                let audience = session.terminal.audience();
-                output.set_submission(Err(ErrorOutput::from_error(error, audience)));
+                exit = exit.and(error.category().into());
+                let error = create::print_error(session, planned, error).await;
+                output.set_submission(Err(error));
             }
         }
         distributions.push(output);

@@ -59,12 +59,6 @@ pub(super) async fn wait(
         .terminal
         .progress("waiting for completion (Ctrl-C stops waiting, not the invalidation)");
     let deadline = Instant::now() + limit;
-    let interrupted = async {
-        // Without a signal handler, Ctrl-C ends the program as usual.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let mut ends: Vec<_> = invalidations.iter().map(|_| None).collect();
     let all = async {
         let waits = invalidations.iter().zip(&mut ends);
@@ -76,7 +70,7 @@ pub(super) async fn wait(
     };
     let early_end = tokio::select! {
         all = timeout_at(deadline, all) => all.map_or(WaitEnd::TimedOut, |_| WaitEnd::Completed),
-        () = interrupted => WaitEnd::Interrupted,
+        () = interrupted() => WaitEnd::Interrupted,
     };
     drop(progress);
     let results = invalidations.into_iter().zip(ends);
@@ -93,6 +87,14 @@ pub(super) async fn wait(
     let results: Vec<_> = results.collect();
     results.iter().for_each(|result| print(session, result));
     results
+}
+
+/// Waits for Ctrl-C, which no longer ends the program from then on.
+pub(super) async fn interrupted() {
+    // Without a signal handler, Ctrl-C ends the program as usual.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Polls until the invalidation is completed or its status cannot be read. Transient errors are polled again.

@@ -69,6 +69,9 @@ fn says_what_is_not_removed() {
     let paths: Vec<_> = (0..16).map(|number| format!("/{number}.pdf")).collect();
     let paths = paths.join(" ");
     environment.run(&format!("create -d {FIRST} --takedown {paths} --wait=1s"));
+    environment.run(&format!(
+        "create -d {WEBSITE} --takedown /a.pdf --wait=1s --output json"
+    ));
     let operation = Operation::CreateInvalidation;
     environment.standin.fail(operation, Fault::AccessDenied, 1);
     environment.run(&format!("create -d {APP} --takedown /a.pdf --output json"));

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
 use crate::aws::cloudfront::Submission;
@@ -24,6 +25,13 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The maximum pause; each is twice as long as the one before. An invalidation takes half a minute to complete.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// What happened to the batch of one distribution.
+pub(super) struct Submitted {
+    pub report: BatchReport,
+    /// When CloudFront created the invalidation, if it is known.
+    pub created: Option<DateTime<Utc>>,
+}
 
 /// What the batches of a request have in common.
 pub(super) struct Request {
@@ -69,7 +77,7 @@ impl Request {
         session: &Session,
         progress: &Progress,
         planned: &PlannedBatch,
-    ) -> Option<BatchReport> {
+    ) -> Option<Submitted> {
         let distribution = planned.distribution.clone()?;
         if planned.plan.paths.is_empty() {
             return None;
@@ -81,14 +89,17 @@ impl Request {
         };
         let reused = submission.as_ref().ok().and_then(Submission::reused);
         let invalidation = submission.map(Submission::into_invalidation);
+        let created = invalidation.as_ref().ok().and_then(Option::as_ref);
+        let created = created.map(|invalidation| invalidation.created);
         let result = invalidation.map(|invalidation| Some(invalidation?.id));
-        Some(BatchReport {
+        let report = BatchReport {
             batch,
             objects: planned.objects,
             notes: planned.notes.clone(),
             result,
             reused,
-        })
+        };
+        Some(Submitted { report, created })
     }
 
     async fn send(
@@ -115,7 +126,7 @@ impl Request {
                     let reason = error.message(session.terminal.audience());
                     let limit = self.retry.as_secs();
                     session.terminal.note(format!(
-                        "trying again for up to {limit} s (--retry): {reason}"
+                        "CloudFront is busy; trying again for up to {limit} s (--retry): {reason}"
                     ));
                 }
             },

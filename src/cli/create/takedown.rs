@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use super::print_error;
-use super::submission::Request;
+use super::submission::{Request, Submitted};
 use crate::cli::format::counted;
 use crate::cli::input::Input;
 use crate::cli::output::{CreateOutput, DistributionOutput, ErrorOutput, TakedownOutput};
@@ -19,7 +19,7 @@ use crate::cli::target::Target;
 use crate::cli::wait;
 use crate::cli::{CliError, Create, Exit, Session};
 use crate::duration::DEFAULT_WAIT;
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::collapse::collapse;
@@ -69,6 +69,8 @@ pub(super) async fn run(
         });
         let (part, output) = if create.dry_run {
             (Exit::Done, takedown.print_plan(session))
+        } else if exit == Exit::Interrupted {
+            (exit, takedown.print_result(session, &[], None))
         } else {
             takedown.send(session, create, &request).await
         };
@@ -274,26 +276,42 @@ impl Takedown {
         let limit = limit.unwrap_or(DEFAULT_WAIT);
         let mut sent = Vec::new();
         let mut exit = Exit::Done;
-        let mut failure = None;
+        let mut error = None;
         for paths in self.requests() {
             let started = Instant::now();
             let planned = PlannedBatch::of_paths(self.target.id.clone(), paths.clone());
             let progress = session.terminal.progress("sending");
-            let report = request.submit(session, &progress, &planned).await;
-            drop(progress);
-            let Some(report) = report else { continue };
-            let id = match &report.result {
-                Ok(id) => id.clone(),
-                Err(error) => {
-                    exit = print_error(session, &planned, error).await;
-                    failure = Some(ErrorOutput::from_error(error, session.terminal.audience()));
+            let submitted = tokio::select! {
+                submitted = request.submit(session, &progress, &planned) => submitted,
+                () = wait::interrupted() => {
+                    let message = format!(
+                        "{}: stopped; the request in progress was possibly sent",
+                        self.target.id
+                    );
+                    session.terminal.error(&message);
+                    error = Some(ErrorOutput::new(Category::Unavailable, message, None));
+                    exit = Exit::Interrupted;
                     break;
                 }
             };
-            session.terminal.text(&report);
+            drop(progress);
+            let Some(Submitted { report, .. }) = submitted else {
+                continue;
+            };
+            let id = match &report.result {
+                Ok(id) => id.clone(),
+                Err(failure) => {
+                    exit = failure.category().into();
+                    error = Some(print_error(session, &planned, failure).await);
+                    break;
+                }
+            };
+            session.terminal.submission(&report);
             let invalidation = (self.target.id.clone(), id.clone());
             let waits = wait::wait(session, vec![invalidation], limit, started).await;
             exit = wait::exit(&waits);
+            let audience = session.terminal.audience();
+            error = waits.iter().find_map(|wait| wait.error(audience));
             sent.push(Sent {
                 accepted: report.accepted_paths(),
                 paths,
@@ -305,14 +323,24 @@ impl Takedown {
                 break;
             }
         }
+        (exit, self.print_result(session, &sent, error))
+    }
+
+    /// Prints what happened to each content.
+    fn print_result(
+        &self,
+        session: &Session,
+        sent: &[Sent],
+        error: Option<ErrorOutput>,
+    ) -> DistributionOutput {
         for content in &self.contents {
-            session.terminal.text(self.text(content, &sent));
+            session.terminal.text(self.text(content, sent));
         }
-        let mut output = self.output(&sent);
-        if let Some(error) = failure {
+        let mut output = self.output(sent);
+        if let Some(error) = error {
             output.set_submission(Err(error));
         }
-        (exit, output)
+        output
     }
 
     fn text(&self, content: &Content, sent: &[Sent]) -> String {
