@@ -70,7 +70,7 @@ pub(super) async fn run(
         let (part, output) = if create.dry_run {
             (Exit::Done, takedown.print_plan(session))
         } else if exit == Exit::Interrupted {
-            (exit, takedown.print_result(session, &[], None))
+            (exit, takedown.print_result(session, &[]))
         } else {
             takedown.send(session, create, &request).await
         };
@@ -276,7 +276,8 @@ impl Takedown {
         let limit = limit.unwrap_or(DEFAULT_WAIT);
         let mut sent = Vec::new();
         let mut exit = Exit::Done;
-        let mut error = None;
+        let mut failure = None;
+        let mut unconfirmed = None;
         for paths in self.requests() {
             let started = Instant::now();
             let planned = PlannedBatch::of_paths(self.target.id.clone(), paths.clone());
@@ -289,7 +290,7 @@ impl Takedown {
                         self.target.id
                     );
                     session.terminal.error(&message);
-                    error = Some(ErrorOutput::new(Category::Unavailable, message, None));
+                    unconfirmed = Some(ErrorOutput::new(Category::Unavailable, message, None));
                     exit = Exit::Interrupted;
                     break;
                 }
@@ -300,9 +301,9 @@ impl Takedown {
             };
             let id = match &report.result {
                 Ok(id) => id.clone(),
-                Err(failure) => {
-                    exit = failure.category().into();
-                    error = Some(print_error(session, &planned, failure).await);
+                Err(error) => {
+                    exit = error.category().into();
+                    failure = Some(print_error(session, &planned, error).await);
                     break;
                 }
             };
@@ -311,7 +312,7 @@ impl Takedown {
             let waits = wait::wait(session, vec![invalidation], limit, started).await;
             exit = wait::exit(&waits);
             let audience = session.terminal.audience();
-            error = waits.iter().find_map(|wait| wait.error(audience));
+            unconfirmed = waits.iter().find_map(|wait| wait.error(audience));
             sent.push(Sent {
                 accepted: report.accepted_paths(),
                 paths,
@@ -323,24 +324,20 @@ impl Takedown {
                 break;
             }
         }
-        (exit, self.print_result(session, &sent, error))
+        let mut output = self.print_result(session, &sent);
+        if let Some(failure) = failure {
+            output.set_submission(Err(failure));
+        }
+        output.set_wait_error(unconfirmed);
+        (exit, output)
     }
 
     /// Prints what happened to each content.
-    fn print_result(
-        &self,
-        session: &Session,
-        sent: &[Sent],
-        error: Option<ErrorOutput>,
-    ) -> DistributionOutput {
+    fn print_result(&self, session: &Session, sent: &[Sent]) -> DistributionOutput {
         for content in &self.contents {
             session.terminal.text(self.text(content, sent));
         }
-        let mut output = self.output(sent);
-        if let Some(error) = error {
-            output.set_submission(Err(error));
-        }
-        output
+        self.output(sent)
     }
 
     fn text(&self, content: &Content, sent: &[Sent]) -> String {
