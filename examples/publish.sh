@@ -8,7 +8,11 @@
 # cloudfront:CreateInvalidation, GetInvalidation and GetDistributionConfig on the distribution.
 set -eu
 
-site=$1 bucket=$2 distribution=$3
+site=${1-} bucket=${2-} distribution=${3-}
+if [ ! -d "$site" ] || [ -z "$bucket" ] || [ -z "$distribution" ]; then
+    echo "usage: publish.sh DIRECTORY BUCKET DISTRIBUTION" >&2
+    exit 2
+fi
 
 # A file instead of a pipe: in a pipe the shell does not see that the upload failed.
 changes=$(mktemp)
@@ -18,11 +22,16 @@ trap : INT
 
 upload=0
 aws s3 sync "$site" "s3://$bucket" --delete --no-progress >"$changes" || upload=$?
+case $upload in
+    # 2: aws skipped files, such as unreadable ones, and uploaded the others.
+    0 | 2) set -- --from-s3-sync "$changes" --site "$site" ;;
+    # aws does not print uploads that it had begun when it failed or was stopped, and a second run would not find them.
+    # So invalidate everything.
+    *) set -- '/*' ;;
+esac
 
-# Also after a failed upload: a second run would not find the objects that this run has uploaded.
 invalidation=0
-cf-invalidate create -d "$distribution" --from-s3-sync "$changes" --site "$site" --retry=5m --wait=5m --yes ||
-    invalidation=$?
+cf-invalidate create -d "$distribution" "$@" --retry=5m --wait=5m --yes || invalidation=$?
 case $invalidation in
     0) ;;
     3)

@@ -199,7 +199,8 @@ pub struct Create {
     pub again: Option<String>,
     /// Remove content that must not be served any longer: each path with all its spellings and a wildcard behind
     /// them; waits until completed
-    #[arg(long, conflicts_with_all = ["all", "batch", "again", "from_s3_sync"])]
+    #[arg(long, conflicts_with_all = ["all", "batch", "again", "from_s3_sync", "reference", "max_paths",
+        "max_wildcards", "literal_keys", "build_directory", "inventory"])]
     pub takedown: bool,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",

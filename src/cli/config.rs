@@ -94,6 +94,12 @@ impl Config {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if is_home(file, &error) => {
+                return Err(CliError::usage(format!(
+                    "{}: {error}; HOME is possibly that of another user: correct it, or set XDG_CONFIG_HOME",
+                    file.display()
+                )));
+            }
             Err(error) => return Err(CliError::usage(format!("{}: {error}", file.display()))),
         };
         Self::parse(&text, file)
@@ -170,6 +176,15 @@ impl Config {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.sites.keys().map(String::as_str)
     }
+}
+
+/// Returns whether the user's file cannot be read because the home directory is another user's or no directory.
+fn is_home(file: &Path, error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::NotADirectory,
+    ];
+    kinds.contains(&error.kind()) && file.file_name().is_none_or(|name| name != PROJECT_FILE)
 }
 
 fn site_list(sites: &BTreeMap<String, SiteConfig>) -> String {

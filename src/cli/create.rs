@@ -1,6 +1,7 @@
 //! `create`: plans, checks, confirms, submits, waits and prints the result. `plan` and `--dry-run` end after the checks.
 
 mod again;
+mod hosts;
 mod submission;
 mod takedown;
 
@@ -18,7 +19,7 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Create, Exit, Session, plan, preflight};
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::outcome::UnaffectedDistribution;
 use crate::path::EncodedPaths;
 use crate::plan::{InvalidationStatus, Inventory};
@@ -50,6 +51,7 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         return plan::offline(session, create, input).await;
     }
     let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
+    hosts::check(session, &targets, &input.hosts).await?;
     if create.takedown {
         return takedown::run(session, create, targets, &input).await;
     }
@@ -58,6 +60,10 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         None => plan_all(session, create, &targets, &mut input, inventory).await?,
     };
     warn_of_site(session, &planned, &mut input);
+    if let Some(warning) = selection::check_objects(&planned, &input)? {
+        terminal.warn(&warning);
+        input.notes.push(warning);
+    }
     let warnings = preflight::check(session, create, &input, &mut planned, inventory).await?;
     warnings.iter().for_each(|warning| terminal.warn(warning));
     if create.dry_run {
@@ -186,7 +192,7 @@ async fn submit_all(
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
     let started = Instant::now();
-    let submitted = submit(session, request, planned).await;
+    let submitted = submit(session, request, planned).await?;
     let mut exit = Exit::Done;
     let mut errors = Vec::new();
     for (planned, submitted) in planned.iter().zip(&submitted) {
@@ -218,12 +224,26 @@ async fn submit(
     session: &Session,
     request: &Request,
     planned: &[PlannedBatch],
-) -> Vec<Option<Submitted>> {
+) -> Result<Vec<Option<Submitted>>, CliError> {
     let progress = session.terminal.progress("sending");
     let submissions = planned
         .iter()
         .map(|planned| request.submit(session, &progress, planned));
-    join_all(submissions).await
+    tokio::select! {
+        submitted = join_all(submissions) => Ok(submitted),
+        () = wait::interrupted() => {
+            drop(progress);
+            let lists = planned.iter().filter_map(|planned| {
+                let distribution = planned.distribution.as_ref()?;
+                Some(format!("`cf-invalidate list -d {distribution}`"))
+            });
+            let lists: Vec<_> = lists.collect();
+            Err(CliError::Interrupted(format!(
+                "stopped while sending; CloudFront possibly has the request: check it with {}",
+                lists.join(" and ")
+            )))
+        }
+    }
 }
 
 /// Prints what happened to one distribution, and returns its exit code and error.
@@ -267,6 +287,16 @@ pub(super) async fn print_error(
     {
         output.message = format!("{}: {suggestion}", output.message);
         output.hint = output.hint.or(Some(suggestion));
+    }
+    // The connection can fail after CloudFront accepted the request.
+    if let Some(distribution) = planned.distribution.as_ref()
+        && error.category() == Category::Unavailable
+    {
+        let check = format!(
+            "if CloudFront got the request, `cf-invalidate list -d {distribution}` shows it"
+        );
+        output.message = format!("{}; {check}", output.message);
+        output.hint = Some(check);
     }
     session.terminal.error(&output.message);
     output

@@ -10,6 +10,8 @@ pub enum CliError {
     InvalidArguments(String),
     /// The user declined to continue.
     Declined(String),
+    /// The user pressed Ctrl-C.
+    Interrupted(String),
     /// The work failed.
     Failed(Error),
 }
@@ -25,6 +27,7 @@ impl CliError {
         match self {
             Self::InvalidArguments(_) => Exit::Usage,
             Self::Declined(_) => Exit::Failed,
+            Self::Interrupted(_) => Exit::Interrupted,
             Self::Failed(error) if error.is_invalid_configuration() => Exit::Usage,
             Self::Failed(error) => error.category().into(),
         }
@@ -32,7 +35,9 @@ impl CliError {
 
     pub(super) fn message(&self, audience: &Audience) -> String {
         match self {
-            Self::InvalidArguments(message) | Self::Declined(message) => message.clone(),
+            Self::InvalidArguments(message)
+            | Self::Declined(message)
+            | Self::Interrupted(message) => message.clone(),
             Self::Failed(error) => error.message(audience),
         }
     }

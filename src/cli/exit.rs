@@ -8,7 +8,7 @@ use crate::error::Category;
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 rejected, failed, declined, or the output cannot be written; 2 usage;
             3 submitted, completion not confirmed; 4 busy, try again later;
-            5 no permission or no valid credentials; 130 Ctrl-C while waiting";
+            5 no permission or no valid credentials; 130 Ctrl-C";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub enum Exit {
     Busy = 4,
     /// Valid credentials or a permission are missing.
     NotAllowed = 5,
-    /// The user pressed Ctrl-C during the wait for completion; the code is the one of a program that SIGINT ends.
+    /// The user pressed Ctrl-C; the code is the one of a program that SIGINT ends.
     Interrupted = 130,
 }
 

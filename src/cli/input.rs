@@ -12,10 +12,12 @@
 mod arguments;
 mod batch;
 mod build_directory;
+mod hosts;
 mod lines;
 mod s3_sync;
 mod site_keys;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
@@ -51,6 +53,8 @@ pub(super) struct Input {
     pub listed: Vec<Object>,
     /// The keys of the site.
     pub site_keys: Option<SiteKeys>,
+    /// The hosts of the URLs among the arguments and in `--paths-from`.
+    pub hosts: BTreeSet<String>,
     /// The caller reference of a batch.
     pub reference: Option<String>,
     /// What was left out or read in another way.
@@ -75,8 +79,13 @@ impl Input {
         check_stdin_is_read_once(selection)?;
         let mut input = Self::default();
         let mut requested = selection.parse_paths(config)?;
+        let arguments = selection.paths.iter().chain(&selection.paths_option);
+        let hosts = arguments.filter_map(|argument| hosts::host(argument));
+        input.hosts.extend(hosts);
         if let Some(file) = &selection.paths_from {
-            let paths = lines::parse_paths(&read(file)?);
+            let text = read(file)?;
+            input.hosts.extend(text.lines().filter_map(hosts::host));
+            let paths = lines::parse_paths(&text);
             let paths = paths.map_err(|error| file_error(file, error))?;
             requested.extend(paths);
         }

@@ -184,6 +184,9 @@ impl ErrorOutput {
             CliError::InvalidArguments(message) | CliError::Declined(message) => {
                 Self::new(Category::InvalidInput, message.clone(), None)
             }
+            CliError::Interrupted(message) => {
+                Self::new(Category::Unavailable, message.clone(), None)
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct PlannedBatch {
     /// The paths of keys, to plan again within other limits.
     of_keys: Vec<InvalidationPath>,
     pub limits: Limits,
+    /// The buckets of changed objects that are not origins of the distribution.
+    foreign_buckets: BTreeSet<String>,
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
     pub notes: Vec<String>,
@@ -68,6 +70,7 @@ impl PlannedBatch {
             written,
             of_keys,
             limits,
+            foreign_buckets: BTreeSet::new(),
             objects: None,
             notes: Vec::new(),
             site_misfit,
@@ -196,8 +199,14 @@ pub(super) async fn plan(
     };
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
+    let mut foreign_buckets = BTreeSet::new();
     for (index, object) in input.objects.iter().enumerate() {
-        for bucket in buckets(object, configured, &site)? {
+        let buckets = buckets(object, configured, &site);
+        let buckets = buckets.unwrap_or_else(|foreign| {
+            foreign_buckets.insert(foreign);
+            Vec::new()
+        });
+        for bucket in buckets {
             let object = ObjectRef {
                 index,
                 bucket: &bucket,
@@ -223,9 +232,13 @@ pub(super) async fn plan(
             .map(|bucket| site.relative_keys(bucket, &object.key));
         keys.flatten().collect()
     });
+    for bucket in &foreign_buckets {
+        notes.push(format!("bucket {bucket} is not one of its origins"));
+    }
     let mut planned = PlannedBatch {
         objects: Some(cached.len()),
         notes,
+        foreign_buckets,
         ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits, misfit)
     };
     check_limits(selection, config, &planned)?;
@@ -432,21 +445,49 @@ impl WrittenLimit {
     }
 }
 
-/// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution.
+/// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution. Returns
+/// the bucket that is not an origin of the distribution as the error.
 pub(super) fn buckets(
     object: &Object,
     configured: Option<&str>,
     site: &MaybeSite,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, String> {
     match (object.bucket.as_deref().or(configured), site) {
         (Some(bucket), site) if site.may_have_origin(bucket) => Ok(vec![bucket.to_owned()]),
-        (Some(bucket), site) => Err(Error::invalid_input(format!(
-            "bucket {bucket} is not an origin of {}: name another distribution with -d",
-            site.id()
-        ))),
+        (Some(bucket), _) => Err(bucket.to_owned()),
         (None, MaybeSite::Known(site) | MaybeSite::Outdated(site)) => Ok(origin_buckets(site)),
         (None, MaybeSite::Unknown(_)) => Ok(vec![String::new()]),
     }
+}
+
+/// Checks that each bucket is an origin of one of the distributions, and returns a warning if none of the changed objects is
+/// cached by any of them.
+pub(super) fn check_objects(
+    planned: &[PlannedBatch],
+    input: &Input,
+) -> Result<Option<String>, CliError> {
+    let ids = planned
+        .iter()
+        .filter_map(|planned| Some(planned.distribution.as_ref()?.as_str()));
+    let ids = ids.collect::<Vec<_>>().join(" and ");
+    let mut foreign = planned.iter().map(|planned| &planned.foreign_buckets);
+    let first = foreign.next().cloned().unwrap_or_default();
+    let foreign = foreign.fold(first, |common, buckets| &common & buckets);
+    if let Some(bucket) = foreign.first() {
+        return Err(Error::invalid_input(format!(
+            "bucket {bucket} is not an origin of {ids}: name another distribution with -d"
+        ))
+        .into());
+    }
+    let is_uncached =
+        |planned: &PlannedBatch| planned.objects == Some(0) && planned.plan.paths.is_empty();
+    let count = input.objects.len();
+    Ok((count > 0 && planned.iter().all(is_uncached)).then(|| {
+        format!(
+            "none of the {} is cached by {ids}, so nothing is invalidated: check the keys, the bucket and -d",
+            counted(count, "changed object")
+        )
+    }))
 }
 
 /// Returns the buckets among the origins. If there is none, returns an empty name, which can be any of the origins.

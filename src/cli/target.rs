@@ -53,6 +53,21 @@ pub(super) fn names(session: &Session, arguments: &[String]) -> Vec<TargetName> 
     names.collect()
 }
 
+/// Returns the sites of the configuration that are named like a distribution, and are another one.
+fn shadowing<'a>(
+    session: &'a Session,
+    arguments: &'a [String],
+) -> impl Iterator<Item = (&'a str, &'a SiteConfig)> {
+    let sites = arguments.iter().filter_map(|argument| {
+        let name = argument.trim();
+        Some((name, session.config.site(name)?))
+    });
+    sites.filter(|(name, site)| {
+        let mut distributions = site.distribution.iter();
+        DistributionName::parse(name).is_ok() && !distributions.any(|other| other == name)
+    })
+}
+
 fn site_names(site: &SiteConfig) -> Vec<TargetName> {
     let names = site.distribution.iter().map(|name| TargetName {
         name: name.trim().to_owned(),
@@ -67,6 +82,12 @@ pub(super) async fn find(
     arguments: &[String],
     buckets: &[String],
 ) -> Result<Vec<Target>, CliError> {
+    for (name, site) in shadowing(session, arguments) {
+        session.terminal.note(format!(
+            "{name} is a site of the configuration: {}",
+            site.distribution.join(", ")
+        ));
+    }
     let mut targets: Vec<Target> = Vec::new();
     for TargetName { name, config } in names(session, arguments) {
         for id in resolve(session, &name).await? {

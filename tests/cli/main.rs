@@ -18,6 +18,7 @@ mod inspect;
 mod invoke_and_status;
 mod keys;
 mod literal_keys;
+mod mistakes;
 mod plan;
 mod positional_paths;
 mod profiles_and_proxies;

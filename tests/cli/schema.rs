@@ -165,10 +165,11 @@ fn an_error_has_a_kind_a_message_and_a_hint() {
         .find(|distribution| !distribution["error"].is_null());
     let failed = failed.expect("an error");
     let name = failed["distribution"].as_str().expect("an id");
+    let hint = format!("if CloudFront got the request, `cf-invalidate list -d {name}` shows it");
     let message = format!(
-        "could not invalidate {name}: InternalError: An internal error occurred.; try again"
+        "could not invalidate {name}: InternalError: An internal error occurred.; try again; {hint}"
     );
-    let error = json!({"kind": "unavailable", "message": message, "hint": "try again"});
+    let error = json!({"kind": "unavailable", "message": message, "hint": hint});
     assert_eq!(failed["error"], error);
     assert_eq!(created["error"], error);
     let failure = json!({"cause": "unavailable", "message": message});

@@ -17,6 +17,8 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 #[derive(Clone, Copy, Debug)]
 enum Upload {
     Succeeds,
+    /// It skips files that it cannot read, and uploads the others.
+    Skips,
     /// It uploads some of the objects.
     FailsInPart,
     Fails,
@@ -25,9 +27,15 @@ enum Upload {
 }
 
 impl Upload {
+    /// Returns whether its output names all objects that it changed.
+    fn is_complete(self) -> bool {
+        matches!(self, Self::Succeeds | Self::Skips)
+    }
+
     fn code(self) -> i32 {
         match self {
             Self::Succeeds => 0,
+            Self::Skips => 2,
             Self::FailsInPart => 1,
             Self::Fails => 254,
             Self::IsInterrupted => 130,
@@ -42,6 +50,9 @@ impl Upload {
         );
         let effect = match self {
             Self::Succeeds => format!("cat '{recorded}'"),
+            Self::Skips => format!(
+                "grep index.html '{recorded}'; echo 'warning: Skipping file public/a. File does not exist.' >&2"
+            ),
             // The AWS CLI prints failures to stderr.
             Self::FailsInPart => format!(
                 "grep index.html '{recorded}'; echo 'upload failed: public/a.html to s3://site/a.html' >&2"
@@ -130,7 +141,12 @@ fn run_with_codes(
     (output, calls.lines().map(str::to_owned).collect())
 }
 
-const UPLOADS: [Upload; 3] = [Upload::Succeeds, Upload::FailsInPart, Upload::Fails];
+const UPLOADS: [Upload; 4] = [
+    Upload::Succeeds,
+    Upload::Skips,
+    Upload::FailsInPart,
+    Upload::Fails,
+];
 
 #[test]
 fn the_shell_script_publishes() {
@@ -165,24 +181,40 @@ fn the_buildspec_publishes() {
 }
 
 #[test]
-fn the_scripts_invalidate_what_a_failed_upload_has_uploaded() {
-    let uploaded = ["/", "/index.html"].map(str::to_owned).to_vec();
+fn the_scripts_invalidate_what_was_or_may_be_uploaded_if_the_upload_fails() {
+    let changed = ["/", "/index.html"].map(str::to_owned).to_vec();
+    let everything = vec!["/*".to_owned()];
     for run in [publish, build] {
-        let mut environment = with_programs("script-failed-upload");
-        write_program(&environment, "aws", &Upload::FailsInPart.script());
-        assert_eq!(run(&mut environment).code, 1);
-        assert_eq!(
-            environment.accepted(),
-            [(FIRST.to_owned(), uploaded.clone())]
-        );
-        write_program(&environment, "aws", &Upload::Fails.script());
-        assert_eq!(run(&mut environment).code, 254);
-        assert_eq!(environment.accepted().len(), 1);
+        for (upload, paths) in [
+            (Upload::Skips, &changed),
+            (Upload::FailsInPart, &everything),
+            (Upload::Fails, &everything),
+        ] {
+            let mut environment = with_programs("script-failed-upload");
+            write_program(&environment, "aws", &upload.script());
+            assert_eq!(run(&mut environment).code, upload.code());
+            let expected = [(FIRST.to_owned(), paths.clone())];
+            assert_eq!(environment.accepted(), expected, "{upload:?}");
+        }
     }
     let mut environment = with_programs("script-interrupted-upload");
     write_program(&environment, "aws", &Upload::IsInterrupted.script());
     assert_eq!(publish(&mut environment).code, 130);
-    assert_eq!(environment.accepted(), [(FIRST.to_owned(), uploaded)]);
+    assert_eq!(environment.accepted(), [(FIRST.to_owned(), everything)]);
+}
+
+#[test]
+fn the_shell_script_needs_its_arguments_before_it_uploads() {
+    let environment = with_programs("script-arguments");
+    for arguments in [vec!["public", "site", ""], vec!["public", "site"], vec![]] {
+        let mut command = Command::new(format!("{EXAMPLES}/publish.sh"));
+        command.args(arguments);
+        let output = environment.run_program(command, "");
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        let usage = "usage: publish.sh DIRECTORY BUCKET DISTRIBUTION\n";
+        assert!(output.stderr.ends_with(usage), "{}", output.stderr);
+    }
+    assert_eq!(environment.accepted(), []);
 }
 
 #[test]
@@ -236,12 +268,12 @@ fn the_exit_status_of_the_buildspec_is_that_of_the_upload_or_of_the_invalidation
             };
             assert_eq!(output.code, expected, "{case}");
             let everything = format!("create -d {FIRST} /* --retry=5m --yes");
-            let expected = if is_submitted {
-                None
+            if upload.is_complete() {
+                let expected = (!is_submitted).then_some(&everything);
+                assert_eq!(calls.get(1), expected, "{case}");
             } else {
-                Some(&everything)
-            };
-            assert_eq!(calls.get(1), expected, "{case}");
+                assert_eq!(calls, [everything], "{case}");
+            }
         }
     }
 }

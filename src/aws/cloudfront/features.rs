@@ -36,6 +36,25 @@ impl CloudFront {
             .map(|config| features(&config))
     }
 
+    /// Returns the alternate domain names of a distribution.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if its configuration cannot be read before `deadline`.
+    #[cfg(feature = "cli")]
+    pub async fn aliases(
+        &self,
+        distribution: &DistributionId,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Error> {
+        let call = Call::GetDistributionConfig(distribution);
+        let config = timeout_at(deadline, self.distribution_config(distribution))
+            .await
+            .map_err(|_elapsed| call.no_response())??;
+        let aliases = config.aliases.and_then(|aliases| aliases.items);
+        Ok(aliases.unwrap_or_default())
+    }
+
     /// Reads the configuration of a distribution.
     pub(super) async fn distribution_config(
         &self,

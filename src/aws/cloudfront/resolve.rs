@@ -35,24 +35,36 @@ impl CloudFront {
     }
 }
 
+/// Returns whether viewers can use the domain name, in lower case, for the distribution with this name, which can be an alias
+/// such as `*.example.com`.
+#[cfg(feature = "cli")]
+pub(crate) fn has_domain(name: &str, domain: &str) -> bool {
+    match_length(name, domain).is_some()
+}
+
 /// Returns the distribution with this domain name, else the one with the longest alias such as `*.example.com` that
 /// matches it.
 fn find(domain: &str, distributions: &[DistributionSummary]) -> Result<DistributionId, Error> {
-    let match_length = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        match name.strip_prefix('*') {
-            _ if name == domain => Some(usize::MAX),
-            Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
-            _ => None,
-        }
-    };
     let best = distributions.iter().filter_map(|distribution| {
-        let length = distribution.names().filter_map(match_length).max()?;
-        Some((length, distribution))
+        let lengths = distribution
+            .names()
+            .filter_map(|name| match_length(name, domain));
+        Some((lengths.max()?, distribution))
     });
     best.max_by_key(|(length, _)| *length)
         .map(|(_, distribution)| distribution.id.clone())
         .ok_or_else(|| unknown(domain, distributions))
+}
+
+/// Returns how specifically the name of a distribution matches the domain name, which is in lower case. `None` if it does
+/// not.
+fn match_length(name: &str, domain: &str) -> Option<usize> {
+    let name = name.to_ascii_lowercase();
+    match name.strip_prefix('*') {
+        _ if name == domain => Some(usize::MAX),
+        Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
+        _ => None,
+    }
 }
 
 fn unknown(domain: &str, distributions: &[DistributionSummary]) -> Error {

@@ -18,24 +18,32 @@ pub(super) async fn plan(
 ) -> Result<PlannedBatch, CliError> {
     let id = InvalidationId::new(id);
     let cloudfront = session.connection.cloudfront().await?;
-    let mut errors = Vec::new();
+    let mut found = None;
+    let mut without = Vec::new();
     for target in targets {
         match cloudfront.invalidation(&target.id, &id).await {
-            Ok(invalidation) => {
-                let paths = invalidation.paths.iter().map(|path| {
-                    EncodedPaths::parse(path.as_str())
-                        .map_err(|error| Error::from(error).context(&id))
-                });
-                input.request(paths.collect::<Result<_, _>>()?);
-                return selection::plan(session, create, target, input, None).await;
-            }
-            Err(error) => errors.push(error),
+            Ok(invalidation) => found = Some((target, invalidation)),
+            Err(error) if error.is_no_such_invalidation() => without.push((target, error)),
+            // This distribution possibly has the invalidation.
+            Err(error) => return Err(error.into()),
         }
     }
-    // An error other than "no such invalidation" can hide the invalidation.
-    errors.sort_by_key(Error::is_no_such_invalidation);
-    let error = errors.into_iter().next();
-    Err(error
-        .unwrap_or_else(|| Error::invalid_input(format!("no distribution has {id}")))
-        .into())
+    let Some((target, invalidation)) = found else {
+        let error = Error::join(without.into_iter().map(|(_, error)| error));
+        return Err(error.map_or_else(
+            || CliError::usage(format!("no distribution has {id}")),
+            CliError::from,
+        ));
+    };
+    for (other, _) in without {
+        session.terminal.warn(format!(
+            "{}: nothing is sent, because {id} is an invalidation of {}",
+            other.id, target.id
+        ));
+    }
+    let paths = invalidation.paths.iter().map(|path| {
+        EncodedPaths::parse(path.as_str()).map_err(|error| Error::from(error).context(&id))
+    });
+    input.request(paths.collect::<Result<_, _>>()?);
+    selection::plan(session, create, target, input, None).await
 }

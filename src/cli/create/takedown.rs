@@ -4,8 +4,6 @@
 //! the paths of index pages that lead to it, with all query strings. Nothing is merged to save paths. CloudFront
 //! allows 15 wildcards in progress, so a longer list is divided, and each part is sent when the one before is completed.
 
-use std::collections::BTreeSet;
-
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
@@ -21,11 +19,17 @@ use crate::cli::{CliError, Create, Exit, Session};
 use crate::duration::DEFAULT_WAIT;
 use crate::error::{Category, Error};
 use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::path::{EncodedPaths, InvalidationPath};
+use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::plan::{InvalidationId, InvalidationStatus, Limits};
-use crate::site::{CachedPaths, IndexDocuments, MaybeSite, assumed_paths};
+use crate::site::{CachedPaths, IndexDocuments, MaybeSite, PathReason, assumed_paths};
+
+/// Nothing is merged to save paths; a path that another covers is left out.
+const UNLIMITED: Limits = Limits {
+    paths: usize::MAX,
+    wildcards: usize::MAX,
+};
 
 /// What is removed from one distribution.
 struct Takedown {
@@ -48,6 +52,11 @@ pub(super) async fn run(
     targets: Vec<Target>,
     input: &Input,
 ) -> Result<Exit, CliError> {
+    if create.wait.is_some_and(|limit| limit.is_zero()) {
+        return Err(CliError::usage(
+            "--takedown waits for completion: leave --wait=0 out, or give a limit such as --wait=15m",
+        ));
+    }
     if input.paths.is_empty() && input.objects.is_empty() {
         return Err(CliError::usage(
             "nothing to take down: name paths, or keys with --keys-from",
@@ -125,21 +134,37 @@ async fn plan(session: &Session, target: Target, input: &Input) -> Result<Takedo
     if let MaybeSite::Known(site) = &site {
         site.features.check_tags(&target.id, &input.paths)?;
     }
-    let mut notes = Vec::new();
-    let mut contents: Vec<_> = input
-        .paths
-        .iter()
-        .map(|path| written(path, &site))
-        .collect();
+    let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
+    let mut contents = Vec::new();
+    for path in &input.paths {
+        let mut widened = input.widened.iter();
+        let widened = widened.find(|widened| widened.to == *path);
+        let written = widened.map_or_else(|| path.to_string(), |widened| widened.written.clone());
+        contents.push(Content::new(written, paths_of(path, &site)));
+    }
     let configured = target
         .config
         .as_ref()
         .and_then(|config| config.bucket.as_deref());
     for object in &input.objects {
         let mut paths = Vec::new();
-        for bucket in selection::buckets(object, configured, &site)? {
+        let buckets = selection::buckets(object, configured, &site);
+        let buckets = buckets.unwrap_or_else(|bucket| {
+            notes.push(format!("bucket {bucket} is not one of its origins"));
+            Vec::new()
+        });
+        for bucket in buckets {
             match site.cached_paths(&bucket, &object.key, IndexDocuments::Auto) {
-                CachedPaths::Cached { paths: cached, .. } => paths.extend(cached),
+                CachedPaths::Cached {
+                    paths: cached,
+                    reasons,
+                } => {
+                    paths.extend(cached);
+                    let widened = reasons
+                        .iter()
+                        .filter(|reason| matches!(reason, PathReason::Widened(_)));
+                    notes.extend(widened.map(ToString::to_string));
+                }
                 CachedPaths::NotCached(reason) => notes.push(format!("{}: {reason}", object.key)),
             }
         }
@@ -152,9 +177,8 @@ async fn plan(session: &Session, target: Target, input: &Input) -> Result<Takedo
     })
 }
 
-/// Returns the content at a path that the user wrote.
-fn written(path: &InvalidationPath, site: &MaybeSite) -> Content {
-    let written = path.to_string();
+/// Returns what is invalidated for a path that the user wrote.
+fn paths_of(path: &InvalidationPath, site: &MaybeSite) -> Vec<InvalidationPath> {
     let mut paths = vec![path.clone().with_wildcard_behind()];
     let without_query = path.as_str().split('?').next().unwrap_or_default();
     let decoded = percent_decode_str(without_query.trim_start_matches('/')).decode_utf8();
@@ -176,7 +200,7 @@ fn written(path: &InvalidationPath, site: &MaybeSite) -> Content {
             paths.push(InvalidationPath::root());
         }
     }
-    Content::new(written, paths)
+    paths
 }
 
 impl Content {
@@ -185,13 +209,12 @@ impl Content {
     }
 
     fn new(written: String, paths: Vec<InvalidationPath>) -> Self {
-        let paths: BTreeSet<_> = paths
+        let paths = paths
             .into_iter()
-            .flat_map(InvalidationPath::with_query_strings)
-            .collect();
+            .flat_map(InvalidationPath::with_query_strings);
         Self {
             written,
-            paths: paths.into_iter().collect(),
+            paths: collapse(paths.collect(), None, UNLIMITED).paths,
         }
     }
 }
@@ -221,13 +244,9 @@ impl Takedown {
     /// Divides the paths of all contents into requests. A path that another covers is left out.
     fn requests(&self) -> Vec<Vec<InvalidationPath>> {
         let paths = self.contents.iter().flat_map(|content| &content.paths);
-        let limits = Limits {
-            paths: usize::MAX,
-            wildcards: usize::MAX,
-        };
         let mut requests: Vec<Vec<InvalidationPath>> = Vec::new();
         let mut wildcards = 0;
-        for path in collapse(paths.cloned().collect(), None, limits).paths {
+        for path in collapse(paths.cloned().collect(), None, UNLIMITED).paths {
             let is_wildcard = path.is_wildcard();
             match requests.last_mut() {
                 Some(request)
@@ -272,8 +291,7 @@ impl Takedown {
         create: &Create,
         request: &Request,
     ) -> (Exit, DistributionOutput) {
-        let limit = create.wait.filter(|limit| !limit.is_zero());
-        let limit = limit.unwrap_or(DEFAULT_WAIT);
+        let limit = create.wait.unwrap_or(DEFAULT_WAIT);
         let mut sent = Vec::new();
         let mut exit = Exit::Done;
         let mut failure = None;

@@ -1,0 +1,149 @@
+//! Mistakes of new users that ended with exit code 0 and a false statement, or with work lost.
+
+use std::time::Duration;
+
+use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
+use crate::standin::{Clock, Fault, Operation, Options};
+
+fn paths(distribution: &str, paths: &[&str]) -> (String, Vec<String>) {
+    let paths = paths.iter().map(|path| (*path).to_owned());
+    (distribution.to_owned(), paths.collect())
+}
+
+#[test]
+fn a_url_of_another_site_is_refused() {
+    let mut environment = Environment::new("mistakes-host");
+    environment.write("paths.txt", "https://shop.example.com/a\n");
+    for line in [
+        format!("create -d {FIRST} https://shop.example.com/a"),
+        format!("create -d {FIRST} --paths-from paths.txt"),
+        format!("create -d {FIRST} --takedown https://shop.example.com/a.pdf"),
+        format!("create -d {FIRST} https://www.example.org/a"),
+        format!("create -d {FIRST} https://d111112abcdef8.cloudfront.net/a"),
+        format!("plan -d {FIRST} -d {APP} https://shop.example.com/a"),
+    ] {
+        let output = environment.run(&line);
+        assert_eq!(output.code, 1, "{line}");
+    }
+    assert_eq!(environment.accepted(), []);
+    environment.run(&format!(
+        "create -d {FIRST} -d {WEBSITE} https://WWW.example.com/a https://d111112abcdef8.cloudfront.net/b"
+    ));
+    let operation = Operation::GetDistributionConfig;
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    environment.run(&format!("create -d {FIRST} https://shop.example.com/c"));
+    let mut accepted = environment.accepted();
+    accepted.sort();
+    let expected = [
+        paths(FIRST, &["/a", "/b"]),
+        paths(FIRST, &["/c"]),
+        paths(WEBSITE, &["/a", "/b"]),
+    ];
+    assert_eq!(accepted, expected);
+    environment.snapshot("mistakes-host");
+}
+
+#[test]
+fn again_names_the_distributions_that_get_nothing() {
+    let mut environment = Environment::new("mistakes-again");
+    environment.run(&format!("create -d {APP} /a"));
+    let id = environment.standin.invalidations()[0].outcome.clone();
+    let id = id.expect("an id");
+    environment.run(&format!("create -d {FIRST} -d {APP} --again {id}"));
+    environment.run(&format!("create -d {APP} -d E9EXAMPLE1ABC --again {id}"));
+    environment.run(&format!("create -d {FIRST} -d {WEBSITE} --again {id}"));
+    assert_eq!(
+        environment.accepted(),
+        [paths(APP, &["/a"]), paths(APP, &["/a"])]
+    );
+    environment.snapshot("mistakes-again");
+}
+
+#[test]
+fn a_takedown_names_what_was_written_and_refuses_what_it_would_ignore() {
+    let mut environment = Environment::new("mistakes-takedown");
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /[draft].pdf --dry-run"
+    ));
+    environment.write("keys.txt", "private/my+report.pdf\n");
+    environment.run(&format!(
+        "plan -d {FIRST} --takedown --keys-from keys.txt --output json"
+    ));
+    for options in [
+        "--reference r",
+        "--max-paths 1",
+        "--max-wildcards 1",
+        "--wait=0",
+    ] {
+        let line = format!("create -d {FIRST} --takedown /a {options}");
+        assert_eq!(environment.run(&line).code, 2, "{line}");
+    }
+    assert_eq!(environment.accepted(), []);
+    environment.snapshot("mistakes-takedown");
+}
+
+#[test]
+fn keys_that_no_distribution_serves_cause_a_warning() {
+    let mut environment = Environment::new("mistakes-origin-path");
+    environment.write("keys.txt", "index.html\nblog/a.html\n");
+    environment.run(&format!("create -d {WEBSITE} --keys-from keys.txt"));
+    environment.run(&format!(
+        "create -d {WEBSITE} --keys-from keys.txt --output json -q"
+    ));
+    assert_eq!(environment.accepted(), []);
+    environment.snapshot("mistakes-origin-path");
+}
+
+#[test]
+fn each_distribution_gets_the_objects_of_its_buckets() {
+    let mut environment = Environment::new("mistakes-buckets");
+    let synced = "upload: a/x.html to s3://app/x.html\nupload: s/y.html to s3://site/prod/y.html\n";
+    environment.write("both.txt", synced);
+    environment.write("other.txt", "upload: a/x.html to s3://other/x.html\n");
+    environment.run(&format!(
+        "create -d {APP} -d {WEBSITE} --from-s3-sync both.txt"
+    ));
+    environment.run(&format!("create -d {APP} --from-s3-sync both.txt"));
+    environment.run(&format!(
+        "create -d {APP} -d {WEBSITE} --from-s3-sync other.txt"
+    ));
+    environment.snapshot("mistakes-buckets");
+}
+
+#[test]
+fn a_lost_response_is_reported_as_possibly_submitted() {
+    let mut environment = Environment::new("mistakes-lost-response");
+    let operation = Operation::CreateInvalidation;
+    environment.standin.fail(operation, Fault::LostResponse, 9);
+    environment.run(&format!("create -d {FIRST} /a"));
+    environment.snapshot("mistakes-lost-response");
+}
+
+#[test]
+fn a_site_that_is_named_like_a_distribution_is_mentioned() {
+    let mut environment = Environment::new("mistakes-shadow");
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.\"www.example.com\"]\ndistribution = 'E7EXAMPLE1ABC'\n[sites.\"app.example.com\"]\ndistribution = \
+         'app.example.com'\n",
+    );
+    environment.run("create -d www.example.com /a");
+    environment.run("create -d app.example.com /b");
+    environment.snapshot("mistakes-shadow");
+}
+
+#[test]
+fn a_name_that_is_used_again_much_later_is_refused_with_a_remedy() {
+    let options = Options {
+        clock: Clock::frozen(),
+        completes_after: Duration::ZERO,
+        ..account()
+    };
+    let mut environment = Environment::with_options("mistakes-reference", options);
+    environment.run(&format!("create -d {FIRST} /a --reference nightly"));
+    environment.standin.advance(Duration::from_secs(24 * 3_600));
+    environment.run(&format!(
+        "create -d {FIRST} /a --reference nightly --output json"
+    ));
+    environment.snapshot("mistakes-reference");
+}
