@@ -105,9 +105,22 @@ fn http_client() -> SharedHttpClient {
         let mut connector = Connector::builder();
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        let connector = connector.proxy_config(ProxyConfig::from_env());
-        connector.tls_provider(sdk::TLS).build()
+        let proxies = if is_proxy_disabled() {
+            ProxyConfig::disabled()
+        } else {
+            ProxyConfig::from_env()
+        };
+        connector
+            .proxy_config(proxies)
+            .tls_provider(sdk::TLS)
+            .build()
     })
+}
+
+/// Returns whether `NO_PROXY` is `*`, which the SDK does not apply to IP addresses.
+fn is_proxy_disabled() -> bool {
+    let names = ["NO_PROXY", "no_proxy"].into_iter().filter_map(variable);
+    names.take(1).any(|hosts| hosts.trim() == "*")
 }
 
 /// Checks the proxies of the environment. The SDK ignores an invalid one and connects directly.

@@ -88,7 +88,11 @@ impl SelectedProfile {
         if ignored.eq_ignore_ascii_case("true") {
             return Ok(());
         }
-        let all_services = ("AWS_ENDPOINT_URL".to_owned(), variable("AWS_ENDPOINT_URL"));
+        // An empty variable makes the SDK panic.
+        let all_services = (
+            "AWS_ENDPOINT_URL".to_owned(),
+            env::var("AWS_ENDPOINT_URL").ok(),
+        );
         let services = SERVICE_ENDPOINTS.map(|name| (name.to_owned(), env::var(name).ok()));
         let configured = self.profile().map(|profile| {
             let place = format!("endpoint_url of profile {:?}", self.name);

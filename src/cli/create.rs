@@ -78,7 +78,7 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
 
 /// Returns the exit code of a command that is done but for this error.
 pub(super) fn exit_of(error: Option<&Error>) -> Exit {
-    error.map_or(Exit::Done, |error| error.category().into())
+    error.map_or(Exit::Done, |error| CliError::from(error.clone()).exit())
 }
 
 /// Warns if the keys of the site are not used.
@@ -269,7 +269,7 @@ async fn print_report(
         }
         Err(error) => {
             let output = print_error(session, planned, error).await;
-            (error.category().into(), Some(output))
+            (exit_of(Some(error)), Some(output))
         }
     }
 }

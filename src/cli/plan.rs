@@ -117,7 +117,7 @@ pub(super) async fn print(
         match &planned.refused {
             None => session.terminal.text(text(planned)),
             Some(error) => {
-                exit = exit.and(error.category().into());
+                exit = exit.and(create::exit_of(Some(error)));
                 let error = create::print_error(session, planned, error).await;
                 output.set_submission(Err(error));
             }

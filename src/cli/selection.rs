@@ -107,7 +107,10 @@ impl PlannedBatch {
         }
         match read_features(session, &distribution).await {
             Ok(features) => self.apply(&features),
-            Err(error) if error.is_no_such_distribution() || error.is_credentials() => {
+            // A dry run fails for the reasons for which the request would fail.
+            Err(error)
+                if error.is_no_such_distribution() || is_dry_run && !error.is_access_denied() =>
+            {
                 self.refused = Some(error);
             }
             Err(error) => {

@@ -147,3 +147,40 @@ fn a_name_that_is_used_again_much_later_is_refused_with_a_remedy() {
     ));
     environment.snapshot("mistakes-reference");
 }
+
+#[test]
+fn a_dry_run_fails_for_the_reasons_for_which_the_request_would_fail() {
+    let mut environment = Environment::new("mistakes-dry-run");
+    for (name, value, code) in [
+        ("AWS_PROFILE", "", 0),
+        ("HTTP_PROXY", "socks5://127.0.0.1:1", 2),
+        // Nothing listens on the discard port.
+        ("HTTP_PROXY", "http://127.0.0.1:9", 1),
+        ("AWS_ENDPOINT_URL", "", 2),
+        ("AWS_ENDPOINT_URL", "http://", 2),
+    ] {
+        let former = environment.variables.get(name).cloned();
+        environment.set(name, value);
+        for command in ["create", "create --dry-run", "plan"] {
+            let output = environment.run(&format!("{command} -d {FIRST} /a"));
+            assert_eq!(
+                output.code, code,
+                "{command} {name}={value}: {}",
+                output.stderr
+            );
+        }
+        match former {
+            Some(former) => environment.set(name, &former),
+            None => environment.unset(name),
+        }
+    }
+    for command in ["create", "create --dry-run"] {
+        let line = format!("{command} -d {FIRST} /a --profile nope");
+        assert_eq!(environment.run(&line).code, 5, "{line}");
+    }
+    environment.set("HTTP_PROXY", "http://127.0.0.1:9");
+    environment.set("NO_PROXY", "*");
+    assert_eq!(environment.run(&format!("create -d {FIRST} /b")).code, 0);
+    let accepted = [paths(FIRST, &["/a"]), paths(FIRST, &["/b"])];
+    assert_eq!(environment.accepted(), accepted);
+}

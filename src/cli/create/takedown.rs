@@ -7,8 +7,8 @@
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
-use super::print_error;
 use super::submission::{Request, Submitted};
+use super::{exit_of, print_error};
 use crate::cli::format::counted;
 use crate::cli::input::Input;
 use crate::cli::output::{CreateOutput, DistributionOutput, ErrorOutput, TakedownOutput};
@@ -320,7 +320,7 @@ impl Takedown {
             let id = match &report.result {
                 Ok(id) => id.clone(),
                 Err(error) => {
-                    exit = error.category().into();
+                    exit = exit_of(Some(error));
                     failure = Some(print_error(session, &planned, error).await);
                     break;
                 }
