@@ -38,12 +38,7 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let is_empty = input.paths.is_empty() && input.objects.is_empty();
     if selection.has_input() && is_empty && !create.takedown {
-        let incomplete = print_incomplete(session, &input);
-        let exit = exit_of(incomplete.as_ref());
-        let output = CreateOutput::new(vec![], input.notes, create.dry_run, exit)
-            .with_error(incomplete.as_ref(), terminal.audience());
-        terminal.result("nothing to invalidate", output);
-        return Ok(exit);
+        return Ok(finish_without_changes(session, create, &input));
     }
     let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
     let inventory = inventory.as_ref();
@@ -74,6 +69,16 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let request = Request::new(create, input.reference.as_deref())?;
     submit_all(session, create, &request, &planned, &input, warnings).await
+}
+
+/// Prints that the input contains no change, and returns the exit code.
+fn finish_without_changes(session: &Session, create: &Create, input: &Input) -> Exit {
+    let incomplete = print_incomplete(session, input);
+    let exit = exit_of(incomplete.as_ref());
+    let output = CreateOutput::new(vec![], input.notes.clone(), create.dry_run, exit)
+        .with_error(incomplete.as_ref(), session.terminal.audience());
+    session.terminal.result("nothing to invalidate", output);
+    exit
 }
 
 /// Returns the exit code of a command that is done but for this error.
