@@ -372,6 +372,8 @@ pub enum PathError {
     Backslash(String),
     /// There is a tab, a line break or another control character.
     Control(String),
+    /// There is this invisible character, which text often contains unnoticed after it was copied.
+    Invisible(String, char),
     /// There is a `.` or `..` segment, which browsers resolve before they send a request.
     DotSegment(String),
     /// The text is a URL whose scheme is not http or https.
@@ -405,6 +407,12 @@ impl fmt::Display for PathError {
             Self::Control(text) => write!(
                 f,
                 "{text:?} contains a control character: write one path per line"
+            ),
+            Self::Invisible(text, character) => write!(
+                f,
+                "{text:?} contains the invisible character U+{:04X}: remove it, or write {} if it belongs to the path",
+                u32::from(*character),
+                utf8_percent_encode(character.encode_utf8(&mut [0; 4]), ALWAYS_ENCODED)
             ),
             Self::DotSegment(text) => write!(
                 f,
@@ -471,6 +479,9 @@ fn parse_written(text: &str) -> Result<(InvalidationPath, Option<Widened>), Path
     if let Some(tag) = text.strip_prefix('#') {
         return Ok((parse_tag(tag)?, None));
     }
+    if let Some(character) = text.chars().find(|character| is_invisible(*character)) {
+        return Err(PathError::Invisible(text.to_owned(), character));
+    }
     let written = without_scheme_and_host(text)?;
     let written = if written.starts_with('/') {
         written.to_owned()
@@ -489,6 +500,21 @@ fn parse_written(text: &str) -> Result<(InvalidationPath, Option<Widened>), Path
         uncertainty,
     });
     Ok((path, widened))
+}
+
+/// Returns whether a character is shown nowhere and belongs to no name: spaces without a width, marks of the direction of
+/// text, the byte order mark. U+200C and U+200D are none of them, because some scripts need them.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}'
+    )
 }
 
 /// Parses what follows the `#` of a cache tag.

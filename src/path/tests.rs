@@ -348,6 +348,33 @@ fn rejects_what_no_viewer_requests_with_advice() {
 }
 
 #[test]
+fn rejects_invisible_characters_in_written_paths_only() {
+    for character in [
+        '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{2064}',
+        '\u{2066}', '\u{2069}', '\u{feff}',
+    ] {
+        for text in [
+            format!("/a{character}.html"),
+            format!("{character}/a.html"),
+            format!("https://www.example.com/a{character}"),
+            format!("/a?b={character}c"),
+        ] {
+            let error = PathError::Invisible(text.clone(), character);
+            assert_eq!(InvalidationPath::parse(&text), Err(error), "{text:?}");
+        }
+    }
+    let error = InvalidationPath::parse(" /a\u{200b}.html ").expect_err("an invisible character");
+    assert_eq!(
+        error.to_string(),
+        r#""/a\u{200b}.html" contains the invisible character U+200B: remove it, or write %E2%80%8B if it belongs to the path"#
+    );
+    assert_eq!(path("/a%E2%80%8B.html").as_str(), "/a%E2%80%8B.html");
+    // Some scripts need the joiners.
+    assert_eq!(path("/\u{200c}\u{200d}").as_str(), "/%E2%80%8C%E2%80%8D");
+    assert_eq!(sent_for("a\u{200b}"), ["/a%E2%80%8B"]);
+}
+
+#[test]
 fn accepts_at_most_4000_characters_and_256_in_a_tag() {
     assert_eq!(
         path(&format!("/{}", "a".repeat(3_999))).as_str().len(),

@@ -834,6 +834,12 @@ fn names_the_invalid_field_of_the_parameters() {
                 .to_owned(),
         ),
         (
+            json!("{\"paths\": [\"/a\u{200b}\"]}"),
+            "UserParameters: paths[0]: \"/a\\u{200b}\" contains the invisible character U+200B: remove it, or write \
+             %E2%80%8B if it belongs to the path"
+                .to_owned(),
+        ),
+        (
             json!(r#"{"distribution": "example"}"#),
             "UserParameters: distribution[0]: \"example\" is neither a distribution id such as E2EXAMPLE1ABC nor a \
              domain name such as www.example.com"
