@@ -16,6 +16,7 @@ mod hosts;
 mod lines;
 mod s3_sync;
 mod site_keys;
+mod written;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -37,6 +38,9 @@ const BUCKET_UNKNOWN: &str = "aws s3 names an access point instead of its bucket
 
 const NO_OUTPUT: &str =
     "aws s3 printed nothing: nothing has changed, or --quiet or --only-show-errors is given";
+
+/// The byte order marks of UTF-16, little-endian and big-endian.
+const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +110,11 @@ impl Input {
             input.add_s3_sync(output, selection.bucket.as_deref());
         }
         if let Some(file) = &selection.batch {
-            let batch = batch::parse(&read(file)?).map_err(|error| file_error(file, error))?;
+            let (name, text) = match batch::inline(file) {
+                Some(json) => (Path::new("--batch"), json.to_owned()),
+                None => (file.as_path(), read(file)?),
+            };
+            let batch = batch::parse(&text).map_err(|error| file_error(name, error))?;
             requested = batch.paths;
             input.reference = batch.reference;
         }
@@ -261,6 +269,12 @@ pub(super) fn read(file: &Path) -> Result<String, CliError> {
         fs::read(file).map(|content| bytes = content)
     };
     result.map_err(|error| file_error(file, error))?;
+    if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+        return Err(file_error(
+            file,
+            "it is UTF-16: save it as UTF-8 (PowerShell: Out-File -Encoding utf8)",
+        ));
+    }
     let text = String::from_utf8(bytes)
         .map_err(|error| file_error(file, format!("not UTF-8 text: {error}")))?;
     // Programs on Windows write a byte order mark before the text.

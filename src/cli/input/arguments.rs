@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use super::written::{self, QUOTES};
 use crate::distribution::{DistributionId, DistributionName};
 use crate::duration::parse_wait_limit;
 use crate::path::{EncodedPaths, PathError};
@@ -115,7 +116,10 @@ fn parse_path(argument: &str) -> Result<EncodedPaths, String> {
              --paths-from"
         ));
     }
-    EncodedPaths::parse(text).map_err(|error| path_error(text, &error))
+    match written::mistake(text) {
+        Some(mistake) => Err(mistake),
+        None => EncodedPaths::parse(text).map_err(|error| path_error(text, &error)),
+    }
 }
 
 /// Returns whether a separator and the start of another path follow a path, as in an expanded `"$PATHS"`. Otherwise the
@@ -156,7 +160,7 @@ fn refusal(text: &str, sites: &[&str]) -> String {
         return "\"-\" is not a path: write --paths-from - to read paths from standard input"
             .to_owned();
     }
-    if text.starts_with(['\'', '"', '‘', '’', '“', '”']) {
+    if text.starts_with(QUOTES) {
         return format!(
             "{text:?} starts with a quote: write straight double quotes, the only ones that cmd.exe removes"
         );
@@ -168,6 +172,9 @@ fn refusal(text: &str, sites: &[&str]) -> String {
         return format!(
             "{text:?} is a file: write --paths-from {file}, or --batch {file} for an invalidation batch"
         );
+    }
+    if let Some(mistake) = written::mistake(text) {
+        return mistake;
     }
     if is_windows_file(text) {
         return format!(
@@ -452,6 +459,50 @@ mod tests {
             ("/a, /b", quoted("/a, /b", several)),
             ("https://example.com/a,https://example.com/b", quoted("https://example.com/a,https://example.com/b", several)),
             ("/a?b=1 #tag", quoted("/a?b=1 #tag", several)),
+            (
+                "[\"/a\",\"/b\"]",
+                quoted(
+                    "[\"/a\",\"/b\"]",
+                    "starts as JSON: use --batch for an invalidation batch; otherwise write each path alone, with a / at \
+                     its start",
+                ),
+            ),
+            (
+                "$PATHS",
+                quoted(
+                    "$PATHS",
+                    "starts with a variable that was not expanded: write its value, or a / before a path",
+                ),
+            ),
+            (
+                "https:/www.example.com/a.html",
+                quoted(
+                    "https:/www.example.com/a.html",
+                    "has one slash after its scheme: write https://www.example.com/a.html",
+                ),
+            ),
+            (
+                "https://",
+                quoted("https://", "has no host: if it comes from a variable, that variable is empty or not set"),
+            ),
+            (
+                "/a.html,",
+                quoted("/a.html,", "ends with a comma: remove it, or write %2C if it belongs to the path"),
+            ),
+            (
+                "\u{feff}/a.html",
+                quoted(
+                    "\u{feff}/a.html",
+                    "contains the invisible character U+FEFF: remove it, or write %EF%BB%BF if it belongs to the path",
+                ),
+            ),
+            (
+                "\u{200b}https://www.example.com/a.html",
+                quoted(
+                    "\u{200b}https://www.example.com/a.html",
+                    "contains the invisible character U+200B: remove it, or write %E2%80%8B if it belongs to the path",
+                ),
+            ),
         ] {
             assert_eq!(parse_in(&["/first", text]), Err(message), "{text}");
         }

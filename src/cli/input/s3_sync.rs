@@ -67,6 +67,11 @@ pub(super) fn parse(text: &str) -> Result<SyncOutput, String> {
     Ok(output)
 }
 
+/// Returns whether the AWS CLI writes such a line.
+pub(super) fn is_line(line: &str) -> bool {
+    parse_line(line).is_some()
+}
+
 /// What a line reports.
 enum Line {
     /// No object in a bucket has changed.
