@@ -53,6 +53,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
@@ -80,7 +81,7 @@ pub fn main(arguments: Vec<OsString>) -> Exit {
     let stdout = Rc::new(Stdout::default());
     let exit = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => run(parsed, &stdout),
-        Err(error) => print_help_or_usage(&error, &arguments, &stdout),
+        Err(error) => print_help_or_usage(&correct_tips(error), &arguments, &stdout),
     };
     stdout.finish(exit)
 }
@@ -98,6 +99,34 @@ fn print_help_or_usage(error: &clap::Error, arguments: &[OsString], stdout: &Std
         stdout.line(json!(output));
     }
     Exit::Usage
+}
+
+/// Corrects the tips about an unknown option.
+///
+/// A misspelled option must not lead to `--all`, which invalidates everything; neither tip nor usage contain it. What
+/// follows `--` is a path, which does not start with a hyphen.
+fn correct_tips(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let is = |value: Option<&ContextValue>, option: &str| matches!(value, Some(ContextValue::String(text)) if text == option);
+    let is_offline = is(error.get(ContextKind::InvalidArg), "--offline");
+    if is_offline || is(error.get(ContextKind::SuggestedArg), "--all") {
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
+    }
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| {
+            let tip = tip.to_string();
+            !tip.contains(" --all'") && !tip.starts_with("to pass ")
+        });
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    if is_offline {
+        let tips = vec!["'plan --offline' plans without a call".into()];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
 }
 
 /// Returns whether arguments that cannot be parsed request JSON.

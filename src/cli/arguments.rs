@@ -1,9 +1,10 @@
 //! The arguments. Their doc comments are the text of `--help`, so they use the imperative.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::{examples, exit};
@@ -31,10 +32,10 @@ pub struct Arguments {
 #[derive(Args, Clone, Debug)]
 pub struct GlobalOptions {
     /// Use this profile of ~/.aws/config and ~/.aws/credentials
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = not_empty)]
     pub profile: Option<String>,
     /// Use this region (it matters in other partitions than aws, and for a pipeline job of `invoke`)
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, value_name = "REGION", value_parser = not_empty)]
     pub region: Option<String>,
     /// Use this endpoint instead of AWS's own
     #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_endpoint)]
@@ -139,40 +140,48 @@ pub struct Selection {
     #[arg(long = "paths", value_name = "PATH", num_args = 1.., help_heading = "Input")]
     pub paths_option: Vec<String>,
     /// Read paths, one on each line; "# …" is a comment, "#tag" a cache tag
-    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
     pub paths_from: Option<PathBuf>,
     /// Read object keys, one on each line, as they are in the bucket
-    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
     pub keys_from: Option<PathBuf>,
     /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm` (without --quiet and --only-show-errors)
-    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
     pub from_s3_sync: Option<PathBuf>,
     /// Read an invalidation batch of the AWS CLI; its CallerReference, if present, is sent unchanged
-    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+    #[arg(long, alias = "invalidation-batch", value_name = "FILE|-", help_heading = "Input",
+        value_hint = ValueHint::FilePath, value_parser = file(),
         conflicts_with_all = ["paths", "paths_option", "paths_from", "keys_from", "from_s3_sync"])]
     pub batch: Option<PathBuf>,
     /// Read --keys-from, and access points in --from-s3-sync, as keys of this bucket [default: the configured bucket, or
     /// else the buckets among the distribution's origins]
-    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    #[arg(long, value_name = "NAME", help_heading = "Input", value_parser = bucket)]
     pub bucket: Option<String>,
     /// Avoid wildcards over unchanged files of this directory, a local build of the site
-    #[arg(long = "site", value_name = "DIR", help_heading = "Planning", value_hint = ValueHint::DirPath)]
+    #[arg(long = "site", value_name = "DIR", help_heading = "Planning", value_hint = ValueHint::DirPath,
+        value_parser = file())]
     pub build_directory: Option<PathBuf>,
     /// Avoid wildcards over unchanged keys of this list: one on each line, relative to the root of the site
-    #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath,
+        value_parser = file())]
     pub inventory: Option<PathBuf>,
     /// Put this folder before the keys of --site and --inventory, which leave it out, such as docs/
-    #[arg(long, value_name = "FOLDER", help_heading = "Planning")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Planning", value_parser = not_empty)]
     pub prefix: Option<String>,
     /// Derive one path from each key, without the origin path: index documents, query strings, error pages and other
     /// spellings are not covered
     #[arg(long, alias = "no-index-aliases", help_heading = "Planning")]
     pub literal_keys: bool,
     /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]
-    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = one_to(MAX_PATHS_IN_REQUEST))]
+    #[arg(long, value_name = "N", help_heading = "Planning", allow_negative_numbers = true,
+        value_parser = one_to(MAX_PATHS_IN_REQUEST))]
     pub max_paths: Option<u64>,
     /// Send at most this many wildcards among them [default: 10 for keys, 15 for paths]
-    #[arg(long, value_name = "N", help_heading = "Planning", value_parser = one_to(MAX_WILDCARDS_IN_REQUEST))]
+    #[arg(long, value_name = "N", help_heading = "Planning", allow_negative_numbers = true,
+        value_parser = one_to(MAX_WILDCARDS_IN_REQUEST))]
     pub max_wildcards: Option<u64>,
 }
 
@@ -183,7 +192,7 @@ pub struct Plan {
     #[command(flatten)]
     pub create: Create,
     /// Call nothing: plan from the paths and keys alone
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["free_only", "checks"])]
     pub offline: bool,
 }
 
@@ -194,7 +203,7 @@ pub struct Create {
     #[command(flatten)]
     pub selection: Selection,
     /// Repeat an earlier invalidation under a new caller reference
-    #[arg(long, value_name = "ID", help_heading = "Input", conflicts_with_all =
+    #[arg(long, value_name = "ID", help_heading = "Input", value_parser = not_empty, conflicts_with_all =
         ["all", "paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch"])]
     pub again: Option<String>,
     /// Remove content that must not be served any longer: each path with all its spellings and a wildcard behind
@@ -214,7 +223,7 @@ pub struct Create {
     pub yes: bool,
     /// Name the request: the same request under the same name is sent once; the caller reference starts with this
     /// name
-    #[arg(long, value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
+    #[arg(long, alias = "caller-reference", value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
     pub reference: Option<String>,
     /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m; 0s for one attempt
     /// [default: 1m]
@@ -268,7 +277,8 @@ pub struct List {
     )]
     pub distributions: Vec<String>,
     /// List at most this many invalidations of each distribution
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to(1_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true,
+        value_parser = one_to(1_000))]
     pub max: u64,
 }
 
@@ -284,7 +294,7 @@ pub struct Usage {
 #[derive(Args, Clone, Debug)]
 pub struct Invoke {
     /// The event, as Lambda passes it to the function; - reads standard input
-    #[arg(value_name = "EVENT.json|-", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "EVENT.json|-", value_hint = ValueHint::FilePath, value_parser = file())]
     pub event: PathBuf,
     /// Use this distribution instead of the setting DISTRIBUTION_ID; repeatable
     #[arg(short, long = "distribution", value_name = "ID", value_parser = distribution)]
@@ -294,34 +304,68 @@ pub struct Invoke {
     pub timeout: Duration,
 }
 
+/// Parses a value that is not empty.
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err(EMPTY.to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Returns the parser of a file or a directory, also in the form of the AWS CLI: `file://name`.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name: OsString| {
+        let Some(text) = name.to_str() else {
+            return Ok(PathBuf::from(name));
+        };
+        let file = text.strip_prefix("file://").unwrap_or(text);
+        not_empty(file).map(PathBuf::from)
+    })
+}
+
+/// Parses the name of a bucket, or its address: `s3://name/`.
+fn bucket(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix("s3://").unwrap_or(text);
+    let name = not_empty(address.strip_suffix('/').unwrap_or(address))?;
+    match name.split_once('/') {
+        None => Ok(name),
+        Some((name, _)) => Err(format!(
+            "it has a folder: write the name of the bucket alone, {name}"
+        )),
+    }
+}
+
 /// Parses the value of `-d`. Refuses what an empty variable leaves: an empty text or, without quotes, the next argument.
 fn distribution(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err(EMPTY.to_owned());
-    }
+    let text = not_empty(text)?;
     if text.starts_with(['/', '#']) {
         return Err(
             "it is a path, so -d has no value: if that comes from a variable, it is empty or not set"
                 .to_owned(),
         );
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// Parses the id of `status`. A limit is refused: it belongs to `--wait`, which takes it after `=` only.
 fn invalidation_id(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err(EMPTY.to_owned());
-    }
     if parse_wait_limit(text).is_ok() {
         return Err(format!("it is a limit: write --wait={text}"));
     }
-    Ok(text.to_owned())
+    not_empty(text)
 }
 
-fn one_to(maximum: usize) -> RangedU64ValueParser {
-    let maximum = u64::try_from(maximum).unwrap_or(u64::MAX);
-    clap::value_parser!(u64).range(1..=maximum)
+/// Returns the parser of a number from 1 to the maximum.
+fn one_to(maximum: usize) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=maximum).contains(number));
+        let number = number.and_then(|number| u64::try_from(number).ok());
+        number.ok_or_else(|| format!("write a whole number from 1 to {maximum}"))
+    }
 }
 
 #[cfg(test)]

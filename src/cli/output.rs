@@ -220,6 +220,8 @@ pub(super) fn argument_error(error: &clap::Error) -> ErrorOutput {
     ];
     let similar = similar.into_iter().find_map(|kind| error.get(kind));
     let hint = similar.map(|similar| format!("did you mean {similar}?"));
+    let tips = error.get(ContextKind::Suggested).map(ToString::to_string);
+    let hint = hint.or(tips.filter(|tips| !tips.is_empty()));
     ErrorOutput::new(Category::InvalidInput, message.to_owned(), hint)
 }
 

@@ -27,6 +27,7 @@ mod requests;
 mod schema;
 mod scripts;
 mod site_keys;
+mod strict_input;
 mod sync_output;
 mod takedown;
 mod terminal_session;
