@@ -13,7 +13,7 @@ use std::{env, fs, io};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use super::{CliError, directories};
+use super::{CliError, directories, input};
 use crate::duration::parse_wait_limit;
 use crate::path::EncodedPaths;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
@@ -60,7 +60,7 @@ pub(super) struct SiteConfig {
 impl SiteConfig {
     /// Returns what `create` invalidates without any input.
     pub(super) fn paths(&self) -> Result<EncodedPaths, CliError> {
-        let paths = self.paths.iter().map(|text| EncodedPaths::parse(text));
+        let paths = self.paths.iter().map(|text| input::parse_written(text));
         let paths: Result<_, _> = paths.collect();
         paths.map_err(|error| CliError::usage(format!("the configuration's paths: {error}")))
     }

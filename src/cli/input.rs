@@ -29,6 +29,7 @@ use self::build_directory::BuildDirectory;
 use self::lines::Keys;
 use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
+pub(super) use self::written::parse as parse_written;
 use super::config::Config;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};

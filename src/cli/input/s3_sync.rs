@@ -51,6 +51,7 @@ pub(super) struct SyncOutput {
 /// Parses the output. The error contains the number of the first line that is in no known format.
 pub(super) fn parse(text: &str) -> Result<SyncOutput, String> {
     let mut output = SyncOutput::default();
+    let last = text.lines().count().saturating_sub(1);
     for (index, line) in text.lines().enumerate() {
         let line = line.trim_end();
         let (overwritten, shown) = line.rsplit_once('\r').unwrap_or(("", line));
@@ -62,6 +63,13 @@ pub(super) fn parse(text: &str) -> Result<SyncOutput, String> {
                 index.saturating_add(1)
             )
         })?;
+        // The AWS CLI ends each line, so the key of such a line is possibly cut off.
+        if matches!(line, Line::Changed { .. }) && index == last && !text.ends_with('\n') {
+            return Err(format!(
+                "line {}: {shown:?} has no line end, so it is possibly cut off: run `aws s3` again, or add the line end",
+                index.saturating_add(1)
+            ));
+        }
         output.add(line, shown);
     }
     Ok(output)
@@ -497,13 +505,24 @@ mod tests {
             ),
             ("upload: x to s3://lambda-abc--ol-s3/a", vec!["+?:a"]),
         ] {
-            let found = objects_and_note(text).map(|(objects, _)| objects);
+            let found = objects_and_note(&format!("{text}\n")).map(|(objects, _)| objects);
             assert_eq!(
                 found,
                 Ok(objects.iter().map(|object| (*object).to_owned()).collect()),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn refuses_a_last_line_that_is_possibly_cut_off() {
+        let text = "delete: s3://a/x\nupload: public/blog/post.html to s3://a/blog/po";
+        let error = "line 2: \"upload: public/blog/post.html to s3://a/blog/po\" has no line end, so it is possibly cut \
+                     off: run `aws s3` again, or add the line end";
+        assert_eq!(objects_and_note(text), Err(error.to_owned()));
+        let text = "delete: s3://a/x\nCompleted 1 file(s) with 1 file(s) remaining";
+        let (objects, _) = objects_and_note(text).expect("known lines");
+        assert_eq!(objects, ["-a:x"]);
     }
 
     #[test]

@@ -11,8 +11,8 @@ const MAX_CHARACTERS: usize = 60;
 /// The characters with which a quoted text starts.
 pub(super) const QUOTES: [char; 6] = ['\'', '"', '‘', '’', '“', '”'];
 
-/// Parses a path of a list or of a batch.
-pub(super) fn parse(text: &str) -> Result<EncodedPaths, String> {
+/// Parses a path of a list, of a batch or of the configuration file.
+pub(in crate::cli) fn parse(text: &str) -> Result<EncodedPaths, String> {
     if text.trim().starts_with(QUOTES) {
         return Err(format!("{text:?} starts with a quote: remove the quotes"));
     }
