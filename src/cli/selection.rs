@@ -4,22 +4,23 @@
 //! viewers can have cached the objects, which the distribution's configuration determines, within the lower default limits
 //! of the function.
 
+mod limits;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::config::SiteConfig;
-use super::format::{counted, thousands};
+pub(super) use self::limits::{check_limits, limits};
+use super::format::counted;
 use super::input::{ChangedKey, Input, Object};
 use super::target::Target;
-use super::{CliError, Create, Selection, Session};
+use super::{CliError, Create, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse_keys;
-use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{
     ASSUMPTION, ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site,
@@ -200,11 +201,27 @@ pub(super) async fn plan(
     } else {
         IndexDocuments::Auto
     };
+    let mut planned = plan_objects(target, input, &site, index_documents, inventory, limits);
+    check_limits(selection, config, &planned)?;
+    planned.apply_site(&site);
+    Ok(planned)
+}
+
+/// Plans the changed objects, and the paths that the user wrote, with the configuration of the distribution.
+fn plan_objects(
+    target: &Target,
+    input: &Input,
+    site: &MaybeSite,
+    index_documents: IndexDocuments,
+    inventory: Option<&Inventory>,
+    limits: Limits,
+) -> PlannedBatch {
+    let config = target.config.as_ref();
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     let mut foreign_buckets = BTreeSet::new();
     for (index, object) in input.objects.iter().enumerate() {
-        let buckets = buckets(object, configured, &site);
+        let buckets = buckets(object, configured, site);
         let buckets = buckets.unwrap_or_else(|foreign| {
             foreign_buckets.insert(foreign);
             Vec::new()
@@ -215,7 +232,7 @@ pub(super) async fn plan(
                 bucket: &bucket,
                 key: &object.key,
             };
-            changes.add(&site, object, index_documents);
+            changes.add(site, object, index_documents);
         }
     }
     let mut of_keys = Vec::new();
@@ -229,7 +246,7 @@ pub(super) async fn plan(
         }
     }
     let misfit = site_misfit(input, |object| {
-        let buckets = buckets(object, configured, &site).unwrap_or_default();
+        let buckets = buckets(object, configured, site).unwrap_or_default();
         let keys = buckets
             .iter()
             .map(|bucket| site.relative_keys(bucket, &object.key));
@@ -238,15 +255,13 @@ pub(super) async fn plan(
     for bucket in &foreign_buckets {
         notes.push(format!("bucket {bucket} is not one of its origins"));
     }
-    let mut planned = PlannedBatch {
+    let id = Some(target.id.clone());
+    PlannedBatch {
         objects: Some(cached.len()),
         notes,
         foreign_buckets,
         ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits, misfit)
-    };
-    check_limits(selection, config, &planned)?;
-    planned.apply_site(&site);
-    Ok(planned)
+    }
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.
@@ -336,118 +351,6 @@ pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
     warnings.collect()
 }
 
-/// Returns the limits of the command line, or else of the configuration entry, or else the default for keys or paths.
-pub(super) fn limits(selection: &Selection, config: Option<&SiteConfig>, input: &Input) -> Limits {
-    let default = if input.objects.is_empty() {
-        Limits::REQUESTED_PATHS
-    } else {
-        Limits::BUCKET_CHANGES
-    };
-    let limit = |argument: Option<u64>, configured: Option<usize>, default: usize| {
-        let argument = argument.and_then(|limit| usize::try_from(limit).ok());
-        argument.or(configured).unwrap_or(default)
-    };
-    let max_paths = config.and_then(|config| config.max_paths);
-    let max_wildcards = config.and_then(|config| config.max_wildcards);
-    Limits {
-        paths: limit(selection.max_paths, max_paths, default.paths),
-        wildcards: limit(selection.max_wildcards, max_wildcards, default.wildcards),
-    }
-}
-
-/// Checks that the paths that the user wrote are within the limits, alone and together with those of the keys. They are not
-/// merged or widened to fit.
-pub(super) fn check_limits(
-    selection: &Selection,
-    config: Option<&SiteConfig>,
-    planned: &PlannedBatch,
-) -> Result<(), CliError> {
-    if planned.written.is_empty() {
-        return Ok(());
-    }
-    let written = planned.written.clone();
-    let written = collapse_keys(written, Vec::new(), None, Limits::REQUESTED_PATHS).paths;
-    let wildcards = |paths: &[InvalidationPath]| {
-        let wildcards = paths.iter().filter(|path| path.is_wildcard());
-        wildcards.count()
-    };
-    let planned = &planned.plan.paths;
-    for limit in [
-        WrittenLimit {
-            count: written.len(),
-            planned: planned.len(),
-            noun: "path",
-            option: ("--max-paths", selection.max_paths),
-            key: ("max_paths", config.and_then(|config| config.max_paths)),
-            maximum: MAX_PATHS_IN_REQUEST,
-        },
-        WrittenLimit {
-            count: wildcards(&written),
-            planned: wildcards(planned),
-            noun: "wildcard",
-            option: ("--max-wildcards", selection.max_wildcards),
-            key: (
-                "max_wildcards",
-                config.and_then(|config| config.max_wildcards),
-            ),
-            maximum: MAX_WILDCARDS_IN_REQUEST,
-        },
-    ] {
-        limit.check()?;
-    }
-    Ok(())
-}
-
-/// A limit of the paths that the user wrote.
-struct WrittenLimit {
-    /// How many the user wrote.
-    count: usize,
-    /// How many there are with those of the keys.
-    planned: usize,
-    noun: &'static str,
-    /// The option and its value.
-    option: (&'static str, Option<u64>),
-    /// The key of the configuration file and its value.
-    key: (&'static str, Option<usize>),
-    /// CloudFront's limit.
-    maximum: usize,
-}
-
-impl WrittenLimit {
-    fn check(&self) -> Result<(), CliError> {
-        let (option, argument) = self.option;
-        let (key, configured) = self.key;
-        let argument = argument.and_then(|limit| usize::try_from(limit).ok());
-        let limit = argument.or(configured).unwrap_or(self.maximum);
-        if self.count <= limit {
-            return match self.planned <= self.maximum {
-                true => Ok(()),
-                false => Err(CliError::usage(format!(
-                    "the paths and keys together need {}, more than the {} that CloudFront allows in one invalidation; \
-                     paths are sent as written, not merged: invalidate the keys separately",
-                    counted(self.planned, self.noun),
-                    thousands(self.maximum)
-                ))),
-            };
-        }
-        let written = counted(self.count, self.noun);
-        let limit = thousands(limit);
-        Err(CliError::usage(match (argument, configured) {
-            (Some(_), _) => format!(
-                "{written} exceed {option} {limit}; paths are sent as written, not merged: name fewer, or raise {option}"
-            ),
-            (None, Some(_)) => format!(
-                "{written} exceed {key} = {limit} of the configuration; paths are sent as written, not merged: name \
-                 fewer, or give {option}"
-            ),
-            (None, None) => format!(
-                "{written} exceed CloudFront's limit of {limit} in one invalidation; paths are sent as written, not \
-                 merged: divide them, or replace some by a wildcard such as /blog/* or /*"
-            ),
-        }))
-    }
-}
-
 /// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution. Returns
 /// the bucket that is not an origin of the distribution as the error.
 pub(super) fn buckets(
@@ -508,40 +411,4 @@ fn origin_buckets(site: &Site) -> Vec<String> {
         buckets.push(String::new());
     }
     buckets
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_come_from_the_command_line_then_the_configuration_then_the_defaults() {
-        let paths = Input::default();
-        let keys = Input {
-            objects: vec![Object {
-                bucket: None,
-                key: "a.html".into(),
-            }],
-            ..Input::default()
-        };
-        let mut config = SiteConfig::default();
-        config.max_paths = Some(8);
-        config.max_wildcards = Some(2);
-        for (arguments, config, input, expected) in [
-            ((None, None), None, &paths, (3_000, 15)),
-            ((None, None), None, &keys, (20, 10)),
-            ((None, None), Some(&config), &keys, (8, 2)),
-            ((None, None), Some(&config), &paths, (8, 2)),
-            ((Some(5), None), Some(&config), &keys, (5, 2)),
-            ((None, Some(15)), None, &keys, (20, 15)),
-        ] {
-            let selection = Selection {
-                max_paths: arguments.0,
-                max_wildcards: arguments.1,
-                ..Selection::default()
-            };
-            let limits = limits(&selection, config, input);
-            assert_eq!((limits.paths, limits.wildcards), expected, "{arguments:?}");
-        }
-    }
 }
