@@ -314,6 +314,15 @@ impl Error {
         matches!(&*self.kind, ErrorKind::NoSuchDistribution { .. })
     }
 
+    /// Returns the distribution that does not exist in this account, if that is the error.
+    #[cfg(feature = "cli")]
+    pub(crate) fn no_such_distribution(&self) -> Option<&DistributionId> {
+        match &*self.kind {
+            ErrorKind::NoSuchDistribution { distribution, .. } => Some(distribution),
+            _ => None,
+        }
+    }
+
     /// Returns whether CloudFront does not have the invalidation, or does not return it yet.
     pub(crate) fn is_no_such_invalidation(&self) -> bool {
         matches!(&*self.kind, ErrorKind::NoSuchInvalidation { .. })

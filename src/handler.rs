@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use aws_types::SdkConfig;
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 
 use self::warm_state::WarmState;
@@ -126,7 +126,7 @@ impl Invalidator {
         } = request;
         let submission = self
             .cloudfront(invocation)
-            .create_invalidation(&batch, invocation.end_of_calls())
+            .create_invalidation(&batch, Instant::now(), invocation.end_of_calls())
             .await;
         let reused = submission.as_ref().ok().and_then(Submission::reused);
         let invalidation = submission.map(Submission::into_invalidation);

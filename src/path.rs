@@ -224,16 +224,26 @@ impl InvalidationPath {
         }
     }
 
-    /// Returns the wildcard behind this path, `/a.html*`; the path itself if it is a wildcard, a cache tag, a directory, or
-    /// as long as a path can be.
+    /// Returns the path with a wildcard behind it, `/a.html*`; `/dir/` and `/dir/*`, because the latter does not cover the
+    /// former. `/` is the home page: it stays alone, and so does a wildcard, a cache tag, or a path of the maximum length.
     #[cfg(feature = "cli")]
-    pub(crate) fn with_wildcard_behind(self) -> Self {
-        let is_complete = self.is_wildcard() || self.is_tag() || self.0.ends_with('/');
+    pub(crate) fn with_wildcard_behind(self) -> Vec<Self> {
+        let is_complete = self.is_wildcard() || self.is_tag() || *self.0 == *"/";
         if is_complete || self.0.len() >= MAX_PATH_CHARACTERS {
-            self
-        } else {
-            self.truncated_wildcard(self.0.len())
+            return vec![self];
         }
+        let wildcard = self.truncated_wildcard(self.0.len());
+        if self.0.ends_with('/') {
+            vec![self, wildcard]
+        } else {
+            vec![wildcard]
+        }
+    }
+
+    /// Takes a path that CloudFront accepted before, as it is.
+    #[cfg(feature = "cli")]
+    pub(crate) fn accepted_before(path: &SubmittedPath) -> Self {
+        Self(Arc::clone(&path.0))
     }
 
     /// Returns the paths that cover this path with and without query strings.

@@ -14,7 +14,7 @@ mod sites;
 mod staging;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_cloudfront::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_cloudfront::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -102,7 +102,8 @@ impl CloudFront {
         Self { client, account }
     }
 
-    /// Creates an invalidation of the batch, or finds the one that exists under its caller reference.
+    /// Creates an invalidation of the batch, or finds the one that exists under its caller reference. `first_sent` is when
+    /// the caller sent the batch for the first time: an invalidation that is older is not its own.
     ///
     /// # Errors
     ///
@@ -111,6 +112,7 @@ impl CloudFront {
     pub async fn create_invalidation(
         &self,
         batch: &Batch,
+        first_sent: Instant,
         deadline: Instant,
     ) -> Result<Submission, Error> {
         let call = Call::CreateInvalidation(batch.distribution());
@@ -124,11 +126,10 @@ impl CloudFront {
             )
             .customize()
             .interceptor(date.clone());
-        let started = Instant::now();
         let response = timeout_at(deadline, request.send())
             .await
             .map_err(|_elapsed| call.no_response())?;
-        let times = date.times(started.elapsed());
+        let times = date.times(first_sent.elapsed());
         match response {
             Ok(output) => {
                 let invalidation = output.invalidation.as_ref().map(existing);
@@ -161,7 +162,7 @@ impl CloudFront {
     async fn already_exists(
         &self,
         batch: &Batch,
-        times: RequestTimes,
+        times: Option<RequestTimes>,
         deadline: Instant,
     ) -> Result<Submission, Error> {
         let maximum = match batch.name() {
@@ -178,7 +179,8 @@ impl CloudFront {
             (Some(name), Ok(Some(invalidation))) => reused(name, batch, invalidation, times),
             (Some(name), found) => {
                 let error = found.err();
-                Err(reuse::conflict(name, Conflict::Unknown { error }))
+                let error = reuse::conflict(name, Conflict::Unknown { error });
+                Err(error.context(batch.distribution()))
             }
         }
     }
@@ -189,9 +191,21 @@ fn reused(
     name: &str,
     batch: &Batch,
     invalidation: ExistingInvalidation,
-    times: RequestTimes,
+    times: Option<RequestTimes>,
 ) -> Result<Submission, Error> {
-    let age = reuse::check(name, batch, &invalidation, times)?;
+    let call = Call::CreateInvalidation(batch.distribution());
+    let unclear = |missing: &str| {
+        let id = &invalidation.id;
+        call.unavailable(format!(
+            "the response has no {missing}, so it is unknown whether {id} is new"
+        ))
+    };
+    if invalidation.paths.is_empty() {
+        return Err(unclear("paths"));
+    }
+    let times = times.ok_or_else(|| unclear("date"))?;
+    let age = reuse::check(name, batch, &invalidation, times)
+        .map_err(|error| error.context(batch.distribution()))?;
     Ok(match age {
         Some(age) => Submission::Reused { invalidation, age },
         None => Submission::Created(invalidation),
@@ -203,15 +217,14 @@ fn reused(
 struct ResponseDate(Arc<Mutex<Option<DateTime<Utc>>>>);
 
 impl ResponseDate {
-    /// Returns the times of a request that took this long with its retries. Without the header, reads the system's clock.
-    fn times(&self, elapsed: Duration) -> RequestTimes {
-        let date = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let responded = date.unwrap_or_else(|| SystemTime::now().into());
-        let elapsed = TimeDelta::from_std(elapsed).unwrap_or_default();
-        RequestTimes {
-            sent: responded.checked_sub_signed(elapsed).unwrap_or(responded),
+    /// Returns the times of a request that took this long with its retries; `None` without the header.
+    fn times(&self, elapsed: Duration) -> Option<RequestTimes> {
+        let responded = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let elapsed = TimeDelta::from_std(elapsed).ok()?;
+        Some(RequestTimes {
+            sent: responded.checked_sub_signed(elapsed)?,
             responded,
-        }
+        })
     }
 }
 

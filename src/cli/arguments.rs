@@ -225,7 +225,7 @@ pub struct Create {
     /// name
     #[arg(long, alias = "caller-reference", value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
     pub reference: Option<String>,
-    /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m; 0s for one attempt
+    /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m
     /// [default: 1m]
     #[arg(long, value_name = "LIMIT", value_parser = parse_wait_limit)]
     pub retry: Option<Duration>,

@@ -5,7 +5,7 @@
 //! of the project the user's site of the same name. An unknown key is an error, so that a typing error has no silent
 //! effect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, io};
@@ -63,6 +63,12 @@ impl SiteConfig {
         let paths = self.paths.iter().map(|text| input::parse_written(text));
         let paths: Result<_, _> = paths.collect();
         paths.map_err(|error| CliError::usage(format!("the configuration's paths: {error}")))
+    }
+
+    /// Returns the hosts of the URLs among the paths.
+    pub(super) fn hosts(&self) -> BTreeSet<String> {
+        let paths = self.paths.iter();
+        paths.filter_map(|path| input::host(path)).collect()
     }
 }
 

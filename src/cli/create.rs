@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use self::submission::{Request, Submitted};
 use super::config::SiteConfig;
+use super::exit::Ending;
 use super::format::timestamp;
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
@@ -19,6 +20,7 @@ use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Create, Exit, Session, plan, preflight};
+use crate::distribution::DistributionId;
 use crate::error::{Category, Error};
 use crate::outcome::UnaffectedDistribution;
 use crate::path::EncodedPaths;
@@ -26,6 +28,27 @@ use crate::plan::{InvalidationStatus, Inventory};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliError> {
+    match create_or_plan(session, create).await {
+        Err(CliError::Failed(error)) => Err(with_suggestion(session, error).await.into()),
+        result => result,
+    }
+}
+
+/// Adds similar ids to the error of a distribution that does not exist.
+async fn with_suggestion(session: &Session, error: Error) -> Error {
+    let Some(distribution) = error.no_such_distribution() else {
+        return error;
+    };
+    match target::suggestion(session, distribution).await {
+        Some(suggestion) => {
+            let message = error.message(session.terminal.audience());
+            Error::invalid_input(format!("{message}: {suggestion}"))
+        }
+        None => error,
+    }
+}
+
+async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
     let mut input = Input::read(selection, &session.config)?;
@@ -38,6 +61,7 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let is_empty = input.paths.is_empty() && input.objects.is_empty();
     if selection.has_input() && is_empty && !create.takedown {
+        target::check_names(session, &selection.distributions)?;
         return Ok(finish_without_changes(session, create, &input));
     }
     let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
@@ -46,7 +70,8 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
         return plan::offline(session, create, input).await;
     }
     let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
-    hosts::check(session, &targets, &input.hosts).await?;
+    let warning = hosts::check(session, &targets, &input.hosts).await?;
+    input.notes.extend(warning);
     if create.takedown {
         return takedown::run(session, create, targets, &input).await;
     }
@@ -73,10 +98,10 @@ pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliE
 
 /// Prints that the input contains no change, and returns the exit code.
 fn finish_without_changes(session: &Session, create: &Create, input: &Input) -> Exit {
-    let incomplete = print_incomplete(session, input);
-    let exit = exit_of(incomplete.as_ref());
-    let output = CreateOutput::new(vec![], input.notes.clone(), create.dry_run, exit)
-        .with_error(incomplete.as_ref(), session.terminal.audience());
+    let mut ending = Ending::default();
+    add_incomplete(session, input, &mut ending);
+    let exit = ending.exit;
+    let output = CreateOutput::new(vec![], input.notes.clone(), create.dry_run, ending);
     session.terminal.result("nothing to invalidate", output);
     exit
 }
@@ -106,6 +131,10 @@ async fn plan_all(
     for target in targets {
         if !create.selection.has_input() {
             input.request(default_paths(session, create, target)?);
+            let config = target.config.as_ref();
+            let hosts = config.map(SiteConfig::hosts).unwrap_or_default();
+            let warning = hosts::check(session, std::slice::from_ref(target), &hosts).await?;
+            input.notes.extend(warning);
         }
         let batch = selection::plan(session, create, target, input, inventory);
         planned.push(batch.await?);
@@ -113,19 +142,17 @@ async fn plan_all(
     Ok(planned)
 }
 
-/// Prints that `aws s3` failed in part, if it did, and returns the error. What it changed is invalidated anyway.
-pub(super) fn print_incomplete(session: &Session, input: &Input) -> Option<Error> {
-    let error = (input.failures > 0).then(|| {
-        Error::invalid_input(
-            "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
-        )
-    });
-    if let Some(error) = &error {
-        session
-            .terminal
-            .error(error.message(session.terminal.audience()));
+/// Prints that `aws s3` failed in part, if it did. What it changed is invalidated anyway.
+pub(super) fn add_incomplete(session: &Session, input: &Input, ending: &mut Ending) {
+    if input.failures == 0 {
+        return;
     }
-    error
+    let error = Error::invalid_input(
+        "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
+    );
+    let output = ErrorOutput::from_error(&error, session.terminal.audience());
+    session.terminal.error(&output.message);
+    ending.add(exit_of(Some(&error)), Some(output));
 }
 
 /// Shows what would be sent and prompts, if a user can answer.
@@ -198,29 +225,32 @@ async fn submit_all(
 ) -> Result<Exit, CliError> {
     let started = Instant::now();
     let submitted = submit(session, request, planned).await?;
-    let mut exit = Exit::Done;
+    let mut ending = Ending::default();
     let mut errors = Vec::new();
     for (planned, submitted) in planned.iter().zip(&submitted) {
-        let (part, error) = print_report(session, planned, submitted.as_ref()).await;
-        exit = exit.and(part);
+        let (exit, error) = print_report(session, planned, submitted.as_ref()).await;
+        ending.add(exit, error.clone());
         errors.push(error);
     }
     // Before the wait: an upload that failed matters more than an invalidation that takes long.
-    let incomplete = print_incomplete(session, input);
-    exit = exit.and(exit_of(incomplete.as_ref()));
+    add_incomplete(session, input, &mut ending);
     let waits = match create.wait.filter(|limit| !limit.is_zero()) {
         Some(limit) => wait_for_completion(session, &submitted, limit, started).await,
         None => Vec::new(),
     };
-    exit = exit.and(wait::exit(&waits));
+    let audience = session.terminal.audience();
+    let unconfirmed = waits.iter().find_map(|wait| wait.error(audience));
+    ending.add(wait::exit(&waits), unconfirmed);
+    let exit = ending.exit;
     let warnings = [input.notes.clone(), warnings].concat();
     let outputs = planned.iter().zip(&submitted).zip(errors);
     let outputs = outputs.map(|((planned, submitted), error)| {
         distribution_output(session, planned, submitted.as_ref(), error, &waits)
     });
-    let output = CreateOutput::new(outputs.collect(), warnings, false, exit)
-        .with_error(incomplete.as_ref(), session.terminal.audience());
-    session.terminal.json(output);
+    let outputs = outputs.collect();
+    session
+        .terminal
+        .json(CreateOutput::new(outputs, warnings, false, ending));
     Ok(exit)
 }
 
@@ -238,17 +268,19 @@ async fn submit(
         submitted = join_all(submissions) => Ok(submitted),
         () = wait::interrupted() => {
             drop(progress);
-            let lists = planned.iter().filter_map(|planned| {
-                let distribution = planned.distribution.as_ref()?;
-                Some(format!("`cf-invalidate list -d {distribution}`"))
-            });
-            let lists: Vec<_> = lists.collect();
+            let checks = planned.iter().filter_map(|planned| planned.distribution.as_ref());
+            let checks: Vec<_> = checks.map(check_with_list).collect();
             Err(CliError::Interrupted(format!(
-                "stopped while sending; CloudFront possibly has the request: check it with {}",
-                lists.join(" and ")
+                "stopped while sending; {}",
+                checks.join("; ")
             )))
         }
     }
+}
+
+/// Returns how to find out whether CloudFront accepted a request without a response.
+fn check_with_list(distribution: &DistributionId) -> String {
+    format!("if CloudFront got the request, `cf-invalidate list -d {distribution}` shows it")
 }
 
 /// Prints what happened to one distribution, and returns its exit code and error.
@@ -272,6 +304,10 @@ async fn print_report(
             session.terminal.submission(report);
             (Exit::Done, None)
         }
+        Err(error) if planned.refused.is_some() => {
+            let output = print_refusal(session, planned, error).await;
+            (exit_of(Some(error)), Some(output))
+        }
         Err(error) => {
             let output = print_error(session, planned, error).await;
             (exit_of(Some(error)), Some(output))
@@ -279,12 +315,34 @@ async fn print_report(
     }
 }
 
-/// Prints why nothing was sent to one distribution, with similar ids if it does not exist, and returns it.
-pub(super) async fn print_error(
+/// Prints why CloudFront did not accept the request of one distribution, and returns it. If there is no response, CloudFront
+/// has possibly accepted it.
+async fn print_error(session: &Session, planned: &PlannedBatch, error: &Error) -> ErrorOutput {
+    let mut output = error_output(session, planned, error).await;
+    if let Some(distribution) = planned.distribution.as_ref()
+        && error.category() == Category::Unavailable
+    {
+        let check = check_with_list(distribution);
+        output.message = format!("{}; {check}", output.message);
+        output.hint = Some(check);
+    }
+    session.terminal.error(&output.message);
+    output
+}
+
+/// Prints why nothing would be sent to one distribution, and returns it.
+pub(super) async fn print_refusal(
     session: &Session,
     planned: &PlannedBatch,
     error: &Error,
 ) -> ErrorOutput {
+    let output = error_output(session, planned, error).await;
+    session.terminal.error(&output.message);
+    output
+}
+
+/// Returns the error, with similar ids if the distribution does not exist.
+async fn error_output(session: &Session, planned: &PlannedBatch, error: &Error) -> ErrorOutput {
     let mut output = ErrorOutput::from_error(error, session.terminal.audience());
     if let Some(distribution) = planned.distribution.as_ref()
         && error.is_no_such_distribution()
@@ -293,17 +351,6 @@ pub(super) async fn print_error(
         output.message = format!("{}: {suggestion}", output.message);
         output.hint = output.hint.or(Some(suggestion));
     }
-    // The connection can fail after CloudFront accepted the request.
-    if let Some(distribution) = planned.distribution.as_ref()
-        && error.category() == Category::Unavailable
-    {
-        let check = format!(
-            "if CloudFront got the request, `cf-invalidate list -d {distribution}` shows it"
-        );
-        output.message = format!("{}; {check}", output.message);
-        output.hint = Some(check);
-    }
-    session.terminal.error(&output.message);
     output
 }
 

@@ -7,6 +7,7 @@
 use clap::error::{ContextKind, ErrorKind};
 use serde::Serialize;
 
+use super::exit::Ending;
 use super::format::timestamp;
 use super::selection::PlannedBatch;
 use super::{CliError, Exit};
@@ -254,7 +255,7 @@ impl CreateOutput {
         distributions: Vec<DistributionOutput>,
         warnings: Vec<String>,
         dry_run: bool,
-        exit: Exit,
+        ending: Ending,
     ) -> Self {
         let paths = distributions.iter().flat_map(|output| &output.paths);
         let mut paths: Vec<_> = paths.cloned().collect();
@@ -263,12 +264,6 @@ impl CreateOutput {
         let path_count = accepted.sum();
         paths.sort_unstable();
         paths.dedup();
-        // An error of a submission decides the exit code before one of a wait does.
-        let submissions = distributions
-            .iter()
-            .filter(|output| output.failure.is_some());
-        let mut errors = submissions.chain(&distributions);
-        let error = errors.find_map(|output| output.error.clone());
         Self {
             paths,
             path_count,
@@ -276,18 +271,9 @@ impl CreateOutput {
             dry_run,
             distributions,
             warnings,
-            exit_code: exit as u8,
-            error,
+            exit_code: ending.exit as u8,
+            error: ending.error,
         }
-    }
-}
-
-impl CreateOutput {
-    /// Adds an error that concerns no single distribution, unless one of them has an error.
-    pub(super) fn with_error(mut self, error: Option<&Error>, audience: &Audience) -> Self {
-        let error = error.map(|error| ErrorOutput::from_error(error, audience));
-        self.error = self.error.or(error);
-        self
     }
 }
 

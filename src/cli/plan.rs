@@ -4,6 +4,7 @@
 //! `--literal-keys` if no distribution is named.
 
 use super::config::SiteConfig;
+use super::exit::Ending;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput};
@@ -35,10 +36,12 @@ pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError
     offline(session, &create, input).await
 }
 
-/// Returns whether the plan depends on no distribution: literal keys, and no distribution is named.
+/// Returns whether the plan depends on no distribution: literal keys of unknown buckets, and no distribution is named. Then
+/// `create` would fail, or show a menu.
 pub(super) fn needs_no_call(session: &Session, create: &Create, input: &Input) -> bool {
     create.selection.literal_keys
         && !input.objects.is_empty()
+        && input.buckets().is_empty()
         && !input.paths.iter().any(InvalidationPath::is_tag)
         && target::names(session, &create.selection.distributions).is_empty()
 }
@@ -110,26 +113,27 @@ pub(super) async fn print(
     input: &Input,
     warnings: Vec<String>,
 ) -> Result<Exit, CliError> {
-    let mut exit = Exit::Done;
+    let mut ending = Ending::default();
     let mut distributions = Vec::new();
     for planned in planned {
         let mut output = DistributionOutput::from(planned);
         match &planned.refused {
             None => session.terminal.text(text(planned)),
             Some(error) => {
-                exit = exit.and(create::exit_of(Some(error)));
-                let error = create::print_error(session, planned, error).await;
+                let exit = create::exit_of(Some(error));
+                let error = create::print_refusal(session, planned, error).await;
+                ending.add(exit, Some(error.clone()));
                 output.set_submission(Err(error));
             }
         }
         distributions.push(output);
     }
-    let incomplete = create::print_incomplete(session, input);
-    exit = exit.and(create::exit_of(incomplete.as_ref()));
+    create::add_incomplete(session, input, &mut ending);
+    let exit = ending.exit;
     let warnings = [input.notes.clone(), warnings].concat();
-    let output = CreateOutput::new(distributions, warnings, true, exit)
-        .with_error(incomplete.as_ref(), session.terminal.audience());
-    session.terminal.json(output);
+    session
+        .terminal
+        .json(CreateOutput::new(distributions, warnings, true, ending));
     Ok(exit)
 }
 

@@ -71,7 +71,8 @@ pub(super) async fn check(
         let Some(recent) = recent else { continue };
         if !has_reference {
             if batch.objects.is_some() && create.selection.max_wildcards.is_none() {
-                fit_remaining_quota(batch, &recent.in_progress, inventory);
+                let warning = fit_remaining_quota(batch, &recent.in_progress, inventory);
+                warnings.extend(warning);
             }
             warnings.extend(covered_warning(batch, &recent.in_progress));
         }
@@ -220,11 +221,24 @@ fn fit_remaining_quota(
     batch: &mut PlannedBatch,
     in_progress: &[ExistingInvalidation],
     inventory: Option<&Inventory>,
-) {
+) -> Option<String> {
     let remaining = batch.limits.remaining(in_progress);
-    if remaining != batch.limits {
-        batch.replan(remaining, inventory);
+    if remaining == batch.limits {
+        return None;
     }
+    let before = batch.plan.paths.clone();
+    batch.replan(remaining, inventory);
+    let distribution = batch.distribution.as_ref()?;
+    let paths = &batch.plan.paths;
+    (*paths != before).then(|| {
+        format!(
+            "{distribution}: other invalidations are in progress and leave {} of CloudFront's quota, so the plan is {} \
+             instead of {}, and more unchanged objects can lose their copy",
+            counted(remaining.wildcards, "wildcard"),
+            counted(paths.len(), "path"),
+            thousands(before.len())
+        )
+    })
 }
 
 fn covered_warning(batch: &PlannedBatch, in_progress: &[ExistingInvalidation]) -> Option<String> {

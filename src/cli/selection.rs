@@ -152,13 +152,17 @@ impl PlannedBatch {
         if let Some(distribution) = &self.distribution {
             self.refused = features.check_tags(distribution, &self.plan.paths).err();
         }
-        if let Some(policy) = &features.continuous_deployment_policy {
-            self.notes.push(format!(
-                "if its continuous deployment policy {policy} is enabled, its staging distribution has a cache of its \
-                 own: invalidate it too"
-            ));
-        }
+        self.notes.extend(staging_note(features));
     }
+}
+
+/// Returns a note about a staging distribution, if there can be one.
+pub(super) fn staging_note(features: &Features) -> Option<String> {
+    let policy = features.continuous_deployment_policy.as_ref()?;
+    Some(format!(
+        "if its continuous deployment policy {policy} is enabled, its staging distribution has a cache of its own: \
+         invalidate it too"
+    ))
 }
 
 async fn read_features(
@@ -265,7 +269,7 @@ fn plan_objects(
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.
-pub(super) async fn read_site(
+async fn read_site(
     session: &Session,
     id: &DistributionId,
     is_literal: bool,

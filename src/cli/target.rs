@@ -53,6 +53,14 @@ pub(super) fn names(session: &Session, arguments: &[String]) -> Vec<TargetName> 
     names.collect()
 }
 
+/// Checks the names without a call.
+pub(super) fn check_names(session: &Session, arguments: &[String]) -> Result<(), CliError> {
+    let names = names(session, arguments);
+    names
+        .iter()
+        .try_for_each(|target| parse(session, &target.name).map(|_| ()))
+}
+
 /// Returns the sites of the configuration that are named like a distribution, and are another one.
 fn shadowing<'a>(
     session: &'a Session,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
-use crate::standin::{Fault, Operation, Options};
+use crate::standin::{Clock, Fault, Operation, Options};
 
 #[test]
 fn sends_paths_and_waits() {
@@ -160,6 +160,7 @@ fn finds_the_distributions_of_the_bucket_that_was_synced() {
 fn finds_the_invalidation_with_the_same_reference() {
     let options = Options {
         completes_after: Duration::from_secs(3_600),
+        clock: Clock::frozen(),
         ..account()
     };
     let mut environment = Environment::with_options("create-reference", options);

@@ -184,3 +184,90 @@ fn a_dry_run_fails_for_the_reasons_for_which_the_request_would_fail() {
     let accepted = [paths(FIRST, &["/a"]), paths(FIRST, &["/b"])];
     assert_eq!(environment.accepted(), accepted);
 }
+
+#[test]
+fn the_configured_paths_have_the_host_of_their_distribution() {
+    let mut environment = Environment::new("mistakes-configured-host");
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.a]\ndistribution = 'E1EXAMPLE1ABC'\npaths = ['https://shop.example.com/z']\n",
+    );
+    let output = environment.run("create -d a");
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert_eq!(environment.accepted(), []);
+}
+
+#[test]
+fn the_error_in_json_is_the_one_that_decides_the_exit_code() {
+    let options = Options {
+        completes_after: Duration::from_secs(3_600),
+        ..account()
+    };
+    let mut environment = Environment::with_options("mistakes-error", options);
+    let synced =
+        "upload: a to s3://site/a\nupload failed: b to s3://site/b An error occurred (X)\n";
+    let create = format!("create -d {FIRST} --from-s3-sync - --wait=1s --output json");
+    let output = environment.run_with_input(&create, synced);
+    let object: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let message = "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then";
+    let expected = (1, serde_json::json!(message));
+    assert_eq!((output.code, object["error"]["message"].clone()), expected);
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_not_a_repetition() {
+    let options = Options {
+        clock: Clock::frozen(),
+        ..account()
+    };
+    let mut environment = Environment::with_options("mistakes-own-request", options);
+    let operation = Operation::CreateInvalidation;
+    environment.standin.fail(operation, Fault::LostResponse, 1);
+    environment
+        .standin
+        .fail(operation, Fault::TooManyInvalidationsInProgress, 1);
+    let create = format!("create -d {FIRST} /a --reference r1 --output json");
+    let output = environment.run(&create);
+    let object: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+    assert_eq!(
+        object["distributions"][0]["reused"],
+        serde_json::json!(false)
+    );
+    assert_eq!(object["path_count"], serde_json::json!(1));
+}
+
+#[test]
+fn names_are_checked_without_changes_too() {
+    let mut environment = Environment::new("mistakes-no-changes");
+    for command in ["create", "plan"] {
+        let line = format!("{command} -d nope --paths-from -");
+        assert_eq!(environment.run(&line).code, 2, "{line}");
+    }
+}
+
+#[test]
+fn written_paths_leave_a_path_to_the_keys_or_are_refused() {
+    let mut environment = Environment::new("mistakes-written-and-keys");
+    environment.write("keys.txt", "x/1.html\nx/2.html\nz.html\n");
+    let plan = format!("plan -d {APP} --bucket app --keys-from keys.txt --literal-keys /a /b");
+    assert_eq!(environment.run(&format!("{plan} --max-paths 2")).code, 2);
+    environment.run(&format!("{plan} --max-paths 4"));
+    environment.run(&plan);
+    environment.snapshot("mistakes-written-and-keys");
+}
+
+#[test]
+fn fewer_wildcards_than_planned_cause_a_warning() {
+    let options = Options {
+        completes_after: Duration::from_secs(3_600),
+        ..account()
+    };
+    let mut environment = Environment::with_options("mistakes-quota", options);
+    let wildcards: Vec<_> = (0..14).map(|number| format!("/{number}/*")).collect();
+    environment.run(&format!("create -d {APP} {} -q", wildcards.join(" ")));
+    environment.write("keys.txt", "a/a+1.html\nb/c+2.html\n");
+    environment.run(&format!(
+        "create -d {APP} --bucket app --keys-from keys.txt --literal-keys --checks --dry-run"
+    ));
+    environment.snapshot("mistakes-quota");
+}

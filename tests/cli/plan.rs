@@ -98,11 +98,11 @@ fn reads_the_output_of_aws_s3() {
         include_str!("recorded/v1/sync-terminal.txt"),
     );
     environment.run_with_input(
-        "plan --from-s3-sync - --literal-keys",
+        "plan --offline --from-s3-sync - --literal-keys",
         include_str!("recorded/v1/sync-dryrun.txt"),
     );
     environment.run_with_input(
-        "plan --from-s3-sync - --literal-keys",
+        "plan --offline --from-s3-sync - --literal-keys",
         include_str!("recorded/v1/cp-missing-bucket.txt"),
     );
     environment.run_with_input("plan --from-s3-sync -", "index.html\n");

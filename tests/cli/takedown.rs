@@ -77,3 +77,31 @@ fn says_what_is_not_removed() {
     environment.run(&format!("create -d {APP} --takedown /a.pdf --output json"));
     environment.snapshot("takedown-failed");
 }
+
+#[test]
+fn keys_and_tags_need_the_configuration() {
+    let mut environment = Environment::new("takedown-denied");
+    environment.write("keys.txt", "prod/x.pdf\n");
+    let operation = Operation::GetDistributionConfig;
+    for line in [
+        format!("create -d {WEBSITE} --takedown #secret"),
+        format!("create -d {WEBSITE} --takedown --keys-from keys.txt"),
+    ] {
+        environment.standin.fail(operation, Fault::AccessDenied, 1);
+        assert_eq!(environment.run(&line).code, 5, "{line}");
+    }
+    assert_eq!(environment.accepted(), []);
+    // What is written as a path does not depend on it.
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    environment.run(&format!("create -d {WEBSITE} --takedown /x.pdf"));
+    environment.run("create -d E9EXAMPLE1ABC --takedown /x.pdf");
+    environment.snapshot("takedown-denied");
+}
+
+#[test]
+fn a_directory_includes_what_is_below_it() {
+    let mut environment = Environment::new("takedown-directory");
+    environment.run(&format!("create -d {FIRST} --takedown /private/ /"));
+    environment.run(&format!("create -d {FIRST} --takedown /x+y.pdf"));
+    environment.snapshot("takedown-directory");
+}

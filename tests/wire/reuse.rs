@@ -41,7 +41,7 @@ async fn submit(fixture: &Fixture, batch: &Batch) -> Result<Submission, Error> {
     let account = Account::from_arn("arn:aws:lambda:eu-west-1:111122223333:function:f");
     let deadline = Instant::now() + Duration::from_secs(60);
     CloudFront::new(&fixture.sdk(), account)
-        .create_invalidation(batch, deadline)
+        .create_invalidation(batch, Instant::now(), deadline)
         .await
 }
 
@@ -75,7 +75,7 @@ async fn the_same_request_within_15_minutes_is_reported_as_reused() {
         fixture.standin.advance(Duration::from_secs(1));
         let error = submit(&fixture, &release("/a")).await.expect_err("too old");
         let start = format!(
-            "reference release-42 was already used for these paths 15 min ago, as {id}; nothing was sent: "
+            "{FIRST}: reference release-42 was already used for these paths 15 min ago, as {id}; nothing was sent: "
         );
         assert_eq!(
             texts(&error),
@@ -99,7 +99,7 @@ async fn a_request_for_other_paths_is_refused() {
         submit(&fixture, &release("/a")).await.expect("a new one");
         let error = submit(&fixture, &release("/b")).await.expect_err("used");
         let expected = format!(
-            "reference release-42 was already used for other paths, as {}; nothing was sent: choose another name",
+            "{FIRST}: reference release-42 was already used for other paths, as {}; nothing was sent: choose another name",
             fixture.first_id()
         );
         assert_eq!(texts(&error), [expected.clone(), expected], "{reuse:?}");
@@ -121,7 +121,7 @@ async fn a_reference_is_searched_among_the_newest_hundred_invalidations() {
     assert_eq!(id_and_reused(again), expected);
     submit(&fixture, &batch("/99")).await.expect("another");
     let error = submit(&fixture, &release("/a")).await.expect_err("unknown");
-    let expected = "reference release-42 was used before; its paths are unknown, because it is not among the newest 100 \
+    let expected = "E1EXAMPLE1ABC: reference release-42 was used before; its paths are unknown, because it is not among the newest 100 \
                     invalidations; nothing was sent: choose another name";
     assert_eq!(texts(&error), [expected, expected]);
 }
@@ -134,7 +134,7 @@ async fn a_reference_that_cannot_be_searched_is_refused() {
     fixture.standin.fail(operation, Fault::AccessDenied, 1);
     let error = submit(&fixture, &release("/a")).await.expect_err("denied");
     let [operator, _] = texts(&error);
-    let start = "reference release-42 was used before; its paths are unknown (not allowed to call \
+    let start = "E1EXAMPLE1ABC: reference release-42 was used before; its paths are unknown (not allowed to call \
                  cloudfront:ListInvalidations on arn:aws:cloudfront::111122223333:distribution/E1EXAMPLE1ABC: ";
     assert!(operator.starts_with(start), "{operator}");
     let end = "); nothing was sent: choose another name";

@@ -5,7 +5,7 @@ use crate::cli::selection::{self, PlannedBatch};
 use crate::cli::target::Target;
 use crate::cli::{CliError, Create, Session};
 use crate::error::Error;
-use crate::path::EncodedPaths;
+use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::InvalidationId;
 
 /// Plans the paths of the invalidation for the distribution that has it.
@@ -41,9 +41,10 @@ pub(super) async fn plan(
             other.id, target.id
         ));
     }
-    let paths = invalidation.paths.iter().map(|path| {
-        EncodedPaths::parse(path.as_str()).map_err(|error| Error::from(error).context(&id))
+    let paths = invalidation.paths.iter();
+    input.request(EncodedPaths {
+        paths: paths.map(InvalidationPath::accepted_before).collect(),
+        widened: Vec::new(),
     });
-    input.request(paths.collect::<Result<_, _>>()?);
     selection::plan(session, create, target, input, None).await
 }

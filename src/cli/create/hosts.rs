@@ -13,17 +13,18 @@ use crate::error::Error;
 /// How long the check may take, with all retries.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
-/// Checks that each host is a domain name of one of the distributions. What cannot be read is reported, and not checked.
+/// Checks that each host is a domain name of one of the distributions. Returns a warning, which is printed, if that cannot be
+/// read.
 pub(super) async fn check(
     session: &Session,
     targets: &[Target],
     hosts: &BTreeSet<String>,
-) -> Result<(), CliError> {
+) -> Result<Option<String>, CliError> {
     if hosts.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let unknown = match without_aliases(session, targets, hosts).await {
-        Ok(unknown) if unknown.is_empty() => return Ok(()),
+        Ok(unknown) if unknown.is_empty() => return Ok(None),
         Ok(unknown) => unknown,
         Err(error) => return not_checked(session, hosts, &error),
     };
@@ -61,7 +62,7 @@ pub(super) async fn check(
         ))
         .into());
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Returns the hosts that are no alias of the distributions.
@@ -80,15 +81,20 @@ async fn without_aliases(
     Ok(unknown)
 }
 
-fn not_checked(session: &Session, hosts: &BTreeSet<String>, error: &Error) -> Result<(), CliError> {
+fn not_checked(
+    session: &Session,
+    hosts: &BTreeSet<String>,
+    error: &Error,
+) -> Result<Option<String>, CliError> {
     if error.is_credentials() || error.is_no_such_distribution() {
         return Err(error.clone().into());
     }
     let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
-    session.terminal.warn(format!(
+    let warning = format!(
         "not checked whether the distributions have the domain name {}: {}",
         hosts.join(" and "),
         error.message(session.terminal.audience())
-    ));
-    Ok(())
+    );
+    session.terminal.warn(&warning);
+    Ok(Some(warning))
 }

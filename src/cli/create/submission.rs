@@ -108,13 +108,16 @@ impl Request {
         progress: &Progress,
         batch: &Batch,
     ) -> Result<Submission, Error> {
+        let first_sent = Instant::now();
         let mut is_noted = false;
         while_busy(
             self.retry,
             async || {
                 let cloudfront = session.connection.cloudfront().await?;
                 let deadline = Instant::now() + MAX_REQUEST_TIME;
-                cloudfront.create_invalidation(batch, deadline).await
+                cloudfront
+                    .create_invalidation(batch, first_sent, deadline)
+                    .await
             },
             |error, left| {
                 let left = left.as_secs();

@@ -3,47 +3,31 @@
 //! Each path is invalidated in all spellings with a wildcard behind it, because viewers can have added anything, and under
 //! the paths of index pages that lead to it, with all query strings. Nothing is merged to save paths. CloudFront
 //! allows 15 wildcards in progress, so a longer list is divided, and each part is sent when the one before is completed.
+//!
+//! `content` plans, this file sends and reports.
 
-use percent_encoding::percent_decode_str;
+mod content;
+
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use self::content::{Content, Contents, not_cached, requests};
 use super::submission::{Request, Submitted};
-use super::{exit_of, print_error};
+use super::{check_with_list, exit_of, print_error};
+use crate::cli::exit::Ending;
 use crate::cli::format::counted;
 use crate::cli::input::Input;
 use crate::cli::output::{CreateOutput, DistributionOutput, ErrorOutput, TakedownOutput};
-use crate::cli::selection::{self, PlannedBatch};
+use crate::cli::selection::PlannedBatch;
 use crate::cli::target::Target;
 use crate::cli::wait;
 use crate::cli::{CliError, Create, Exit, Session};
+use crate::distribution::DistributionId;
 use crate::duration::DEFAULT_WAIT;
-use crate::error::{Category, Error};
-use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::path::{EncodedPaths, InvalidationPath, widened_note};
-use crate::plan::collapse::collapse;
-use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
-use crate::plan::{InvalidationId, InvalidationStatus, Limits};
-use crate::site::{CachedPaths, IndexDocuments, MaybeSite, PathReason, assumed_paths};
-
-/// Nothing is merged to save paths; a path that another covers is left out.
-const UNLIMITED: Limits = Limits {
-    paths: usize::MAX,
-    wildcards: usize::MAX,
-};
-
-/// What is removed from one distribution.
-struct Takedown {
-    target: Target,
-    contents: Vec<Content>,
-    notes: Vec<String>,
-}
-
-/// A path or key that must vanish.
-struct Content {
-    /// As the user wrote it; a key has a leading slash.
-    written: String,
-    paths: Vec<InvalidationPath>,
-}
+use crate::error::Category;
+use crate::path::InvalidationPath;
+use crate::plan::{InvalidationId, InvalidationStatus};
 
 /// Runs the command.
 pub(super) async fn run(
@@ -52,9 +36,10 @@ pub(super) async fn run(
     targets: Vec<Target>,
     input: &Input,
 ) -> Result<Exit, CliError> {
-    if create.wait.is_some_and(|limit| limit.is_zero()) {
+    let limit = create.wait.unwrap_or(DEFAULT_WAIT);
+    if limit.is_zero() {
         return Err(CliError::usage(
-            "--takedown waits for completion: leave --wait=0 out, or give a limit such as --wait=15m",
+            "--takedown waits for completion: give it a limit such as --wait=15m",
         ));
     }
     if input.paths.is_empty() && input.objects.is_empty() {
@@ -64,159 +49,50 @@ pub(super) async fn run(
     }
     let mut takedowns = Vec::new();
     for target in targets {
-        takedowns.push(plan(session, target, input).await?);
-    }
-    let mut exit = Exit::Done;
-    let mut outputs = Vec::new();
-    let request = Request::new(create, None)?;
-    for takedown in &takedowns {
-        let notes = takedown.notes.iter();
-        notes.for_each(|note| {
-            session
-                .terminal
-                .note(format!("{}: {note}", takedown.target.id))
+        let contents = content::read(session, &target, input).await?;
+        for note in &contents.notes {
+            session.terminal.warn(format!("{}: {note}", target.id));
+        }
+        takedowns.push(Takedown {
+            distribution: target.id,
+            contents,
         });
-        let (part, output) = if create.dry_run {
-            (Exit::Done, takedown.print_plan(session))
-        } else if exit == Exit::Interrupted {
-            (exit, takedown.print_result(session, &[]))
+    }
+    let mut ending = Ending::default();
+    let mut outputs = Vec::new();
+    for takedown in &takedowns {
+        outputs.push(if create.dry_run {
+            takedown.print_plan(session)
         } else {
-            takedown.send(session, create, &request).await
-        };
-        exit = exit.and(part);
-        outputs.push(output);
+            takedown.send(session, create, limit, &mut ending).await?
+        });
     }
-    let not_cached = not_cached(&takedowns).into_iter().map(|written| {
-        Error::invalid_input(format!(
-            "{written} is not cached by the named distributions, so nothing was invalidated for it: check the key and -d"
-        ))
-    });
-    let not_cached: Vec<_> = not_cached.collect();
-    for error in &not_cached {
-        session
-            .terminal
-            .error(error.message(session.terminal.audience()));
-        exit = exit.and(Exit::Failed);
+    let contents = takedowns
+        .iter()
+        .map(|takedown| &*takedown.contents.contents);
+    for error in not_cached(contents) {
+        let error = ErrorOutput::from_error(&error, session.terminal.audience());
+        session.terminal.error(&error.message);
+        ending.add(Exit::Failed, Some(error));
     }
+    let exit = ending.exit;
     if matches!(exit, Exit::Done | Exit::NotCompleted) && !create.dry_run {
         session.terminal.note(
             "delete the object at the origin, too: CloudFront caches it again with the next request; browsers and other \
              caches keep their copies",
         );
     }
-    let output = CreateOutput::new(outputs, Vec::new(), create.dry_run, exit)
-        .with_error(not_cached.first(), session.terminal.audience());
-    session.terminal.json(output);
+    let warnings = input.notes.clone();
+    session
+        .terminal
+        .json(CreateOutput::new(outputs, warnings, create.dry_run, ending));
     Ok(exit)
 }
 
-/// Returns the contents that no distribution can have cached. A wrong distribution or key is likely.
-fn not_cached(takedowns: &[Takedown]) -> Vec<&str> {
-    let (first, others) = match takedowns.split_first() {
-        Some(split) => split,
-        None => return Vec::new(),
-    };
-    let is_cached = |index: usize| {
-        let mut others = others
-            .iter()
-            .filter_map(|takedown| takedown.contents.get(index));
-        others.any(|content| !content.paths.is_empty())
-    };
-    let contents = first.contents.iter().enumerate();
-    contents
-        .filter(|(index, content)| content.paths.is_empty() && !is_cached(*index))
-        .map(|(_, content)| &*content.written)
-        .collect()
-}
-
-async fn plan(session: &Session, target: Target, input: &Input) -> Result<Takedown, CliError> {
-    let site = selection::read_site(session, &target.id, false).await?;
-    if let MaybeSite::Known(site) = &site {
-        site.features.check_tags(&target.id, &input.paths)?;
-    }
-    let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
-    let mut contents = Vec::new();
-    for path in &input.paths {
-        let mut widened = input.widened.iter();
-        let widened = widened.find(|widened| widened.to == *path);
-        let written = widened.map_or_else(|| path.to_string(), |widened| widened.written.clone());
-        contents.push(Content::new(written, paths_of(path, &site)));
-    }
-    let configured = target
-        .config
-        .as_ref()
-        .and_then(|config| config.bucket.as_deref());
-    for object in &input.objects {
-        let mut paths = Vec::new();
-        let buckets = selection::buckets(object, configured, &site);
-        let buckets = buckets.unwrap_or_else(|bucket| {
-            notes.push(format!("bucket {bucket} is not one of its origins"));
-            Vec::new()
-        });
-        for bucket in buckets {
-            match site.cached_paths(&bucket, &object.key, IndexDocuments::Auto) {
-                CachedPaths::Cached {
-                    paths: cached,
-                    reasons,
-                } => {
-                    paths.extend(cached);
-                    let widened = reasons
-                        .iter()
-                        .filter(|reason| matches!(reason, PathReason::Widened(_)));
-                    notes.extend(widened.map(ToString::to_string));
-                }
-                CachedPaths::NotCached(reason) => notes.push(format!("{}: {reason}", object.key)),
-            }
-        }
-        contents.push(Content::new(format!("/{}", object.key), paths));
-    }
-    Ok(Takedown {
-        target,
-        contents,
-        notes,
-    })
-}
-
-/// Returns what is invalidated for a path that the user wrote.
-fn paths_of(path: &InvalidationPath, site: &MaybeSite) -> Vec<InvalidationPath> {
-    let mut paths = vec![path.clone().with_wildcard_behind()];
-    let without_query = path.as_str().split('?').next().unwrap_or_default();
-    let decoded = percent_decode_str(without_query.trim_start_matches('/')).decode_utf8();
-    if let Ok(key) = decoded
-        && !key.is_empty()
-        && !path.is_wildcard()
-        && !path.is_tag()
-    {
-        let spellings = EncodedPaths::of_key(&key).paths.into_iter();
-        paths.extend(spellings.map(InvalidationPath::with_wildcard_behind));
-        if let CachedPaths::Cached { paths: assumed, .. } =
-            assumed_paths(&key, IndexDocuments::Auto)
-        {
-            paths.extend(assumed);
-        }
-        if let MaybeSite::Known(site) | MaybeSite::Outdated(site) = site
-            && site.default_root_object.as_deref() == Some(&*key)
-        {
-            paths.push(InvalidationPath::root());
-        }
-    }
-    paths
-}
-
-impl Content {
-    fn excerpt(&self) -> Excerpt<MAX_NOTED> {
-        self.paths.iter().map(InvalidationPath::as_str).collect()
-    }
-
-    fn new(written: String, paths: Vec<InvalidationPath>) -> Self {
-        let paths = paths
-            .into_iter()
-            .flat_map(InvalidationPath::with_query_strings);
-        Self {
-            written,
-            paths: collapse(paths.collect(), None, UNLIMITED).paths,
-        }
-    }
+/// What is removed from one distribution.
+struct Takedown {
+    distribution: DistributionId,
+    contents: Contents,
 }
 
 /// A request of a takedown that was sent.
@@ -232,6 +108,8 @@ struct Sent {
 /// How far the removal of a content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Removal {
+    /// The distribution cannot have cached it.
+    NotCached,
     /// CloudFront dropped all copies.
     Completed,
     /// All paths were sent.
@@ -241,96 +119,72 @@ enum Removal {
 }
 
 impl Takedown {
-    /// Divides the paths of all contents into requests. A path that another covers is left out.
-    fn requests(&self) -> Vec<Vec<InvalidationPath>> {
-        let paths = self.contents.iter().flat_map(|content| &content.paths);
-        let mut requests: Vec<Vec<InvalidationPath>> = Vec::new();
-        let mut wildcards = 0;
-        for path in collapse(paths.cloned().collect(), None, UNLIMITED).paths {
-            let is_wildcard = path.is_wildcard();
-            match requests.last_mut() {
-                Some(request)
-                    if request.len() < MAX_PATHS_IN_REQUEST
-                        && (!is_wildcard || wildcards < MAX_WILDCARDS_IN_REQUEST) =>
-                {
-                    request.push(path);
-                    wildcards += usize::from(is_wildcard);
-                }
-                _ => {
-                    requests.push(vec![path]);
-                    wildcards = usize::from(is_wildcard);
-                }
-            }
-        }
-        requests
-    }
-
     fn print_plan(&self, session: &Session) -> DistributionOutput {
-        let requests = self.requests();
-        for content in &self.contents {
-            let paths = content.excerpt();
+        let requests = requests(&self.contents.contents);
+        for content in &self.contents.contents {
             session.terminal.text(format!(
-                "{}: {} would be removed: {paths}",
-                self.target.id, content.written
+                "{}: {} would be removed: {}",
+                self.distribution,
+                content.written,
+                content.excerpt()
             ));
         }
         let paths = requests.iter().map(Vec::len).sum();
         session.terminal.text(format!(
             "{}: {} in {}",
-            self.target.id,
+            self.distribution,
             counted(paths, "path"),
             counted(requests.len(), "invalidation")
         ));
         self.output(&[])
     }
 
-    /// Sends the requests, each when the one before is completed, and prints what happened to each content.
+    /// Sends the requests, each when the one before is completed, and prints what happened to each content. Sends nothing
+    /// if the user pressed Ctrl-C before.
     async fn send(
         &self,
         session: &Session,
         create: &Create,
-        request: &Request,
-    ) -> (Exit, DistributionOutput) {
-        let limit = create.wait.unwrap_or(DEFAULT_WAIT);
+        limit: Duration,
+        ending: &mut Ending,
+    ) -> Result<DistributionOutput, CliError> {
+        let request = Request::new(create, None)?;
         let mut sent = Vec::new();
-        let mut exit = Exit::Done;
         let mut failure = None;
         let mut unconfirmed = None;
-        for paths in self.requests() {
+        for paths in requests(&self.contents.contents) {
+            if ending.exit == Exit::Interrupted {
+                break;
+            }
             let started = Instant::now();
-            let planned = PlannedBatch::of_paths(self.target.id.clone(), paths.clone());
-            let progress = session.terminal.progress("sending");
-            let submitted = tokio::select! {
-                submitted = request.submit(session, &progress, &planned) => submitted,
-                () = wait::interrupted() => {
-                    let message = format!(
-                        "{}: stopped; the request in progress was possibly sent",
-                        self.target.id
-                    );
-                    session.terminal.error(&message);
-                    unconfirmed = Some(ErrorOutput::new(Category::Unavailable, message, None));
-                    exit = Exit::Interrupted;
+            let planned = PlannedBatch::of_paths(self.distribution.clone(), paths.clone());
+            let submitted = match self.submit(session, &request, &planned).await {
+                Ok(submitted) => submitted,
+                Err(error) => {
+                    ending.add(Exit::Interrupted, Some(error.clone()));
+                    unconfirmed = Some(error);
                     break;
                 }
             };
-            drop(progress);
             let Some(Submitted { report, .. }) = submitted else {
                 continue;
             };
             let id = match &report.result {
                 Ok(id) => id.clone(),
                 Err(error) => {
-                    exit = exit_of(Some(error));
-                    failure = Some(print_error(session, &planned, error).await);
+                    let output = print_error(session, &planned, error).await;
+                    ending.add(exit_of(Some(error)), Some(output.clone()));
+                    failure = Some(output);
                     break;
                 }
             };
             session.terminal.submission(&report);
-            let invalidation = (self.target.id.clone(), id.clone());
+            let invalidation = (self.distribution.clone(), id.clone());
             let waits = wait::wait(session, vec![invalidation], limit, started).await;
-            exit = wait::exit(&waits);
+            let exit = wait::exit(&waits);
             let audience = session.terminal.audience();
             unconfirmed = waits.iter().find_map(|wait| wait.error(audience));
+            ending.add(exit, unconfirmed.clone());
             sent.push(Sent {
                 accepted: report.accepted_paths(),
                 paths,
@@ -342,30 +196,43 @@ impl Takedown {
                 break;
             }
         }
-        let mut output = self.print_result(session, &sent);
+        for content in &self.contents.contents {
+            session.terminal.text(self.text(content, &sent));
+        }
+        let mut output = self.output(&sent);
         if let Some(failure) = failure {
             output.set_submission(Err(failure));
         }
         output.set_wait_error(unconfirmed);
-        (exit, output)
+        Ok(output)
     }
 
-    /// Prints what happened to each content.
-    fn print_result(&self, session: &Session, sent: &[Sent]) -> DistributionOutput {
-        for content in &self.contents {
-            session.terminal.text(self.text(content, sent));
+    /// Sends one request, or returns the error of Ctrl-C, which is printed.
+    async fn submit(
+        &self,
+        session: &Session,
+        request: &Request,
+        planned: &PlannedBatch,
+    ) -> Result<Option<Submitted>, ErrorOutput> {
+        let progress = session.terminal.progress("sending");
+        tokio::select! {
+            submitted = request.submit(session, &progress, planned) => Ok(submitted),
+            () = wait::interrupted() => {
+                drop(progress);
+                let check = check_with_list(&self.distribution);
+                let message = format!("{}: stopped while sending; {check}", self.distribution);
+                session.terminal.error(&message);
+                Err(ErrorOutput::new(Category::Unavailable, message, Some(check)))
+            }
         }
-        self.output(sent)
     }
 
     fn text(&self, content: &Content, sent: &[Sent]) -> String {
-        let (distribution, written) = (&self.target.id, &content.written);
+        let (distribution, written) = (&self.distribution, &content.written);
         let ids: Vec<_> = ids(content, sent).map(InvalidationId::as_str).collect();
         let ids = ids.join(", ");
         match removal(content, sent) {
-            Removal::Completed if content.paths.is_empty() => {
-                format!("{distribution}: {written} is not cached there")
-            }
+            Removal::NotCached => format!("{distribution}: {written} is not cached there"),
             Removal::Completed => {
                 format!("{distribution}: {written} is removed from the edge ({ids})")
             }
@@ -379,22 +246,23 @@ impl Takedown {
     }
 
     fn output(&self, sent: &[Sent]) -> DistributionOutput {
-        let paths = self.requests().concat();
-        let planned = PlannedBatch::of_paths(self.target.id.clone(), paths);
-        let takedown = self.contents.iter().map(|content| TakedownOutput {
+        let paths = requests(&self.contents.contents).concat();
+        let planned = PlannedBatch::of_paths(self.distribution.clone(), paths);
+        let contents = self.contents.contents.iter();
+        let takedown = contents.map(|content| TakedownOutput {
             path: content.written.clone(),
             paths: content.paths.clone(),
             ids: ids(content, sent).cloned().collect(),
             status: match removal(content, sent) {
                 Removal::Completed => Some(InvalidationStatus::Completed),
                 Removal::InProgress => Some(InvalidationStatus::InProgress),
-                Removal::NotSent => None,
+                Removal::NotCached | Removal::NotSent => None,
             },
         });
         let mut output = DistributionOutput::from(&planned);
         output.accepted = sent.iter().map(|sent| sent.accepted).sum();
         output.takedown = takedown.collect();
-        output.notes.clone_from(&self.notes);
+        output.notes.clone_from(&self.contents.notes);
         output
     }
 }
@@ -419,7 +287,9 @@ fn removal(content: &Content, sent: &[Sent]) -> Removal {
         let mut sent = sent.iter().filter(|sent| sent.is_completed || !completed);
         sent.any(|sent| sent.covers(path))
     };
-    if content.paths.iter().all(|path| is_in(path, true)) {
+    if content.paths.is_empty() {
+        Removal::NotCached
+    } else if content.paths.iter().all(|path| is_in(path, true)) {
         Removal::Completed
     } else if content.paths.iter().all(|path| is_in(path, false)) {
         Removal::InProgress

@@ -19,7 +19,20 @@ pub(in crate::cli) fn limits(
     let default = if input.objects.is_empty() {
         Limits::REQUESTED_PATHS
     } else {
-        Limits::BUCKET_CHANGES
+        let wildcards = input.paths.iter().filter(|path| path.is_wildcard());
+        let Limits {
+            paths,
+            wildcards: of_keys,
+        } = Limits::BUCKET_CHANGES;
+        // The keys have their limits beside the paths that the user wrote.
+        Limits {
+            paths: paths
+                .saturating_add(input.paths.len())
+                .min(MAX_PATHS_IN_REQUEST),
+            wildcards: of_keys
+                .saturating_add(wildcards.count())
+                .min(MAX_WILDCARDS_IN_REQUEST),
+        }
     };
     let limit = |argument: Option<u64>, configured: Option<usize>, default: usize| {
         let argument = argument.and_then(|limit| usize::try_from(limit).ok());
@@ -49,11 +62,13 @@ pub(in crate::cli) fn check_limits(
         let wildcards = paths.iter().filter(|path| path.is_wildcard());
         wildcards.count()
     };
+    let has_keys = !planned.of_keys.is_empty();
     let planned = &planned.plan.paths;
     for limit in [
         WrittenLimit {
             count: written.len(),
             planned: planned.len(),
+            has_keys,
             noun: "path",
             option: ("--max-paths", selection.max_paths),
             key: ("max_paths", config.and_then(|config| config.max_paths)),
@@ -62,6 +77,8 @@ pub(in crate::cli) fn check_limits(
         WrittenLimit {
             count: wildcards(&written),
             planned: wildcards(planned),
+            // They possibly need none.
+            has_keys: has_keys && wildcards(planned) > wildcards(&written),
             noun: "wildcard",
             option: ("--max-wildcards", selection.max_wildcards),
             key: (
@@ -82,6 +99,8 @@ struct WrittenLimit {
     count: usize,
     /// How many there are with those of the keys.
     planned: usize,
+    /// Whether keys need at least one more.
+    has_keys: bool,
     noun: &'static str,
     /// The option and its value.
     option: (&'static str, Option<u64>),
@@ -97,16 +116,16 @@ impl WrittenLimit {
         let (key, configured) = self.key;
         let argument = argument.and_then(|limit| usize::try_from(limit).ok());
         let limit = argument.or(configured).unwrap_or(self.maximum);
+        let leaves_some = !self.has_keys || self.count < limit;
+        if self.count <= limit && (self.planned <= limit || !self.has_keys) && leaves_some {
+            return Ok(());
+        }
         if self.count <= limit {
-            return match self.planned <= self.maximum {
-                true => Ok(()),
-                false => Err(CliError::usage(format!(
-                    "the paths and keys together need {}, more than the {} that CloudFront allows in one invalidation; \
-                     paths are sent as written, not merged: invalidate the keys separately",
-                    counted(self.planned, self.noun),
-                    thousands(self.maximum)
-                ))),
-            };
+            return Err(CliError::usage(format!(
+                "the paths and the keys together exceed the limit of {}; paths are sent as written, not merged: invalidate the \
+                 keys separately",
+                counted(limit, self.noun)
+            )));
         }
         let written = counted(self.count, self.noun);
         let limit = thousands(limit);
