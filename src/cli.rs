@@ -49,6 +49,7 @@ mod usage;
 mod wait;
 
 use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -68,6 +69,8 @@ pub use exit::Exit;
 use output::FailedOutput;
 use stdout::Stdout;
 use terminal::Terminal;
+
+use crate::error::Error;
 
 /// What every command works with.
 struct Session {
@@ -152,7 +155,7 @@ fn run(mut arguments: Arguments, stdout: &Rc<Stdout>) -> Exit {
         .build();
     let result = match (runtime, defaults) {
         (Ok(runtime), Ok(defaults)) => {
-            runtime.block_on(run_command(&arguments, &terminal, defaults))
+            guard(|| runtime.block_on(run_command(&arguments, &terminal, defaults)))
         }
         (Ok(_), Err(error)) => Err(error),
         (Err(error), _) => {
@@ -164,6 +167,12 @@ fn run(mut arguments: Arguments, stdout: &Rc<Stdout>) -> Exit {
         terminal.failure(&error);
         error.exit()
     })
+}
+
+/// Returns the result, or an error if it panics. The panic itself is on stderr.
+fn guard(run: impl FnOnce() -> Result<Exit, CliError>) -> Result<Exit, CliError> {
+    panic::catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_panic| Err(Error::panicked().into()))
 }
 
 async fn run_command(
@@ -204,4 +213,23 @@ async fn run_command(
 /// Returns the current time.
 fn now() -> DateTime<Utc> {
     SystemTime::now().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Audience;
+
+    #[test]
+    fn a_panic_is_an_error_with_exit_code_1() {
+        let error = guard(|| panic!("in a dependency")).expect_err("an error");
+        let audience = Audience::CommandLine { profile: None };
+        let expected =
+            "the program panicked, which is a bug in it: report it with the message above";
+        assert_eq!(
+            (error.exit(), error.message(&audience)),
+            (Exit::Failed, expected.to_owned())
+        );
+        assert_eq!(guard(|| Ok(Exit::Busy)), Ok(Exit::Busy));
+    }
 }

@@ -446,10 +446,14 @@ impl ErrorKind {
                 "CodePipeline rejected the result of this job, which is a bug in this program: {message}; the result \
                  was: {result}"
             )),
-            Self::Panicked => {
-                let facts = Text::of("the function panicked, which is a bug in it");
-                facts.remedy("see its log, and try again")
-            }
+            Self::Panicked => match audience {
+                Audience::Operator => Text::of("the function panicked, which is a bug in it")
+                    .remedy("see its log, and try again"),
+                Audience::CommandLine { .. } => {
+                    Text::of("the program panicked, which is a bug in it")
+                        .remedy("report it with the message above")
+                }
+            },
             Self::Several(errors) => several(errors, audience),
         }
     }
@@ -825,7 +829,7 @@ mod tests {
             ),
             (
                 ErrorKind::Panicked,
-                Some("see its log, and try again".to_owned()),
+                Some("report it with the message above".to_owned()),
             ),
             (
                 ErrorKind::AccessDenied {

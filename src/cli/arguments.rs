@@ -223,7 +223,7 @@ pub struct Create {
     pub yes: bool,
     /// Name the request: the same request under the same name is sent once; the caller reference starts with this
     /// name
-    #[arg(long, alias = "caller-reference", value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
+    #[arg(long, value_name = "NAME", conflicts_with = "batch", value_parser = parse_reference)]
     pub reference: Option<String>,
     /// Try again while CloudFront accepts no more requests, at most this long: 90s, 5m
     /// [default: 1m]

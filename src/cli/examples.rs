@@ -5,7 +5,7 @@ pub(super) const CREATE: &str = "\
 Examples:
   cf-invalidate create -d E2EXAMPLE1ABCD /index.html '/blog/*' --wait
   cf-invalidate create -d www.example.com '#release' --wait=90s --yes
-  aws s3 sync public s3://example-site | cf-invalidate create --from-s3-sync -
+  cf-invalidate create --from-s3-sync changes.txt --site public --retry=5m
   cf-invalidate create -d www.example.com --batch batch.json --output json";
 
 /// Examples of `plan`.

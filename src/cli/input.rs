@@ -59,7 +59,7 @@ pub(super) struct Input {
     pub listed: Vec<Object>,
     /// The keys of the site.
     pub site_keys: Option<SiteKeys>,
-    /// The hosts of the URLs among the arguments and in `--paths-from`.
+    /// The hosts of the URLs among the requested paths.
     pub hosts: BTreeSet<String>,
     /// The caller reference of a batch.
     pub reference: Option<String>,
@@ -118,6 +118,7 @@ impl Input {
             };
             let batch = batch::parse(&text).map_err(|error| file_error(name, error))?;
             requested = batch.paths;
+            input.hosts.extend(batch.hosts);
             input.reference = batch.reference;
         }
         input.read_site_keys(selection)?;

@@ -65,7 +65,7 @@ pub(super) async fn check(
         return Ok(Vec::new());
     }
     let has_reference = create.reference.is_some() || input.reference.is_some();
-    let findings = find(session, planned, checks_recent, create.free_only).await;
+    let findings = find(session, create, planned, checks_recent).await;
     let mut warnings = Vec::new();
     for (batch, recent) in planned.iter_mut().zip(findings.recent) {
         let Some(recent) = recent else { continue };
@@ -83,7 +83,7 @@ pub(super) async fn check(
             let context = format!("nothing was sent, because --free-only needs {FREE}");
             return Err(error.context(context).into());
         }
-        used => value_or_skipped(session, FREE, used),
+        used => value_or_skipped(session, create.checks, FREE, used),
     };
     if let Some(used) = used {
         let merging = match create.free_only {
@@ -119,9 +119,9 @@ struct Findings {
 /// Reads everything at the same time.
 async fn find(
     session: &Session,
+    create: &Create,
     planned: &[PlannedBatch],
     checks_recent: bool,
-    free_only: bool,
 ) -> Findings {
     // Both reads need the credentials, whose first use can start a process or wait for the user.
     let cloudfront = match session.connection.cloudfront().await {
@@ -141,17 +141,18 @@ async fn find(
         Some(read_recent(cloudfront, distribution).await)
     });
     let used = usage::paths_this_month(session, &progress);
-    let max_used_time = if free_only {
+    let max_used_time = if create.free_only {
         MAX_FREE_ONLY_TIME
     } else {
         MAX_CHECK_TIME
     };
-    read_in_time(session, recent, used, max_used_time).await
+    read_in_time(session, create.checks, recent, used, max_used_time).await
 }
 
 /// Waits for all reads at the same time. Recent invalidations that cannot be read within [`MAX_CHECK_TIME`] are skipped.
 async fn read_in_time(
     session: &Session,
+    is_requested: bool,
     recent: impl IntoIterator<Item = impl Future<Output = Option<Result<Recent, Error>>>>,
     used: impl Future<Output = Result<usize, Error>>,
     max_used_time: Duration,
@@ -159,7 +160,7 @@ async fn read_in_time(
     let recent = recent.into_iter().map(|recent| async {
         let read = timeout(MAX_CHECK_TIME, recent).await;
         let read = read.unwrap_or_else(|_elapsed| Some(Err(no_response(RECENT))))?;
-        value_or_skipped(session, RECENT, read)
+        value_or_skipped(session, is_requested, RECENT, read)
     });
     let used = async {
         let read = timeout(max_used_time, used).await;
@@ -177,12 +178,21 @@ fn no_response(subject: &str) -> Error {
     .into()
 }
 
-/// Returns the value that was read. Otherwise prints with `--verbose` why the check is skipped.
-fn value_or_skipped<T>(session: &Session, subject: &str, read: Result<T, Error>) -> Option<T> {
+/// Returns the value that was read. Otherwise prints why the check is skipped, with `--verbose` or `--checks`.
+fn value_or_skipped<T>(
+    session: &Session,
+    is_requested: bool,
+    subject: &str,
+    read: Result<T, Error>,
+) -> Option<T> {
     read.inspect_err(|error| {
         let reason = error.message(session.terminal.audience());
         let text = format!("{subject} were not checked: {reason}");
-        session.terminal.detail(text);
+        if is_requested {
+            session.terminal.warn(text);
+        } else {
+            session.terminal.detail(text);
+        }
     })
     .ok()
 }
@@ -386,7 +396,7 @@ mod tests {
         let session = session();
         let started = Instant::now();
         let recent = (0..100).map(|_| pending());
-        let findings = read_in_time(&session, recent, pending(), MAX_CHECK_TIME).await;
+        let findings = read_in_time(&session, false, recent, pending(), MAX_CHECK_TIME).await;
         assert_eq!(started.elapsed(), Duration::from_secs(5));
         assert_eq!(findings.recent.iter().flatten().count(), 0);
         assert_eq!(
@@ -399,7 +409,7 @@ mod tests {
             }
             Some(Ok(Recent::default()))
         });
-        let findings = read_in_time(&session, recent, ready(Ok(7)), MAX_CHECK_TIME).await;
+        let findings = read_in_time(&session, false, recent, ready(Ok(7)), MAX_CHECK_TIME).await;
         let is_read: Vec<_> = findings.recent.iter().map(Option::is_some).collect();
         assert_eq!(is_read, [true, false]);
         assert_eq!(findings.used, Ok(7));

@@ -199,9 +199,8 @@ impl Drop for Progress {
 /// Returns the error of a prompt; `declined` is its text if the user left the prompt.
 fn prompt_error(error: InquireError, declined: &str) -> CliError {
     match error {
-        InquireError::OperationCanceled | InquireError::OperationInterrupted => {
-            CliError::Declined(declined.to_owned())
-        }
+        InquireError::OperationCanceled => CliError::Declined(declined.to_owned()),
+        InquireError::OperationInterrupted => CliError::Interrupted(declined.to_owned()),
         error => Error::invalid_input(format!("could not prompt: {error}")).into(),
     }
 }

@@ -193,6 +193,27 @@ fn ctrl_c_at_another_moment_ends_the_program_as_usual() {
 }
 
 #[test]
+fn ctrl_c_while_sending_prints_how_to_find_the_request() {
+    let environment = Environment::new("endings-ctrl-c-sending");
+    for takedown in ["", " --takedown"] {
+        environment.standin.reset();
+        environment
+            .standin
+            .fail(Operation::CreateInvalidation, Fault::Hang, ALWAYS);
+        let line = format!("create -d {FIRST} /a{takedown}");
+        let program = start_until(&environment, &line, Operation::CreateInvalidation);
+        interrupt(&program);
+        let output = program.wait_with_output().expect("an end");
+        assert_eq!(output.status.code(), Some(130), "{line}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let check = format!(
+            "stopped while sending; if CloudFront got the request, `cf-invalidate list -d {FIRST}` shows it\n"
+        );
+        assert!(stderr.ends_with(&check), "{stderr}");
+    }
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_1_and_reported_once() {
     let mut environment = Environment::new("endings-dev-full");
     let created = environment.run(&format!("create -d {FIRST} /a --no-checks"));

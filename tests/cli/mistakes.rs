@@ -14,9 +14,14 @@ fn paths(distribution: &str, paths: &[&str]) -> (String, Vec<String>) {
 fn a_url_of_another_site_is_refused() {
     let mut environment = Environment::new("mistakes-host");
     environment.write("paths.txt", "https://shop.example.com/a\n");
+    environment.write(
+        "batch.json",
+        r#"{"Paths": {"Quantity": 1, "Items": ["https://shop.example.com/a"]}}"#,
+    );
     for line in [
         format!("create -d {FIRST} https://shop.example.com/a"),
         format!("create -d {FIRST} --paths-from paths.txt"),
+        format!("create -d {FIRST} --batch batch.json"),
         format!("create -d {FIRST} --takedown https://shop.example.com/a.pdf"),
         format!("create -d {FIRST} https://www.example.org/a"),
         format!("create -d {FIRST} https://d111112abcdef8.cloudfront.net/a"),
@@ -270,4 +275,29 @@ fn fewer_wildcards_than_planned_cause_a_warning() {
         "create -d {APP} --bucket app --keys-from keys.txt --literal-keys --checks --dry-run"
     ));
     environment.snapshot("mistakes-quota");
+}
+
+#[test]
+fn file_names_of_windows_are_refused_in_lists() {
+    let mut environment = Environment::new("mistakes-windows");
+    environment.write("paths.txt", "C:/site/index.html\n");
+    environment.write("keys.txt", "C:\\site\\index.html\n");
+    for line in [
+        format!("create -d {FIRST} --paths-from paths.txt"),
+        format!("create -d {FIRST} --keys-from keys.txt"),
+    ] {
+        assert_eq!(environment.run(&line).code, 2, "{line}");
+    }
+    assert_eq!(environment.accepted(), []);
+    environment.snapshot("mistakes-windows");
+}
+
+#[test]
+fn checks_that_are_requested_and_cannot_run_cause_a_warning() {
+    let mut environment = Environment::new("mistakes-checks");
+    for operation in [Operation::ListInvalidations, Operation::ListDistributions] {
+        environment.standin.fail(operation, Fault::AccessDenied, 9);
+    }
+    environment.run(&format!("create -d {FIRST} /a --checks"));
+    environment.snapshot("mistakes-checks");
 }

@@ -238,10 +238,10 @@ fn refuses_options_that_cannot_be_meant() {
 }
 
 #[test]
-fn accepts_a_bucket_as_its_address_and_a_reference_under_the_name_of_the_api() {
+fn accepts_a_bucket_as_its_address() {
     let mut environment = Environment::new("strict-accepted");
     let output = environment.run_with_input(
-        "create --no-checks --keys-from - --bucket s3://app/ --caller-reference r",
+        "create --no-checks --keys-from - --bucket s3://app/ --reference r",
         "a.html\n",
     );
     assert_eq!(output.code, 0, "{}", output.stderr);

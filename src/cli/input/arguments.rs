@@ -176,7 +176,7 @@ fn refusal(text: &str, sites: &[&str]) -> String {
     if let Some(mistake) = written::mistake(text) {
         return mistake;
     }
-    if is_windows_file(text) {
+    if written::is_windows_file(text) {
         return format!(
             "{text:?} is a file name of Windows, into which Git Bash turns a path such as /blog/*: set \
              MSYS_NO_PATHCONV=1 (in MSYS2, MSYS2_ARG_CONV_EXCL='*') and write '/blog/*', or write --all for everything"
@@ -223,10 +223,6 @@ fn is_limit(text: &str) -> bool {
     let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
     let has_number = unit.len() < text.len();
     parse_wait_limit(text).is_ok() || has_number && matches!(unit, "s" | "m" | "h" | "d")
-}
-
-fn is_windows_file(text: &str) -> bool {
-    matches!(text.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
 /// Returns the path of `s3://bucket/key`, if the text has this form and the origin has no path.

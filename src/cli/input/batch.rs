@@ -6,11 +6,13 @@
 //!
 //! Fields: <https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_InvalidationBatch.html>
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::hosts::host;
 use super::written;
 use crate::path::EncodedPaths;
 use crate::plan::CallerReference;
@@ -19,6 +21,8 @@ use crate::plan::CallerReference;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RequestedBatch {
     pub paths: EncodedPaths,
+    /// The hosts of the URLs among the paths.
+    pub hosts: BTreeSet<String>,
     pub reference: Option<String>,
 }
 
@@ -83,6 +87,7 @@ pub(super) fn parse(text: &str) -> Result<RequestedBatch, String> {
         CallerReference::parse(reference).map_err(|error| format!("CallerReference: {error}"))?;
     }
     Ok(RequestedBatch {
+        hosts: items.iter().filter_map(|text| host(text)).collect(),
         paths: paths.collect::<Result<_, _>>()?,
         reference: caller_reference,
     })

@@ -98,7 +98,9 @@ pub(super) fn parse_keys(text: &str) -> Result<Keys, String> {
     }
     let note = with_root.first().map(|(root, first)| {
         let count = counted(with_root.len(), "key");
-        format!("read {count} without the leading {root}, such as {first}")
+        let is_same = with_root.iter().all(|(other, _)| other == root);
+        let roots = if is_same { root } else { "/ or ./" };
+        format!("read {count} without the leading {roots}, such as {first}")
     });
     Ok(Keys { keys, note })
 }
@@ -115,6 +117,10 @@ fn mistake(key: &str) -> Option<&'static str> {
         Some("write each key on a line of its own, without tabs")
     } else if is_quoted(key) && key.starts_with('"') && key.contains('\\') {
         Some("it is quoted: use `git -c core.quotePath=false`")
+    } else if written::is_windows_file(key) {
+        Some(
+            "it is a file name of Windows: write the key in the bucket, with / between its folders",
+        )
     } else {
         mistake_in_characters(key)
     }
@@ -281,7 +287,7 @@ mod tests {
             (
                 "/'a'\n./delete: a.txt\n",
                 keys(&["'a'", "delete: a.txt"]),
-                Some("read 2 keys without the leading /, such as /'a'"),
+                Some("read 2 keys without the leading / or ./, such as /'a'"),
             ),
             // The second slash belongs to the key.
             (

@@ -16,6 +16,12 @@ pub(in crate::cli) fn parse(text: &str) -> Result<EncodedPaths, String> {
     if text.trim().starts_with(QUOTES) {
         return Err(format!("{text:?} starts with a quote: remove the quotes"));
     }
+    // In arguments, Git Bash is the likely cause, and the error says so.
+    if is_windows_file(text.trim()) {
+        return Err(format!(
+            "{text:?} is a file name of Windows: write the path of the URL, with a / at its start"
+        ));
+    }
     match mistake(text) {
         Some(mistake) => Err(mistake),
         None => EncodedPaths::parse(text).map_err(|error| error.to_string()),
@@ -55,6 +61,11 @@ pub(super) fn mistake(text: &str) -> Option<String> {
             "{text:?} ends with a {name}: remove it, or write {encoded} if it belongs to the path"
         )
     })
+}
+
+/// Returns whether the text begins with a drive, as in `C:/site/a.html` and `C:\\site\\a.html`.
+pub(super) fn is_windows_file(text: &str) -> bool {
+    matches!(text.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic())
 }
 
 /// Returns what is wrong before the path of an http or https URL.
@@ -103,6 +114,10 @@ mod tests {
         let host = "has no host: if it comes from a variable, that variable is empty or not set";
         let quotes = "starts with a quote: remove the quotes";
         for (text, message) in [
+            (
+                "C:/site/a.html",
+                "is a file name of Windows: write the path of the URL, with a / at its start",
+            ),
             ("\"/a.html\"", quotes),
             ("'/a'", quotes),
             ("‘/a’", quotes),
