@@ -154,6 +154,22 @@ fn sends_nothing_if_the_user_declines() {
 }
 
 #[test]
+fn ctrl_c_at_a_prompt_sends_nothing_and_ends_with_130() {
+    let environment = Environment::new("terminal-interrupted");
+    let mut session = Session::start(&environment, "create -d E1EXAMPLE1ABC");
+    session.wait_for("No paths are given.");
+    session.press("\u{3}");
+    session.wait_for("nothing was sent, because you stopped the prompt");
+    session.assert_exit_code(130);
+    let mut session = Session::start(&environment, "create");
+    session.wait_for("Which distribution?");
+    session.press("\u{3}");
+    session.wait_for("nothing was chosen");
+    session.assert_exit_code(130);
+    assert_eq!(environment.accepted(), []);
+}
+
+#[test]
 fn shows_the_progress_of_the_checks() {
     let options = Options {
         latency: Duration::from_millis(200),
