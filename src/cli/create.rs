@@ -2,6 +2,7 @@
 
 mod again;
 mod hosts;
+mod report;
 mod submission;
 mod takedown;
 
@@ -10,21 +11,20 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+pub(super) use self::report::{add_incomplete, exit_of, print_refusal};
+use self::report::{check_with_list, distribution_output, print_report};
 use self::submission::{Request, Submitted};
 use super::config::SiteConfig;
 use super::exit::Ending;
-use super::format::timestamp;
 use super::input::{Input, SiteKeys};
-use super::output::{CreateOutput, DistributionOutput, ErrorOutput};
+use super::output::CreateOutput;
 use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
-use super::wait::{self, WaitEnd, WaitResult};
+use super::wait::{self, WaitResult};
 use super::{CliError, Create, Exit, Session, plan, preflight};
-use crate::distribution::DistributionId;
-use crate::error::{Category, Error};
-use crate::outcome::UnaffectedDistribution;
+use crate::error::Error;
 use crate::path::EncodedPaths;
-use crate::plan::{InvalidationStatus, Inventory};
+use crate::plan::Inventory;
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, create: &Create) -> Result<Exit, CliError> {
@@ -106,11 +106,6 @@ fn finish_without_changes(session: &Session, create: &Create, input: &Input) -> 
     exit
 }
 
-/// Returns the exit code of a command that is done but for this error.
-pub(super) fn exit_of(error: Option<&Error>) -> Exit {
-    error.map_or(Exit::Done, |error| CliError::from(error.clone()).exit())
-}
-
 /// Warns if the keys of the site are not used.
 pub(super) fn warn_of_site(session: &Session, planned: &[PlannedBatch], input: &mut Input) {
     let warnings = selection::site_warnings(planned);
@@ -140,19 +135,6 @@ async fn plan_all(
         planned.push(batch.await?);
     }
     Ok(planned)
-}
-
-/// Prints that `aws s3` failed in part, if it did. What it changed is invalidated anyway.
-pub(super) fn add_incomplete(session: &Session, input: &Input, ending: &mut Ending) {
-    if input.failures == 0 {
-        return;
-    }
-    let error = Error::invalid_input(
-        "aws s3 failed in part: remove the cause, run it again, and invalidate what it changes then",
-    );
-    let output = ErrorOutput::from_error(&error, session.terminal.audience());
-    session.terminal.error(&output.message);
-    ending.add(exit_of(Some(&error)), Some(output));
 }
 
 /// Shows what would be sent and prompts, if a user can answer.
@@ -278,82 +260,6 @@ async fn submit(
     }
 }
 
-/// Returns how to find out whether CloudFront accepted a request without a response.
-fn check_with_list(distribution: &DistributionId) -> String {
-    format!("if CloudFront got the request, `cf-invalidate list -d {distribution}` shows it")
-}
-
-/// Prints what happened to one distribution, and returns its exit code and error.
-async fn print_report(
-    session: &Session,
-    planned: &PlannedBatch,
-    submitted: Option<&Submitted>,
-) -> (Exit, Option<ErrorOutput>) {
-    let Some(Submitted { report, .. }) = submitted else {
-        if let Some(distribution) = planned.distribution.clone() {
-            let notes = planned.notes.clone();
-            session.terminal.text(UnaffectedDistribution {
-                distribution,
-                notes,
-            });
-        }
-        return (Exit::Done, None);
-    };
-    match &report.result {
-        Ok(_) => {
-            session.terminal.submission(report);
-            (Exit::Done, None)
-        }
-        Err(error) if planned.refused.is_some() => {
-            let output = print_refusal(session, planned, error).await;
-            (exit_of(Some(error)), Some(output))
-        }
-        Err(error) => {
-            let output = print_error(session, planned, error).await;
-            (exit_of(Some(error)), Some(output))
-        }
-    }
-}
-
-/// Prints why CloudFront did not accept the request of one distribution, and returns it. If there is no response, CloudFront
-/// has possibly accepted it.
-async fn print_error(session: &Session, planned: &PlannedBatch, error: &Error) -> ErrorOutput {
-    let mut output = error_output(session, planned, error).await;
-    if let Some(distribution) = planned.distribution.as_ref()
-        && error.category() == Category::Unavailable
-    {
-        let check = check_with_list(distribution);
-        output.message = format!("{}; {check}", output.message);
-        output.hint = Some(check);
-    }
-    session.terminal.error(&output.message);
-    output
-}
-
-/// Prints why nothing would be sent to one distribution, and returns it.
-pub(super) async fn print_refusal(
-    session: &Session,
-    planned: &PlannedBatch,
-    error: &Error,
-) -> ErrorOutput {
-    let output = error_output(session, planned, error).await;
-    session.terminal.error(&output.message);
-    output
-}
-
-/// Returns the error, with similar ids if the distribution does not exist.
-async fn error_output(session: &Session, planned: &PlannedBatch, error: &Error) -> ErrorOutput {
-    let mut output = ErrorOutput::from_error(error, session.terminal.audience());
-    if let Some(distribution) = planned.distribution.as_ref()
-        && error.is_no_such_distribution()
-        && let Some(suggestion) = target::suggestion(session, distribution).await
-    {
-        output.message = format!("{}: {suggestion}", output.message);
-        output.hint = output.hint.or(Some(suggestion));
-    }
-    output
-}
-
 async fn wait_for_completion(
     session: &Session,
     submitted: &[Option<Submitted>],
@@ -366,41 +272,4 @@ async fn wait_for_completion(
         Some((report.batch.distribution().clone(), id.clone()))
     });
     wait::wait(session, submitted.collect(), limit, started).await
-}
-
-fn distribution_output(
-    session: &Session,
-    planned: &PlannedBatch,
-    submitted: Option<&Submitted>,
-    error: Option<ErrorOutput>,
-    waits: &[WaitResult],
-) -> DistributionOutput {
-    let mut output = DistributionOutput::from(planned);
-    let Some(Submitted { report, created }) = submitted else {
-        return output;
-    };
-    output.created = created.map(timestamp);
-    output.reference = Some(report.batch.reference().to_string());
-    output.reused = report.reused.is_some();
-    output.accepted = report.accepted_paths();
-    let audience = session.terminal.audience();
-    output.set_submission(match error {
-        Some(error) => Err(error),
-        None => Ok(report.result.clone().unwrap_or_default()),
-    });
-    let wait = waits
-        .iter()
-        .find(|wait| wait.distribution == *report.batch.distribution());
-    if let Some(wait) = wait {
-        let is_completed = wait.end == WaitEnd::Completed;
-        let status = if is_completed {
-            InvalidationStatus::Completed
-        } else {
-            InvalidationStatus::InProgress
-        };
-        output.status = Some(status);
-        output.seconds = is_completed.then_some(wait.seconds);
-        output.set_wait_error(wait.error(audience));
-    }
-    output
 }

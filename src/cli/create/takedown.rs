@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::content::{Content, Contents, not_cached, requests};
+use super::report::{check_with_list, exit_of, print_error};
 use super::submission::{Request, Submitted};
-use super::{check_with_list, exit_of, print_error};
 use crate::cli::exit::Ending;
 use crate::cli::format::counted;
 use crate::cli::input::Input;
