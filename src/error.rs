@@ -100,13 +100,15 @@ pub(crate) enum ErrorKind {
         /// Whether the profile gets its credentials from `aws login`.
         has_login_session: bool,
     },
-    /// A profile that the user named is not in the files; `similar` is another one's name.
+    /// A profile is not in the files. `source_of` is the profile that names it as its source; the user named it if it is
+    /// `None`. `similar` is another one's name.
     #[cfg_attr(
         not(feature = "cli"),
         expect(dead_code, reason = "the function has no profile")
     )]
     NoSuchProfile {
         profile: String,
+        source_of: Option<String>,
         files: String,
         similar: Option<String>,
     },
@@ -398,9 +400,10 @@ impl ErrorKind {
             } => no_credentials(message.as_deref(), *has_login_session, audience),
             Self::NoSuchProfile {
                 profile,
+                source_of,
                 files,
                 similar,
-            } => no_such_profile(profile, files, similar.as_deref()),
+            } => no_such_profile(profile, source_of.as_deref(), files, similar.as_deref()),
             Self::MfaProfile { profile } => mfa_profile(profile),
             Self::NoSuchDistribution {
                 distribution,
@@ -629,8 +632,17 @@ fn no_credentials(message: Option<&str>, has_login_session: bool, audience: &Aud
     .remedy(format!("configure them, or run {login}"))
 }
 
-fn no_such_profile(profile: &str, files: &str, similar: Option<&str>) -> Text {
-    let text = Text::of(format!("profile {profile:?} does not exist in {files}"));
+fn no_such_profile(
+    profile: &str,
+    source_of: Option<&str>,
+    files: &str,
+    similar: Option<&str>,
+) -> Text {
+    let role = source_of.map(|role| format!(", the source_profile of {role:?},"));
+    let role = role.unwrap_or_default();
+    let text = Text::of(format!(
+        "profile {profile:?}{role} does not exist in {files}"
+    ));
     match similar {
         Some(similar) => text.remedy(format!("did you mean {similar:?}?")),
         None => text
@@ -844,6 +856,7 @@ mod tests {
             (
                 ErrorKind::NoSuchProfile {
                     profile: "prdo".into(),
+                    source_of: None,
                     files: "~/.aws/config or ~/.aws/credentials".into(),
                     similar: Some("prod".into()),
                 },

@@ -3,8 +3,7 @@
 //! `aws-config` finds the credentials; `profile` refuses first what it cannot use. The TLS, the timeouts and the retries
 //! are those of the function. The HTTP client honors the proxies of the environment, which the function does not need.
 
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_cloudfront::config::{BehaviorVersion, ProvideCredentials, Region, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -52,12 +51,10 @@ pub struct CredentialOptions {
 pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Account), Error> {
     check_proxies()?;
     let selected = SelectedProfile::load(options.profile.as_deref()).await?;
-    if options.endpoint_url.is_none() {
-        selected.check_endpoints()?;
-    }
+    selected.check_endpoints(options.endpoint_url.is_some())?;
+    let region = region(options, &selected)?;
     let shared = sdk::sdk_config(|_| None);
     let client = http_client();
-    let region = region(options).await;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone());
     // The SDK takes an empty AWS_PROFILE as a name.
     loader = loader
@@ -151,18 +148,59 @@ fn partition(region: &Region) -> &'static str {
     }
 }
 
-async fn region(options: &CredentialOptions) -> Region {
-    let mut profile = ProfileFileRegionProvider::builder();
-    if let Some(name) = &options.profile {
-        profile = profile.profile_name(name);
+/// Returns the region. The metadata service is left out: on most machines it does not answer, and CloudFront needs no
+/// region.
+fn region(options: &CredentialOptions, selected: &SelectedProfile) -> Result<Region, Error> {
+    let of_options = options.region.clone().map(|region| {
+        let place = "--region or the configuration file";
+        (place.to_owned(), region)
+    });
+    let of_variable = |name: &str| variable(name).map(|region| (name.to_owned(), region));
+    let of_profile = || {
+        let (profile, region) = selected.region()?;
+        Some((format!("region of profile {profile:?}"), region.to_owned()))
+    };
+    let configured = of_options
+        .or_else(|| of_variable("AWS_REGION"))
+        .or_else(|| of_variable("AWS_DEFAULT_REGION"))
+        .or_else(of_profile);
+    match configured {
+        Some((_, region)) if is_host_label(&region) => Ok(Region::new(region)),
+        Some((place, region)) => Err(ErrorKind::InvalidConfiguration(format!(
+            "{place}: {region:?} is not the name of a region: write one such as {CLOUDFRONT_REGION}"
+        ))
+        .into()),
+        None => Ok(Region::from_static(CLOUDFRONT_REGION)),
     }
-    // The metadata service is left out: on most machines it does not answer, and CloudFront needs no region.
-    let variables = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-    RegionProviderChain::first_try(options.region.clone().map(Region::new))
-        .or_else(variables.map(Region::new))
-        .or_else(profile.build())
-        .or_else(Region::new(CLOUDFRONT_REGION))
-        .region()
-        .await
-        .unwrap_or(Region::from_static(CLOUDFRONT_REGION))
+}
+
+/// Returns whether the SDK accepts the text as a part of a host name.
+fn is_host_label(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (1..=63).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_label_has_at_most_63_letters_digits_and_hyphens() {
+        let longest = "a".repeat(63);
+        for text in ["us-east-1", "mars", "1", longest.as_str()] {
+            assert!(is_host_label(text), "{text}");
+        }
+        let too_long = "a".repeat(64);
+        for text in [
+            "",
+            "-eu",
+            "eu west",
+            "eu_west",
+            "eu.west",
+            "s\u{fc}d",
+            too_long.as_str(),
+        ] {
+            assert!(!is_host_label(text), "{text}");
+        }
+    }
 }

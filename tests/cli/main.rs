@@ -12,6 +12,7 @@ mod create;
 mod defaults;
 mod endings;
 mod environment;
+mod environment_errors;
 mod exit_codes;
 mod free_paths;
 mod inspect;
