@@ -58,6 +58,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
+use crate::aws::profile::without_user_info;
 pub use arguments::{
     Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Selection, Status, Usage,
 };
@@ -84,7 +85,10 @@ pub fn main(arguments: Vec<OsString>) -> Exit {
     let stdout = Rc::new(Stdout::default());
     let exit = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => run(parsed, &stdout),
-        Err(error) => print_help_or_usage(&correct_tips(error), &arguments, &stdout),
+        Err(error) => {
+            let error = correct_tips(without_password(error));
+            print_help_or_usage(&error, &arguments, &stdout)
+        }
     };
     stdout.finish(exit)
 }
@@ -102,6 +106,21 @@ fn print_help_or_usage(error: &clap::Error, arguments: &[OsString], stdout: &Std
         stdout.line(json!(output));
     }
     Exit::Usage
+}
+
+/// Replaces the user info of a malformed endpoint, which can contain a password.
+fn without_password(mut error: clap::Error) -> clap::Error {
+    let is_endpoint = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(option)) if option.starts_with("--endpoint-url ")
+    );
+    if is_endpoint
+        && let Some(ContextValue::String(endpoint)) = error.get(ContextKind::InvalidValue)
+    {
+        let endpoint = ContextValue::String(without_user_info(endpoint));
+        error.insert(ContextKind::InvalidValue, endpoint);
+    }
+    error
 }
 
 /// Corrects the tips about an unknown option.

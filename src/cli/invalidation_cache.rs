@@ -112,10 +112,11 @@ fn directory(clients: &Clients) -> PathBuf {
     PathBuf::from(name).join(account)
 }
 
-/// Returns the host of a URL with its port. Without the dots at its ends, it is the name of a file.
+/// Returns the host of a URL with its port, without a password. Without the dots at its ends, it is the name of a file.
 fn host(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
     host.trim_matches('.')
 }
 
@@ -157,6 +158,7 @@ mod tests {
             ("http://[::1]:4566/path?query", "%5B%3A%3A1%5D%3A4566"),
             ("http://../..", ""),
             ("localhost", "localhost"),
+            ("http://user:secret@localhost:4566/a@b", "localhost%3A4566"),
         ] {
             let encoded = utf8_percent_encode(host(endpoint), ENCODED).to_string();
             assert_eq!(encoded, name, "{endpoint}");

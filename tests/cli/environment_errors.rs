@@ -1,11 +1,22 @@
 //! Mistakes in the environment and in profiles: endpoints, regions, source profiles.
 
-use crate::environment::{Environment, FIRST};
+use std::time::Duration;
+
+use crate::environment::{Environment, FIRST, account};
+use crate::standin::Options;
 
 /// The keys of a profile.
 const KEYS: &str = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n";
 
 const ROLE: &str = "role_arn = arn:aws:iam::111122223333:role/deploy\n";
+
+/// Returns an account whose invalidations are completed as soon as they are created.
+fn completed_at_once() -> Options {
+    Options {
+        completes_after: Duration::ZERO,
+        ..account()
+    }
+}
 
 /// Asserts that a command makes no call and ends with this exit code and this error alone.
 fn assert_error(environment: &mut Environment, line: &str, code: i32, error: &str) {
@@ -141,6 +152,50 @@ fn a_profile_can_ignore_its_endpoints() {
     environment.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false");
     let error = not_an_endpoint("endpoint_url of profile \"local\"", "localhost:4566");
     assert_error(&mut environment, &list, 2, &error);
+}
+
+#[test]
+fn the_password_of_an_endpoint_is_in_no_error_and_no_name_of_a_directory() {
+    let mut environment = Environment::with_options("environment-password", completed_at_once());
+    let standin = environment.standin.url();
+    let endpoint = standin.replace("http://", "http://user:secret@");
+    environment.run(&format!(
+        "create -d {FIRST} /a --no-checks --endpoint-url {endpoint}"
+    ));
+    environment.run(&format!("usage --endpoint-url {endpoint}"));
+    let port = standin.replace("http://127.0.0.1:", "");
+    let file = format!(".cache/cf-invalidate/127.0.0.1%3A{port}/{FIRST}.jsonl");
+    assert!(environment.directory.join(&file).is_file(), "{file}");
+    let list = format!("list -d {FIRST}");
+    for (endpoint, shown) in [
+        ("htp://user:secret@127.0.0.1", "htp://***@127.0.0.1"),
+        ("http://user:secret@", "http://***@"),
+        ("http://user:secret/x@127.0.0.1", "http://***@127.0.0.1"),
+        (
+            "http://user:secret@x@127.0.0.1:65536",
+            "http://***@127.0.0.1:65536",
+        ),
+        ("user:secret@127.0.0.1", "***@127.0.0.1"),
+    ] {
+        environment.set("AWS_ENDPOINT_URL", endpoint);
+        let error = not_an_endpoint("AWS_ENDPOINT_URL", shown);
+        assert_error(&mut environment, &list, 2, &error);
+        for output in ["text", "json"] {
+            let line = format!("{list} --output {output} --endpoint-url {endpoint}");
+            let output = environment.run(&line);
+            assert_eq!(output.code, 2, "{line}: {}", output.stderr);
+            let text = output.stdout + &output.stderr;
+            assert!(!text.contains("secret"), "{line}: {text}");
+            assert!(text.contains(shown), "{line}: {text}");
+        }
+    }
+    // Nothing listens on this port.
+    for verbose in ["", "-vv"] {
+        let line = format!("{list} {verbose} --endpoint-url http://user:secret@127.0.0.1:9");
+        let output = environment.run(&line);
+        assert_eq!(output.code, 1, "{line}: {}", output.stderr);
+        assert!(!output.stderr.contains("secret"), "{}", output.stderr);
+    }
 }
 
 #[test]
