@@ -4,11 +4,12 @@
 //! as it is read, as a line of JSON, so that a program that is stopped keeps what it has read. A line that is not complete
 //! is skipped. If the file cannot be read or written, calls are repeated.
 //!
-//! A local AWS can have the ids of a real account, so the directory names the endpoint and the account.
+//! A local AWS can have the ids of a real account, so the directory names the endpoint and the account. The paths can be
+//! those of takedowns, so on Unix only the user can read the files.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,10 @@ const CONCURRENT_READS: usize = 8;
 
 /// The characters of a host that a file name has encoded: all but letters, digits, dots and hyphens.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-');
+
+/// The permissions of a file that only the user can read and write.
+#[cfg(unix)]
+const PRIVATE_FILE: u32 = 0o600;
 
 /// The completed invalidations of one distribution.
 pub(super) struct InvalidationCache<'a> {
@@ -123,11 +128,33 @@ fn host(url: &str) -> &str {
 /// Appends a line. A line break before it ends a line that another program has not completed.
 fn append(file: &Path, invalidation: &ExistingInvalidation) -> io::Result<()> {
     if let Some(directory) = file.parent() {
-        fs::create_dir_all(directory)?;
+        create_private_directories(directory)?;
     }
     let line = format!("\n{}\n", serde_json::to_string(invalidation)?);
-    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    let mut file = open_private(OpenOptions::new().append(true), file)?;
     file.write_all(line.as_bytes())
+}
+
+/// Creates the directories that do not exist.
+fn create_private_directories(directory: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(directory)
+}
+
+/// Opens a file, and creates it if it does not exist.
+fn open_private(options: &mut OpenOptions, file: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, PRIVATE_FILE);
+    let file = options.create(true).open(file)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // An earlier version created files that others can read. A file system without permissions refuses the change.
+        let _ = file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE));
+    }
+    Ok(file)
 }
 
 /// Replaces the file in one step, because another program can read it at any time.
@@ -137,7 +164,9 @@ fn replace(file: &Path, completed: &[ExistingInvalidation]) {
         return;
     };
     let temporary = file.with_extension(format!("{}.part", std::process::id()));
-    let is_written = fs::write(&temporary, lines.join("\n")).is_ok();
+    let is_written = open_private(OpenOptions::new().write(true).truncate(true), &temporary)
+        .and_then(|mut file| file.write_all(lines.join("\n").as_bytes()))
+        .is_ok();
     if !is_written || fs::rename(&temporary, file).is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -1,5 +1,6 @@
-//! Mistakes in the environment and in profiles: endpoints, regions, source profiles.
+//! Mistakes in the environment and in profiles: endpoints, regions, source profiles; and who can read the cache.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::environment::{Environment, FIRST, account};
@@ -302,4 +303,52 @@ fn a_region_that_is_not_a_host_label_is_2_and_named() {
     assert_eq!(environment.run(&format!("{list} --profile empty")).code, 0);
     environment.set("AWS_DEFAULT_REGION", "eu-west-1");
     assert_eq!(environment.run(&list).code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_cache_can_be_read_by_the_user_only() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).expect("metadata");
+        metadata.permissions().mode() & 0o777
+    };
+    let mut environment = Environment::with_options("environment-cache-modes", completed_at_once());
+    let create = |path: &str| format!("create -d {FIRST} {path} --no-checks --quiet");
+    let usage = "usage";
+    environment.run(&create("/private"));
+    assert_eq!(environment.run(usage).code, 0);
+    let standin = environment.standin.url();
+    let endpoint = standin.replace("http://", "").replace(':', "%3A");
+    let root = environment.directory.join(".cache");
+    let program = root.join("cf-invalidate");
+    let directory = program.join(endpoint);
+    let file = directory.join(format!("{FIRST}.jsonl"));
+    for directory in [&root, &program, &directory] {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
+    assert_eq!(mode(&file), 0o600);
+    // What an earlier version or the user created is used; the file is made private.
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).expect("permissions");
+    fs::set_permissions(&directory, Permissions::from_mode(0o755)).expect("permissions");
+    fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("permissions");
+    environment.run(&create("/second"));
+    assert_eq!(environment.run(usage).code, 0);
+    let text = fs::read_to_string(&file).expect("the file");
+    assert!(text.contains("/second"), "{text}");
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!((mode(&root), mode(&directory)), (0o755, 0o755));
+    // A file with too many lines is replaced.
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>();
+    let line = lines.first().expect("a line");
+    fs::write(&file, format!("{line}\n").repeat(10_001)).expect("a file");
+    assert_eq!(environment.run(usage).code, 0);
+    let text = fs::read_to_string(&file).expect("the file");
+    let count = text.lines().filter(|line| !line.is_empty()).count();
+    assert_eq!((count, mode(&file)), (10_001, 0o600));
 }
