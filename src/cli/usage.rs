@@ -185,9 +185,14 @@ fn needless(usage: &MonthlyUsage) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "{} were needless: covered by another path of the same invalidation, or, with all paths of their invalidation, \
+        "{} {} needless: covered by another path of the same invalidation, or, with all paths of their invalidation, \
          by a later one within {} minutes",
         counted(usage.needless_paths, "path"),
+        if usage.needless_paths == 1 {
+            "was"
+        } else {
+            "were"
+        },
         NEEDLESS_WITHIN.num_minutes()
     )];
     for needless in usage.needless.iter().take(MAX_NEEDLESS_PRINTED) {
