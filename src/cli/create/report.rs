@@ -69,8 +69,8 @@ pub(super) async fn print_report(
     }
 }
 
-/// Prints why CloudFront did not accept the request of one distribution, and returns it. If there is no response, CloudFront
-/// has possibly accepted it.
+/// Prints and returns the error of one distribution's request. Without a response, CloudFront has possibly accepted the
+/// request.
 pub(super) async fn print_error(
     session: &Session,
     planned: &PlannedBatch,

@@ -1,7 +1,7 @@
 //! The hosts of the URLs that a user wrote. A path has no host, so a URL of another site would silently become a path of
 //! the distribution.
 
-/// Returns the host of a URL in lower case, without a port; `None` if the text is no URL.
+/// Returns the host of a URL in lower case, without a port; `None` if the text is not a URL.
 pub(in crate::cli) fn host(text: &str) -> Option<String> {
     let (scheme, rest) = text.trim().split_once("://")?;
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");

@@ -268,7 +268,7 @@ mod tests {
                 vec!["docs/a"],
                 misfit("docs/a", 1, folder("public")),
             ),
-            // A file of the same name elsewhere is no reason to suggest its folder.
+            // No single folder contains all changed keys, so none is suggested.
             (vec!["x/a", "y/b"], "", vec!["a", "b"], misfit("a", 2, None)),
         ] {
             let site = site(given_prefix, &keys);
