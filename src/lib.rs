@@ -22,6 +22,7 @@
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
 //! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` has the reason of each wildcard |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
+//! | `similarity` | which name is meant by one that does not exist (feature `cli`) |
 //! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
 
 #![forbid(unsafe_code)]
@@ -52,5 +53,7 @@ pub mod outcome;
 pub mod path;
 pub mod plan;
 pub mod settings;
+#[cfg(feature = "cli")]
+mod similarity;
 pub mod site;
 pub mod trigger;

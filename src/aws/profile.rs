@@ -16,12 +16,10 @@ use aws_types::os_shim_internal::{Env, Fs};
 use url::Url;
 
 use crate::error::{Error, ErrorKind};
+use crate::similarity::similar;
 
 /// The profile that is used if none is named. It need not exist.
 const DEFAULT: &str = "default";
-
-/// The Jaro-Winkler similarity from which a name counts as similar; 1 is equality.
-const MIN_SIMILARITY: f64 = 0.8;
 
 /// The environment variable of the endpoint of all services. That of one service has the service's name after it.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
@@ -251,14 +249,6 @@ fn files() -> (String, String) {
     )
 }
 
-/// Returns the most similar name, if one is similar.
-fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let similarity = |other: &str| strsim::jaro_winkler(name, other);
-    let names = names.filter(|other| similarity(other) >= MIN_SIMILARITY);
-    let nearest = names.max_by(|first, second| similarity(first).total_cmp(&similarity(second)));
-    nearest.map(str::to_owned)
-}
-
 /// Returns the profiles whose roles are assumed, from the selected profile towards the one with credentials.
 ///
 /// As in the SDK, the selected profile's own keys assume its role only if it names itself as its source, and the keys of
@@ -291,7 +281,9 @@ fn no_such_profile(profiles: &ProfileSet, name: &str, source_of: Option<&str>) -
         profile: name.to_owned(),
         source_of: source_of.map(str::to_owned),
         files: format!("{config} or {credentials}"),
-        similar: similar(name, profiles.profiles()),
+        similar: similar(name, profiles.profiles(), |other| *other)
+            .first()
+            .map(|nearest| (*nearest).to_owned()),
     }
     .into()
 }
@@ -349,7 +341,7 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(
-                similar(name, names.into_iter()).as_deref(),
+                similar(name, names, |other| *other).first().copied(),
                 expected,
                 "{name}"
             );

@@ -115,13 +115,9 @@ impl Command {
     }
 }
 
-/// What changed, the distributions, and how to plan.
+/// The distributions that a command names.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Selection {
-    /// Paths (/about.html), prefixes ('/blog/*'), URLs (https://www.example.com/a) and cache tags ('#product:42'); a lone
-    /// '*' stands for '/*'
-    #[arg(value_name = "PATHS")]
-    pub paths: Vec<String>,
+pub struct NamedDistributions {
     /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
     /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
     #[arg(
@@ -132,6 +128,18 @@ pub struct Selection {
         value_parser = distribution
     )]
     pub distributions: Vec<String>,
+}
+
+/// What changed, the distributions, and how to plan.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Selection {
+    /// Paths (/about.html), prefixes ('/blog/*'), URLs (https://www.example.com/a) and cache tags ('#product:42'); a lone
+    /// '*' stands for '/*'
+    #[arg(value_name = "PATHS")]
+    pub paths: Vec<String>,
+    /// The distributions.
+    #[command(flatten)]
+    pub named: NamedDistributions,
     /// Invalidate everything: the path /*
     #[arg(long, help_heading = "Input",
         conflicts_with_all = ["paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch"])]
@@ -247,16 +255,9 @@ pub struct Status {
     /// The id of an invalidation of one of the distributions [default: all in progress, or else the newest]
     #[arg(value_parser = invalidation_id)]
     pub id: Option<String>,
-    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
-    /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
-    #[arg(
-        short,
-        long = "distribution",
-        alias = "distribution-id",
-        value_name = "DISTRIBUTION",
-        value_parser = distribution
-    )]
-    pub distributions: Vec<String>,
+    /// The distributions.
+    #[command(flatten)]
+    pub named: NamedDistributions,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = parse_wait_limit)]
@@ -266,16 +267,9 @@ pub struct Status {
 /// The arguments of `list`.
 #[derive(Args, Clone, Debug)]
 pub struct List {
-    /// Use this distribution: an id, a domain name, an alias, or a site of the configuration file; repeatable [env:
-    /// CF_INVALIDATE_DISTRIBUTION or DISTRIBUTION_ID]
-    #[arg(
-        short,
-        long = "distribution",
-        alias = "distribution-id",
-        value_name = "DISTRIBUTION",
-        value_parser = distribution
-    )]
-    pub distributions: Vec<String>,
+    /// The distributions.
+    #[command(flatten)]
+    pub named: NamedDistributions,
     /// List at most this many invalidations of each distribution
     #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true,
         value_parser = one_to(1_000))]

@@ -61,7 +61,7 @@ async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliE
     }
     let is_empty = input.paths.is_empty() && input.objects.is_empty();
     if selection.has_input() && is_empty && !create.takedown {
-        target::check_names(session, &selection.distributions)?;
+        target::check_names(session, &selection.named.distributions)?;
         return Ok(finish_without_changes(session, create, &input));
     }
     let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
@@ -69,7 +69,7 @@ async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliE
     if create.dry_run && plan::needs_no_call(session, create, &input) {
         return plan::offline(session, create, input).await;
     }
-    let targets = target::find(session, &selection.distributions, &input.buckets()).await?;
+    let targets = target::find(session, &selection.named.distributions, &input.buckets()).await?;
     let warning = hosts::check(session, &targets, &input.hosts).await?;
     input.notes.extend(warning);
     if create.takedown {

@@ -102,10 +102,10 @@ fn names_credentials(global: &GlobalOptions, environment: Environment) -> bool {
 /// Returns the values of `-d`; `None` if the command has no such option, or with another meaning.
 fn distributions(command: &mut Command) -> Option<&mut Vec<String>> {
     match command {
-        Command::Create(create) => Some(&mut create.selection.distributions),
-        Command::Plan(plan) => Some(&mut plan.create.selection.distributions),
-        Command::Status(status) => Some(&mut status.distributions),
-        Command::List(list) => Some(&mut list.distributions),
+        Command::Create(create) => Some(&mut create.selection.named.distributions),
+        Command::Plan(plan) => Some(&mut plan.create.selection.named.distributions),
+        Command::Status(status) => Some(&mut status.named.distributions),
+        Command::List(list) => Some(&mut list.named.distributions),
         Command::Distributions
         | Command::Usage(_)
         | Command::Invoke(_)

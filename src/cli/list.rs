@@ -12,7 +12,7 @@ use crate::plan::ExistingInvalidation;
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, list: &List) -> Result<Exit, CliError> {
-    let targets = target::find(session, &list.distributions, &[]).await?;
+    let targets = target::find(session, &list.named.distributions, &[]).await?;
     let maximum = usize::try_from(list.max).unwrap_or(usize::MAX);
     let mut texts = Vec::new();
     let mut objects = Vec::new();

@@ -43,7 +43,7 @@ pub(super) fn needs_no_call(session: &Session, create: &Create, input: &Input) -
         && !input.objects.is_empty()
         && input.buckets().is_empty()
         && !input.paths.iter().any(InvalidationPath::is_tag)
-        && target::names(session, &create.selection.distributions).is_empty()
+        && target::names(session, &create.selection.named.distributions).is_empty()
 }
 
 /// Plans without a call; the names of distributions are not resolved.
@@ -86,7 +86,7 @@ pub(super) async fn offline(
 fn named(session: &Session, create: &Create) -> Result<Vec<TargetName>, CliError> {
     let mut parsed = Vec::new();
     let mut named = Vec::new();
-    for target in target::names(session, &create.selection.distributions) {
+    for target in target::names(session, &create.selection.named.distributions) {
         let name = target::parse(session, &target.name)?;
         if !parsed.contains(&name) {
             parsed.push(name);

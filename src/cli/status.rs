@@ -16,7 +16,7 @@ use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliError> {
-    let targets = target::find(session, &status.distributions, &[]).await?;
+    let targets = target::find(session, &status.named.distributions, &[]).await?;
     let distributions: Vec<_> = targets.into_iter().map(|target| target.id).collect();
     let found = match status.id.as_ref().map(InvalidationId::new) {
         Some(id) => vec![find(session, distributions, &id).await?],

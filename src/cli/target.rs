@@ -11,15 +11,13 @@ use super::{CliError, Session, distributions};
 use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
+use crate::similarity::similar;
 
 /// How many distributions of the account an error lists.
 const MAX_LISTED: usize = 5;
 
 /// How many similar ids an error suggests.
 const MAX_SUGGESTED: usize = 3;
-
-/// The Jaro-Winkler similarity from which an id counts as similar; 1 is equality.
-const MIN_SIMILARITY: f64 = 0.8;
 
 /// A distribution that the command works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,19 +188,13 @@ pub(super) async fn suggestion(session: &Session, id: &DistributionId) -> Option
 }
 
 fn suggestion_text(id: &DistributionId, distributions: &[DistributionSummary]) -> String {
-    let mut similar: Vec<(f64, &DistributionSummary)> = distributions
-        .iter()
-        .map(|distribution| {
-            let similarity = strsim::jaro_winkler(distribution.id.as_str(), id.as_str());
-            (similarity, distribution)
-        })
-        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
-        .collect();
-    similar.sort_by(|(first, _), (second, _)| second.total_cmp(first));
+    let similar = similar(id.as_str(), distributions, |distribution| {
+        distribution.id.as_str()
+    });
     let similar: Vec<_> = similar
         .into_iter()
         .take(MAX_SUGGESTED)
-        .map(|(_, distribution)| id_and_name(distribution))
+        .map(id_and_name)
         .collect();
     if similar.is_empty() {
         account_text(distributions)

@@ -133,12 +133,8 @@ pub fn collapse_keys(
     inventory: Option<&Inventory>,
     limits: Limits,
 ) -> Collapsed {
-    const UNLIMITED: Limits = Limits {
-        paths: usize::MAX,
-        wildcards: usize::MAX,
-    };
     let from = distinct(written.iter().chain(&keys).cloned().collect()).len();
-    let written = collapse(written, None, UNLIMITED);
+    let written = collapse(written, None, Limits::UNLIMITED);
     let wildcards = written.paths.iter().filter(|path| path.is_wildcard());
     let left = Limits {
         paths: limits.paths.saturating_sub(written.paths.len()),
@@ -160,7 +156,7 @@ pub fn collapse_keys(
         collapse(keys, inventory, left)
     };
     let both = written.paths.into_iter().chain(keys.paths).collect();
-    let paths = collapse(both, None, UNLIMITED).paths;
+    let paths = collapse(both, None, Limits::UNLIMITED).paths;
     let mut merged = written.merged;
     merged.extend(keys.merged);
     merged.retain(|merged| paths.contains(&merged.path));

@@ -38,6 +38,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No limits: nothing is merged to need fewer paths.
+    pub const UNLIMITED: Self = Self {
+        paths: usize::MAX,
+        wildcards: usize::MAX,
+    };
+
     /// What CloudFront allows in one request, for paths that somebody requested by name.
     pub const REQUESTED_PATHS: Self = Self {
         paths: MAX_PATHS_IN_REQUEST,

@@ -7,7 +7,7 @@ use crate::cli::input::Input;
 use crate::cli::{CliError, Selection};
 use crate::path::InvalidationPath;
 use crate::plan::Limits;
-use crate::plan::collapse::collapse_keys;
+use crate::plan::collapse::collapse;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 
 /// Returns the limits of the command line, or else of the configuration entry, or else the default for keys or paths.
@@ -56,8 +56,7 @@ pub(in crate::cli) fn check_limits(
     if planned.written.is_empty() {
         return Ok(());
     }
-    let written = planned.written.clone();
-    let written = collapse_keys(written, Vec::new(), None, Limits::REQUESTED_PATHS).paths;
+    let written = collapse(planned.written.clone(), None, Limits::UNLIMITED).paths;
     let wildcards = |paths: &[InvalidationPath]| {
         let wildcards = paths.iter().filter(|path| path.is_wildcard());
         wildcards.count()

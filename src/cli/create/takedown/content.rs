@@ -14,12 +14,6 @@ use crate::plan::collapse::collapse;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::{CachedPaths, IndexDocuments, MaybeSite, PathReason, assumed_paths};
 
-/// Nothing is merged to save paths; a path that another covers is left out.
-const UNLIMITED: Limits = Limits {
-    paths: usize::MAX,
-    wildcards: usize::MAX,
-};
-
 /// A path or key that must vanish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
@@ -36,7 +30,7 @@ impl Content {
             .flat_map(InvalidationPath::with_query_strings);
         Self {
             written,
-            paths: collapse(paths.collect(), None, UNLIMITED).paths,
+            paths: collapse(paths.collect(), None, Limits::UNLIMITED).paths,
         }
     }
 
@@ -165,7 +159,7 @@ pub(super) fn requests(contents: &[Content]) -> Vec<Vec<InvalidationPath>> {
     let paths = contents.iter().flat_map(|content| &content.paths);
     let mut requests: Vec<Vec<InvalidationPath>> = Vec::new();
     let mut wildcards = 0;
-    for path in collapse(paths.cloned().collect(), None, UNLIMITED).paths {
+    for path in collapse(paths.cloned().collect(), None, Limits::UNLIMITED).paths {
         let is_wildcard = path.is_wildcard();
         match requests.last_mut() {
             Some(request)
