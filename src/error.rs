@@ -10,13 +10,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::distribution::DistributionId;
 use crate::duration::age_text;
 use crate::excerpt::listed;
 use crate::path::PathError;
-#[cfg(feature = "cli")]
-use crate::plan::InvalidationId;
-use crate::plan::reuse::Conflict;
 
 /// An error of this program or of a service that it calls.
 ///
@@ -190,6 +189,23 @@ pub(crate) enum ErrorKind {
     Several(Vec<Error>),
 }
 
+/// Why nothing was sent under a caller reference that the user chose. `id` is the invalidation that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// The same paths, and older than a repeated request can be.
+    TooOld {
+        id: String,
+        age: TimeDelta,
+    },
+    OtherPaths {
+        id: String,
+    },
+    /// It was not found. `error` is why it could not be searched; `None` if it is not among the newest.
+    Unknown {
+        error: Option<Error>,
+    },
+}
+
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self {
@@ -238,7 +254,7 @@ impl Error {
 
     /// Returns the error of an invalidation that none of the distributions has. `self` is the error of one of them.
     #[cfg(feature = "cli")]
-    pub(crate) fn of_all(self, id: &InvalidationId, distributions: &[DistributionId]) -> Self {
+    pub(crate) fn of_all(self, id: &str, distributions: &[DistributionId]) -> Self {
         let kind = match *self.kind {
             ErrorKind::NoSuchInvalidation { message, .. } => ErrorKind::NoSuchInvalidation {
                 purpose: format!(

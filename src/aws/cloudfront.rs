@@ -37,9 +37,9 @@ use crate::account::Account;
 #[cfg(feature = "cli")]
 use crate::aws::call_log::CallLog;
 use crate::aws::sdk_error::{aws_message, with_causes};
-use crate::error::Error;
+use crate::error::{Conflict, Error};
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
-use crate::plan::reuse::{self, Conflict, RequestTimes};
+use crate::plan::reuse::{self, RequestTimes};
 use crate::plan::{Batch, ExistingInvalidation};
 
 /// A client of CloudFront for one account.

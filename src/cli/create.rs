@@ -15,9 +15,8 @@ pub(super) use self::report::{add_incomplete, exit_of, print_refusal};
 use self::report::{check_with_list, distribution_output, print_report};
 use self::submission::{Request, Submitted};
 use super::config::SiteConfig;
-use super::exit::Ending;
 use super::input::{Input, SiteKeys};
-use super::output::CreateOutput;
+use super::output::{CreateOutput, Ending};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
 use super::wait::{self, WaitResult};
@@ -51,7 +50,7 @@ async fn with_suggestion(session: &Session, error: Error) -> Error {
 async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
-    let mut input = Input::read(selection, &session.config)?;
+    let mut input = Input::read(selection, &session.config.names().collect::<Vec<_>>())?;
     input.notes.iter().for_each(|note| terminal.warn(note));
     if input.dry_run && !create.dry_run {
         return Err(CliError::usage(

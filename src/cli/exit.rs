@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use super::output::ErrorOutput;
 use crate::error::Category;
 
 /// What `--help` prints about the codes.
@@ -34,31 +33,6 @@ impl Exit {
     /// Returns the exit code of two parts together: the first that is not [`Exit::Done`].
     pub fn and(self, next: Self) -> Self {
         if self == Self::Done { next } else { self }
-    }
-}
-
-/// How a command ended, with the error that decides its exit code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub exit: Exit,
-    pub error: Option<ErrorOutput>,
-}
-
-impl Default for Ending {
-    fn default() -> Self {
-        Self {
-            exit: Exit::Done,
-            error: None,
-        }
-    }
-}
-
-impl Ending {
-    /// Adds how a part ended. The first part that is not [`Exit::Done`] decides.
-    pub(super) fn add(&mut self, exit: Exit, error: Option<ErrorOutput>) {
-        if self.exit == Exit::Done && exit != Exit::Done {
-            *self = Self { exit, error };
-        }
     }
 }
 

@@ -31,7 +31,6 @@ use self::lines::Keys;
 use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
 pub(super) use self::written::parse as parse_written;
-use super::config::Config;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
 
@@ -80,11 +79,11 @@ pub(super) struct Object {
 }
 
 impl Input {
-    /// Reads the arguments and all files that they name.
-    pub(super) fn read(selection: &Selection, config: &Config) -> Result<Self, CliError> {
+    /// Reads the arguments and all files that they name. `sites` are the names in the configuration.
+    pub(super) fn read(selection: &Selection, sites: &[&str]) -> Result<Self, CliError> {
         check_stdin_is_read_once(selection)?;
         let mut input = Self::default();
-        let mut requested = selection.parse_paths(config)?;
+        let mut requested = selection.parse_paths(sites)?;
         let arguments = selection.paths.iter().chain(&selection.paths_option);
         let hosts = arguments.filter_map(|argument| hosts::host(argument));
         input.hosts.extend(hosts);
@@ -211,17 +210,16 @@ impl Selection {
     }
 
     /// Parses the paths of PATHS, `--paths` and `--all`.
-    fn parse_paths(&self, config: &Config) -> Result<EncodedPaths, CliError> {
+    fn parse_paths(&self, sites: &[&str]) -> Result<EncodedPaths, CliError> {
         if self.all {
             return Ok(EncodedPaths::everything());
         }
-        let sites: Vec<_> = config.names().collect();
         let root = fs::read_dir("/").into_iter().flatten().flatten();
         let root: Vec<_> = root
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         let surroundings = Surroundings {
-            sites: &sites,
+            sites,
             root: &root,
             is_file: &|name| Path::new(name).exists(),
         };

@@ -7,7 +7,6 @@
 use clap::error::{ContextKind, ErrorKind};
 use serde::Serialize;
 
-use super::exit::Ending;
 use super::format::timestamp;
 use super::selection::PlannedBatch;
 use super::{CliError, Exit};
@@ -80,6 +79,31 @@ impl InvalidationOutput {
             status: invalidation.status,
             reference: invalidation.caller_reference,
             paths: invalidation.paths,
+        }
+    }
+}
+
+/// How a command ended, with the error that decides its exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    pub exit: Exit,
+    pub error: Option<ErrorOutput>,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self {
+            exit: Exit::Done,
+            error: None,
+        }
+    }
+}
+
+impl Ending {
+    /// Adds how a part ended. The first part that is not [`Exit::Done`] decides.
+    pub(super) fn add(&mut self, exit: Exit, error: Option<ErrorOutput>) {
+        if self.exit == Exit::Done && exit != Exit::Done {
+            *self = Self { exit, error };
         }
     }
 }

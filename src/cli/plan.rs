@@ -4,10 +4,9 @@
 //! `--literal-keys` if no distribution is named.
 
 use super::config::SiteConfig;
-use super::exit::Ending;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
-use super::output::{CreateOutput, DistributionOutput};
+use super::output::{CreateOutput, DistributionOutput, Ending};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
@@ -30,7 +29,10 @@ pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError
             "--offline cannot be used with --again and --takedown, which read from CloudFront",
         ));
     }
-    let input = Input::read(&create.selection, &session.config)?;
+    let input = Input::read(
+        &create.selection,
+        &session.config.names().collect::<Vec<_>>(),
+    )?;
     let notes = input.notes.iter();
     notes.for_each(|note| session.terminal.warn(note));
     offline(session, &create, input).await

@@ -72,7 +72,7 @@ async fn find(
         }
     }
     let missing = missing.map(|error| match unknown.is_empty() {
-        true => error.of_all(id, &distributions),
+        true => error.of_all(id.as_str(), &distributions),
         false => error,
     });
     let error = Error::join(unknown.into_iter().chain(missing));

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::batch::Batch;
-use super::existing::{ExistingInvalidation, InvalidationId};
-use crate::error::{Error, ErrorKind};
+use super::existing::ExistingInvalidation;
+use crate::error::{Conflict, Error, ErrorKind};
 use crate::path::InvalidationPath;
 
 /// How old an invalidation can be that a repeated request is satisfied with. A retry comes sooner; a later request under the
@@ -31,28 +31,6 @@ pub struct RequestTimes {
     pub responded: DateTime<Utc>,
 }
 
-/// Why nothing was sent under a caller reference that the user chose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Conflict {
-    /// The invalidation has the same paths, and is older than [`MAX_REUSE_AGE`].
-    TooOld {
-        /// The invalidation.
-        id: InvalidationId,
-        /// Its age.
-        age: TimeDelta,
-    },
-    /// The invalidation has other paths.
-    OtherPaths {
-        /// The invalidation.
-        id: InvalidationId,
-    },
-    /// The invalidation was not found.
-    Unknown {
-        /// Why it could not be searched; `None` if it is not among the newest.
-        error: Option<Error>,
-    },
-}
-
 /// Returns the age of the invalidation if an earlier request of the user created it, or `None` if this request did.
 ///
 /// Two requests within two seconds count as one.
@@ -67,7 +45,7 @@ pub fn check(
     times: RequestTimes,
 ) -> Result<Option<TimeDelta>, Error> {
     let RequestTimes { sent, responded } = times;
-    let id = existing.id.clone();
+    let id = existing.id.to_string();
     let requested: BTreeSet<_> = batch.paths().iter().map(InvalidationPath::as_str).collect();
     let submitted: BTreeSet<_> = existing.paths.iter().map(|path| path.as_str()).collect();
     if requested != submitted {
@@ -94,7 +72,7 @@ mod tests {
     use super::*;
     use crate::distribution::DistributionId;
     use crate::path::SubmittedPath;
-    use crate::plan::{InvalidationStatus, Limits};
+    use crate::plan::{InvalidationId, InvalidationStatus, Limits};
 
     fn existing(created: i64, paths: &[&str]) -> ExistingInvalidation {
         ExistingInvalidation {
@@ -119,7 +97,7 @@ mod tests {
             paths.into(),
             Limits::REQUESTED_PATHS,
         );
-        let id = || InvalidationId::new("I1EXAMPLE");
+        let id = || "I1EXAMPLE".to_owned();
         let too_old = |seconds, milliseconds| {
             let age = TimeDelta::seconds(seconds) + TimeDelta::milliseconds(milliseconds);
             Err(conflict("release-42", Conflict::TooOld { id: id(), age }))

@@ -1,10 +1,9 @@
 //! Prints what happened to each distribution: as text, and as a part of the JSON object.
 
 use super::submission::Submitted;
-use crate::cli::exit::Ending;
 use crate::cli::format::timestamp;
 use crate::cli::input::Input;
-use crate::cli::output::{DistributionOutput, ErrorOutput};
+use crate::cli::output::{DistributionOutput, Ending, ErrorOutput};
 use crate::cli::selection::PlannedBatch;
 use crate::cli::target;
 use crate::cli::wait::{WaitEnd, WaitResult};
