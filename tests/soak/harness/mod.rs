@@ -304,9 +304,10 @@ impl Soak {
             return Ok(());
         }
         let all = self.changes;
-        Err(io::Error::other(format!(
+        let message = format!(
             "only {changes} of {all} changes were of cached objects: this machine is too slow\n{report}"
-        )))
+        );
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
     }
 
     /// Fills the edge with requests of viewers, and plans the deploys after that. Their keys do not depend on the start.
