@@ -57,3 +57,4 @@ pub mod settings;
 mod similarity;
 pub mod site;
 pub mod trigger;
+pub mod verify;
