@@ -10,6 +10,7 @@ pub mod cloudfront;
 pub mod codepipeline;
 #[cfg(feature = "cli")]
 pub mod credentials;
+pub mod edge;
 #[cfg(feature = "cli")]
 pub(crate) mod profile;
 pub mod sdk;

@@ -427,6 +427,11 @@ impl Site {
         behaviors
     }
 
+    /// Returns the cache behavior of a request with this path, which starts with a slash.
+    pub fn behavior_of_request(&self, path: &str) -> Option<&CacheBehavior> {
+        self.first_matching_behavior(path)
+    }
+
     fn first_matching_behavior(&self, path: &str) -> Option<&CacheBehavior> {
         self.cache_behaviors
             .iter()

@@ -12,6 +12,7 @@
 //! | [`covering`] | which invalidations cover a URL, and why others miss it |
 //! | [`access`] | `ViewerAccess`: the domain names of a distribution, and what keeps viewers out |
 //! | [`judge`](mod@judge) | the verdict on a response |
+//! | [`run`] | from the responses of a run to its report |
 //! | [`report`] | the verdicts of a run as a value and as text |
 //!
 //! Values in, values out: no clock, no environment, no SDK. `aws::edge` sends the requests.
@@ -20,6 +21,7 @@ pub mod access;
 pub mod covering;
 pub mod judge;
 pub mod report;
+pub mod run;
 pub mod sample;
 pub mod target;
 

@@ -2,7 +2,8 @@
 //!
 //! `errors` classifies the errors of the service. `invalidations` and `listing` read what exists, `resolve` finds
 //! distributions by domain name, `sites` and `configuration` turn a distribution's configuration into a `Site`, `features`
-//! reads what concerns the distribution as a whole, `staging` finds staging distributions.
+//! reads what concerns the distribution as a whole, `staging` finds staging distributions, `viewers` reads how viewers reach a
+//! distribution.
 
 mod configuration;
 mod errors;
@@ -12,6 +13,7 @@ mod listing;
 mod resolve;
 mod sites;
 mod staging;
+mod viewers;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +49,7 @@ use crate::plan::{Batch, ExistingInvalidation};
 pub struct CloudFront {
     client: aws_sdk_cloudfront::Client,
     account: Account,
+    server_time: ServerTime,
 }
 
 /// What CloudFront did with a batch.
@@ -88,18 +91,35 @@ impl Submission {
 impl CloudFront {
     /// Creates a client; sends nothing. `account` is the one that error messages name in ARNs.
     pub fn new(sdk: &SdkConfig, account: Account) -> Self {
-        Self {
-            client: aws_sdk_cloudfront::Client::new(sdk),
-            account,
-        }
+        Self::with_config(aws_sdk_cloudfront::config::Builder::from(sdk), account)
     }
 
     /// Creates a client that prints its calls.
     #[cfg(feature = "cli")]
     pub fn with_call_log(sdk: &SdkConfig, account: Account, calls: CallLog) -> Self {
         let config = aws_sdk_cloudfront::config::Builder::from(sdk).interceptor(calls);
-        let client = aws_sdk_cloudfront::Client::from_conf(config.build());
-        Self { client, account }
+        Self::with_config(config, account)
+    }
+
+    fn with_config(config: aws_sdk_cloudfront::config::Builder, account: Account) -> Self {
+        let server_time = ServerTime::default();
+        let config = config.interceptor(server_time.clone());
+        Self {
+            client: aws_sdk_cloudfront::Client::from_conf(config.build()),
+            account,
+            server_time,
+        }
+    }
+
+    /// Returns the time by CloudFront's clock, which sets the time of invalidations: that of its last response, and what has
+    /// passed since then. `None` before the first response.
+    pub fn now(&self) -> Option<DateTime<Utc>> {
+        let (date, received) = (*self
+            .server_time
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))?;
+        date.checked_add_signed(TimeDelta::from_std(received.elapsed()).ok()?)
     }
 
     /// Creates an invalidation of the batch, or finds the one that exists under its caller reference. `first_sent` is when
@@ -239,11 +259,38 @@ impl Intercept for ResponseDate {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|date| date.to_utc());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date(context);
         Ok(())
     }
+}
+
+/// The header `Date` of the client's last response that had one, and when it was received.
+#[derive(Clone, Debug, Default)]
+struct ServerTime(Arc<Mutex<Option<(DateTime<Utc>, Instant)>>>);
+
+impl Intercept for ServerTime {
+    fn name(&self) -> &'static str {
+        "ServerTime"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = date(context) {
+            let received = (date, Instant::now());
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(received);
+        }
+        Ok(())
+    }
+}
+
+fn date(context: &BeforeDeserializationInterceptorContextRef<'_>) -> Option<DateTime<Utc>> {
+    let date = context.response().headers().get("date")?;
+    let date = DateTime::parse_from_rfc2822(date).ok()?;
+    Some(date.to_utc())
 }
 
 fn invalidation_batch(batch: &Batch) -> Result<InvalidationBatch, BuildError> {

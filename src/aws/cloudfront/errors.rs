@@ -25,6 +25,7 @@ pub(super) enum Call<'a> {
     GetInvalidation(&'a DistributionId, &'a InvalidationId),
     ListInvalidations(&'a DistributionId),
     ListDistributions,
+    GetDistribution(&'a DistributionId),
     GetDistributionConfig(&'a DistributionId),
     /// With the policy's id.
     GetCachePolicy(&'a str),
@@ -39,6 +40,7 @@ impl Call<'_> {
             Self::GetInvalidation(..) => "cloudfront:GetInvalidation",
             Self::ListInvalidations(_) => "cloudfront:ListInvalidations",
             Self::ListDistributions => "cloudfront:ListDistributions",
+            Self::GetDistribution(_) => "cloudfront:GetDistribution",
             Self::GetDistributionConfig(_) => "cloudfront:GetDistributionConfig",
             Self::GetCachePolicy(_) => "cloudfront:GetCachePolicy",
             Self::GetContinuousDeploymentPolicyConfig(_) => {
@@ -52,6 +54,7 @@ impl Call<'_> {
             Self::CreateInvalidation(distribution)
             | Self::GetInvalidation(distribution, _)
             | Self::ListInvalidations(distribution)
+            | Self::GetDistribution(distribution)
             | Self::GetDistributionConfig(distribution) => Some(distribution),
             Self::ListDistributions
             | Self::GetCachePolicy(_)
@@ -82,7 +85,7 @@ impl Call<'_> {
                 format!("list the invalidations of {distribution}")
             }
             Self::ListDistributions => "list the distributions".to_owned(),
-            Self::GetDistributionConfig(distribution) => {
+            Self::GetDistribution(distribution) | Self::GetDistributionConfig(distribution) => {
                 format!("read the configuration of {distribution}")
             }
             Self::GetCachePolicy(id) => format!("read cache policy {id}"),

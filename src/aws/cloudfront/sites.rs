@@ -26,9 +26,11 @@ use super::configuration::{
 use super::errors::Call;
 use super::features::features;
 use super::listing::listed_id;
+use super::viewers::viewer_access;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::site::{INDEX_DOCUMENT, Origin, QueryStrings, Site};
+use crate::verify::ViewerAccess;
 
 /// AWS's managed cache policies ([documented](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html))
 /// that leave query strings out of the cache key.
@@ -162,6 +164,28 @@ impl<'a> SiteReader<'a> {
         Ok(ListedSite { site, denied })
     }
 
+    /// Reads one distribution, and how viewers reach it. If IAM denies GetDistribution, which has CloudFront's domain name,
+    /// reads the configuration only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist or cannot be read.
+    pub async fn site_of_viewers(
+        &self,
+        id: &DistributionId,
+    ) -> Result<(Site, ViewerAccess), Error> {
+        let (configuration, domain_name) = match self.cloudfront.distribution(id).await {
+            Ok((configuration, domain_name)) => (configuration, Some(domain_name)),
+            Err(error) if error.is_access_denied() => (self.configuration(id).await?, None),
+            Err(error) => return Err(error),
+        };
+        let access = ViewerAccess {
+            domain_name,
+            ..viewer_access(&configuration)
+        };
+        Ok((self.site_of(id.clone(), configuration).await, access))
+    }
+
     async fn configuration(&self, id: &DistributionId) -> Result<DistributionConfig, Error> {
         self.cloudfront.distribution_config(id).await
     }
@@ -214,7 +238,9 @@ impl<'a> SiteReader<'a> {
 
     async fn read_query_strings(&self, cache_policy: &str) -> QueryStrings {
         let call = Call::GetCachePolicy(cache_policy);
-        let CloudFront { client, account } = self.cloudfront;
+        let CloudFront {
+            client, account, ..
+        } = self.cloudfront;
         let request = client.get_cache_policy().id(cache_policy);
         let response = timeout(MAX_CACHE_POLICY_TIME, request.send()).await;
         let response = match response {

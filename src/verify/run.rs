@@ -1,0 +1,214 @@
+//! From the responses of a run to its report.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::covering::{CachedUrl, Coverage};
+use super::judge::{ContentMatch, Evidence, Existence, OriginObject, has_age_of_origin, judge};
+use super::report::most_concerning;
+use super::{AcceptEncoding, Answer, JudgedResponse, RequestTarget, UrlReport, ViewerAccess};
+use crate::distribution::DistributionId;
+use crate::plan::ExistingInvalidation;
+use crate::site::{QueryStrings, Site};
+
+/// How many invalidations an explanation names.
+const MAX_EXPLAINED: usize = 3;
+
+/// A distribution whose URLs were requested.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestedDistribution<'a> {
+    /// Its id.
+    pub id: &'a DistributionId,
+    /// The host of the requests.
+    pub host: &'a str,
+    /// Its configuration, if it can be read.
+    pub site: Option<&'a Site>,
+    /// What keeps viewers out.
+    pub access: &'a ViewerAccess,
+    /// Its invalidations.
+    pub coverage: &'a Coverage<'a>,
+}
+
+/// A URL that was requested.
+#[derive(Clone, Debug)]
+pub struct RequestedUrl {
+    /// What was requested.
+    pub target: RequestTarget,
+    /// The POP that was addressed; `None` for the nearest one.
+    pub addressed: Option<String>,
+    /// Whether its object is known to exist.
+    pub existence: Existence,
+    /// What the origin has, if the URL certainly leads to it and it was read.
+    pub origin: Option<OriginObject>,
+    /// One for each request.
+    pub responses: Vec<RequestedResponse>,
+}
+
+/// What the edge did with a request.
+#[derive(Clone, Debug)]
+pub struct RequestedResponse {
+    /// What the request accepted.
+    pub accept_encoding: AcceptEncoding,
+    /// What the edge did.
+    pub answer: Answer,
+    /// When, by CloudFront's clock.
+    pub received: DateTime<Utc>,
+    /// The comparison with the local file, if there is one.
+    pub content: Option<ContentMatch>,
+}
+
+impl RequestedDistribution<'_> {
+    /// Judges the responses. A URL without responses has no report.
+    pub fn judge(self, urls: Vec<RequestedUrl>) -> Vec<UrlReport> {
+        let answers = urls.iter().flat_map(|url| &url.responses);
+        let origin_sends_age = answers.map(|response| &response.answer).any(
+            |answer| matches!(answer, Answer::Response(response) if has_age_of_origin(response)),
+        );
+        let reports = urls.into_iter();
+        let reports = reports.filter_map(|url| self.judge_url(url, origin_sends_age));
+        reports.collect()
+    }
+
+    fn judge_url(self, url: RequestedUrl, origin_sends_age: bool) -> Option<UrlReport> {
+        let RequestedUrl {
+            target,
+            addressed,
+            existence,
+            origin,
+            responses,
+        } = url;
+        let behavior = self
+            .site
+            .and_then(|site| site.behavior_of_request(target.path()));
+        let path_pattern = behavior.map(|behavior| behavior.path_pattern.as_str());
+        let signed = path_pattern
+            .filter(|pattern| self.access.signed.iter().any(|signed| signed == pattern));
+        let origins = self
+            .site
+            .map(|site| site.origins.as_slice())
+            .unwrap_or_default();
+        let origin_paths: Vec<_> = origins
+            .iter()
+            .map(|origin| origin.origin_path.clone())
+            .collect();
+        let cached_url = CachedUrl {
+            target: &target,
+            query_strings: behavior.map(|behavior| behavior.query_strings),
+            origin_paths: &origin_paths,
+            tags: &[],
+        };
+        let judged = responses.into_iter().map(|response| {
+            let tags = match &response.answer {
+                Answer::Response(response) => response.tags.as_slice(),
+                Answer::NoResponse(_) => &[],
+            };
+            let judgement = judge(
+                &response.answer,
+                &Evidence {
+                    content: response.content,
+                    origin: origin.as_ref(),
+                    existence,
+                    invalidation: self
+                        .coverage
+                        .newest_completed(CachedUrl { tags, ..cached_url }),
+                    now: response.received,
+                    signed,
+                    access: self.access,
+                    origin_sends_age,
+                },
+            );
+            JudgedResponse {
+                accept_encoding: response.accept_encoding,
+                answer: response.answer,
+                judgement,
+            }
+        });
+        let responses: Vec<_> = judged.collect();
+        let judgement = most_concerning(&responses)?.clone();
+        let tags = responses
+            .iter()
+            .filter_map(|response| match &response.answer {
+                Answer::Response(response) => Some(response.tags.clone()),
+                Answer::NoResponse(_) => None,
+            });
+        let tags: Vec<_> = tags.flatten().collect();
+        let tagged_url = CachedUrl {
+            tags: &tags,
+            ..cached_url
+        };
+        let invalidation = self.coverage.newest_completed(tagged_url);
+        let explanation = if judgement.verdict.is_old() {
+            self.explain(tagged_url, origin.as_ref(), path_pattern)
+        } else {
+            Vec::new()
+        };
+        Some(UrlReport {
+            distribution: self.id.clone(),
+            url: format!("https://{}{target}", self.host),
+            addressed,
+            judgement,
+            invalidation: invalidation.map(|invalidation| invalidation.id.clone()),
+            responses,
+            explanation,
+        })
+    }
+
+    /// Returns what decides about the copies of a URL, and which invalidations covered or missed it.
+    fn explain(
+        self,
+        url: CachedUrl<'_>,
+        origin: Option<&OriginObject>,
+        path_pattern: Option<&str>,
+    ) -> Vec<String> {
+        let mut explanation = Vec::new();
+        if let (Some(path_pattern), Some(query_strings)) = (path_pattern, url.query_strings) {
+            explanation.push(format!(
+                "behavior {path_pattern}; cache key: {}",
+                cache_key(query_strings)
+            ));
+        }
+        let modified = match origin {
+            Some(OriginObject::Found { modified, .. }) => *modified,
+            Some(OriginObject::Missing) | None => None,
+        };
+        let covering: Vec<_> = self.coverage.covering(url).collect();
+        if covering.is_empty() {
+            explanation.push("none of the newest invalidations covered it".to_owned());
+        }
+        let covered = covering.iter().take(MAX_EXPLAINED);
+        explanation.extend(covered.map(|invalidation| covered_text(invalidation, modified)));
+        let misses = self.coverage.misses(url).into_iter().take(MAX_EXPLAINED);
+        explanation.extend(misses.map(|miss| miss.to_string()));
+        explanation
+    }
+}
+
+fn cache_key(query_strings: QueryStrings) -> &'static str {
+    match query_strings {
+        QueryStrings::Ignored => "path and encoding, without the query string",
+        QueryStrings::InCacheKey => "path, query string and encoding",
+        QueryStrings::Denied | QueryStrings::Unreadable => {
+            "path and encoding; the cache policy cannot be read, so possibly the query string too"
+        }
+    }
+}
+
+fn covered_text(invalidation: &ExistingInvalidation, modified: Option<DateTime<Utc>>) -> String {
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let created = invalidation.created;
+    let status = if invalidation.is_in_progress() {
+        ", and is in progress"
+    } else {
+        ""
+    };
+    let too_early = modified.filter(|modified| *modified > created);
+    let too_early = too_early.map(|modified| {
+        let modified = time(modified);
+        format!(", before the object was written ({modified})")
+    });
+    format!(
+        "{} covered it, created {}{}{status}",
+        invalidation.id,
+        time(created),
+        too_early.unwrap_or_default()
+    )
+}
