@@ -47,6 +47,12 @@ impl Clock {
     }
 }
 
+/// Formats a time as the headers of HTTP do: <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>
+pub(super) fn http_date(moment: SystemTime) -> String {
+    let date = DateTime::<Utc>::from(moment).format("%a, %d %b %Y %H:%M:%S GMT");
+    date.to_string()
+}
+
 /// Formats a time as AWS does: ISO 8601 in UTC with milliseconds.
 pub fn iso8601(moment: SystemTime) -> String {
     DateTime::<Utc>::from(moment).to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -55,6 +61,12 @@ pub fn iso8601(moment: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_http_have_two_digits_and_english_names() {
+        let date = http_date(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
+        assert_eq!(date, "Thu, 01 Jan 2026 00:00:00 GMT");
+    }
 
     #[test]
     fn times_are_formatted_with_milliseconds() {

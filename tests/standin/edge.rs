@@ -19,6 +19,7 @@ mod distribution;
 mod items;
 mod pop;
 mod readings;
+mod site;
 #[cfg(test)]
 mod tests;
 pub(super) mod viewer;
@@ -36,6 +37,7 @@ use distribution::CacheKey;
 pub use distribution::{EdgeBehavior, EdgeDistribution, QueryKey, Rewrite};
 use items::{CopyIdentity, Items, Uri};
 use pop::{CachedCopy, Effect, Pop};
+pub use site::{OriginServer, SiteOrigin};
 
 /// Names of POPs: the code of an airport and the number of a cluster.
 const AIRPORTS: [&str; 8] = ["FRA", "IAD", "NRT", "GRU", "SYD", "BOM", "CDG", "JNB"];
@@ -225,8 +227,7 @@ impl Edge {
             Ok(hit) => return Ok(hit),
             Err(miss) => miss,
         };
-        let hosts = &miss.distribution.hosts;
-        let host = hosts.first().map_or(request.host, String::as_str);
+        let host = miss.distribution.domain().unwrap_or(request.host);
         let response = origin.fetch(host, request.target).await?;
         Ok(self.store(request.pop, miss, response))
     }

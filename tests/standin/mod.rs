@@ -1,4 +1,4 @@
-//! Stand-ins for CloudFront and CodePipeline on one local port.
+//! Stand-ins for CloudFront, CodePipeline and S3 on one local port.
 //!
 //! This project has no mock client: tests replace AWS on the wire. A test sets the
 //! SDK's endpoint to the stand-in, which applies the services' rules, quotas and
@@ -6,7 +6,7 @@
 //! everything that the stand-in received. The same server runs as a process
 //! (`main.rs`) for the demo, which is written in Python.
 //!
-//! `cloudfront` and `codepipeline` hold the rules, `fault` and `fault_plan` the failures
+//! `cloudfront`, `codepipeline` and `s3` hold the rules, `fault` and `fault_plan` the failures
 //! that precede the rules, `clock` the time, `upstream` the connection to a local AWS that
 //! evaluates IAM policies, `edge` CloudFront's viewer side, `control` the demo's own requests,
 //! and `server` routes each request to these. The server has its own thread and runtime. So a test can block,
@@ -25,6 +25,7 @@ mod control;
 mod edge;
 mod fault;
 mod fault_plan;
+mod s3;
 mod server;
 mod upstream;
 
@@ -40,11 +41,14 @@ use tokio::sync::oneshot;
 pub use clock::{Clock, iso8601};
 pub use cloudfront::{AcceptedInvalidation, ReceivedInvalidation};
 pub use codepipeline::{Job, JobResult, JobState};
+use edge::viewer::Viewers;
 pub use edge::{
     DroppedCopy, Edge, EdgeBehavior, EdgeCounters, EdgeDistribution, EdgeOptions, Encoding,
-    Matching, Origin, OriginResponse, QueryKey, Rewrite, ViewerRequest, ViewerResponse, pop_name,
+    Matching, Origin, OriginResponse, OriginServer, QueryKey, Rewrite, SiteOrigin, ViewerRequest,
+    ViewerResponse, pop_name,
 };
 pub use fault::{Fault, Operation};
+pub use s3::{BucketOptions, Object};
 use server::Server;
 
 /// What a caller reference does when a second request has it.
@@ -179,6 +183,40 @@ impl Standin {
     pub fn edge(&self) -> Arc<Edge> {
         let edge = self.server.state().cloudfront.edge();
         edge.expect("options with an edge")
+    }
+
+    /// Puts an object into a bucket, which need not exist.
+    pub fn put_object(&self, bucket: &str, key: &str, object: impl Into<Object>) {
+        let buckets = &self.server.buckets;
+        buckets.put(bucket, key, object.into(), self.now());
+    }
+
+    /// Deletes an object, if it exists.
+    pub fn delete_object(&self, bucket: &str, key: &str) {
+        self.server.buckets.delete(bucket, key);
+    }
+
+    /// Sets the options of a bucket, which need not exist.
+    pub fn set_bucket_options(&self, bucket: &str, options: BucketOptions) {
+        self.server.buckets.configure(bucket, options);
+    }
+
+    /// Adds or replaces a distribution at the edge whose origin is a bucket of the stand-in; its copies stay,
+    /// and its responses are those of the server again.
+    pub fn set_site(&self, site: SiteOrigin) {
+        self.viewers().set_site(site);
+    }
+
+    /// Replaces the response of a site's origin to a path as viewers send it, without the query string; `None` restores the
+    /// one of its server. Copies stay.
+    pub fn set_response(&self, distribution: &str, path: &str, response: Option<OriginResponse>) {
+        self.viewers().set_response(distribution, path, response);
+    }
+
+    /// Returns the viewer side; panics if the options have no edge, because a test that uses it is wrong.
+    fn viewers(&self) -> &Viewers {
+        let viewers = self.server.viewers.as_ref();
+        viewers.expect("options with an edge")
     }
 
     /// Adds or replaces a complete response to a request that is not about invalidations.

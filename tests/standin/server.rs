@@ -12,20 +12,17 @@ use axum::http::header::DATE;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 
 use super::Options;
-use super::clock::Clock;
+use super::clock::{Clock, http_date};
 use super::cloudfront::{self, Call, CloudFront};
 use super::codepipeline::{self, CodePipeline};
 use super::control;
 use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
+use super::s3::Buckets;
 use super::upstream::Upstream;
-
-/// The format of the header `Date`: <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>
-const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// Enough for 3,000 paths of 4,000 escaped characters.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -67,7 +64,8 @@ pub(super) struct Server {
     state: Mutex<State>,
     latency: Duration,
     upstream: Option<Upstream>,
-    viewers: Option<Viewers>,
+    pub(super) viewers: Option<Viewers>,
+    pub(super) buckets: Buckets,
 }
 
 impl Server {
@@ -76,10 +74,13 @@ impl Server {
         let clock = options.clock.clone();
         let latency = options.latency;
         let cloudfront = CloudFront::new(options);
+        let buckets = Buckets::default();
+        let viewers = cloudfront.edge();
         Self {
             latency,
             upstream,
-            viewers: cloudfront.edge().map(Viewers::new),
+            viewers: viewers.map(|edge| Viewers::new(edge, buckets.clone())),
+            buckets,
             state: Mutex::new(State {
                 clock,
                 cloudfront,
@@ -173,8 +174,8 @@ impl Server {
     /// Sets the header `Date` to the time of the clock. Without it, a server sends the system's time. A fault has the
     /// latter, because the SDK compares the clocks if the credentials are rejected.
     fn with_date(&self, mut response: Response) -> Response {
-        let date = DateTime::<Utc>::from(self.state().clock.now()).format(HTTP_DATE);
-        if let Ok(date) = HeaderValue::try_from(date.to_string()) {
+        let date = http_date(self.state().clock.now());
+        if let Ok(date) = HeaderValue::try_from(date) {
             response.headers_mut().insert(DATE, date);
         }
         response

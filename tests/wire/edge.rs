@@ -52,7 +52,7 @@ fn respond(request: &Request, pages: &AtomicU64) -> Response {
 }
 
 /// Sends a request and returns the head and the body of the response.
-fn send(standin: &Standin, request: &str) -> (String, Vec<u8>) {
+pub fn send(standin: &Standin, request: &str) -> (String, Vec<u8>) {
     let address = standin.url().replace("http://", "");
     let mut connection = TcpStream::connect(address).expect("a listening stand-in");
     let request = request.replace('\n', "\r\n");
@@ -66,7 +66,7 @@ fn send(standin: &Standin, request: &str) -> (String, Vec<u8>) {
     (String::from_utf8(response).expect("a text"), body)
 }
 
-fn get(standin: &Standin, host: &str, target: &str) -> (String, String) {
+pub fn get(standin: &Standin, host: &str, target: &str) -> (String, String) {
     let request = format!("GET {target} HTTP/1.1\nHost: {host}\nConnection: close\n\n");
     let (head, body) = send(standin, &request);
     (head, String::from_utf8(body).expect("a text"))
@@ -80,7 +80,7 @@ fn page(standin: &Standin, host: &str) -> (String, String) {
     (x_cache.unwrap_or_default().to_owned(), version)
 }
 
-fn invalidate(standin: &Standin, path: &str) {
+pub fn invalidate(standin: &Standin, path: &str) {
     let body = format!(
         "<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths>\
          <Quantity>1</Quantity><Items><Path>{path}</Path></Items></Paths>\

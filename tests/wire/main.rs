@@ -10,6 +10,7 @@ mod access;
 mod codepipeline;
 mod configurations;
 mod edge;
+mod edge_sites;
 mod errors;
 mod fixture;
 mod queue;

@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use roxmltree::{Document, Node};
 
 use super::distribution::{
-    DEFAULT_ERROR_CACHING, EdgeBehavior, EdgeDistribution, QueryKey, Rewrite,
+    DEFAULT_ERROR_CACHING, EdgeBehavior, EdgeDistribution, QueryKey, default_root_rewrite,
 };
 
 /// Managed cache policies without query strings in the cache key.
@@ -99,7 +98,7 @@ pub(super) fn distribution(
 ) -> io::Result<EdgeDistribution> {
     let document = parse(configuration)?;
     let root = document.root_element();
-    let rewrite = rewrite(text(root, &["DefaultRootObject"]));
+    let rewrite = default_root_rewrite(text(root, &["DefaultRootObject"]));
     let behavior = |node: Node, path_pattern: String| EdgeBehavior {
         path_pattern,
         query_strings: query_key(node, policies),
@@ -139,16 +138,6 @@ fn error_caching<'a>(errors: impl Iterator<Item = Node<'a, 'a>>) -> BTreeMap<u16
         }
     }
     by_status
-}
-
-fn rewrite(default_root_object: String) -> Option<Rewrite> {
-    if default_root_object.is_empty() {
-        return None;
-    }
-    Some(Arc::new(move |path: &str| match path {
-        "/" => format!("/{default_root_object}"),
-        path => path.to_owned(),
-    }))
 }
 
 fn query_key(behavior: Node, policies: &BTreeMap<String, QueryKey>) -> QueryKey {

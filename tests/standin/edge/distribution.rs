@@ -78,6 +78,35 @@ impl CacheKey {
 }
 
 impl EdgeDistribution {
+    /// Returns a distribution with one behavior, which compresses and ignores the query string.
+    pub fn new(id: &str, hosts: &[&str]) -> Self {
+        let behavior = EdgeBehavior {
+            path_pattern: "*".to_owned(),
+            compress: true,
+            ..EdgeBehavior::default()
+        };
+        Self {
+            id: id.to_owned(),
+            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            behaviors: vec![behavior],
+            ..Self::default()
+        }
+    }
+
+    /// Returns a distribution whose behaviors have this default root object.
+    pub fn with_default_root_object(mut self, default_root_object: &str) -> Self {
+        let rewrite = default_root_rewrite(default_root_object.to_owned());
+        for behavior in &mut self.behaviors {
+            behavior.rewrite.clone_from(&rewrite);
+        }
+        self
+    }
+
+    /// Returns the domain name.
+    pub(super) fn domain(&self) -> Option<&str> {
+        self.hosts.first().map(String::as_str)
+    }
+
     /// Returns the first behavior whose pattern matches the path.
     pub(super) fn behavior(&self, path: &str) -> Option<&EdgeBehavior> {
         self.behaviors
@@ -137,6 +166,17 @@ impl QueryKey {
         let kept = kept.collect::<Vec<_>>().join("&");
         (!kept.is_empty()).then_some(kept)
     }
+}
+
+/// Returns what a default root object changes, if there is one.
+pub(super) fn default_root_rewrite(default_root_object: String) -> Option<Rewrite> {
+    if default_root_object.is_empty() {
+        return None;
+    }
+    Some(Arc::new(move |path: &str| match path {
+        "/" => format!("/{default_root_object}"),
+        path => path.to_owned(),
+    }))
 }
 
 /// Matches `*` with any number of characters and `?` with one.

@@ -2,8 +2,8 @@
 //!
 //! A request is a viewer's if its `Host` is the domain name or an alias of a distribution. With
 //! `<label>.<POP>.cloudfront.net`, which the real CloudFront resolves to that POP, a viewer selects a POP. A miss goes
-//! to the upstream, which runs functions and reads the bucket. The upstream's API also provides the distribution's
-//! configuration.
+//! to the site that a test has set, or to the upstream, which runs functions and reads the bucket. The upstream's API
+//! also provides the distribution's configuration.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -17,7 +17,9 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::configuration::{self, Summary};
+use super::site::{SiteOrigin, Sites};
 use super::{Edge, EdgeDistribution, Origin, OriginResponse, ViewerRequest, ViewerResponse};
+use crate::standin::s3::Buckets;
 use crate::standin::upstream::Upstream;
 
 /// How long a distribution's configuration is used before it is read again.
@@ -32,16 +34,34 @@ const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
 /// The edge behind a port.
 pub(in crate::standin) struct Viewers {
     edge: Arc<Edge>,
+    sites: Sites,
     /// When the configuration of each host was read.
     read: Mutex<HashMap<String, Instant>>,
 }
 
 impl Viewers {
-    pub(in crate::standin) fn new(edge: Arc<Edge>) -> Self {
+    pub(in crate::standin) fn new(edge: Arc<Edge>, buckets: Buckets) -> Self {
         Self {
             edge,
+            sites: Sites::new(buckets),
             read: Mutex::default(),
         }
+    }
+
+    /// Adds or replaces a site in this process; its copies stay.
+    pub(in crate::standin) fn set_site(&self, site: SiteOrigin) {
+        self.edge.set_distribution(site.distribution.clone());
+        self.sites.set(site);
+    }
+
+    /// Replaces the response of a site to a path; `None` restores the one of its server.
+    pub(in crate::standin) fn set_response(
+        &self,
+        distribution: &str,
+        path: &str,
+        response: Option<OriginResponse>,
+    ) {
+        self.sites.set_response(distribution, path, response);
     }
 
     /// Responds to a viewer; `None` if the request is for an API.
@@ -96,7 +116,9 @@ impl Viewers {
             accept_encoding: accept_encoding.unwrap_or_default(),
             pop,
         };
-        let response = self.edge.get(request, &UpstreamOrigin(upstream)).await?;
+        let sites = &self.sites;
+        let origin = ViewersOrigin { sites, upstream };
+        let response = self.edge.get(request, &origin).await?;
         response.into_wire()
     }
 
@@ -181,14 +203,19 @@ async fn document(path: &str, upstream: &Upstream) -> io::Result<String> {
     }
 }
 
-/// The upstream's own viewer side, which does not cache.
-struct UpstreamOrigin<'a>(Option<&'a Upstream>);
+/// The sites of a test, and the upstream's own viewer side, which does not cache.
+struct ViewersOrigin<'a> {
+    sites: &'a Sites,
+    upstream: Option<&'a Upstream>,
+}
 
-impl Origin for UpstreamOrigin<'_> {
+impl Origin for ViewersOrigin<'_> {
     async fn fetch(&self, host: &str, target: &str) -> io::Result<OriginResponse> {
-        let upstream = self
-            .0
-            .ok_or_else(|| io::Error::other("the stand-in has no upstream"))?;
+        if let Some(response) = self.sites.fetch(host, target) {
+            return response;
+        }
+        let message = format!("the stand-in has neither a site of {host} nor an upstream");
+        let upstream = self.upstream.ok_or_else(|| io::Error::other(message))?;
         // Viewers of the real CloudFront use TLS; without this header a redirect to HTTPS would be the only response.
         let https = (HeaderName::from_static("x-forwarded-proto"), "https");
         let response = upstream.get(target, &[(header::HOST, host), https]).await?;

@@ -1,0 +1,175 @@
+//! S3's buckets in this process: what a distribution's origin returns.
+//!
+//! A test puts objects into a bucket and deletes them. An object has the headers that S3 would send; a test can replace
+//! each of them. Nothing is listed, and there are no versions.
+//!
+//! Error responses: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use axum::body::Bytes;
+use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
+
+/// The content type of an object whose extension is not known.
+const UNKNOWN_TYPE: &str = "binary/octet-stream";
+
+/// Content types by extension.
+const CONTENT_TYPES: &[(&str, &str)] = &[
+    ("css", "text/css"),
+    ("gif", "image/gif"),
+    ("html", "text/html"),
+    ("ico", "image/vnd.microsoft.icon"),
+    ("jpg", "image/jpeg"),
+    ("js", "text/javascript"),
+    ("json", "application/json"),
+    ("map", "application/json"),
+    ("pdf", "application/pdf"),
+    ("png", "image/png"),
+    ("svg", "image/svg+xml"),
+    ("txt", "text/plain"),
+    ("webp", "image/webp"),
+    ("woff2", "font/woff2"),
+    ("xml", "application/xml"),
+];
+
+/// An object of a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Object {
+    pub body: Bytes,
+    /// The ETag with its quotes; without one, it is the MD5 of the body, as for an upload in one part without SSE-KMS.
+    pub etag: Option<String>,
+    /// When the object was created; without a time, it is when the test put it.
+    pub modified: Option<SystemTime>,
+    /// Headers that the origin sends in addition, or instead of its own of the same name.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Object {
+    /// Returns an object with this ETag, which contains its quotes.
+    pub fn with_etag(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
+    }
+
+    /// Returns an object that was created at this time.
+    pub fn with_modified(mut self, modified: SystemTime) -> Self {
+        self.modified = Some(modified);
+        self
+    }
+
+    /// Returns an object with this header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Returns the object's ETag with its quotes.
+    pub(super) fn etag(&self) -> String {
+        let md5 = || {
+            let digest = Md5::digest(&self.body);
+            format!("\"{:x}\"", Bytes::copy_from_slice(&digest))
+        };
+        self.etag.clone().unwrap_or_else(md5)
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Object {
+    fn from(body: T) -> Self {
+        Self {
+            body: body.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a test chooses about a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketOptions {
+    /// Whether the bucket's policy allows CloudFront to list it: a missing key is then 404, not 403.
+    pub cloudfront_lists: bool,
+}
+
+#[derive(Default)]
+struct Bucket {
+    options: BucketOptions,
+    objects: BTreeMap<String, Object>,
+}
+
+/// The result of a read.
+pub(super) enum Read {
+    Found(Object),
+    Missing(BucketOptions),
+    NoSuchBucket,
+}
+
+/// The buckets, which the API and the edge read.
+#[derive(Clone, Default)]
+pub(super) struct Buckets(Arc<Mutex<BTreeMap<String, Bucket>>>);
+
+impl Buckets {
+    /// Puts an object at this time; a bucket that does not exist is created.
+    pub(super) fn put(&self, bucket: &str, key: &str, object: Object, now: SystemTime) {
+        let object = Object {
+            modified: object.modified.or(Some(now)),
+            ..object
+        };
+        let buckets = &mut *self.lock();
+        let bucket = buckets.entry(bucket.to_owned()).or_default();
+        bucket.objects.insert(key.to_owned(), object);
+    }
+
+    /// Deletes an object, if it exists.
+    pub(super) fn delete(&self, bucket: &str, key: &str) {
+        if let Some(bucket) = self.lock().get_mut(bucket) {
+            bucket.objects.remove(key);
+        }
+    }
+
+    /// Changes the options of a bucket; one that does not exist is created.
+    pub(super) fn configure(&self, bucket: &str, options: BucketOptions) {
+        let buckets = &mut *self.lock();
+        buckets.entry(bucket.to_owned()).or_default().options = options;
+    }
+
+    pub(super) fn read(&self, bucket: &str, key: &str) -> Read {
+        let buckets = self.lock();
+        let Some(bucket) = buckets.get(bucket) else {
+            return Read::NoSuchBucket;
+        };
+        match bucket.objects.get(key) {
+            Some(object) => Read::Found(object.clone()),
+            None => Read::Missing(bucket.options.clone()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the key that a path of a request stands for: S3 decodes a plus to a space. A path that is not UTF-8 becomes
+/// the key of no object.
+pub(super) fn key(path: &str) -> String {
+    let path = path.replace('+', " ");
+    percent_decode_str(&path).decode_utf8_lossy().into_owned()
+}
+
+/// Returns the content type that an upload guesses from the key.
+pub(super) fn content_type(key: &str) -> &'static str {
+    let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let mut known = CONTENT_TYPES.iter();
+    let found = known.find(|(known, _)| *known == extension);
+    found.map_or(UNKNOWN_TYPE, |(_, content_type)| content_type)
+}
+
+/// Writes S3's error.
+pub(super) fn error_body(code: &str, message: &str) -> Bytes {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    )
+    .into()
+}

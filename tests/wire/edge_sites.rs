@@ -1,0 +1,190 @@
+//! Sites in the stand-in's process: what viewers get of the objects in its buckets.
+
+use std::time::Duration;
+
+use crate::edge::{get, invalidate};
+use crate::standin::{
+    BucketOptions, Clock, EdgeDistribution, EdgeOptions, Object, Options, OriginResponse,
+    OriginServer, SiteOrigin, Standin,
+};
+
+const ID: &str = "E1EXAMPLE1ABC";
+const HOST: &str = "d1example.cloudfront.net";
+const ALIAS: &str = "www.example.com";
+const BUCKET: &str = "example-site";
+
+fn start() -> Standin {
+    Standin::start(Options {
+        edge: Some(EdgeOptions::default()),
+        clock: Clock::frozen(),
+        ..Options::default().with_distribution(ID)
+    })
+}
+
+fn site() -> SiteOrigin {
+    SiteOrigin {
+        distribution: EdgeDistribution::new(ID, &[HOST, ALIAS])
+            .with_default_root_object("index.html"),
+        bucket: BUCKET.to_owned(),
+        ..SiteOrigin::default()
+    }
+}
+
+fn start_site() -> Standin {
+    let standin = start();
+    standin.set_site(site());
+    standin
+}
+
+/// Returns the status, the values of these headers, and the body; a missing header is `-`.
+fn page(standin: &Standin, target: &str, headers: &[&str]) -> Vec<String> {
+    let (head, body) = get(standin, ALIAS, target);
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    let header = |name: &&str| {
+        let lines = head.lines().map(|line| line.split_once(": "));
+        let mut headers = lines.flatten();
+        let found = headers.find(|(header, _)| header == name);
+        found.map_or("-", |(_, value)| value).to_owned()
+    };
+    let values = headers.iter().map(header);
+    std::iter::once(status.to_owned())
+        .chain(values)
+        .chain([body])
+        .collect()
+}
+
+#[test]
+fn a_miss_returns_the_object_with_the_headers_of_s3() {
+    let standin = start_site();
+    standin.put_object(BUCKET, "index.html", "first");
+    standin.advance(Duration::from_secs(60));
+    let headers = [
+        "content-type",
+        "last-modified",
+        "etag",
+        "accept-ranges",
+        "server",
+        "x-cache",
+        "age",
+    ];
+    let modified = "Thu, 01 Jan 2026 00:00:00 GMT";
+    let etag = "\"8b04d5e3775d298e78455efc5ca404d5\"";
+    let object = ["200", "text/html", modified, etag, "bytes", "AmazonS3"];
+    let missed = [&object[..], &["Miss from cloudfront", "-", "first"]].concat();
+    assert_eq!(page(&standin, "/", &headers), missed);
+    standin.put_object(BUCKET, "index.html", "second");
+    standin.advance(Duration::from_secs(7));
+    let hit = [&object[..], &["Hit from cloudfront", "7", "first"]].concat();
+    assert_eq!(page(&standin, "/", &headers), hit);
+    invalidate(&standin, "/*");
+    standin.advance(Duration::from_secs(14));
+    let headers = ["last-modified", "etag", "x-cache"];
+    let expected = [
+        "200",
+        "Thu, 01 Jan 2026 00:01:00 GMT",
+        "\"a9f0e61a137d86aa9db53465e0801612\"",
+        "Miss from cloudfront",
+        "second",
+    ];
+    assert_eq!(page(&standin, "/index.html", &headers), expected);
+}
+
+#[test]
+fn the_server_decodes_the_path_after_the_origin_path() {
+    let key = "v1/a b+c/ü.txt";
+    for (server, target, status) in [
+        (OriginServer::S3, "/a+b%2Bc/%C3%BC.txt", "200"),
+        (OriginServer::S3, "/a%20b%2bc/%c3%bc.txt?x=1", "200"),
+        (OriginServer::S3, "/a%20b+c/%C3%BC.txt", "403"),
+        (OriginServer::Nginx, "/a%20b+c/%C3%BC.txt", "200"),
+        (OriginServer::Nginx, "/a+b+c/%C3%BC.txt", "404"),
+    ] {
+        let standin = start();
+        standin.set_site(SiteOrigin {
+            origin_path: "/v1".to_owned(),
+            server,
+            ..site()
+        });
+        standin.put_object(BUCKET, key, "text");
+        assert_eq!(
+            page(&standin, target, &[])[0],
+            status,
+            "{server:?} {target}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_key_is_an_error_of_the_origin() {
+    let denied = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    let no_such_key = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
+    let not_found = "<h1>404 Not Found</h1>\n";
+    for (server, cloudfront_lists, status, name, body) in [
+        (OriginServer::S3, false, "403", "AmazonS3", denied),
+        (OriginServer::S3, true, "404", "AmazonS3", no_such_key),
+        (OriginServer::Nginx, false, "404", "nginx", not_found),
+    ] {
+        let standin = start();
+        standin.set_site(SiteOrigin { server, ..site() });
+        standin.set_bucket_options(BUCKET, BucketOptions { cloudfront_lists });
+        standin.put_object(BUCKET, "a", "text");
+        standin.delete_object(BUCKET, "a");
+        let expected = [status, name, "Error from cloudfront", "-", body];
+        let headers = ["server", "x-cache", "age"];
+        assert_eq!(page(&standin, "/a", &headers), expected, "{server:?}");
+    }
+}
+
+#[test]
+fn an_object_can_have_other_headers() {
+    let standin = start_site();
+    let object = Object::from("text")
+        .with_etag("\"0123-2\"")
+        .with_modified(standin.now() - Duration::from_secs(60))
+        .with_header("content-type", "text/plain; charset=utf-8")
+        .with_header("Cache-Control", "max-age=60");
+    standin.put_object(BUCKET, "a.html", object);
+    let headers = ["etag", "last-modified", "content-type", "cache-control"];
+    let expected = [
+        "200",
+        "\"0123-2\"",
+        "Wed, 31 Dec 2025 23:59:00 GMT",
+        "text/plain; charset=utf-8",
+        "max-age=60",
+        "text",
+    ];
+    assert_eq!(page(&standin, "/a.html", &headers), expected);
+}
+
+#[test]
+fn a_servers_etag_is_no_md5() {
+    let standin = start();
+    standin.set_site(SiteOrigin {
+        server: OriginServer::Nginx,
+        ..site()
+    });
+    standin.put_object(BUCKET, "a.html", "text");
+    let expected = ["200", "nginx", "\"6955b900-4\"", "text"];
+    assert_eq!(page(&standin, "/a.html", &["server", "etag"]), expected);
+}
+
+#[test]
+fn a_test_can_replace_the_response_to_a_path() {
+    let standin = start_site();
+    standin.put_object(BUCKET, "old", "object");
+    let redirect = OriginResponse {
+        status: 301,
+        headers: vec![("Location".to_owned(), "/new".to_owned())],
+        body: "moved".into(),
+    };
+    standin.set_response(ID, "/old", Some(redirect));
+    let redirected = ["301", "/new", "Miss from cloudfront", "moved"];
+    let headers = ["location", "x-cache"];
+    assert_eq!(page(&standin, "/old?x=1", &headers), redirected);
+    standin.edge().delete_copies(ID);
+    standin.set_response(ID, "/old", None);
+    let object = ["200", "-", "Miss from cloudfront", "object"];
+    assert_eq!(page(&standin, "/old", &headers), object);
+}
