@@ -2,7 +2,7 @@
 //!
 //! A test plans "the next two calls of CreateInvalidation fail with Throttling", and
 //! the stand-in responds in the form of the called service: CloudFront's
-//! `ErrorResponse` or CodePipeline's `__type`. Other faults are
+//! `ErrorResponse`, CodePipeline's `__type`, or the status alone of S3's HeadObject. Other faults are
 //! failures without a proper response. `LostResponse` is the one that idempotency
 //! exists for: the call has its effect, and the caller never learns of it.
 //!
@@ -16,7 +16,7 @@ use std::future::pending;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{cloudfront, codepipeline};
+use super::{cloudfront, codepipeline, s3};
 
 /// The account of everything that the stand-ins hold.
 pub(super) const ACCOUNT: &str = "111122223333";
@@ -34,6 +34,7 @@ pub enum Operation {
     GetContinuousDeploymentPolicyConfig,
     PutJobSuccessResult,
     PutJobFailureResult,
+    HeadObject,
 }
 
 /// A way to fail. Where nothing else is stated, the name is AWS's error code.
@@ -90,7 +91,15 @@ pub enum Fault {
     Reset,
 }
 
-/// An error of either service.
+/// A service that the stand-ins replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    CloudFront,
+    CodePipeline,
+    S3,
+}
+
+/// An error of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     pub status: u16,
@@ -109,25 +118,29 @@ impl ApiError {
 }
 
 impl Operation {
-    fn is_codepipelines(self) -> bool {
-        matches!(self, Self::PutJobSuccessResult | Self::PutJobFailureResult)
+    fn service(self) -> Service {
+        match self {
+            Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,
+            Self::HeadObject => Service::S3,
+            _ => Service::CloudFront,
+        }
     }
 
     /// Writes an error in the form of the operation's service.
     pub(super) fn error_response(self, error: &ApiError) -> Response {
-        if self.is_codepipelines() {
-            codepipeline::error_response(error)
-        } else {
-            cloudfront::error_response(error)
+        match self.service() {
+            Service::CloudFront => cloudfront::error_response(error),
+            Service::CodePipeline => codepipeline::error_response(error),
+            Service::S3 => s3::error_response(error),
         }
     }
 
     /// Returns AWS's message for a denial; actions without resource-level permissions name no resource.
     fn denial(self, resource: Option<&str>, reason: &str) -> String {
-        let service = if self.is_codepipelines() {
-            "codepipeline"
-        } else {
-            "cloudfront"
+        let service = match self.service() {
+            Service::CloudFront => "cloudfront",
+            Service::CodePipeline => "codepipeline",
+            Service::S3 => "s3",
         };
         let resource = resource.map(|arn| format!(" on resource: {arn}"));
         let resource = resource.unwrap_or_default();
@@ -162,7 +175,7 @@ impl Fault {
             let (status, code) = match self {
                 Self::AccessDenied | Self::AccessDeniedBare => (403, "AccessDenied"),
                 Self::AccessDeniedException => (400, "AccessDeniedException"),
-                _ if operation.is_codepipelines() => (400, "AccessDeniedException"),
+                _ if operation.service() == Service::CodePipeline => (400, "AccessDeniedException"),
                 _ => (403, "AccessDenied"),
             };
             return ApiError::new(status, code, operation.denial(resource, reason));
@@ -185,6 +198,9 @@ impl Fault {
                 "CloudFront encountered an internal error. Please try again.",
             ),
             Self::InternalError | Self::InternalFailure => (500, "An internal error occurred."),
+            Self::SlowDown if operation.service() == Service::S3 => {
+                (503, "Please reduce your request rate.")
+            }
             Self::Throttling
             | Self::ThrottlingException
             | Self::RequestLimitExceeded

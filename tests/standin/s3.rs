@@ -1,17 +1,26 @@
-//! S3's buckets in this process: what a distribution's origin returns.
+//! S3's buckets in this process: what a distribution's origin returns, and HeadObject.
 //!
 //! A test puts objects into a bucket and deletes them. An object has the headers that S3 would send; a test can replace
-//! each of them. Nothing is listed, and there are no versions.
+//! each of them. Nothing is listed, and there are no versions. HeadObject is `HEAD /bucket/key` with a signature for the
+//! service s3. The signature is not checked.
 //!
+//! HeadObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 //! Error responses: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
+
+use super::clock::http_date;
+use super::cloudfront::REQUEST_ID;
+use super::fault::ApiError;
 
 /// The content type of an object whose extension is not known.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
@@ -66,6 +75,11 @@ impl Object {
         self
     }
 
+    /// Returns when the object was created.
+    pub(super) fn modified(&self) -> SystemTime {
+        self.modified.unwrap_or(UNIX_EPOCH)
+    }
+
     /// Returns the object's ETag with its quotes.
     pub(super) fn etag(&self) -> String {
         let md5 = || {
@@ -90,6 +104,10 @@ impl<T: Into<Bytes>> From<T> for Object {
 pub struct BucketOptions {
     /// Whether the bucket's policy allows CloudFront to list it: a missing key is then 404, not 403.
     pub cloudfront_lists: bool,
+    /// Whether the caller of the API is not allowed to read the bucket's objects. CloudFront is.
+    pub denies_head_object: bool,
+    /// The region; without one, the bucket is in every region.
+    pub region: Option<String>,
 }
 
 #[derive(Default)]
@@ -98,11 +116,45 @@ struct Bucket {
     objects: BTreeMap<String, Object>,
 }
 
-/// The result of a read.
+/// The result of a read by CloudFront.
 pub(super) enum Read {
     Found(Object),
     Missing(BucketOptions),
     NoSuchBucket,
+}
+
+/// A HeadObject, read from the head of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    bucket: String,
+    key: String,
+    /// The region of the signature.
+    region: String,
+}
+
+impl Call {
+    /// Reads a call; `None` if the request is not signed for S3, or is not one that the stand-in has.
+    pub(super) fn parse(head: &Parts) -> Option<Self> {
+        let authorization = head.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let credential = credential.split(',').next()?;
+        // The access key, the date, the region, the service and `aws4_request`.
+        let mut scope = credential.trim().split('/').skip(2);
+        let (region, service) = (scope.next()?, scope.next()?);
+        let path = head.uri.path().strip_prefix('/')?;
+        let (bucket, path) = path.split_once('/')?;
+        let is_head_object = head.method == Method::HEAD && service == "s3" && !path.is_empty();
+        is_head_object.then(|| Self {
+            bucket: bucket.to_owned(),
+            key: key(path),
+            region: region.to_owned(),
+        })
+    }
+
+    /// Returns the ARN that a denial names.
+    pub(super) fn resource(&self) -> String {
+        format!("arn:aws:s3:::{}/{}", self.bucket, self.key)
+    }
 }
 
 /// The buckets, which the API and the edge read.
@@ -145,6 +197,40 @@ impl Buckets {
         }
     }
 
+    /// Responds to a HeadObject. A response to HEAD has no body, so an error has only a status.
+    pub(super) fn head_object(&self, call: &Call) -> Result<Response, ApiError> {
+        let buckets = self.lock();
+        let missing = || ApiError::new(404, "NotFound", "");
+        let bucket = buckets.get(&call.bucket).ok_or_else(missing)?;
+        let region = bucket.options.region.as_deref();
+        if let Some(region) = region.filter(|region| *region != call.region) {
+            let headers = [
+                ("x-amz-bucket-region", region),
+                ("x-amz-request-id", REQUEST_ID),
+            ];
+            return Ok((StatusCode::MOVED_PERMANENTLY, headers).into_response());
+        }
+        if bucket.options.denies_head_object {
+            return Err(ApiError::new(403, "Forbidden", ""));
+        }
+        let object = bucket.objects.get(&call.key).ok_or_else(missing)?;
+        let headers = [
+            (header::ETAG.as_str(), object.etag()),
+            (header::LAST_MODIFIED.as_str(), http_date(object.modified())),
+            (
+                header::CONTENT_LENGTH.as_str(),
+                object.body.len().to_string(),
+            ),
+            (
+                header::CONTENT_TYPE.as_str(),
+                content_type(&call.key).to_owned(),
+            ),
+            (header::ACCEPT_RANGES.as_str(), "bytes".to_owned()),
+            ("x-amz-request-id", REQUEST_ID.to_owned()),
+        ];
+        Ok(headers.into_response())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +249,12 @@ pub(super) fn content_type(key: &str) -> &'static str {
     let mut known = CONTENT_TYPES.iter();
     let found = known.find(|(known, _)| *known == extension);
     found.map_or(UNKNOWN_TYPE, |(_, content_type)| content_type)
+}
+
+/// Writes an error of HeadObject, which has no body.
+pub(super) fn error_response(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, [("x-amz-request-id", REQUEST_ID)]).into_response()
 }
 
 /// Writes S3's error.

@@ -21,7 +21,7 @@ use super::control;
 use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
-use super::s3::Buckets;
+use super::s3::{self, Buckets};
 use super::upstream::Upstream;
 
 /// Enough for 3,000 paths of 4,000 escaped characters.
@@ -56,6 +56,40 @@ impl State {
         self.calls.clear();
         self.round_trips = 0;
         self.failed_calls.clear();
+    }
+}
+
+/// A call of one of the services.
+enum ServiceCall {
+    CloudFront(Call),
+    CodePipeline(Operation),
+    S3(s3::Call),
+}
+
+impl ServiceCall {
+    /// Reads a call; `None` if the stand-in has no such operation.
+    fn parse(head: &Parts) -> Option<Self> {
+        let cloudfront = || Call::parse(head).map(Self::CloudFront);
+        let codepipeline = || codepipeline::operation(head).map(Self::CodePipeline);
+        let s3 = s3::Call::parse(head).map(Self::S3);
+        s3.or_else(cloudfront).or_else(codepipeline)
+    }
+
+    fn operation(&self) -> Operation {
+        match self {
+            Self::CloudFront(call) => call.operation,
+            Self::CodePipeline(operation) => *operation,
+            Self::S3(_) => Operation::HeadObject,
+        }
+    }
+
+    /// Returns the ARN that a denial names; `None` if the operation has no resource-level permissions.
+    fn resource(&self) -> Option<String> {
+        match self {
+            Self::CloudFront(call) => call.resource(),
+            Self::CodePipeline(_) => None,
+            Self::S3(call) => Some(call.resource()),
+        }
     }
 }
 
@@ -122,45 +156,36 @@ impl Server {
         {
             return response;
         }
-        let call = Call::parse(&head);
-        let operation = call.as_ref().map(|call| call.operation);
-        let Some(operation) = operation.or_else(|| codepipeline::operation(&head)) else {
-            let message = "the stand-in has no such operation of CloudFront or CodePipeline";
+        let Some(call) = ServiceCall::parse(&head) else {
+            let message = "the stand-in has no such operation of CloudFront, CodePipeline or S3";
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         let round_trip = self.state().round_trips + 1;
-        let response = self
-            .respond_to_call(operation, call.as_ref(), &head, &body)
-            .await;
+        let response = self.respond_to_call(&call, &head, &body).await;
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
-        if call.is_some() {
+        if let ServiceCall::CloudFront(_) = call {
             let state = &mut *self.state();
             state.round_trips = state.round_trips.max(round_trip);
         }
         response
     }
 
-    async fn respond_to_call(
-        &self,
-        operation: Operation,
-        call: Option<&Call>,
-        head: &Parts,
-        body: &Bytes,
-    ) -> Response {
+    async fn respond_to_call(&self, call: &ServiceCall, head: &Parts, body: &Bytes) -> Response {
+        let operation = call.operation();
         let fault = self.state().next_fault(operation);
-        let resource = call.and_then(Call::resource);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
-            self.record_fault(fault, operation, call, body);
-            return fault.response(operation, resource.as_deref()).await;
+            self.record_fault(fault, call, body);
+            return fault.response(operation, call.resource().as_deref()).await;
         }
         let response = match call {
-            Some(call) => self.call_cloudfront(call, head, body).await,
-            None => {
-                let result = self.state().codepipeline.put_result(operation, body);
+            ServiceCall::CloudFront(call) => self.call_cloudfront(call, head, body).await,
+            ServiceCall::CodePipeline(operation) => {
+                let result = self.state().codepipeline.put_result(*operation, body);
                 result.map(|()| codepipeline::empty_response())
             }
+            ServiceCall::S3(call) => self.buckets.head_object(call),
         };
         match fault {
             Some(lost) => lost.response(operation, None).await,
@@ -181,12 +206,15 @@ impl Server {
         response
     }
 
-    fn record_fault(&self, fault: Fault, operation: Operation, call: Option<&Call>, body: &[u8]) {
+    fn record_fault(&self, fault: Fault, call: &ServiceCall, body: &[u8]) {
         let name = format!("{fault:?}");
         let state = &mut *self.state();
         match call {
-            Some(call) => state.cloudfront.record_error(call, body, &name),
-            None => state.codepipeline.record_error(operation, body, &name),
+            ServiceCall::CloudFront(call) => state.cloudfront.record_error(call, body, &name),
+            ServiceCall::CodePipeline(operation) => {
+                state.codepipeline.record_error(*operation, body, &name);
+            }
+            ServiceCall::S3(_) => {}
         }
     }
 

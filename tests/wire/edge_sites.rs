@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::edge::{get, invalidate};
+use crate::edge::{get, invalidate, send};
 use crate::standin::{
-    BucketOptions, Clock, EdgeDistribution, EdgeOptions, Object, Options, OriginResponse,
-    OriginServer, SiteOrigin, Standin,
+    BucketOptions, Clock, EdgeDistribution, EdgeOptions, Fault, Object, Operation, Options,
+    OriginResponse, OriginServer, SiteOrigin, Standin,
 };
 
 const ID: &str = "E1EXAMPLE1ABC";
@@ -128,7 +128,13 @@ fn a_missing_key_is_an_error_of_the_origin() {
     ] {
         let standin = start();
         standin.set_site(SiteOrigin { server, ..site() });
-        standin.set_bucket_options(BUCKET, BucketOptions { cloudfront_lists });
+        standin.set_bucket_options(
+            BUCKET,
+            BucketOptions {
+                cloudfront_lists,
+                ..BucketOptions::default()
+            },
+        );
         standin.put_object(BUCKET, "a", "text");
         standin.delete_object(BUCKET, "a");
         let expected = [status, name, "Error from cloudfront", "-", body];
@@ -187,4 +193,102 @@ fn a_test_can_replace_the_response_to_a_path() {
     standin.set_response(ID, "/old", None);
     let object = ["200", "-", "Miss from cloudfront", "object"];
     assert_eq!(page(&standin, "/old", &headers), object);
+}
+
+/// Sends a HeadObject that is signed for this region, and returns the head without the server's date, and the body.
+fn head_object(standin: &Standin, path: &str, region: &str) -> (Vec<String>, Vec<u8>) {
+    let credential = format!("AKIDEXAMPLE/20260101/{region}/s3/aws4_request");
+    let request = format!(
+        "HEAD {path} HTTP/1.1\nHost: 127.0.0.1\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential={credential}, SignedHeaders=host, Signature=00\nConnection: close\n\n"
+    );
+    let (head, body) = send(standin, &request);
+    let lines = head.lines().filter(|line| !line.is_empty());
+    (lines.map(str::to_owned).collect(), body)
+}
+
+#[test]
+fn head_object_returns_the_headers_of_an_object_and_no_body() {
+    let standin = start();
+    standin.put_object(BUCKET, "a b+c/ü.html", "first");
+    standin.put_object(
+        BUCKET,
+        "encrypted",
+        Object::from("text").with_etag("\"01\""),
+    );
+    let (head, body) = head_object(&standin, "/example-site/a%20b%2Bc/%C3%BC.html", "eu-west-1");
+    let expected = [
+        "HTTP/1.1 200 OK",
+        "etag: \"8b04d5e3775d298e78455efc5ca404d5\"",
+        "last-modified: Thu, 01 Jan 2026 00:00:00 GMT",
+        "content-length: 5",
+        "content-type: text/html",
+        "accept-ranges: bytes",
+        "x-amz-request-id: 00000000-0000-4000-8000-000000000000",
+        "date: Thu, 01 Jan 2026 00:00:00 GMT",
+        "connection: close",
+    ];
+    assert_eq!((sorted(head), body), (sorted(expected), Vec::new()));
+    let (head, _) = head_object(&standin, "/example-site/encrypted", "eu-west-1");
+    assert!(head.contains(&"etag: \"01\"".to_owned()), "{head:?}");
+    assert_eq!(standin.calls(), [Operation::HeadObject; 2]);
+    assert_eq!(standin.round_trips(), 0, "round trips to CloudFront");
+}
+
+fn sorted(lines: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.into_iter().map(Into::into).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn head_object_has_the_errors_of_s3() {
+    let standin = start();
+    let options = |denies_head_object, region: Option<&str>| BucketOptions {
+        denies_head_object,
+        region: region.map(str::to_owned),
+        ..BucketOptions::default()
+    };
+    for (bucket, options) in [
+        ("open", options(false, None)),
+        ("denied", options(true, None)),
+        ("far", options(true, Some("us-west-2"))),
+        ("near", options(false, Some("eu-west-1"))),
+    ] {
+        standin.put_object(bucket, "a", "text");
+        standin.set_bucket_options(bucket, options);
+    }
+    for (path, status, region) in [
+        ("/open/a", "200 OK", None),
+        ("/open/b", "404 Not Found", None),
+        ("/none/a", "404 Not Found", None),
+        ("/denied/a", "403 Forbidden", None),
+        ("/far/a", "301 Moved Permanently", Some("us-west-2")),
+        ("/near/a", "200 OK", None),
+    ] {
+        let (head, body) = head_object(&standin, path, "eu-west-1");
+        assert_eq!(head[0], format!("HTTP/1.1 {status}"), "{path}");
+        let mut lines = head.iter();
+        let actual = lines.find_map(|line| line.strip_prefix("x-amz-bucket-region: "));
+        assert_eq!((actual, body), (region, Vec::new()), "{path}");
+    }
+}
+
+#[test]
+fn planned_faults_apply_to_head_object() {
+    let standin = start();
+    standin.put_object(BUCKET, "a", "text");
+    let head_object = || head_object(&standin, "/example-site/a", "eu-west-1");
+    for (fault, status) in [
+        (Fault::AccessDenied, "403 Forbidden"),
+        (Fault::SlowDown, "503 Service Unavailable"),
+        (Fault::InternalError, "500 Internal Server Error"),
+    ] {
+        standin.fail(Operation::HeadObject, fault, 1);
+        let (head, body) = head_object();
+        assert_eq!(head[0], format!("HTTP/1.1 {status}"), "{fault:?}");
+        assert_eq!(body, Vec::<u8>::new(), "{fault:?}");
+    }
+    assert_eq!(head_object().0[0], "HTTP/1.1 200 OK");
+    assert_eq!(standin.failed_calls(), [Operation::HeadObject; 3]);
 }

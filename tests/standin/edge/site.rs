@@ -127,7 +127,7 @@ impl OriginServer {
     }
 
     fn found(self, key: &str, object: Object) -> OriginResponse {
-        let modified = object.modified.unwrap_or(UNIX_EPOCH);
+        let modified = object.modified();
         let mut headers = vec![
             new_header("Content-Type", s3::content_type(key)),
             new_header("Last-Modified", http_date(modified)),
