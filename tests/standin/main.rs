@@ -1,12 +1,13 @@
 //! The stand-ins as a process, for the demo.
 //!
 //! `standin [--port N] [--upstream URL] [--completes-after SECONDS]` prints
-//! `listening on http://127.0.0.1:PORT` when it is ready, and runs until SIGTERM,
+//! `listening on http://127.0.0.1:PORT` when it is ready, then the port of each POP
+//! (`POP FRA50-P1 listening on http://127.0.0.1:PORT`), and runs until SIGTERM,
 //! SIGINT or the end of its standard input. If the parent process dies, its end of
 //! the pipe closes and the stand-in ends too, so the parent keeps the pipe open.
 //!
 //! A request whose `Host` is the domain name or an alias of one of the upstream's distributions is a viewer's, and gets
-//! its response from the edge. `<label>.<POP>.cloudfront.net` selects a POP.
+//! its response from the edge. `<label>.<POP>.cloudfront.net` selects a POP, and so does the POP's port.
 
 #[path = "mod.rs"]
 mod standin;
@@ -71,6 +72,10 @@ fn run(options: Options) -> io::Result<()> {
     let standin = Standin::bind(options)?;
     let mut stdout = stdout();
     writeln!(stdout, "listening on {}", standin.url())?;
+    for (pop, name) in standin.pop_names().iter().enumerate() {
+        let url = standin.pop_url(pop);
+        writeln!(stdout, "POP {name} listening on {url}")?;
+    }
     stdout.flush()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! Stand-ins for CloudFront, CodePipeline and S3 on one local port.
+//! Stand-ins for CloudFront, CodePipeline and S3 on one local port. Each POP of the edge has one more port.
 //!
 //! This project has no mock client: tests replace AWS on the wire. A test sets the
 //! SDK's endpoint to the stand-in, which applies the services' rules, quotas and
@@ -36,6 +36,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
+use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
 pub use clock::{Clock, iso8601};
@@ -121,6 +122,8 @@ impl Options {
 pub struct Standin {
     server: Arc<Server>,
     address: SocketAddr,
+    /// The address of each POP.
+    pops: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -137,9 +140,11 @@ impl Standin {
     ///
     /// If the port is not available.
     pub fn bind(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen(options.port)?;
+        let pops = options.edge.map_or(0, |edge| edge.pops);
+        let pops = (0..pops).map(|_| listen(0));
+        let pops: Vec<_> = pops.collect::<io::Result<_>>()?;
+        let (pop_listeners, pops): (Vec<_>, Vec<_>) = pops.into_iter().unzip();
         let server = Arc::new(Server::new(options));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -149,9 +154,14 @@ impl Standin {
         let thread = thread::Builder::new()
             .name("standin".to_owned())
             .spawn(move || {
+                let pops = pop_listeners.into_iter().enumerate();
+                let ports = pops.map(|(pop, listener)| (listener, Some(pop)));
+                let ports = std::iter::once((listener, None)).chain(ports);
+                let ports = ports.map(|(listener, pop)| Arc::clone(&served).run(listener, pop));
+                let ports = try_join_all(ports);
                 runtime.block_on(async {
                     tokio::select! {
-                        ended = served.run(listener) => ended.expect("the stand-in serves"),
+                        ended = ports => drop(ended.expect("the stand-in serves")),
                         _ = stopped => {}
                     }
                 });
@@ -159,14 +169,25 @@ impl Standin {
         Ok(Self {
             server,
             address,
+            pops,
             stop: Some(stop),
             thread: Some(thread),
         })
     }
 
-    /// Returns the endpoint of both services.
+    /// Returns the endpoint of the services. Viewers who send requests to it get their responses from POP 0.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Returns the address of a POP, at which every request is a viewer's; panics if the edge has no such POP.
+    pub fn pop_url(&self, pop: usize) -> String {
+        format!("http://{}", self.pops[pop])
+    }
+
+    /// Returns the names of the POPs, in the order of their numbers.
+    pub fn pop_names(&self) -> Vec<String> {
+        (0..self.pops.len()).map(pop_name).collect()
     }
 
     /// Advances a frozen clock.
@@ -298,6 +319,14 @@ impl Standin {
     pub fn reset(&self) {
         self.server.state().reset();
     }
+}
+
+/// Binds a port; 0 is any free one.
+fn listen(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 impl Drop for Standin {

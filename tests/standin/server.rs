@@ -132,27 +132,31 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Serves requests until the future is dropped.
-    pub(super) async fn run(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
+    /// Serves requests until the future is dropped. Every request to the port of a POP is a viewer's.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        pop: Option<usize>,
+    ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let serve = move |request: Request| {
             let server = Arc::clone(&self);
-            async move { server.respond(request).await }
+            async move { server.respond(request, pop).await }
         };
         axum::serve(listener, Router::new().fallback(serve)).await
     }
 
-    async fn respond(&self, request: Request) -> Response {
+    async fn respond(&self, request: Request, pop: Option<usize>) -> Response {
         let (head, body) = request.into_parts();
         let body = match to_bytes(body, MAX_BODY_BYTES).await {
             Ok(body) => body,
             Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         };
-        if head.uri.path().starts_with(control::ROOT) {
+        if pop.is_none() && head.uri.path().starts_with(control::ROOT) {
             return control::respond(&mut self.state(), &head, &body);
         }
         if let Some(viewers) = &self.viewers
-            && let Some(response) = viewers.respond(&head, self.upstream.as_ref()).await
+            && let Some(response) = viewers.respond(&head, pop, self.upstream.as_ref()).await
         {
             return response;
         }

@@ -53,7 +53,12 @@ fn respond(request: &Request, pages: &AtomicU64) -> Response {
 
 /// Sends a request and returns the head and the body of the response.
 pub fn send(standin: &Standin, request: &str) -> (String, Vec<u8>) {
-    let address = standin.url().replace("http://", "");
+    send_to(&standin.url(), request)
+}
+
+/// Sends a request to one of the ports and returns the head and the body of the response.
+pub fn send_to(url: &str, request: &str) -> (String, Vec<u8>) {
+    let address = url.replace("http://", "");
     let mut connection = TcpStream::connect(address).expect("a listening stand-in");
     let request = request.replace('\n', "\r\n");
     connection
@@ -67,8 +72,12 @@ pub fn send(standin: &Standin, request: &str) -> (String, Vec<u8>) {
 }
 
 pub fn get(standin: &Standin, host: &str, target: &str) -> (String, String) {
+    get_from(&standin.url(), host, target)
+}
+
+pub fn get_from(url: &str, host: &str, target: &str) -> (String, String) {
     let request = format!("GET {target} HTTP/1.1\nHost: {host}\nConnection: close\n\n");
-    let (head, body) = send(standin, &request);
+    let (head, body) = send_to(url, &request);
     (head, String::from_utf8(body).expect("a text"))
 }
 

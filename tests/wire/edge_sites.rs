@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::edge::{get, invalidate, send};
+use crate::edge::{get_from, invalidate, send};
 use crate::standin::{
     BucketOptions, Clock, EdgeDistribution, EdgeOptions, Fault, Object, Operation, Options,
     OriginResponse, OriginServer, SiteOrigin, Standin,
@@ -38,7 +38,12 @@ fn start_site() -> Standin {
 
 /// Returns the status, the values of these headers, and the body; a missing header is `-`.
 fn page(standin: &Standin, target: &str, headers: &[&str]) -> Vec<String> {
-    let (head, body) = get(standin, ALIAS, target);
+    page_from(&standin.url(), ALIAS, target, headers)
+}
+
+/// Returns the same for a request to one of the ports.
+fn page_from(url: &str, host: &str, target: &str, headers: &[&str]) -> Vec<String> {
+    let (head, body) = get_from(url, host, target);
     let status = head.split(' ').nth(1).unwrap_or_default();
     let header = |name: &&str| {
         let lines = head.lines().map(|line| line.split_once(": "));
@@ -291,4 +296,42 @@ fn planned_faults_apply_to_head_object() {
     }
     assert_eq!(head_object().0[0], "HTTP/1.1 200 OK");
     assert_eq!(standin.failed_calls(), [Operation::HeadObject; 3]);
+}
+
+#[test]
+fn a_viewer_selects_a_pop_by_its_port() {
+    let standin = start_site();
+    assert_eq!(standin.pop_names(), ["FRA50-P1", "IAD50-P2", "NRT50-P3"]);
+    let ashburn_by_name = "d1example.iad50-p2.cloudfront.net";
+    let headers = ["x-amz-cf-pop", "x-cache"];
+    let responses = [
+        (standin.url(), ALIAS, ["FRA50-P1", "Miss", "1"]),
+        (standin.pop_url(1), ALIAS, ["IAD50-P2", "Miss", "2"]),
+        (standin.pop_url(0), HOST, ["FRA50-P1", "Hit", "1"]),
+        (standin.url(), ashburn_by_name, ["IAD50-P2", "Hit", "2"]),
+        (
+            standin.pop_url(2),
+            ashburn_by_name,
+            ["NRT50-P3", "Miss", "5"],
+        ),
+    ];
+    for (version, (url, host, [pop, x_cache, body])) in (1..).zip(responses) {
+        standin.put_object(BUCKET, "index.html", version.to_string());
+        let x_cache = format!("{x_cache} from cloudfront");
+        let expected = ["200", pop, &x_cache, body];
+        let actual = page_from(&url, host, "/", &headers);
+        assert_eq!(actual, expected, "{url} {host}");
+    }
+}
+
+#[test]
+fn the_port_of_a_pop_has_no_apis() {
+    let standin = start_site();
+    for host in ["127.0.0.1", "cloudfront.amazonaws.com", "other.example.com"] {
+        for target in ["/2020-05-31/distribution", "/_standin/invalidations"] {
+            let status = &page_from(&standin.pop_url(0), host, target, &[])[0];
+            assert_eq!(status, "403", "{host} {target}");
+        }
+    }
+    assert_eq!(standin.calls(), []);
 }

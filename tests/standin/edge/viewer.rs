@@ -1,7 +1,8 @@
 //! Serves viewers over HTTP.
 //!
-//! A request is a viewer's if its `Host` is the domain name or an alias of a distribution. With
-//! `<label>.<POP>.cloudfront.net`, which the real CloudFront resolves to that POP, a viewer selects a POP. A miss goes
+//! A request is a viewer's if it arrives at the port of a POP, or if its `Host` is the domain name or an alias of a
+//! distribution. A viewer selects a POP by the address that it connects to: here by the POP's port. With
+//! `<label>.<POP>.cloudfront.net` as `Host`, which the real CloudFront resolves to that POP, one port is enough. A miss goes
 //! to the site that a test has set, or to the upstream, which runs functions and reads the bucket. The upstream's API
 //! also provides the distribution's configuration.
 
@@ -68,12 +69,13 @@ impl Viewers {
     pub(in crate::standin) async fn respond(
         &self,
         head: &Parts,
+        pop: Option<usize>,
         upstream: Option<&Upstream>,
     ) -> Option<Response> {
-        let sent = head.headers.get(header::HOST)?.to_str().ok()?;
+        let sent = head.headers.get(header::HOST);
+        let sent = sent.and_then(|sent| sent.to_str().ok()).unwrap_or_default();
         let sent = sent.split(':').next()?.to_ascii_lowercase();
-        if sent.parse::<IpAddr>().is_ok() || sent == "localhost" || sent.ends_with(".amazonaws.com")
-        {
+        if pop.is_none() && is_api(&sent) {
             return None;
         }
         let (host, pop_name) = split_host(&sent);
@@ -84,14 +86,15 @@ impl Viewers {
         }
         if !self.edge.has_host(&host) {
             let message = format!("no distribution has the host {host}");
-            return (sent.ends_with(DOMAIN))
+            return (pop.is_some() || sent.ends_with(DOMAIN))
                 .then(|| (StatusCode::FORBIDDEN, message).into_response());
         }
         if head.method != Method::GET {
             let message = "the edge serves only GET";
             return Some((StatusCode::METHOD_NOT_ALLOWED, message).into_response());
         }
-        let Some(pop) = pop_name.map_or(Some(0), |name| self.edge.pop(name)) else {
+        let named = || pop_name.map_or(Some(0), |name| self.edge.pop(name));
+        let Some(pop) = pop.or_else(named) else {
             return Some((StatusCode::NOT_FOUND, "no such POP").into_response());
         };
         let response = self.get(&host, pop, head, upstream).await;
@@ -141,6 +144,12 @@ impl Viewers {
     fn read(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns whether a host is one of the endpoints of the APIs.
+fn is_api(host: &str) -> bool {
+    let is_local = host.parse::<IpAddr>().is_ok() || ["", "localhost"].contains(&host);
+    is_local || host.ends_with(".amazonaws.com")
 }
 
 /// Splits `<label>.<POP>.cloudfront.net` into the domain name and the POP.
