@@ -9,8 +9,8 @@
 //! test chooses ([`ReferenceReuse`]).
 //!
 //! The stand-in has no model of a distribution. Requests about distributions and policies
-//! get complete documents that the test provides. A distribution with a document that is not
-//! in the options exists, and takes no invalidations.
+//! get complete documents that the test provides; GetDistribution wraps the configuration. A
+//! distribution with a document that is not in the options exists, and takes no invalidations.
 //!
 //! Quotas: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-invalidations>
 
@@ -75,6 +75,7 @@ impl Call {
             }
             ("GET", ["distribution", id, "invalidation"]) => (Op::ListInvalidations, *id, ""),
             ("GET", ["distribution", id, "config"]) => (Op::GetDistributionConfig, *id, ""),
+            ("GET", ["distribution", id]) => (Op::GetDistribution, *id, ""),
             ("GET", ["distribution"]) => (Op::ListDistributions, "", ""),
             ("GET", ["cache-policy", id]) => (Op::GetCachePolicy, "", *id),
             ("GET", ["continuous-deployment-policy", id, "config"]) => {
@@ -230,9 +231,12 @@ impl CloudFront {
     pub(super) fn delete_distribution(&mut self, id: &str) {
         let options = &mut self.options;
         options.distributions.remove(id);
-        options
-            .documents
-            .remove(&format!("distribution/{id}/config"));
+        for path in [
+            format!("distribution/{id}"),
+            format!("distribution/{id}/config"),
+        ] {
+            options.documents.remove(&path);
+        }
         self.distributions.remove(id);
     }
 
@@ -429,14 +433,42 @@ impl CloudFront {
     }
 
     /// Returns the response that the test provided, which precedes the upstream's.
-    pub(super) fn own_document(&self, call: &Call) -> Option<Response> {
-        let document = self.options.documents.get(&call.document_name())?;
-        Some(xml::response(document.clone()))
+    pub(super) fn own_document(&self, call: &Call, now: SystemTime) -> Option<Response> {
+        let documents = &self.options.documents;
+        let document = documents.get(&call.document_name()).cloned();
+        let document = document.or_else(|| self.distribution(call, now))?;
+        Some(xml::response(document))
+    }
+
+    /// Writes GetDistribution from the configuration that the test provided.
+    fn distribution(&self, call: &Call, now: SystemTime) -> Option<String> {
+        if call.operation != Operation::GetDistribution {
+            return None;
+        }
+        let (id, documents) = (&call.distribution, &self.options.documents);
+        let configuration = documents.get(&format!("distribution/{id}/config"))?;
+        let lists = documents.iter().filter(|(name, _)| {
+            let name = name.split('?').next();
+            name == Some("distribution")
+        });
+        let mut listed = lists.filter_map(|(_, list)| xml::listed_domain(list, id));
+        let invalidations = self.invalidations(id).unwrap_or_default().iter();
+        let running = invalidations.filter(|invalidation| self.in_progress(invalidation, now));
+        let at_edge = || self.edge.as_ref()?.domain(id);
+        let domain = listed.next().or_else(at_edge);
+        let domain = domain.unwrap_or_else(|| default_domain(id));
+        Some(xml::distribution(
+            id,
+            &domain,
+            running.count(),
+            configuration,
+        ))
     }
 
     /// Returns the error of a request that the test provided no document for.
     fn no_document(&self, call: &Call) -> ApiError {
-        if call.operation == Operation::GetDistributionConfig
+        let (get, get_config) = (Operation::GetDistribution, Operation::GetDistributionConfig);
+        if [get, get_config].contains(&call.operation)
             && let Err(error) = self.invalidations(&call.distribution)
         {
             return error;
@@ -449,6 +481,11 @@ impl CloudFront {
         let message = format!("The test gave the stand-in no document \"{name}\".");
         ApiError::new(501, "NotImplemented", message)
     }
+}
+
+/// Returns the domain name of a distribution that neither a list nor the edge has.
+fn default_domain(id: &str) -> String {
+    format!("d{}.cloudfront.net", id.to_ascii_lowercase())
 }
 
 /// Returns the id of the nth invalidation; multiplication by an odd number keeps different numbers different.

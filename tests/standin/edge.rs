@@ -384,6 +384,13 @@ impl Edge {
         (0..self.options.pops).find(|pop| pop_name(*pop).eq_ignore_ascii_case(name))
     }
 
+    /// Returns the domain name of a distribution.
+    pub(super) fn domain(&self, distribution: &str) -> Option<String> {
+        let distributions = &self.state().distributions;
+        let domain = distributions.get(distribution)?.domain()?;
+        Some(domain.to_owned())
+    }
+
     /// Returns whether a distribution has this domain name or alias.
     pub(super) fn has_host(&self, host: &str) -> bool {
         self.state().distribution(host).is_some()

@@ -29,6 +29,7 @@ pub enum Operation {
     GetInvalidation,
     ListInvalidations,
     ListDistributions,
+    GetDistribution,
     GetDistributionConfig,
     GetCachePolicy,
     GetContinuousDeploymentPolicyConfig,

@@ -70,6 +70,7 @@ pub struct Options {
     pub distributions: BTreeSet<String>,
     /// Complete responses to requests that are not about invalidations, by the path after the API
     /// version: `distribution`, `distribution?Marker=…`, `distribution/{id}/config`, … They precede the upstream's.
+    /// Without a `distribution/{id}`, GetDistribution wraps the `distribution/{id}/config`.
     pub documents: BTreeMap<String, String>,
     /// Whether CreateInvalidation is limited to a burst of 10 calls and 0.5 calls a second.
     pub throttle: bool,
@@ -440,6 +441,48 @@ mod tests {
         assert!(read().contains(message), "{}", read());
         let listed = list(&standin, LONG);
         assert!(listed.contains(message), "{listed}");
+    }
+
+    #[test]
+    fn get_distribution_wraps_the_configuration_with_the_listed_domain_name() {
+        const CONFIG: &str = "<DistributionConfig><Enabled>true</Enabled></DistributionConfig>";
+        let expected = |id: &str, domain: &str, in_progress: usize| {
+            format!(
+                "<Distribution xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Id>{id}</Id>\
+                 <ARN>arn:aws:cloudfront::111122223333:distribution/{id}</ARN>\
+                 <Status>Deployed</Status>\
+                 <LastModifiedTime>2025-12-01T00:00:00.000Z</LastModifiedTime>\
+                 <InProgressInvalidationBatches>{in_progress}</InProgressInvalidationBatches>\
+                 <DomainName>{domain}</DomainName>{CONFIG}</Distribution>"
+            )
+        };
+        let list = "<DistributionList><Items><DistributionSummary><Id>E1EXAMPLE</Id>\
+             <DomainName>d111.cloudfront.net</DomainName></DistributionSummary></Items></DistributionList>";
+        let second_page = list.replace('1', "2");
+        let options = Options::default()
+            .with_distribution("E3EXAMPLE")
+            .with_document("distribution", list)
+            .with_document("distribution?Marker=E1EXAMPLE", &second_page);
+        let ids = ["E1EXAMPLE", "E2EXAMPLE", "E3EXAMPLE"];
+        let options = ids.iter().fold(options, |options, id| {
+            let config = format!("<?xml version=\"1.0\"?>\n{CONFIG}");
+            options.with_document(&format!("distribution/{id}/config"), &config)
+        });
+        let standin = Standin::start(options);
+        let read = |id: &str| get(&standin, &format!("distribution/{id}"), LONG);
+        for (id, domain) in ids.into_iter().zip([
+            "d111.cloudfront.net",
+            "d222.cloudfront.net",
+            "de3example.cloudfront.net",
+        ]) {
+            assert_eq!(read(id), expected(id, domain, 0));
+        }
+        standin.set_document("distribution/E1EXAMPLE", "<Own/>");
+        assert_eq!(read("E1EXAMPLE"), "<Own/>");
+        standin.delete_distribution("E1EXAMPLE");
+        let message = "The specified distribution does not exist.";
+        assert!(read("E1EXAMPLE").contains(message), "{}", read("E1EXAMPLE"));
+        assert_eq!(standin.calls(), [Operation::GetDistribution; 5]);
     }
 
     #[test]

@@ -228,7 +228,10 @@ impl Server {
         head: &Parts,
         body: &Bytes,
     ) -> Result<Response, ApiError> {
-        let document = self.state().cloudfront.own_document(call);
+        let document = {
+            let state = self.state();
+            state.cloudfront.own_document(call, state.clock.now())
+        };
         if let Some(document) = document {
             return Ok(document);
         }

@@ -335,3 +335,21 @@ fn the_port_of_a_pop_has_no_apis() {
     }
     assert_eq!(standin.calls(), []);
 }
+
+#[test]
+fn get_distribution_returns_the_domain_name_of_a_site() {
+    let standin = start_site();
+    let config = "<DistributionConfig><Enabled>true</Enabled></DistributionConfig>";
+    standin.set_document("distribution/E1EXAMPLE1ABC/config", config);
+    invalidate(&standin, "/a");
+    let (_, document) = get_from(
+        &standin.url(),
+        "127.0.0.1",
+        "/2020-05-31/distribution/E1EXAMPLE1ABC",
+    );
+    let expected = format!(
+        "<InProgressInvalidationBatches>1</InProgressInvalidationBatches>\
+         <DomainName>{HOST}</DomainName>{config}</Distribution>"
+    );
+    assert!(document.ends_with(&expected), "{document}");
+}

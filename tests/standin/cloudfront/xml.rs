@@ -2,11 +2,11 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use roxmltree::Document;
+use roxmltree::{Document, Node};
 
 use super::{Invalidation, MAX_LISTED};
 use crate::standin::clock::iso8601;
-use crate::standin::fault::ApiError;
+use crate::standin::fault::{ACCOUNT, ApiError};
 
 pub(super) const XMLNS: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 pub(crate) const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
@@ -69,6 +69,40 @@ pub(super) fn list(marker: &str, next_marker: Option<&str>, summaries: &[String]
         summaries.len(),
         items.collect::<String>()
     )
+}
+
+/// Writes GetDistribution. The distribution was deployed before the stand-in started.
+pub(super) fn distribution(
+    id: &str,
+    domain: &str,
+    in_progress: usize,
+    configuration: &str,
+) -> String {
+    let root = configuration.find("<DistributionConfig").unwrap_or(0);
+    format!(
+        "<Distribution xmlns=\"{XMLNS}\"><Id>{id}</Id>\
+         <ARN>arn:aws:cloudfront::{ACCOUNT}:distribution/{id}</ARN><Status>Deployed</Status>\
+         <LastModifiedTime>2025-12-01T00:00:00.000Z</LastModifiedTime>\
+         <InProgressInvalidationBatches>{in_progress}</InProgressInvalidationBatches>\
+         <DomainName>{}</DomainName>{}</Distribution>",
+        escape(domain),
+        &configuration[root..]
+    )
+}
+
+/// Returns the domain name of a distribution in a page of ListDistributions.
+pub(super) fn listed_domain(list: &str, id: &str) -> Option<String> {
+    let document = Document::parse(list).ok()?;
+    let mut nodes = document.descendants();
+    let text = |node: Node, name: &str| {
+        let mut children = node.children();
+        let child = children.find(|child| child.has_tag_name(name))?;
+        child.text().map(str::to_owned)
+    };
+    let summary = nodes.find(|node| {
+        node.has_tag_name("DistributionSummary") && text(*node, "Id").as_deref() == Some(id)
+    })?;
+    text(summary, "DomainName")
 }
 
 /// Returns the text of the first element with a name, from another server's response.
