@@ -19,6 +19,7 @@ mod distribution;
 mod items;
 mod pop;
 mod readings;
+mod refusal;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ use distribution::CacheKey;
 pub use distribution::{EdgeBehavior, EdgeDistribution, QueryKey, Rewrite};
 use items::{CopyIdentity, Items, Uri};
 use pop::{CachedCopy, Effect, Pop};
+pub use refusal::Refusal;
+use refusal::Refusals;
 pub use site::{OriginServer, SiteOrigin};
 
 /// Names of POPs: the code of an airport and the number of a cluster.
@@ -169,6 +172,7 @@ pub struct Edge {
 
 struct State {
     distributions: BTreeMap<String, Arc<EdgeDistribution>>,
+    refusals: Refusals,
     pops: Vec<Pop>,
     /// The POP at which invalidations take effect at their creation.
     immediate_pop: Option<usize>,
@@ -190,6 +194,7 @@ impl Edge {
         let pops = (0..options.pops).map(|index| Pop::new(index, options.matching));
         let state = State {
             distributions: BTreeMap::new(),
+            refusals: Refusals::default(),
             pops: pops.collect(),
             immediate_pop: None,
             counters: EdgeCounters::default(),
@@ -206,6 +211,12 @@ impl Edge {
         let id = distribution.id.clone();
         let distributions = &mut self.state().distributions;
         distributions.insert(id, Arc::new(distribution));
+    }
+
+    /// Rejects the requests for paths that match a pattern, before the cache; `None` ends that.
+    pub fn refuse(&self, distribution: &str, path_pattern: &str, refusal: Option<Refusal>) {
+        let refusals = &mut self.state().refusals;
+        refusals.set(distribution, path_pattern, refusal);
     }
 
     /// Makes later invalidations take effect at their creation at this POP, which is the earliest possible moment.
@@ -246,6 +257,9 @@ impl Edge {
         let behavior = distribution.behavior(path).cloned().unwrap_or_default();
         let key = behavior.cache_key(request.target, request.accept_encoding);
         state.counters.requests += 1;
+        if let Some(refusal) = state.refusals.find(&distribution.id, path) {
+            return Ok(Ok(self.refused(refusal, request.pop)));
+        }
         if let Some(copy) = pop.copy(&distribution.id, &key, now) {
             let mut response = copy.response.as_ref().clone();
             let age = now.duration_since(copy.stored).unwrap_or_default();
@@ -260,6 +274,13 @@ impl Edge {
             behavior,
             key,
         }))
+    }
+
+    /// Returns the response of a POP to a request that CloudFront rejects.
+    pub(super) fn refused(&self, refusal: Refusal, pop: usize) -> ViewerResponse {
+        let mut response = refusal.response();
+        self.add_headers(&mut response, pop, "Error from cloudfront");
+        response
     }
 
     fn store(&self, pop: usize, miss: Miss, origin: OriginResponse) -> ViewerResponse {
@@ -370,9 +391,10 @@ impl Edge {
         }
     }
 
-    /// Deletes all copies and invalidations; the distributions stay.
+    /// Deletes all copies, invalidations and refusals; the distributions stay.
     pub fn clear(&self) {
         let state = &mut *self.state();
+        state.refusals = Refusals::default();
         state.counters = EdgeCounters::default();
         for (index, pop) in state.pops.iter_mut().enumerate() {
             *pop = Pop::new(index, self.options.matching);

@@ -45,8 +45,8 @@ pub use codepipeline::{Job, JobResult, JobState};
 use edge::viewer::Viewers;
 pub use edge::{
     DroppedCopy, Edge, EdgeBehavior, EdgeCounters, EdgeDistribution, EdgeOptions, Encoding,
-    Matching, Origin, OriginResponse, OriginServer, QueryKey, Rewrite, SiteOrigin, ViewerRequest,
-    ViewerResponse, pop_name,
+    Matching, Origin, OriginResponse, OriginServer, QueryKey, Refusal, Rewrite, SiteOrigin,
+    ViewerRequest, ViewerResponse, pop_name,
 };
 pub use fault::{Fault, Operation};
 pub use s3::{BucketOptions, Object};
@@ -233,6 +233,12 @@ impl Standin {
     /// one of its server. Copies stay.
     pub fn set_response(&self, distribution: &str, path: &str, response: Option<OriginResponse>) {
         self.viewers().set_response(distribution, path, response);
+    }
+
+    /// Makes CloudFront reject the requests of viewers before its cache, if their path matches the pattern; `None` ends
+    /// that.
+    pub fn refuse_viewers(&self, distribution: &str, pattern: &str, refusal: Option<Refusal>) {
+        self.edge().refuse(distribution, pattern, refusal);
     }
 
     /// Returns the viewer side; panics if the options have no edge, because a test that uses it is wrong.

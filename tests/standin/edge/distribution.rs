@@ -141,12 +141,8 @@ impl EdgeBehavior {
         }
     }
 
-    /// Patterns are case-sensitive; a leading slash is optional.
-    /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html#DownloadDistValuesPathPattern>
     fn matches(&self, path: &str) -> bool {
-        let without_slash = |text: &str| text.strip_prefix('/').unwrap_or(text).to_owned();
-        let pattern = without_slash(&self.path_pattern);
-        glob_matches(pattern.as_bytes(), without_slash(path).as_bytes())
+        path_matches(&self.path_pattern, path)
     }
 }
 
@@ -177,6 +173,14 @@ pub(super) fn default_root_rewrite(default_root_object: String) -> Option<Rewrit
         "/" => format!("/{default_root_object}"),
         path => path.to_owned(),
     }))
+}
+
+/// Returns whether a path matches a pattern. Patterns are case-sensitive; a leading slash is optional.
+/// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/DownloadDistValuesCacheBehavior.html#DownloadDistValuesPathPattern>
+pub(super) fn path_matches(pattern: &str, path: &str) -> bool {
+    let without_slash = |text: &str| text.strip_prefix('/').unwrap_or(text).to_owned();
+    let pattern = without_slash(pattern);
+    glob_matches(pattern.as_bytes(), without_slash(path).as_bytes())
 }
 
 /// Matches `*` with any number of characters and `?` with one.

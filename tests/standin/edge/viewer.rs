@@ -19,7 +19,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::configuration::{self, Summary};
 use super::site::{SiteOrigin, Sites};
-use super::{Edge, EdgeDistribution, Origin, OriginResponse, ViewerRequest, ViewerResponse};
+use super::{
+    Edge, EdgeDistribution, Origin, OriginResponse, Refusal, ViewerRequest, ViewerResponse,
+};
 use crate::standin::s3::Buckets;
 use crate::standin::upstream::Upstream;
 
@@ -84,10 +86,9 @@ impl Viewers {
         {
             return Some(bad_gateway(&error));
         }
-        if !self.edge.has_host(&host) {
-            let message = format!("no distribution has the host {host}");
-            return (pop.is_some() || sent.ends_with(DOMAIN))
-                .then(|| (StatusCode::FORBIDDEN, message).into_response());
+        let has_distribution = self.edge.has_host(&host);
+        if !has_distribution && pop.is_none() && !sent.ends_with(DOMAIN) {
+            return None;
         }
         if head.method != Method::GET {
             let message = "the edge serves only GET";
@@ -97,6 +98,14 @@ impl Viewers {
         let Some(pop) = pop.or_else(named) else {
             return Some((StatusCode::NOT_FOUND, "no such POP").into_response());
         };
+        if !has_distribution {
+            let response = self.edge.refused(Refusal::UnknownHost, pop);
+            return Some(
+                response
+                    .into_wire()
+                    .unwrap_or_else(|error| bad_gateway(&error)),
+            );
+        }
         let response = self.get(&host, pop, head, upstream).await;
         Some(response.unwrap_or_else(|error| bad_gateway(&error)))
     }
