@@ -45,7 +45,7 @@ pub use site::{OriginServer, SiteOrigin};
 /// Names of POPs: the code of an airport and the number of a cluster.
 const AIRPORTS: [&str; 8] = ["FRA", "IAD", "NRT", "GRU", "SYD", "BOM", "CDG", "JNB"];
 
-/// Headers of the origin's response that the edge replaces or that belong to the connection to the origin.
+/// Headers of the origin's response that the edge replaces, changes or that belong to the connection to the origin.
 const NOT_FORWARDED: [&str; 9] = [
     "age",
     "connection",
@@ -262,8 +262,7 @@ impl Edge {
         }
         if let Some(copy) = pop.copy(&distribution.id, &key, now) {
             let mut response = copy.response.as_ref().clone();
-            let age = now.duration_since(copy.stored).unwrap_or_default();
-            response.headers.push(new_header("Age", age.as_secs()));
+            response.headers.push(new_header("Age", copy.age(now)));
             self.add_headers(&mut response, request.pop, "Hit from cloudfront");
             return Ok(Ok(response));
         }
@@ -297,6 +296,7 @@ impl Edge {
                 items::tags(headers(&origin.headers, name))
             }),
         };
+        let origin_age = header(&origin.headers, "age").and_then(|age| age.parse::<u64>().ok());
         let mut response = viewer_response(&miss, origin);
         if generated.is_none() {
             let state = &mut *self.state();
@@ -306,12 +306,18 @@ impl Edge {
                 response: Arc::new(response.clone()),
                 identity,
                 stored: now,
+                origin_age,
                 expires: expires_after.map(|after| now + after),
                 dropped_by: readings::Readings::default(),
             };
             let distribution = &miss.distribution.id;
             state.pops[pop].store(distribution, miss.key, copy, miss.effects_before);
         }
+        // Not documented: a Miss has the origin's Age, or none.
+        let age = origin_age.filter(|_| generated.is_none());
+        response
+            .headers
+            .extend(age.map(|age| new_header("Age", age)));
         let x_cache = generated.as_deref().unwrap_or("Miss from cloudfront");
         self.add_headers(&mut response, pop, x_cache);
         response

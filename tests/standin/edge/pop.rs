@@ -14,6 +14,8 @@ pub(super) struct CachedCopy {
     pub(super) response: Arc<ViewerResponse>,
     pub(super) identity: CopyIdentity,
     pub(super) stored: SystemTime,
+    /// The seconds that the response had spent in caches between the origin and the POP.
+    pub(super) origin_age: Option<u64>,
     /// When an error expires.
     pub(super) expires: Option<SystemTime>,
     /// The readings in which an invalidation has dropped the copy.
@@ -21,6 +23,15 @@ pub(super) struct CachedCopy {
 }
 
 impl CachedCopy {
+    /// Returns the value of Age: the seconds in this cache, and those before it as in other caches of HTTP
+    /// (<https://www.rfc-editor.org/rfc/rfc9111#section-4.2.3>). Whether CloudFront adds the latter is not documented.
+    pub(super) fn age(&self, now: SystemTime) -> u64 {
+        let stored = now.duration_since(self.stored).unwrap_or_default();
+        stored
+            .as_secs()
+            .saturating_add(self.origin_age.unwrap_or(0))
+    }
+
     fn is_expired(&self, now: SystemTime) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

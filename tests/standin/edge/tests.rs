@@ -262,6 +262,23 @@ async fn only_errors_expire() {
 }
 
 #[tokio::test]
+async fn an_age_of_the_origin_that_is_no_number_is_ignored() {
+    let mut fixture = strict(behavior(QueryKey::None));
+    for (path, origin_age, miss, hit) in [
+        ("/none", None, None, Some("5")),
+        ("/number", Some("100"), Some("100"), Some("105")),
+        ("/text", Some("old"), None, Some("5")),
+        ("/negative", Some("-1"), None, Some("5")),
+    ] {
+        let headers = origin_age.map(|age| ("age", age));
+        fixture.site = Site::new(200, headers.as_slice());
+        assert_eq!(fixture.get(path).await.header("Age"), miss, "{path}");
+        fixture.clock.advance(Duration::from_secs(5));
+        assert_eq!(fixture.get(path).await.header("Age"), hit, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn responses_have_the_headers_of_cloudfront() {
     let mut fixture = strict(behavior(QueryKey::None));
     let via = "1.1 fec740689b895d740138bf976476a28b.cloudfront.net (CloudFront)";
@@ -269,8 +286,13 @@ async fn responses_have_the_headers_of_cloudfront() {
     let error = "Error from cloudfront";
     let function = "FunctionGeneratedResponse from cloudfront";
     for (status, origin_x_cache, path, ages) in [
-        (200, miss, "/page", [(None, miss), (Some("5"), hit)]),
-        (404, miss, "/error", [(None, error), (Some("5"), error)]),
+        (200, miss, "/page", [(Some("7"), miss), (Some("12"), hit)]),
+        (
+            404,
+            miss,
+            "/error",
+            [(Some("7"), error), (Some("12"), error)],
+        ),
         (302, function, "/old", [(None, function), (None, function)]),
     ] {
         let from_origin = [
