@@ -19,6 +19,7 @@ mod distribution;
 mod items;
 mod pop;
 mod readings;
+pub(super) mod received;
 mod refusal;
 mod site;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use distribution::CacheKey;
 pub use distribution::{EdgeBehavior, EdgeDistribution, QueryKey, Rewrite};
 use items::{CopyIdentity, Items, Uri};
 use pop::{CachedCopy, Effect, Pop};
+pub use received::ReceivedViewerRequest;
 pub use refusal::Refusal;
 use refusal::Refusals;
 pub use site::{OriginServer, SiteOrigin};

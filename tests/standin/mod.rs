@@ -45,8 +45,8 @@ pub use codepipeline::{Job, JobResult, JobState};
 use edge::viewer::Viewers;
 pub use edge::{
     DroppedCopy, Edge, EdgeBehavior, EdgeCounters, EdgeDistribution, EdgeOptions, Encoding,
-    Matching, Origin, OriginResponse, OriginServer, QueryKey, Refusal, Rewrite, SiteOrigin,
-    ViewerRequest, ViewerResponse, pop_name,
+    Matching, Origin, OriginResponse, OriginServer, QueryKey, ReceivedViewerRequest, Refusal,
+    Rewrite, SiteOrigin, ViewerRequest, ViewerResponse, pop_name,
 };
 pub use fault::{Fault, Operation};
 pub use s3::{BucketOptions, Object};
@@ -291,6 +291,11 @@ impl Standin {
         self.server.state().failed_calls.clone()
     }
 
+    /// Returns every request of a viewer received so far in order, rejected ones too.
+    pub fn viewer_requests(&self) -> Vec<ReceivedViewerRequest> {
+        self.server.state().viewer_requests.all()
+    }
+
     /// Returns every CreateInvalidation received so far in order, rejected ones too.
     pub fn invalidations(&self) -> Vec<ReceivedInvalidation> {
         self.server.state().cloudfront.received().to_vec()
@@ -322,7 +327,7 @@ impl Standin {
         self.server.state().codepipeline.results().to_vec()
     }
 
-    /// Deletes what was received and what was planned; the clock and the options stay.
+    /// Deletes what was received and what was planned; the clock, the options, the sites and their objects stay.
     pub fn reset(&self) {
         self.server.state().reset();
     }

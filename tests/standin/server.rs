@@ -18,6 +18,7 @@ use super::clock::{Clock, http_date};
 use super::cloudfront::{self, Call, CloudFront};
 use super::codepipeline::{self, CodePipeline};
 use super::control;
+use super::edge::received::ReceivedViewerRequests;
 use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) cloudfront: CloudFront,
     pub(super) codepipeline: CodePipeline,
     pub(super) faults: FaultPlan,
+    pub(super) viewer_requests: ReceivedViewerRequests,
     pub(super) calls: Vec<Operation>,
     /// The number of the round trips to CloudFront, each of which started after the end of the previous one.
     pub(super) round_trips: usize,
@@ -53,6 +55,7 @@ impl State {
         self.cloudfront.reset();
         self.codepipeline.reset();
         self.faults = FaultPlan::default();
+        self.viewer_requests.clear();
         self.calls.clear();
         self.round_trips = 0;
         self.failed_calls.clear();
@@ -109,17 +112,20 @@ impl Server {
         let latency = options.latency;
         let cloudfront = CloudFront::new(options);
         let buckets = Buckets::default();
+        let viewer_requests = ReceivedViewerRequests::default();
         let viewers = cloudfront.edge();
         Self {
             latency,
             upstream,
-            viewers: viewers.map(|edge| Viewers::new(edge, buckets.clone())),
+            viewers: viewers
+                .map(|edge| Viewers::new(edge, buckets.clone(), viewer_requests.clone())),
             buckets,
             state: Mutex::new(State {
                 clock,
                 cloudfront,
                 codepipeline: CodePipeline::default(),
                 faults: FaultPlan::default(),
+                viewer_requests,
                 calls: Vec::new(),
                 round_trips: 0,
                 failed_calls: Vec::new(),

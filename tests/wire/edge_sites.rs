@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::edge::{get_from, invalidate, send};
+use crate::edge::{get_from, invalidate, send, send_to};
 use crate::standin::{
     BucketOptions, Clock, EdgeDistribution, EdgeOptions, Fault, Object, Operation, Options,
-    OriginResponse, OriginServer, Refusal, SiteOrigin, Standin,
+    OriginResponse, OriginServer, ReceivedViewerRequest, Refusal, SiteOrigin, Standin,
 };
 
 const ID: &str = "E1EXAMPLE1ABC";
@@ -416,4 +416,71 @@ fn a_host_of_no_distribution_is_rejected_by_cloudfront() {
     ] {
         assert_eq!(page_from(&url, host, "/", &headers)[..3], expected);
     }
+}
+
+#[test]
+fn requests_of_viewers_are_recorded() {
+    let standin = start_site();
+    standin.put_object(BUCKET, "a", "text");
+    standin.refuse_viewers(ID, "/a", Some(Refusal::Blocked));
+    let alias_with_port = format!("{ALIAS}:443");
+    let by_name = "d1example.iad50-p2.cloudfront.net";
+    let no_pop = "d1example.muc50-p1.cloudfront.net";
+    let requests = [
+        (standin.url(), "GET", HOST, "/?x=1", Some(0), "200"),
+        (
+            standin.pop_url(2),
+            "HEAD",
+            &alias_with_port,
+            "/a",
+            Some(2),
+            "405",
+        ),
+        (standin.url(), "GET", by_name, "/a", Some(1), "403"),
+        (standin.url(), "GET", no_pop, "/a", None, "404"),
+        (
+            standin.pop_url(0),
+            "GET",
+            "other.example.com",
+            "/",
+            Some(0),
+            "403",
+        ),
+    ];
+    standin.put_object(BUCKET, "index.html", "text");
+    for (url, method, host, target, _, status) in &requests {
+        let request = format!(
+            "{method} {target} HTTP/1.1\nHost: {host}\nAccept-Encoding: gzip, br\n\
+             User-Agent: test\nConnection: close\n\n"
+        );
+        let (head, _) = send_to(url, &request);
+        assert_eq!(head.split(' ').nth(1), Some(*status), "{host}{target}");
+    }
+    get_from(&standin.url(), "127.0.0.1", "/2020-05-31/distribution");
+    let expected = requests.map(|(_, method, host, target, pop, _)| {
+        let headers = [
+            ("host", host),
+            ("accept-encoding", "gzip, br"),
+            ("user-agent", "test"),
+            ("connection", "close"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        ReceivedViewerRequest {
+            pop,
+            method: method.to_owned(),
+            host: host.to_owned(),
+            target: target.to_owned(),
+            headers: headers.into(),
+        }
+    });
+    let received = standin.viewer_requests();
+    assert_eq!(received, expected);
+    assert_eq!(received[0].accept_encoding(), Some("gzip, br"));
+    standin.reset();
+    assert_eq!(standin.viewer_requests(), []);
+    assert_eq!(
+        page(&standin, "/a", &[])[0],
+        "200",
+        "no refusals, but objects"
+    );
 }

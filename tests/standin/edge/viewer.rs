@@ -18,6 +18,7 @@ use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::configuration::{self, Summary};
+use super::received::{ReceivedViewerRequest, ReceivedViewerRequests};
 use super::site::{SiteOrigin, Sites};
 use super::{
     Edge, EdgeDistribution, Origin, OriginResponse, Refusal, ViewerRequest, ViewerResponse,
@@ -38,15 +39,21 @@ const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 \
 pub(in crate::standin) struct Viewers {
     edge: Arc<Edge>,
     sites: Sites,
+    received: ReceivedViewerRequests,
     /// When the configuration of each host was read.
     read: Mutex<HashMap<String, Instant>>,
 }
 
 impl Viewers {
-    pub(in crate::standin) fn new(edge: Arc<Edge>, buckets: Buckets) -> Self {
+    pub(in crate::standin) fn new(
+        edge: Arc<Edge>,
+        buckets: Buckets,
+        received: ReceivedViewerRequests,
+    ) -> Self {
         Self {
             edge,
             sites: Sites::new(buckets),
+            received,
             read: Mutex::default(),
         }
     }
@@ -81,42 +88,41 @@ impl Viewers {
             return None;
         }
         let (host, pop_name) = split_host(&sent);
-        if let Some(upstream) = upstream
-            && let Err(error) = self.read_configuration(&host, upstream).await
-        {
-            return Some(bad_gateway(&error));
-        }
-        let has_distribution = self.edge.has_host(&host);
-        if !has_distribution && pop.is_none() && !sent.ends_with(DOMAIN) {
+        let configured = match upstream {
+            Some(upstream) => self.read_configuration(&host, upstream).await,
+            None => Ok(()),
+        };
+        let has_host = configured.is_err() || self.edge.has_host(&host);
+        if !has_host && pop.is_none() && !sent.ends_with(DOMAIN) {
             return None;
         }
-        if head.method != Method::GET {
-            let message = "the edge serves only GET";
-            return Some((StatusCode::METHOD_NOT_ALLOWED, message).into_response());
-        }
         let named = || pop_name.map_or(Some(0), |name| self.edge.pop(name));
-        let Some(pop) = pop.or_else(named) else {
-            return Some((StatusCode::NOT_FOUND, "no such POP").into_response());
+        let pop = pop.or_else(named);
+        self.received.push(ReceivedViewerRequest::new(head, pop));
+        let response = match configured {
+            Ok(()) => self.get(&host, pop, head, upstream).await,
+            Err(error) => Err(error),
         };
-        if !has_distribution {
-            let response = self.edge.refused(Refusal::UnknownHost, pop);
-            return Some(
-                response
-                    .into_wire()
-                    .unwrap_or_else(|error| bad_gateway(&error)),
-            );
-        }
-        let response = self.get(&host, pop, head, upstream).await;
         Some(response.unwrap_or_else(|error| bad_gateway(&error)))
     }
 
     async fn get(
         &self,
         host: &str,
-        pop: usize,
+        pop: Option<usize>,
         head: &Parts,
         upstream: Option<&Upstream>,
     ) -> io::Result<Response> {
+        if head.method != Method::GET {
+            let message = "the edge serves only GET";
+            return Ok((StatusCode::METHOD_NOT_ALLOWED, message).into_response());
+        }
+        let Some(pop) = pop else {
+            return Ok((StatusCode::NOT_FOUND, "no such POP").into_response());
+        };
+        if !self.edge.has_host(host) {
+            return self.edge.refused(Refusal::UnknownHost, pop).into_wire();
+        }
         let accept_encoding = head.headers.get(header::ACCEPT_ENCODING);
         let accept_encoding = accept_encoding.and_then(|value| value.to_str().ok());
         let request = ViewerRequest {
