@@ -35,7 +35,7 @@ pub use features::Features;
 pub use found_paths::assumed_paths;
 use found_paths::{FoundPaths, Route};
 use origin::Relation;
-pub use origin::{Endpoint, Origin};
+pub use origin::{BucketName, Endpoint, Origin};
 
 /// How long CloudFront caches an error if no ErrorCachingMinTTL is set
 /// ([documentation](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).

@@ -19,6 +19,15 @@ pub struct Origin {
     pub origin_path: String,
 }
 
+/// A bucket, as far as a domain name shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketName {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its region; `None` if the domain name is that of a global endpoint.
+    pub region: Option<String>,
+}
+
 /// The two kinds of endpoint of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -46,7 +55,20 @@ impl Origin {
     pub fn endpoint_of(&self, bucket: &str) -> Option<Endpoint> {
         let domain_name = self.domain_name.to_ascii_lowercase();
         let rest = domain_name.strip_prefix(&bucket.to_ascii_lowercase())?;
-        endpoint(rest.strip_prefix('.')?)
+        Some(Service::parse(rest.strip_prefix('.')?)?.endpoint)
+    }
+
+    /// Returns the bucket if the domain name is that of a bucket's REST endpoint. The alias of an access point is not the
+    /// name of a bucket.
+    pub fn rest_bucket(&self) -> Option<BucketName> {
+        let domain_name = self.domain_name.to_ascii_lowercase();
+        let (name, service) = name_and_service(&domain_name)?;
+        let is_bucket =
+            !name.is_empty() && !is_access_point_alias(name) && service.endpoint == Endpoint::Rest;
+        is_bucket.then(|| BucketName {
+            name: name.to_owned(),
+            region: service.region.map(str::to_owned),
+        })
     }
 
     /// Returns how the origin is related to the bucket, as far as its domain name shows it.
@@ -54,11 +76,8 @@ impl Origin {
         if let Some(endpoint) = self.endpoint_of(bucket) {
             return Relation::Bucket(endpoint);
         }
-        match self.name_in_s3() {
-            // The alias of an access point is in the position of a bucket's name.
-            Some(name) if name.ends_with("-s3alias") || name.ends_with("--ol-s3") => {
-                Relation::AccessPoint
-            }
+        match name_and_service(&self.domain_name.to_ascii_lowercase()) {
+            Some((name, _)) if is_access_point_alias(name) => Relation::AccessPoint,
             Some(_) => Relation::OtherBucket,
             None => Relation::Server,
         }
@@ -77,15 +96,16 @@ impl Origin {
         })
     }
 
-    /// Returns what is in the position of a bucket's name, if the domain name has a service endpoint behind it.
-    fn name_in_s3(&self) -> Option<String> {
-        let domain_name = self.domain_name.to_ascii_lowercase();
-        let mut dots = domain_name.match_indices('.');
-        dots.find_map(|(dot, _)| {
-            let (name, service) = domain_name.split_at_checked(dot)?;
-            endpoint(service.strip_prefix('.')?)?;
-            Some(name.to_owned())
-        })
+    /// Returns the key of the object that CloudFront requests for this relative key. `None` if the origin path has a plus,
+    /// which S3 possibly reads as a space.
+    pub(crate) fn key(&self, relative_key: &str) -> Option<String> {
+        if self.origin_path.contains('+') {
+            return None;
+        }
+        match self.folder().as_str() {
+            "" => Some(relative_key.to_owned()),
+            folder => Some(format!("{folder}/{relative_key}")),
+        }
     }
 
     /// Returns the part of the key after the origin path, or `None` if the key is outside the origin path.
@@ -124,26 +144,59 @@ impl Origin {
     }
 }
 
-/// Parses what follows the bucket's name in a domain name of S3.
-fn endpoint(service: &str) -> Option<Endpoint> {
-    let service = service
-        .strip_suffix(".amazonaws.com")
-        .or_else(|| service.strip_suffix(".amazonaws.com.cn"))?;
-    if let Some(region) = service.strip_prefix("s3-website") {
-        return is_region(region.strip_prefix(['.', '-'])?).then_some(Endpoint::Website);
+/// The service endpoint in a domain name of S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Service<'a> {
+    endpoint: Endpoint,
+    region: Option<&'a str>,
+}
+
+impl<'a> Service<'a> {
+    /// Parses what follows the bucket's name in a domain name of S3.
+    fn parse(service: &'a str) -> Option<Self> {
+        let service = service
+            .strip_suffix(".amazonaws.com")
+            .or_else(|| service.strip_suffix(".amazonaws.com.cn"))?;
+        if let Some(region) = service.strip_prefix("s3-website") {
+            let region = region.strip_prefix(['.', '-'])?;
+            return is_region(region).then_some(Self {
+                endpoint: Endpoint::Website,
+                region: Some(region),
+            });
+        }
+        let global = matches!(service, "s3" | "s3-accelerate" | "s3-accelerate.dualstack");
+        let region = [
+            "s3.dualstack.",
+            "s3-fips.dualstack.",
+            "s3-fips.",
+            "s3-fips-",
+            "s3.",
+            "s3-",
+        ]
+        .into_iter()
+        .find_map(|form| service.strip_prefix(form).filter(|rest| is_region(rest)));
+        (global || region.is_some()).then(|| Self {
+            endpoint: Endpoint::Rest,
+            region: region.map(|region| match region {
+                "external-1" => "us-east-1",
+                _ => region,
+            }),
+        })
     }
-    let regional = [
-        "s3.dualstack.",
-        "s3-fips.dualstack.",
-        "s3-fips.",
-        "s3.",
-        "s3-",
-    ];
-    let known = matches!(service, "s3" | "s3-accelerate" | "s3-accelerate.dualstack")
-        || regional
-            .iter()
-            .any(|form| service.strip_prefix(form).is_some_and(is_region));
-    known.then_some(Endpoint::Rest)
+}
+
+/// Returns what is in the position of a bucket's name, and the service endpoint behind it. The domain name is in lower case.
+fn name_and_service(domain_name: &str) -> Option<(&str, Service<'_>)> {
+    let mut dots = domain_name.match_indices('.');
+    dots.find_map(|(dot, _)| {
+        let (name, service) = domain_name.split_at_checked(dot)?;
+        Some((name, Service::parse(service.strip_prefix('.')?)?))
+    })
+}
+
+/// Returns whether this is the alias of an access point, which is in the position of a bucket's name.
+fn is_access_point_alias(name: &str) -> bool {
+    name.ends_with("-s3alias") || name.ends_with("--ol-s3")
 }
 
 /// Returns whether the text is a region, such as `eu-west-1` or the older `external-1`.

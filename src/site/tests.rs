@@ -239,6 +239,89 @@ fn recognises_a_bucket_by_every_form_of_its_domain_name() {
     }
 }
 
+#[test]
+fn the_domain_name_of_a_rest_endpoint_names_the_bucket_and_its_region() {
+    for (domain_name, expected) in [
+        ("site.s3.amazonaws.com", Some(("site", None))),
+        (
+            "site.s3.eu-west-1.amazonaws.com",
+            Some(("site", Some("eu-west-1"))),
+        ),
+        (
+            "site.s3-eu-west-1.amazonaws.com",
+            Some(("site", Some("eu-west-1"))),
+        ),
+        (
+            "site.s3-external-1.amazonaws.com",
+            Some(("site", Some("us-east-1"))),
+        ),
+        (
+            "site.s3-fips-us-gov-west-1.amazonaws.com",
+            Some(("site", Some("us-gov-west-1"))),
+        ),
+        (
+            "site.s3.dualstack.eu-west-1.amazonaws.com",
+            Some(("site", Some("eu-west-1"))),
+        ),
+        (
+            "site.s3-fips.us-east-1.amazonaws.com",
+            Some(("site", Some("us-east-1"))),
+        ),
+        (
+            "site.s3-fips.dualstack.us-east-1.amazonaws.com",
+            Some(("site", Some("us-east-1"))),
+        ),
+        ("site.s3-accelerate.amazonaws.com", Some(("site", None))),
+        (
+            "site.s3-accelerate.dualstack.amazonaws.com",
+            Some(("site", None)),
+        ),
+        (
+            "site.s3.cn-north-1.amazonaws.com.cn",
+            Some(("site", Some("cn-north-1"))),
+        ),
+        (
+            "www.example.com.s3.eu-west-1.amazonaws.com",
+            Some(("www.example.com", Some("eu-west-1"))),
+        ),
+        (
+            "Site.S3.EU-West-1.AmazonAWS.com",
+            Some(("site", Some("eu-west-1"))),
+        ),
+        ("site.s3.s3.amazonaws.com", Some(("site.s3", None))),
+        (
+            "site.s3.s3-eu-west-1.amazonaws.com",
+            Some(("site.s3", Some("eu-west-1"))),
+        ),
+        (
+            "site.dualstack.s3.eu-west-1.amazonaws.com",
+            Some(("site.dualstack", Some("eu-west-1"))),
+        ),
+        // Not the REST endpoint of a bucket.
+        ("site.s3-website-eu-west-1.amazonaws.com", None),
+        ("site.s3-website.eu-central-1.amazonaws.com", None),
+        (ACCESS_POINT, None),
+        ("site--ol-s3.s3.eu-west-1.amazonaws.com", None),
+        (
+            "site-111122223333.s3-accesspoint.eu-west-1.amazonaws.com",
+            None,
+        ),
+        ("site.s3-object-lambda.eu-west-1.amazonaws.com", None),
+        ("alias.mrap.accesspoint.s3-global.amazonaws.com", None),
+        ("s3.eu-west-1.amazonaws.com", None),
+        (".s3.amazonaws.com", None),
+        ("site.s3.eu-west-1.example.com", None),
+        ("www.example.com", None),
+    ] {
+        let expected = expected.map(|(name, region)| BucketName {
+            name: name.to_owned(),
+            region: region.map(str::to_owned),
+        });
+        let origin = origin("bucket", domain_name, "");
+        assert_eq!(origin.rest_bucket(), expected, "{domain_name}");
+    }
+}
+
 proptest! {
     #[test]
     fn does_not_mistake_a_bucket_for_another(labels in prop::collection::vec(0..9_usize, 2..6), label_count in 1..5_usize, form in 0..7_usize) {
