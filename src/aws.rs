@@ -2,7 +2,7 @@
 //!
 //! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one
 //! service and classify its errors. `site_cache` remembers the configuration of distributions for some minutes. The command
-//! line has `credentials` with `profile`, and `call_log`.
+//! line has `credentials` with `profile`, `call_log`, and `s3`.
 
 #[cfg(feature = "cli")]
 pub mod call_log;
@@ -13,6 +13,8 @@ pub mod credentials;
 pub mod edge;
 #[cfg(feature = "cli")]
 pub(crate) mod profile;
+#[cfg(feature = "cli")]
+pub mod s3;
 pub mod sdk;
 mod sdk_error;
 pub mod site_cache;

@@ -140,7 +140,8 @@ fn check_proxies() -> Result<(), Error> {
     Ok(())
 }
 
-fn partition(region: &Region) -> &'static str {
+/// Returns the partition of a region.
+pub(super) fn partition(region: &Region) -> &'static str {
     match region.as_ref() {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",

@@ -71,12 +71,18 @@ pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'sta
 /// Returns the endpoint of CloudFront if one is configured, as the client finds it.
 #[cfg(feature = "cli")]
 pub fn cloudfront_endpoint(sdk: &SdkConfig) -> Option<String> {
+    service_endpoint(sdk, "CloudFront")
+}
+
+/// Returns the endpoint of a service if one is configured, as its client finds it.
+#[cfg(feature = "cli")]
+pub(super) fn service_endpoint(sdk: &SdkConfig, service_id: &'static str) -> Option<String> {
     let shared = || sdk.endpoint_url().map(str::to_owned);
     if sdk.get_origin("endpoint_url").is_client_config() {
         return shared();
     }
     let key = ServiceConfigKey::builder()
-        .service_id("CloudFront")
+        .service_id(service_id)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build()

@@ -1,4 +1,4 @@
-//! What both classifiers need of an SDK error: AWS's own message, and whether the credentials are the problem.
+//! What the classifiers need of an SDK error: AWS's own message, and whether the credentials are the problem.
 
 use std::error::Error as StdError;
 
@@ -53,11 +53,14 @@ pub(super) fn with_causes(error: &dyn StdError) -> String {
 }
 
 /// Classifies an error about the credentials of the request by its code
-/// ([documented](https://docs.aws.amazon.com/IAM/latest/UserGuide/CommonErrors.html)); returns `None` for all others.
+/// ([documented](https://docs.aws.amazon.com/IAM/latest/UserGuide/CommonErrors.html), and
+/// [those of S3](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)); returns `None` for all others.
 pub(super) fn credentials_error(code: &str, message: &str) -> Option<ErrorKind> {
     let expired = match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => true,
         "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException"

@@ -2,7 +2,7 @@
 //!
 //! A test plans "the next two calls of CreateInvalidation fail with Throttling", and
 //! the stand-in responds in the form of the called service: CloudFront's
-//! `ErrorResponse`, CodePipeline's `__type`, or the status alone of S3's HeadObject. Other faults are
+//! `ErrorResponse`, CodePipeline's `__type`, or S3's `Error`, of which HeadObject has the status alone. Other faults are
 //! failures without a proper response. `LostResponse` is the one that idempotency
 //! exists for: the call has its effect, and the caller never learns of it.
 //!
@@ -36,6 +36,7 @@ pub enum Operation {
     PutJobSuccessResult,
     PutJobFailureResult,
     HeadObject,
+    GetObject,
 }
 
 /// A way to fail. Where nothing else is stated, the name is AWS's error code.
@@ -122,7 +123,7 @@ impl Operation {
     fn service(self) -> Service {
         match self {
             Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,
-            Self::HeadObject => Service::S3,
+            Self::HeadObject | Self::GetObject => Service::S3,
             _ => Service::CloudFront,
         }
     }

@@ -1,10 +1,11 @@
-//! S3's buckets in this process: what a distribution's origin returns, and HeadObject.
+//! S3's buckets in this process: what a distribution's origin returns, HeadObject and GetObject.
 //!
 //! A test puts objects into a bucket and deletes them. An object has the headers that S3 would send; a test can replace
-//! each of them. Nothing is listed, and there are no versions. HeadObject is `HEAD /bucket/key` with a signature for the
-//! service s3. The signature is not checked.
+//! each of them. Nothing is listed, and there are no versions or ranges. HeadObject is `HEAD /bucket/key` with a signature for
+//! the service s3, GetObject the same with GET. The signature is not checked.
 //!
 //! HeadObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
+//! GetObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 //! Error responses: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
 use std::collections::BTreeMap;
@@ -13,14 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use md5::{Digest, Md5};
 use percent_encoding::percent_decode_str;
 
 use super::clock::http_date;
 use super::cloudfront::REQUEST_ID;
-use super::fault::ApiError;
+use super::fault::{ACCOUNT, ApiError, Operation};
 
 /// The content type of an object whose extension is not known.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
@@ -106,6 +107,8 @@ pub struct BucketOptions {
     pub cloudfront_lists: bool,
     /// Whether the caller of the API is not allowed to read the bucket's objects. CloudFront is.
     pub denies_head_object: bool,
+    /// Whether the caller of the API is not allowed to list the bucket: a missing key is then 403, not 404.
+    pub denies_list_bucket: bool,
     /// The region; without one, the bucket is in every region.
     pub region: Option<String>,
 }
@@ -123,9 +126,10 @@ pub(super) enum Read {
     NoSuchBucket,
 }
 
-/// A HeadObject, read from the head of the request.
+/// A HeadObject or GetObject, read from the head of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
+    pub(super) operation: Operation,
     bucket: String,
     key: String,
     /// The region of the signature.
@@ -143,8 +147,14 @@ impl Call {
         let (region, service) = (scope.next()?, scope.next()?);
         let path = head.uri.path().strip_prefix('/')?;
         let (bucket, path) = path.split_once('/')?;
-        let is_head_object = head.method == Method::HEAD && service == "s3" && !path.is_empty();
-        is_head_object.then(|| Self {
+        let operation = match head.method {
+            Method::HEAD => Operation::HeadObject,
+            Method::GET => Operation::GetObject,
+            _ => return None,
+        };
+        let is_of_object = service == "s3" && !path.is_empty();
+        is_of_object.then(|| Self {
+            operation,
             bucket: bucket.to_owned(),
             key: key(path),
             region: region.to_owned(),
@@ -197,24 +207,36 @@ impl Buckets {
         }
     }
 
-    /// Responds to a HeadObject. A response to HEAD has no body, so an error has only a status.
-    pub(super) fn head_object(&self, call: &Call) -> Result<Response, ApiError> {
+    /// Responds to a call. The server leaves out the body of a response to HEAD.
+    pub(super) fn call(&self, call: &Call) -> Result<Response, ApiError> {
         let buckets = self.lock();
-        let missing = || ApiError::new(404, "NotFound", "");
-        let bucket = buckets.get(&call.bucket).ok_or_else(missing)?;
+        let no_such_bucket =
+            || ApiError::new(404, "NoSuchBucket", "The specified bucket does not exist");
+        let bucket = buckets.get(&call.bucket).ok_or_else(no_such_bucket)?;
         let region = bucket.options.region.as_deref();
         if let Some(region) = region.filter(|region| *region != call.region) {
             let headers = [
                 ("x-amz-bucket-region", region),
                 ("x-amz-request-id", REQUEST_ID),
             ];
-            return Ok((StatusCode::MOVED_PERMANENTLY, headers).into_response());
+            let body = error_body("PermanentRedirect", "use the specified endpoint");
+            return Ok((StatusCode::MOVED_PERMANENTLY, headers, body).into_response());
         }
         if bucket.options.denies_head_object {
-            return Err(ApiError::new(403, "Forbidden", ""));
+            return Err(denied("s3:GetObject", &call.resource()));
         }
-        let object = bucket.objects.get(&call.key).ok_or_else(missing)?;
-        let headers = [
+        let object = match bucket.objects.get(&call.key) {
+            Some(object) => object,
+            None if bucket.options.denies_list_bucket => {
+                let resource = format!("arn:aws:s3:::{}", call.bucket);
+                return Err(denied("s3:ListBucket", &resource));
+            }
+            None => {
+                let message = "The specified key does not exist.";
+                return Err(ApiError::new(404, "NoSuchKey", message));
+            }
+        };
+        let own = [
             (header::ETAG.as_str(), object.etag()),
             (header::LAST_MODIFIED.as_str(), http_date(object.modified())),
             (
@@ -228,7 +250,14 @@ impl Buckets {
             (header::ACCEPT_RANGES.as_str(), "bytes".to_owned()),
             ("x-amz-request-id", REQUEST_ID.to_owned()),
         ];
-        Ok(headers.into_response())
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        let mut response = Response::new(object.body.clone().into());
+        for (name, value) in own.iter().chain(&object.headers) {
+            let name = HeaderName::try_from(name).expect("the name of a header");
+            let value = HeaderValue::try_from(value).expect("the value of a header");
+            response.headers_mut().insert(name, value);
+        }
+        Ok(response)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
@@ -251,10 +280,20 @@ pub(super) fn content_type(key: &str) -> &'static str {
     found.map_or(UNKNOWN_TYPE, |(_, content_type)| content_type)
 }
 
-/// Writes an error of HeadObject, which has no body.
+/// Returns the error of a caller whose policies do not allow the action.
+fn denied(action: &str, resource: &str) -> ApiError {
+    let message = format!(
+        "User: arn:aws:sts::{ACCOUNT}:assumed-role/standin/standin is not authorized to perform: {action} on resource: \
+         \"{resource}\" because no identity-based policy allows the {action} action"
+    );
+    ApiError::new(403, "AccessDenied", message)
+}
+
+/// Writes an error. The server leaves out the body of a response to HEAD.
 pub(super) fn error_response(error: &ApiError) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-    (status, [("x-amz-request-id", REQUEST_ID)]).into_response()
+    let headers = [("x-amz-request-id", REQUEST_ID)];
+    (status, headers, error_body(&error.code, &error.message)).into_response()
 }
 
 /// Writes S3's error.

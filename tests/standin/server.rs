@@ -82,7 +82,7 @@ impl ServiceCall {
         match self {
             Self::CloudFront(call) => call.operation,
             Self::CodePipeline(operation) => *operation,
-            Self::S3(_) => Operation::HeadObject,
+            Self::S3(call) => call.operation,
         }
     }
 
@@ -195,7 +195,7 @@ impl Server {
                 let result = self.state().codepipeline.put_result(*operation, body);
                 result.map(|()| codepipeline::empty_response())
             }
-            ServiceCall::S3(call) => self.buckets.head_object(call),
+            ServiceCall::S3(call) => self.buckets.call(call),
         };
         match fault {
             Some(lost) => lost.response(operation, None).await,

@@ -13,6 +13,7 @@ mod edge;
 mod edge_sites;
 mod errors;
 mod fixture;
+mod heads;
 mod queue;
 mod reuse;
 mod s3;
