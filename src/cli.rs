@@ -46,6 +46,7 @@ mod stdout;
 mod target;
 mod terminal;
 mod usage;
+mod verify;
 mod wait;
 
 use std::ffi::OsString;
