@@ -1,6 +1,6 @@
 //! `cf-invalidate`: creates the same invalidations as the function, from a terminal, a script or a buildspec.
 //!
-//! Each command has a module of its own: `create`, `plan`, `status`, `list`, `distributions`, `usage`, `invoke`. The
+//! Each command has a module of its own: `create`, `plan`, `verify`, `status`, `list`, `distributions`, `usage`, `invoke`. The
 //! others are shared:
 //!
 //! | module | contents |
@@ -12,6 +12,7 @@
 //! | `target` | the distributions of a command |
 //! | `input` | what changed: paths, keys, the output of `aws s3 sync`, a batch |
 //! | `selection` | the planned paths of each distribution |
+//! | `hosts` | the check of the hosts of URLs |
 //! | `preflight` | the checks before a batch is sent |
 //! | `wait` | the wait for completion |
 //! | `invalidation_cache` | completed invalidations, stored on disk |
@@ -33,6 +34,7 @@ mod error;
 mod examples;
 mod exit;
 mod format;
+mod hosts;
 mod input;
 mod invalidation_cache;
 mod invoke;
@@ -61,7 +63,8 @@ use serde_json::json;
 
 use crate::aws::profile::without_user_info;
 pub use arguments::{
-    Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Selection, Status, Usage,
+    Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Requests, Selection,
+    Status, Usage, Verify,
 };
 use config::Config;
 use connection::Connection;
@@ -214,6 +217,7 @@ async fn run_command(
     match &arguments.command {
         Command::Create(create) => create::run(&session, create).await,
         Command::Plan(plan) => plan::run(&session, plan).await,
+        Command::Verify(verify) => verify::run(&session, verify).await,
         Command::Status(status) => status::run(&session, status).await,
         Command::List(list) => list::run(&session, list).await,
         Command::Distributions => distributions::run(&session).await,

@@ -55,6 +55,8 @@ pub enum Category {
     Throttled,
     /// A service or the network failed; a retry may succeed.
     Unavailable,
+    /// Viewers get an old version of a URL.
+    Stale,
     /// This program has a bug.
     Internal,
 }
@@ -68,6 +70,7 @@ impl Category {
             Self::Permission => "permission",
             Self::Throttled => "busy",
             Self::Unavailable => "unavailable",
+            Self::Stale => "stale",
             Self::Internal => "bug",
         }
     }

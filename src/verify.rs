@@ -21,6 +21,7 @@
 pub mod access;
 pub mod covering;
 pub mod judge;
+#[cfg(feature = "cli")]
 pub mod origin;
 pub mod report;
 pub mod run;
@@ -75,6 +76,8 @@ pub struct EdgeResponse {
     pub server: Option<String>,
     /// `X-Amz-Cf-Pop`, such as `FRA56-P4`.
     pub pop: Option<String>,
+    /// How many proxies `Via` names. CloudFront is one of them.
+    pub proxies: usize,
     /// `Content-Encoding`.
     pub content_encoding: Option<String>,
     /// The tags in the distribution's cache tag header, in lower case.
@@ -111,7 +114,7 @@ pub enum Answer {
 
 /// Whether viewers get the current version of a URL. The order is that of concern: of several verdicts, the greatest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// They get the current version.
     Fresh,
@@ -138,14 +141,14 @@ impl Verdict {
         Self::Fresh,
     ];
 
-    /// Returns the verdict in words.
+    /// Returns the verdict as one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
             Self::Gone => "gone",
             Self::Unseen => "unseen",
             Self::Unknown => "unknown",
-            Self::OldAtOrigin => "old at the origin",
+            Self::OldAtOrigin => "old-at-origin",
             Self::Stale => "stale",
         }
     }

@@ -167,7 +167,7 @@ fn failure_details(
         Category::InvalidInput | Category::RejectedPath => FailureType::ConfigurationError,
         Category::Permission => FailureType::PermissionError,
         Category::Throttled | Category::Unavailable => FailureType::SystemUnavailable,
-        Category::Internal => FailureType::JobFailed,
+        Category::Stale | Category::Internal => FailureType::JobFailed,
     };
     FailureDetails::builder()
         .r#type(failure_type)

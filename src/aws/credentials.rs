@@ -102,16 +102,20 @@ fn http_client() -> SharedHttpClient {
         let mut connector = Connector::builder();
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        let proxies = if is_proxy_disabled() {
-            ProxyConfig::disabled()
-        } else {
-            ProxyConfig::from_env()
-        };
         connector
-            .proxy_config(proxies)
+            .proxy_config(proxies())
             .tls_provider(sdk::TLS)
             .build()
     })
+}
+
+/// Returns the proxies of the environment.
+pub(crate) fn proxies() -> ProxyConfig {
+    if is_proxy_disabled() {
+        ProxyConfig::disabled()
+    } else {
+        ProxyConfig::from_env()
+    }
 }
 
 /// Returns whether `NO_PROXY` is `*`, which the SDK does not apply to IP addresses.

@@ -297,6 +297,7 @@ impl EdgeContent {
 
 fn edge_response(response: &HttpResponse, tag_header: Option<&str>) -> EdgeResponse {
     let header = |name: &str| response.headers().get(name).map(str::to_owned);
+    let via = header("via").unwrap_or_default();
     let tags = tag_header.and_then(header).unwrap_or_default();
     let tags = tags.split(',').map(|tag| tag.trim().to_ascii_lowercase());
     EdgeResponse {
@@ -306,6 +307,10 @@ fn edge_response(response: &HttpResponse, tag_header: Option<&str>) -> EdgeRespo
         etag: header("etag"),
         server: header("server"),
         pop: header("x-amz-cf-pop"),
+        proxies: via
+            .split(',')
+            .filter(|proxy| !proxy.trim().is_empty())
+            .count(),
         content_encoding: header("content-encoding"),
         tags: tags.filter(|tag| !tag.is_empty()).collect(),
     }

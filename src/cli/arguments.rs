@@ -77,6 +77,9 @@ pub enum Command {
     /// Show what `create` would send with the same arguments, and send nothing
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
+    /// Request URLs as a viewer does, and show whether the edge returns their current version
+    #[command(after_help = examples::VERIFY)]
+    Verify(Verify),
     /// Show the status of an invalidation, or of all in progress, or else of the newest
     #[command(after_help = examples::STATUS)]
     Status(Status),
@@ -105,6 +108,7 @@ impl Command {
     pub(super) fn is_about_output(&self) -> bool {
         match self {
             Self::Plan(_)
+            | Self::Verify(_)
             | Self::Status(_)
             | Self::List(_)
             | Self::Distributions
@@ -223,6 +227,12 @@ pub struct Create {
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = parse_wait_limit)]
     pub wait: Option<Duration>,
+    /// Wait, then request URLs as a viewer does, and show whether the edge returns their current version
+    #[arg(long)]
+    pub verify: bool,
+    /// What is requested with --verify.
+    #[command(flatten)]
+    pub requests: Requests,
     /// Plan and check, show what would be sent, and send nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -247,6 +257,70 @@ pub struct Create {
     /// Do not check recent invalidations and the month's free paths [default: checked on a terminal]
     #[arg(long)]
     pub no_checks: bool,
+}
+
+/// Which requests a verification sends.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Requests {
+    /// Request this host [default: the host of a URL, the first alias, or else the domain name of the distribution]
+    #[arg(long, value_name = "NAME", help_heading = "Verification", value_parser = host)]
+    pub host: Option<String>,
+    /// Request the edge at these POPs, not the nearest one: names as in the response header X-Amz-Cf-Pop, such as
+    /// FRA56-P4,IAD89-C1
+    #[arg(long, value_name = "POPS", help_heading = "Verification", value_delimiter = ',', value_parser = pop)]
+    pub from: Vec<String>,
+    /// Request at most this many URLs of each distribution [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Verification", allow_negative_numbers = true,
+        value_parser = one_to(10_000))]
+    pub max_urls: Option<u64>,
+}
+
+impl Requests {
+    /// Returns whether one of the options is given.
+    pub(super) fn is_any_given(&self) -> bool {
+        self.host.is_some() || !self.from.is_empty() || self.max_urls.is_some()
+    }
+}
+
+/// The arguments of `verify`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Verify {
+    /// Paths (/about.html), the pages of prefixes ('/blog/*'), and URLs (https://www.example.com/a)
+    #[arg(value_name = "PATHS")]
+    pub paths: Vec<String>,
+    /// The distributions.
+    #[command(flatten)]
+    pub named: NamedDistributions,
+    /// Read paths, one on each line; "# …" is a comment
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
+    pub paths_from: Option<PathBuf>,
+    /// Read object keys, one on each line, as they are in the bucket
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
+    pub keys_from: Option<PathBuf>,
+    /// Read the output of `aws s3 sync`, `cp`, `mv` or `rm` (without --quiet and --only-show-errors)
+    #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
+        value_parser = file())]
+    pub from_s3_sync: Option<PathBuf>,
+    /// Verify the paths of the newest invalidation of each distribution
+    #[arg(long, help_heading = "Input",
+        conflicts_with_all = ["paths", "paths_from", "keys_from", "from_s3_sync"])]
+    pub last: bool,
+    /// Read --keys-from, and access points in --from-s3-sync, as keys of this bucket [default: the configured bucket, or
+    /// else the buckets among the distribution's origins]
+    #[arg(long, value_name = "NAME", help_heading = "Input", value_parser = bucket)]
+    pub bucket: Option<String>,
+    /// Compare with the files of this directory, a local build of the site; without other input, verify all of them
+    #[arg(long = "site", value_name = "DIR", help_heading = "Verification", value_hint = ValueHint::DirPath,
+        value_parser = file())]
+    pub build_directory: Option<PathBuf>,
+    /// The folder of the site that --site leaves out, such as docs/
+    #[arg(long, value_name = "FOLDER", help_heading = "Verification", value_parser = not_empty)]
+    pub prefix: Option<String>,
+    /// What is requested.
+    #[command(flatten)]
+    pub requests: Requests,
 }
 
 /// The arguments of `status`.
@@ -340,6 +414,33 @@ fn distribution(text: &str) -> Result<String, String> {
         );
     }
     Ok(text)
+}
+
+/// Parses a host name, or the URL of the site.
+fn host(text: &str) -> Result<String, String> {
+    let text = not_empty(text)?;
+    let host = super::input::host(&text).unwrap_or_else(|| text.to_ascii_lowercase());
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if host.bytes().all(is_name) {
+        Ok(host)
+    } else {
+        Err("write the name of a host alone, such as www.example.com".to_owned())
+    }
+}
+
+/// Parses the name of a POP, such as `FRA56-P4` or `FRA2`.
+fn pop(text: &str) -> Result<String, String> {
+    let name = not_empty(text.trim())?.to_ascii_uppercase();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_airport = |code: &str| code.bytes().all(|byte| byte.is_ascii_uppercase());
+    let has_airport_and_number = name.split_at_checked(3).is_some_and(|(code, rest)| {
+        is_airport(code) && rest.starts_with(|first: char| first.is_ascii_digit())
+    });
+    if has_airport_and_number && name.bytes().all(is_name) {
+        Ok(name)
+    } else {
+        Err("it is not the name of a POP, such as FRA56-P4".to_owned())
+    }
 }
 
 /// Parses the id of `status`. A limit is refused: it belongs to `--wait`, which takes it after `=` only.

@@ -10,6 +10,7 @@ use crate::aws::call_log::CallLog;
 use crate::aws::cloudfront::CloudFront;
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::credentials::{self, CredentialOptions};
+use crate::aws::s3::S3;
 use crate::error::Error;
 
 /// The connection to AWS.
@@ -44,6 +45,15 @@ impl Connection {
     /// Returns the client of CloudFront.
     pub(super) async fn cloudfront(&self) -> Result<&CloudFront, Error> {
         Ok(&self.clients().await?.cloudfront)
+    }
+
+    /// Returns a client of S3.
+    pub(super) async fn s3(&self) -> Result<S3, Error> {
+        let sdk = &self.clients().await?.sdk;
+        Ok(match self.calls.clone() {
+            Some(calls) => S3::with_call_log(sdk, calls),
+            None => S3::new(sdk),
+        })
     }
 
     /// Finds credentials, once.

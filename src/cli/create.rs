@@ -1,7 +1,6 @@
 //! `create`: plans, checks, confirms, submits, waits and prints the result. `plan` and `--dry-run` end after the checks.
 
 mod again;
-mod hosts;
 mod report;
 mod submission;
 mod takedown;
@@ -19,8 +18,10 @@ use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, Ending};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
-use super::wait::{self, WaitResult};
-use super::{CliError, Create, Exit, Session, plan, preflight};
+use super::verify::{self, Subject, VerificationOutput};
+use super::wait::{self, WaitEnd, WaitResult};
+use super::{CliError, Create, Exit, Session, hosts, plan, preflight};
+use crate::duration::DEFAULT_WAIT;
 use crate::error::Error;
 use crate::path::EncodedPaths;
 use crate::plan::Inventory;
@@ -50,6 +51,7 @@ async fn with_suggestion(session: &Session, error: Error) -> Error {
 async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
+    check_verification(create)?;
     let mut input = Input::read(selection, &session.config.names().collect::<Vec<_>>())?;
     input.notes.iter().for_each(|note| terminal.warn(note));
     if input.dry_run && !create.dry_run {
@@ -92,7 +94,10 @@ async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliE
         confirm_despite_warnings(session, create, &planned)?;
     }
     let request = Request::new(create, input.reference.as_deref())?;
-    submit_all(session, create, &request, &planned, &input, warnings).await
+    submit_all(
+        session, create, &request, &targets, &planned, &input, warnings,
+    )
+    .await
 }
 
 /// Prints that the input contains no change, and returns the exit code.
@@ -200,6 +205,7 @@ async fn submit_all(
     session: &Session,
     create: &Create,
     request: &Request,
+    targets: &[Target],
     planned: &[PlannedBatch],
     input: &Input,
     warnings: Vec<String>,
@@ -215,13 +221,27 @@ async fn submit_all(
     }
     // Before the wait: an upload that failed matters more than an invalidation that takes long.
     add_incomplete(session, input, &mut ending);
-    let waits = match create.wait.filter(|limit| !limit.is_zero()) {
+    let waits = match wait_limit(create) {
         Some(limit) => wait_for_completion(session, &submitted, limit, started).await,
         None => Vec::new(),
     };
     let audience = session.terminal.audience();
     let unconfirmed = waits.iter().find_map(|wait| wait.error(audience));
     ending.add(wait::exit(&waits), unconfirmed);
+    let verification = if create.verify {
+        verify_completed(
+            session,
+            create,
+            targets,
+            planned,
+            input,
+            &waits,
+            &mut ending,
+        )
+        .await
+    } else {
+        None
+    };
     let exit = ending.exit;
     let warnings = [input.notes.clone(), warnings].concat();
     let outputs = planned.iter().zip(&submitted).zip(errors);
@@ -231,8 +251,67 @@ async fn submit_all(
     let outputs = outputs.collect();
     session
         .terminal
-        .json(CreateOutput::new(outputs, warnings, false, ending));
+        .json(CreateOutput::new(outputs, warnings, false, ending).with_verification(verification));
     Ok(exit)
+}
+
+/// Returns how long to wait for completion, which a verification needs.
+fn wait_limit(create: &Create) -> Option<Duration> {
+    let limit = create.wait.or(create.verify.then_some(DEFAULT_WAIT));
+    limit.filter(|limit| !limit.is_zero())
+}
+
+/// Checks the options of the verification.
+fn check_verification(create: &Create) -> Result<(), CliError> {
+    if create.verify && create.wait.is_some_and(|limit| limit.is_zero()) {
+        return Err(CliError::usage(
+            "--verify waits for completion: give it a limit such as --wait=15m",
+        ));
+    }
+    if !create.verify && !create.takedown && create.requests.is_any_given() {
+        return Err(CliError::usage(
+            "--host, --from and --max-urls choose what --verify requests: add --verify",
+        ));
+    }
+    Ok(())
+}
+
+/// Verifies the distributions whose invalidation is completed.
+async fn verify_completed(
+    session: &Session,
+    create: &Create,
+    targets: &[Target],
+    planned: &[PlannedBatch],
+    input: &Input,
+    waits: &[WaitResult],
+    ending: &mut Ending,
+) -> Option<VerificationOutput> {
+    let completed = waits.iter().filter(|wait| wait.end == WaitEnd::Completed);
+    let subjects = completed.filter_map(|wait| {
+        let target = targets
+            .iter()
+            .find(|target| target.id == wait.distribution)?;
+        let mut batches = planned.iter();
+        let batch =
+            batches.find(|batch| batch.distribution.as_ref() == Some(&wait.distribution))?;
+        Some(Subject {
+            target,
+            input,
+            sent: &batch.plan.paths,
+            must_be_gone: false,
+        })
+    });
+    let subjects: Vec<_> = subjects.collect();
+    let selection = &create.selection;
+    verify::after_create(
+        session,
+        &create.requests,
+        true,
+        selection,
+        &subjects,
+        ending,
+    )
+    .await
 }
 
 /// Submits the batches, at the same time.

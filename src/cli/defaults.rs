@@ -104,6 +104,7 @@ fn distributions(command: &mut Command) -> Option<&mut Vec<String>> {
     match command {
         Command::Create(create) => Some(&mut create.selection.named.distributions),
         Command::Plan(plan) => Some(&mut plan.create.selection.named.distributions),
+        Command::Verify(verify) => Some(&mut verify.named.distributions),
         Command::Status(status) => Some(&mut status.named.distributions),
         Command::List(list) => Some(&mut list.named.distributions),
         Command::Distributions

@@ -15,6 +15,13 @@ Examples:
   cf-invalidate plan --keys-from keys.txt -d www.example.com
   cf-invalidate plan --from-s3-sync changes.txt --site public --max-paths 5";
 
+/// Examples of `verify`.
+pub(super) const VERIFY: &str = "\
+Examples:
+  cf-invalidate verify -d www.example.com / /about.html '/blog/*'
+  cf-invalidate verify --from-s3-sync changes.txt --site public
+  cf-invalidate verify -d www.example.com --last --from FRA56-P4,IAD89-C1";
+
 /// Examples of `status`.
 pub(super) const STATUS: &str = "\
 Examples:

@@ -7,8 +7,9 @@ use crate::error::Category;
 /// What `--help` prints about the codes.
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 rejected, failed, declined, or the output cannot be written; 2 usage;
-            3 submitted, completion not confirmed; 4 busy, try again later;
-            5 no permission or no valid credentials; 130 Ctrl-C";
+            3 submitted, completion not confirmed, or nothing could be verified;
+            4 busy, try again later; 5 no permission or no valid credentials;
+            6 viewers still get old content; 130 Ctrl-C";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,12 +20,15 @@ pub enum Exit {
     Failed = 1,
     /// The arguments, the configuration, the environment or the input are invalid.
     Usage = 2,
-    /// The invalidation was submitted, and its completion is not confirmed: time-out, unknown id or unreadable status.
+    /// The invalidation was submitted, and its completion is not confirmed: time-out, unknown id or unreadable status. Or no
+    /// URL of a verification could be judged.
     NotCompleted = 3,
     /// CloudFront accepts no more requests now.
     Busy = 4,
     /// Valid credentials or a permission are missing.
     NotAllowed = 5,
+    /// Viewers still get old content.
+    Stale = 6,
     /// The user pressed Ctrl-C; the code is the one of a program that SIGINT ends.
     Interrupted = 130,
 }
@@ -47,6 +51,7 @@ impl From<Category> for Exit {
         match category {
             Category::Permission => Self::NotAllowed,
             Category::Throttled => Self::Busy,
+            Category::Stale => Self::Stale,
             Category::InvalidInput
             | Category::RejectedPath
             | Category::Unavailable

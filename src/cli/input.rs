@@ -26,6 +26,7 @@ use std::path::Path;
 
 use self::arguments::Surroundings;
 use self::build_directory::BuildDirectory;
+pub(super) use self::build_directory::keys as keys_of_directory;
 pub(super) use self::hosts::host;
 use self::lines::Keys;
 use self::s3_sync::SyncOutput;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::format::timestamp;
 use super::selection::PlannedBatch;
+use super::verify::VerificationOutput;
 use super::{CliError, Exit};
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
@@ -121,6 +122,8 @@ pub(super) struct CreateOutput {
     pub dry_run: bool,
     pub distributions: Vec<DistributionOutput>,
     pub warnings: Vec<String>,
+    /// What was verified, with `--verify` or `--takedown`.
+    pub verification: Option<VerificationOutput>,
     pub exit_code: u8,
     /// The error of a distribution that decides the exit code.
     pub error: Option<ErrorOutput>,
@@ -295,8 +298,16 @@ impl CreateOutput {
             dry_run,
             distributions,
             warnings,
+            verification: None,
             exit_code: ending.exit as u8,
             error: ending.error,
+        }
+    }
+
+    pub(super) fn with_verification(self, verification: Option<VerificationOutput>) -> Self {
+        Self {
+            verification,
+            ..self
         }
     }
 }

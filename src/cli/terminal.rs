@@ -131,6 +131,11 @@ impl Terminal {
         &self.audience
     }
 
+    /// Returns whether `--verbose` is given.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Returns whether `--quiet` is given.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet

@@ -96,18 +96,31 @@ pub enum Reason {
     NotTheLocalFile,
     /// The object of the origin is not the local file.
     OriginNotTheLocalFile,
+    /// The origin does not have the local file.
+    NotAtOrigin,
     /// The ETag is that of the origin's object.
     SameAsOrigin,
     /// It is not. When the object was written, if that is known.
     NotTheOriginsObject(Option<DateTime<Utc>>),
     /// The copy is this many seconds old, and the invalidation was created this many seconds ago.
     FetchedAfter(InvalidationId, u64, i64),
-    /// The same, and the copy is older.
-    OlderThan(InvalidationId, u64, i64),
+    /// The copy is older than the invalidation.
+    OlderThan {
+        /// The invalidation.
+        id: InvalidationId,
+        /// How many seconds old the copy is.
+        age: u64,
+        /// How many seconds ago the invalidation was created.
+        since: i64,
+        /// Whether the origin certainly sends no `Age` itself.
+        is_certain: bool,
+    },
     /// CloudFront asked the origin after the invalidation; the word of `X-Cache`.
     Requested(InvalidationId, String),
     /// The origin answered with this status.
     ErrorOfOrigin(u16),
+    /// The origin answered with this status, and nothing is known about the object.
+    UnexpectedError(u16),
     /// The edge answers with this status although the object exists.
     ErrorInPlaceOfObject(u16),
     /// The content is to be removed, and the origin still has it.
@@ -134,10 +147,11 @@ pub enum Reason {
     Failed(u16),
 }
 
-/// Returns whether a response shows that its origin sends `Age` itself: CloudFront has just requested it, and it has an age.
-/// S3 sends none, so there the age is that of a copy in a regional cache.
+/// Returns whether a response shows that its origin sends `Age` itself: it has an age although CloudFront has just requested
+/// it, or there is another cache before CloudFront. S3 sends none, so there the age is that of a copy in a regional cache.
 pub fn has_age_of_origin(response: &EdgeResponse) -> bool {
-    response.cache_status() == Some("Miss") && response.age.is_some() && !is_from_s3(response)
+    let is_new = response.cache_status() == Some("Miss");
+    response.age.is_some() && !is_from_s3(response) && (is_new || response.proxies > 1)
 }
 
 /// Judges a response.
@@ -177,16 +191,21 @@ fn error_of_origin(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
     if let (Verdict::Stale, reason) = by_invalidation(response, evidence) {
         return (Verdict::Stale, reason);
     }
-    let is_gone = match (evidence.existence, evidence.origin) {
-        (Existence::MustBeGone, _) | (_, Some(OriginObject::Missing)) => true,
-        (_, Some(OriginObject::Found { .. })) | (Existence::Exists, None) => false,
-        (Existence::Deleted | Existence::Unknown, None) => true,
-    };
-    if is_gone {
-        (Verdict::Gone, Reason::ErrorOfOrigin(response.status))
-    } else {
-        let reason = Reason::ErrorInPlaceOfObject(response.status);
-        (Verdict::Stale, reason)
+    // A server that is not behind CloudFront, which the host can still lead to.
+    if response.x_cache.is_none() && response.age.is_none() && response.pop.is_none() {
+        return (Verdict::Unknown, Reason::NoCacheHeaders);
+    }
+    let status = response.status;
+    match (evidence.existence, evidence.origin, evidence.invalidation) {
+        (Existence::MustBeGone | Existence::Deleted, None, _)
+        | (Existence::MustBeGone, Some(_), _)
+        | (_, Some(OriginObject::Missing), _)
+        // The owner invalidated it, and the origin no longer has it.
+        | (Existence::Unknown, None, Some(_)) => (Verdict::Gone, Reason::ErrorOfOrigin(status)),
+        (Existence::Unknown, None, None) => (Verdict::Unknown, Reason::UnexpectedError(status)),
+        (_, Some(OriginObject::Found { .. }), _) | (Existence::Exists, None, _) => {
+            (Verdict::Stale, Reason::ErrorInPlaceOfObject(status))
+        }
     }
 }
 
@@ -243,7 +262,14 @@ fn by_invalidation(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
             (Verdict::Unknown, Reason::OriginSendsAge)
         }
         (Some(age), _) if is_older(response, invalidation.created, evidence.now) => {
-            (Verdict::Stale, Reason::OlderThan(id, age, since))
+            let is_certain = is_from_s3(response);
+            let reason = Reason::OlderThan {
+                id,
+                age,
+                since,
+                is_certain,
+            };
+            (Verdict::Stale, reason)
         }
         (Some(age), _) => (Verdict::Fresh, Reason::FetchedAfter(id, age, since)),
         (None, Some(status @ ("Miss" | "RefreshHit"))) => {
@@ -264,6 +290,9 @@ impl fmt::Display for Reason {
             Self::OriginNotTheLocalFile => {
                 f.write_str("the object in the bucket is not the local file: upload it first")
             }
+            Self::NotAtOrigin => {
+                f.write_str("the bucket does not have the local file: upload it first")
+            }
             Self::SameAsOrigin => f.write_str("it is the object in the bucket"),
             Self::NotTheOriginsObject(None) => f.write_str("it is not the object in the bucket"),
             Self::NotTheOriginsObject(Some(modified)) => write!(
@@ -274,16 +303,32 @@ impl fmt::Display for Reason {
             Self::FetchedAfter(id, age, since) => {
                 write!(f, "the copy is {age} s old, {id} was created {since} s ago")
             }
-            Self::OlderThan(id, age, since) => write!(
-                f,
-                "the copy is {age} s old, but {id} was created {since} s ago"
-            ),
+            Self::OlderThan {
+                id,
+                age,
+                since,
+                is_certain,
+            } => {
+                write!(
+                    f,
+                    "the copy is {age} s old, but {id} was created {since} s ago"
+                )?;
+                f.write_str(if *is_certain {
+                    ""
+                } else {
+                    " (unless the origin sends Age itself)"
+                })
+            }
             Self::Requested(id, status) => {
                 write!(f, "CloudFront asked the origin ({status}) after {id}")
             }
             Self::ErrorOfOrigin(status) => write!(f, "status {status}"),
+            Self::UnexpectedError(status) => write!(
+                f,
+                "status {status}, and it is not known whether the object was deleted"
+            ),
             Self::ErrorInPlaceOfObject(status) => {
-                write!(f, "status {status}, although the object exists")
+                write!(f, "status {status} in place of the object")
             }
             Self::StillAtOrigin => {
                 f.write_str("the origin still has it: delete it there, then take it down again")

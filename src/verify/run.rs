@@ -5,7 +5,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::covering::{CachedUrl, Coverage};
 use super::judge::{ContentMatch, Evidence, Existence, OriginObject, has_age_of_origin, judge};
 use super::report::most_concerning;
-use super::{AcceptEncoding, Answer, JudgedResponse, RequestTarget, UrlReport, ViewerAccess};
+use super::{
+    AcceptEncoding, Answer, JudgedResponse, Reason, RequestTarget, UrlReport, ViewerAccess,
+};
 use crate::distribution::DistributionId;
 use crate::plan::ExistingInvalidation;
 use crate::site::{QueryStrings, Site};
@@ -35,6 +37,8 @@ pub struct RequestedUrl {
     pub target: RequestTarget,
     /// The POP that was addressed; `None` for the nearest one.
     pub addressed: Option<String>,
+    /// Whether it is not known that the site has such a page. Without one, it has no report.
+    pub is_guess: bool,
     /// Whether its object is known to exist.
     pub existence: Existence,
     /// What the origin has, if the URL certainly leads to it and it was read.
@@ -57,7 +61,7 @@ pub struct RequestedResponse {
 }
 
 impl RequestedDistribution<'_> {
-    /// Judges the responses. A URL without responses has no report.
+    /// Judges the responses. A URL without responses has no report, and neither has a guess that leads to no page.
     pub fn judge(self, urls: Vec<RequestedUrl>) -> Vec<UrlReport> {
         let answers = urls.iter().flat_map(|url| &url.responses);
         let origin_sends_age = answers.map(|response| &response.answer).any(
@@ -72,6 +76,7 @@ impl RequestedDistribution<'_> {
         let RequestedUrl {
             target,
             addressed,
+            is_guess,
             existence,
             origin,
             responses,
@@ -124,6 +129,14 @@ impl RequestedDistribution<'_> {
         });
         let responses: Vec<_> = judged.collect();
         let judgement = most_concerning(&responses)?.clone();
+        if is_guess
+            && matches!(
+                judgement.reason,
+                Reason::ErrorOfOrigin(_) | Reason::UnexpectedError(_)
+            )
+        {
+            return None;
+        }
         let tags = responses
             .iter()
             .filter_map(|response| match &response.answer {

@@ -24,6 +24,8 @@ pub struct Candidate {
     pub kind: CandidateKind,
     /// The index of the object in the caller's list, if there is one.
     pub object: Option<usize>,
+    /// Whether it is not known that the site has such a page: another spelling, or what a wildcard begins with.
+    pub is_guess: bool,
 }
 
 /// Why a URL is interesting.
@@ -56,7 +58,12 @@ impl Candidate {
                 targets.extend(RequestTarget::of_path(path));
             }
             for target in targets {
-                candidates.extend(Self::spellings(&target, wildcard, None));
+                let mut spellings = Self::spellings(&target, wildcard, None);
+                let is_widened = widened.iter().any(|widened| widened.to == *path);
+                if let Some(own) = spellings.first_mut() {
+                    own.is_guess = path.is_wildcard() && !is_widened;
+                }
+                candidates.extend(spellings);
             }
         }
         candidates
@@ -72,6 +79,7 @@ impl Candidate {
             target,
             kind: CandidateKind::Spelling,
             object,
+            is_guess: true,
         });
         let own = Self::new(target.clone(), wildcard, object);
         std::iter::once(own).chain(others).collect()
@@ -92,6 +100,7 @@ impl Candidate {
             target,
             kind,
             object,
+            is_guess: false,
         }
     }
 }

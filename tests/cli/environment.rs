@@ -85,6 +85,7 @@ impl Environment {
             .join(name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("a directory");
+        let has_edge = options.edge.is_some();
         let standin = Standin::start(options);
         let variables = [
             ("HOME", directory.display().to_string()),
@@ -95,10 +96,19 @@ impl Environment {
             ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        let mut variables = BTreeMap::from(variables);
+        // No test requests a host on the Internet.
+        variables.insert("EDGE_ENDPOINT_URL".to_owned(), standin.url());
+        if has_edge {
+            for (pop, name) in standin.pop_names().into_iter().enumerate() {
+                let name = format!("EDGE_ENDPOINT_URL_{}", name.replace('-', "_"));
+                variables.insert(name, standin.pop_url(pop));
+            }
+        }
         Self {
             standin,
             directory,
-            variables: variables.into(),
+            variables,
             transcript: String::new(),
         }
     }

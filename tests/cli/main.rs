@@ -32,3 +32,4 @@ mod strict_input;
 mod sync_output;
 mod takedown;
 mod terminal_session;
+mod verify;

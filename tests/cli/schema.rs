@@ -20,6 +20,7 @@ fn definition(arguments: &[&str]) -> &'static str {
     for argument in arguments {
         match *argument {
             "create" | "create-invalidation" | "plan" => return "create",
+            "verify" => return "verify",
             "status" => return "status_result",
             "list" => return "list",
             "distributions" => return "distributions",

@@ -20,6 +20,7 @@ use crate::cli::input::Input;
 use crate::cli::output::{CreateOutput, DistributionOutput, Ending, ErrorOutput, TakedownOutput};
 use crate::cli::selection::PlannedBatch;
 use crate::cli::target::Target;
+use crate::cli::verify::{self, Subject, VerificationOutput};
 use crate::cli::wait;
 use crate::cli::{CliError, Create, Exit, Session};
 use crate::distribution::DistributionId;
@@ -47,13 +48,13 @@ pub(super) async fn run(
         ));
     }
     let mut takedowns = Vec::new();
-    for target in targets {
-        let contents = content::read(session, &target, input).await?;
+    for target in &targets {
+        let contents = content::read(session, target, input).await?;
         for note in &contents.notes {
             session.terminal.warn(format!("{}: {note}", target.id));
         }
         takedowns.push(Takedown {
-            distribution: target.id,
+            distribution: target.id.clone(),
             contents,
         });
     }
@@ -81,11 +82,45 @@ pub(super) async fn run(
              caches keep their copies",
         );
     }
+    let verification = if exit == Exit::Done && !create.dry_run {
+        verify_takedown(session, create, &targets, input, &mut ending).await
+    } else {
+        None
+    };
+    let exit = ending.exit;
     let warnings = input.notes.clone();
+    let output = CreateOutput::new(outputs, warnings, create.dry_run, ending);
     session
         .terminal
-        .json(CreateOutput::new(outputs, warnings, create.dry_run, ending));
+        .json(output.with_verification(verification));
     Ok(exit)
+}
+
+/// Checks that the edge no longer serves the content. Without a route to the edge, the takedown is done nevertheless.
+async fn verify_takedown(
+    session: &Session,
+    create: &Create,
+    targets: &[Target],
+    input: &Input,
+    ending: &mut Ending,
+) -> Option<VerificationOutput> {
+    let subjects = targets.iter().map(|target| Subject {
+        target,
+        input,
+        sent: &[],
+        must_be_gone: true,
+    });
+    let subjects: Vec<_> = subjects.collect();
+    let (requests, selection) = (&create.requests, &create.selection);
+    verify::after_create(
+        session,
+        requests,
+        create.verify,
+        selection,
+        &subjects,
+        ending,
+    )
+    .await
 }
 
 /// What is removed from one distribution.

@@ -20,6 +20,11 @@ pub(super) struct BuildDirectory {
     pub note: Option<String>,
 }
 
+/// Returns the keys of the files in the directory and its subdirectories.
+pub(in crate::cli) fn keys(root: &Path) -> Result<Vec<String>, CliError> {
+    read(root).map(|directory| directory.keys)
+}
+
 /// Lists the files in the directory and its subdirectories.
 pub(super) fn read(root: &Path) -> Result<BuildDirectory, CliError> {
     let failed = |error| CliError::usage(format!("{}: {error}", root.display()));

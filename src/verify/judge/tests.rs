@@ -191,6 +191,17 @@ fn an_age_of_the_origin_proves_nothing() {
     assert_eq!(check(&own_age, &evidence), (Verdict::Unknown, expected));
     own_age.x_cache = Some("Hit from cloudfront".into());
     assert!(!has_age_of_origin(&own_age));
+    let uncertain = Evidence {
+        origin_sends_age: false,
+        ..evidence
+    };
+    let expected =
+        "the copy is 26 s old, but I1 was created 20 s ago (unless the origin sends Age itself)";
+    let judged = check(&own_age, &uncertain);
+    assert_eq!(judged, (Verdict::Stale, expected.to_owned()));
+    // Another cache is before CloudFront.
+    own_age.proxies = 2;
+    assert!(has_age_of_origin(&own_age));
 }
 
 #[test]
@@ -288,7 +299,7 @@ fn an_error_of_the_origin_means_that_a_deleted_object_is_gone() {
         modified: None,
     };
     let older = "the copy is 30 s old, but I1 was created 20 s ago";
-    let in_place = "status 404, although the object exists";
+    let in_place = "status 404 in place of the object";
     for (existence, origin, age, verdict, reason) in [
         (Deleted, None, "1", Verdict::Gone, "status 404"),
         (Deleted, None, "-", Verdict::Gone, "status 404"),
@@ -319,6 +330,19 @@ fn an_error_of_the_origin_means_that_a_deleted_object_is_gone() {
             "{existence:?} {origin:?} {age}"
         );
     }
+    let evidence = evidence(None, &access);
+    let judged = check(&response(404, "Error", "1", "-"), &evidence);
+    let expected = "status 404, and it is not known whether the object was deleted".to_owned();
+    assert_eq!(judged, (Verdict::Unknown, expected));
+}
+
+#[test]
+fn an_error_without_the_headers_of_cloudfront_proves_nothing() {
+    let access = ViewerAccess::default();
+    let evidence = evidence(None, &access);
+    let expected = "the response has neither X-Cache nor Age".to_owned();
+    let judged = check(&response(404, "-", "-", "-"), &evidence);
+    assert_eq!(judged, (Verdict::Unknown, expected));
 }
 
 #[test]

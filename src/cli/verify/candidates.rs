@@ -1,0 +1,186 @@
+//! The URLs of paths, keys and local files.
+
+use super::Subject;
+use super::site_files::SiteFiles;
+use crate::cli::config::SiteConfig;
+use crate::cli::input::{Input, Object};
+use crate::cli::selection;
+use crate::path::InvalidationPath;
+use crate::site::{CachedPaths, INDEX_DOCUMENT, IndexDocuments, MaybeSite, PathReason};
+use crate::verify::RequestTarget;
+use crate::verify::judge::Existence;
+use crate::verify::sample::Candidate;
+
+/// An object to which URLs lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownObject {
+    /// Its key relative to the root of the site.
+    pub relative_key: String,
+    pub existence: Existence,
+}
+
+/// The URLs that can be requested.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Candidates {
+    pub candidates: Vec<Candidate>,
+    /// The objects to which the candidates refer by their index.
+    pub objects: Vec<KnownObject>,
+    /// Which inputs have no URLs.
+    pub notes: Vec<String>,
+}
+
+/// Returns the URLs of the paths and objects, and of the local files that a wildcard invalidates. Without paths and objects,
+/// of all local files.
+pub(super) fn collect(
+    subject: Subject<'_>,
+    site: &MaybeSite,
+    files: Option<&SiteFiles>,
+) -> Candidates {
+    let Subject {
+        target,
+        input,
+        sent,
+        must_be_gone,
+    } = subject;
+    let mut all = Candidates {
+        candidates: Candidate::of_paths(&input.paths, &input.widened),
+        ..Candidates::default()
+    };
+    let tags = input.paths.iter().filter(|path| path.is_tag()).count();
+    if tags > 0 {
+        let note = "cache tags have no URLs: name paths that have the tags";
+        all.notes.push(format!("{}: {note}", target.id));
+    }
+    let config = target.config.as_ref();
+    let configured = config.and_then(|config: &SiteConfig| config.bucket.as_deref());
+    let wildcards: Vec<_> = sent
+        .iter()
+        .chain(&input.paths)
+        .filter(|path| path.is_wildcard())
+        .collect();
+    for object in &input.objects {
+        let buckets = selection::buckets(object, configured, site).unwrap_or_default();
+        for bucket in buckets {
+            let existence = if must_be_gone {
+                Existence::MustBeGone
+            } else {
+                existence(input, object)
+            };
+            all.add_object(site, &bucket, &object.key, existence, &wildcards);
+        }
+    }
+    if let Some(files) = files {
+        let has_input = !input.paths.is_empty() || !input.objects.is_empty();
+        for key in files.keys() {
+            all.add_file(site, key, &wildcards, has_input);
+        }
+    }
+    all
+}
+
+/// Returns whether the object exists, as far as `aws s3` has printed it.
+fn existence(input: &Input, object: &Object) -> Existence {
+    if input.written.contains(object) {
+        Existence::Exists
+    } else if input.listed.contains(object) {
+        Existence::Unknown
+    } else {
+        Existence::Deleted
+    }
+}
+
+/// Returns the wildcard that invalidates the target.
+fn covering<'a>(
+    target: &RequestTarget,
+    wildcards: &[&'a InvalidationPath],
+) -> Option<&'a InvalidationPath> {
+    let mut wildcards = wildcards.iter();
+    let covers = |wildcard: &&&InvalidationPath| target.as_str().starts_with(wildcard.stem());
+    wildcards.find(covers).copied()
+}
+
+impl Candidates {
+    fn push_object(&mut self, relative_key: &str, existence: Existence) -> usize {
+        self.objects.push(KnownObject {
+            relative_key: relative_key.to_owned(),
+            existence,
+        });
+        self.objects.len() - 1
+    }
+
+    /// Adds the URLs under which viewers can have cached the object.
+    fn add_object(
+        &mut self,
+        site: &MaybeSite,
+        bucket: &str,
+        key: &str,
+        existence: Existence,
+        wildcards: &[&InvalidationPath],
+    ) {
+        let cached = site.cached_paths(bucket, key, IndexDocuments::Auto);
+        let CachedPaths::Cached { reasons, .. } = cached else {
+            return;
+        };
+        let aliases = reasons.iter().filter_map(|reason| match reason {
+            PathReason::AlsoAt { paths, .. } => Some(paths),
+            _ => None,
+        });
+        let aliases: Vec<_> = aliases
+            .flatten()
+            .map(|path| path.trim_start_matches('/'))
+            .collect();
+        for relative_key in site.relative_keys(bucket, key) {
+            let index = self.push_object(relative_key, existence);
+            self.add_targets(index, relative_key, &aliases, wildcards);
+        }
+    }
+
+    /// Adds the URLs of a local file. If there is other input, only those that a wildcard invalidates.
+    fn add_file(
+        &mut self,
+        site: &MaybeSite,
+        key: &str,
+        wildcards: &[&InvalidationPath],
+        has_input: bool,
+    ) {
+        let own = RequestTarget::spellings(key).into_iter().next();
+        if has_input && own.is_none_or(|own| covering(&own, wildcards).is_none()) {
+            return;
+        }
+        let root = match site {
+            MaybeSite::Known(site) | MaybeSite::Outdated(site) => {
+                site.default_root_object.as_deref()
+            }
+            MaybeSite::Unknown(_) => None,
+        };
+        let folder = key.strip_suffix(INDEX_DOCUMENT);
+        let folder = folder.filter(|folder| folder.ends_with('/'));
+        let aliases = (root == Some(key)).then_some("").into_iter().chain(folder);
+        let aliases: Vec<_> = aliases.collect();
+        let index = self.push_object(key, Existence::Exists);
+        self.add_targets(index, key, &aliases, wildcards);
+    }
+
+    /// Adds the URLs of an object by its own path, in all spellings, and by other paths that lead to it in many configurations.
+    fn add_targets(
+        &mut self,
+        index: usize,
+        relative_key: &str,
+        aliases: &[&str],
+        wildcards: &[&InvalidationPath],
+    ) {
+        let decoded = std::iter::once(&relative_key).chain(aliases);
+        for (position, decoded) in decoded.enumerate() {
+            let Some(target) = RequestTarget::spellings(decoded).into_iter().next() else {
+                continue;
+            };
+            let wildcard = covering(&target, wildcards);
+            let mut candidates = Candidate::spellings(&target, wildcard, Some(index));
+            for candidate in &mut candidates {
+                // The home page is the only other path that each site has.
+                candidate.is_guess |= position > 0 && !decoded.is_empty();
+            }
+            self.candidates.extend(candidates);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Compares a response with a local file.
+
+use tokio::time::Instant;
+
+use super::local_file::LocalFile;
+use crate::aws::edge::EdgeContent;
+use crate::verify::judge::ContentMatch;
+use crate::verify::{Answer, EdgeResponse};
+
+/// The local file of a URL.
+#[derive(Debug)]
+pub(super) struct ExpectedContent {
+    pub file: LocalFile,
+    /// Whether the URL certainly leads to the file. Another content proves nothing if it does not.
+    pub is_certain: bool,
+}
+
+/// Returns the response, and how its content compares with the file. The text is why they could not be compared.
+pub(super) async fn compare(
+    content: EdgeContent,
+    expected: Option<&ExpectedContent>,
+    deadline: Instant,
+) -> (Answer, Result<Option<ContentMatch>, String>) {
+    let response = content.response.clone();
+    let result = match expected {
+        Some(expected) if response.status == 200 => {
+            compare_content(content, &response, expected, deadline).await
+        }
+        Some(_) | None => Ok(None),
+    };
+    (Answer::Response(response), result)
+}
+
+async fn compare_content(
+    content: EdgeContent,
+    response: &EdgeResponse,
+    expected: &ExpectedContent,
+    deadline: Instant,
+) -> Result<Option<ContentMatch>, String> {
+    let ExpectedContent { file, is_certain } = expected;
+    // The MD5 of the file proves that it is the content. Another ETag proves nothing: it is no MD5 with SSE-KMS or after a
+    // multipart upload.
+    let is_same = response
+        .strong_etag()
+        .and_then(|etag| file.matches_etag(etag));
+    if is_same == Some(true) {
+        return Ok(Some(ContentMatch::Same));
+    }
+    let bytes = content.read(file.max_bytes(), deadline).await?;
+    let compared = file.compare(&bytes, response.content_encoding.as_deref())?;
+    let proves = compared == ContentMatch::Same || *is_certain;
+    Ok(proves.then_some(compared))
+}

@@ -1,0 +1,193 @@
+//! What is known about a distribution, and what was found there.
+
+use std::collections::BTreeSet;
+
+use crate::aws::cloudfront::SiteReader;
+use crate::cli::list;
+use crate::cli::target::Target;
+use crate::cli::{CliError, Session};
+use crate::distribution::DistributionId;
+use crate::excerpt::{Excerpt, MAX_NOTED};
+use crate::plan::ExistingInvalidation;
+use crate::plan::limits::MAX_INVALIDATIONS_READ;
+use crate::site::{MaybeSite, Site};
+use crate::verify::covering::{CachedUrl, Coverage};
+use crate::verify::sample::{Candidate, Sample};
+use crate::verify::{Answer, UrlReport, ViewerAccess};
+
+/// How many invalidations are read at first.
+pub(super) const FIRST_INVALIDATIONS: usize = MAX_INVALIDATIONS_READ;
+
+/// How many are read if these do not cover all URLs.
+const MAX_INVALIDATIONS: usize = 100;
+
+/// What was found at one distribution.
+#[derive(Clone, Debug)]
+pub(super) struct DistributionVerification {
+    pub distribution: DistributionId,
+    pub urls: Vec<UrlReport>,
+    /// What was requested, if URLs are left out.
+    pub sample: Option<String>,
+    /// How many URLs are left out.
+    pub left_out: usize,
+    pub notes: Vec<String>,
+}
+
+/// What is known about a distribution.
+pub(super) struct Known<'a> {
+    pub target: &'a Target,
+    pub site: MaybeSite,
+    pub access: ViewerAccess,
+    pub host: String,
+    pub invalidations: Vec<ExistingInvalidation>,
+}
+
+impl<'a> Known<'a> {
+    /// Reads the configuration. `None`, with a note, if it is unknown which host to request.
+    pub(super) async fn read(
+        session: &Session,
+        target: &'a Target,
+        named_host: Option<&str>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Self>, CliError> {
+        let cloudfront = session.connection.cloudfront().await?;
+        let read = SiteReader::new(cloudfront)
+            .site_of_viewers(&target.id)
+            .await;
+        let (site, access) = match read {
+            Ok((site, access)) => (MaybeSite::Known(site.into()), access),
+            Err(error) if error.is_access_denied() && named_host.is_some() => {
+                notes.push(error.message(session.terminal.audience()));
+                (
+                    MaybeSite::Unknown(target.id.clone()),
+                    ViewerAccess::default(),
+                )
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let own_host = match &site {
+            MaybeSite::Known(site) => {
+                notes.extend(obstacle(site));
+                access.host(&site.aliases).map(str::to_owned)
+            }
+            MaybeSite::Outdated(_) | MaybeSite::Unknown(_) => None,
+        };
+        let Some(host) = named_host.map(str::to_owned).or(own_host) else {
+            notes.push(format!(
+                "{}: no host is known, because it has no alias and cloudfront:GetDistribution is denied: name one with \
+                 --host",
+                target.id
+            ));
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            target,
+            site,
+            access,
+            host,
+            invalidations: Vec::new(),
+        }))
+    }
+
+    /// Returns the configuration, if it can be read.
+    pub(super) fn site(&self) -> Option<&Site> {
+        match &self.site {
+            MaybeSite::Known(site) | MaybeSite::Outdated(site) => Some(site),
+            MaybeSite::Unknown(_) => None,
+        }
+    }
+
+    /// Reads the newest invalidations: the first ones, or more if these do not cover all URLs.
+    pub(super) async fn read_invalidations(
+        &mut self,
+        session: &Session,
+        sample: &Sample,
+    ) -> Result<(), CliError> {
+        let id = &self.target.id;
+        let first = list::newest(session, id, FIRST_INVALIDATIONS).await?;
+        let coverage = Coverage::new(&first);
+        let is_covered = |candidate: &Candidate| {
+            let path = candidate.target.path();
+            let behavior = self.site().and_then(|site| site.behavior_of_request(path));
+            let url = CachedUrl {
+                target: &candidate.target,
+                query_strings: behavior.map(|behavior| behavior.query_strings),
+                origin_paths: &[],
+                tags: &[],
+            };
+            coverage.newest_completed(url).is_some()
+        };
+        if first.len() < FIRST_INVALIDATIONS || sample.chosen.iter().all(is_covered) {
+            self.invalidations = first;
+            return Ok(());
+        }
+        self.invalidations = list::newest(session, id, MAX_INVALIDATIONS).await?;
+        Ok(())
+    }
+
+    /// Returns a note about the invalidations in progress, whose effect is not verified.
+    pub(super) fn in_progress(&self) -> Option<String> {
+        let in_progress = self
+            .invalidations
+            .iter()
+            .filter(|invalidation| invalidation.is_in_progress());
+        let ids: Excerpt<MAX_NOTED> = in_progress.map(|invalidation| &invalidation.id).collect();
+        (ids.count() > 0).then(|| format!("in progress, so not verified yet: {}", ids.join(", ")))
+    }
+}
+
+impl DistributionVerification {
+    pub(super) fn new(distribution: &DistributionId) -> Self {
+        Self {
+            distribution: distribution.clone(),
+            urls: Vec::new(),
+            sample: None,
+            left_out: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn set_sample(&mut self, sample: &Sample) {
+        self.left_out = sample.left_out();
+        self.sample = (self.left_out > 0).then(|| sample.to_string());
+    }
+
+    /// Adds a note if another POP responded than the one that was addressed.
+    pub(super) fn add_note_about_pops(&mut self) {
+        let others = self.urls.iter().filter_map(|url| {
+            let addressed = url.addressed.as_deref()?;
+            let responses = url.responses.iter();
+            let mut pops = responses.filter_map(|response| match &response.answer {
+                Answer::Response(response) => response.pop.as_deref(),
+                Answer::NoResponse(_) => None,
+            });
+            let other = pops.find(|pop| !pop.eq_ignore_ascii_case(addressed))?;
+            Some((addressed.to_owned(), other.to_owned()))
+        });
+        let others: BTreeSet<_> = others.collect();
+        let notes = others.into_iter();
+        self.notes.extend(
+            notes.map(|(addressed, other)| {
+                format!("{addressed} was addressed, and {other} responded")
+            }),
+        );
+    }
+}
+
+/// Returns why viewers do not reach the distribution as usual.
+fn obstacle(site: &Site) -> Option<String> {
+    let id = &site.id;
+    if !site.enabled {
+        Some(format!("{id} is disabled, so viewers get errors"))
+    } else if site.features.staging {
+        Some(format!(
+            "{id} is a staging distribution, which viewers reach through its primary distribution only: verify that one"
+        ))
+    } else if site.features.tenants_only {
+        Some(format!(
+            "viewers reach {id} through distribution tenants only: name the host of a tenant with --host"
+        ))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,248 @@
+//! The result as a table and as JSON.
+
+use serde::Serialize;
+
+use super::distribution::DistributionVerification;
+use crate::cli::format::{counted, table, thousands};
+use crate::cli::output::{Ending, ErrorOutput};
+use crate::cli::{Exit, Session};
+use crate::distribution::DistributionId;
+use crate::error::Category;
+use crate::plan::InvalidationId;
+use crate::verify::report::Verified;
+use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Report, UrlReport, Verdict};
+
+const RED: &str = "\u{1b}[1;31m";
+const YELLOW: &str = "\u{1b}[33m";
+const GREEN: &str = "\u{1b}[32m";
+const RESET: &str = "\u{1b}[0m";
+
+/// The result of a verification.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::cli) struct VerificationOutput {
+    urls: Vec<UrlOutput>,
+    counts: CountsOutput,
+    /// How many URLs were left out.
+    left_out: usize,
+    notes: Vec<String>,
+}
+
+/// How many URLs have each verdict.
+#[derive(Clone, Debug, Serialize)]
+struct CountsOutput {
+    stale: usize,
+    old_at_origin: usize,
+    unknown: usize,
+    unseen: usize,
+    gone: usize,
+    fresh: usize,
+}
+
+/// The verdict on a URL.
+#[derive(Clone, Debug, Serialize)]
+struct UrlOutput {
+    distribution: DistributionId,
+    url: String,
+    /// The POP that was addressed.
+    addressed: Option<String>,
+    verdict: Verdict,
+    reason: String,
+    invalidation: Option<InvalidationId>,
+    explanation: Vec<String>,
+    responses: Vec<ResponseOutput>,
+}
+
+/// What the edge did with a request.
+#[derive(Clone, Debug, Serialize)]
+struct ResponseOutput {
+    accept_encoding: AcceptEncoding,
+    status: Option<u16>,
+    x_cache: Option<String>,
+    age: Option<u64>,
+    etag: Option<String>,
+    pop: Option<String>,
+    verdict: Verdict,
+    reason: String,
+}
+
+/// Prints the verdicts as a table, adds what they mean to the ending, and returns the JSON object. If the verification is not
+/// required, one that could not see anything is a warning.
+pub(super) fn print(
+    session: &Session,
+    verifications: Vec<DistributionVerification>,
+    is_required: bool,
+    ending: &mut Ending,
+) -> VerificationOutput {
+    let terminal = &session.terminal;
+    let left_out = verifications.iter().map(|found| found.left_out).sum();
+    let mut report = Report::default();
+    for found in verifications {
+        let distribution = &found.distribution;
+        if let Some(sample) = found.sample {
+            report.notes.push(format!(
+                "{distribution}: {sample}; --max-urls requests more"
+            ));
+        }
+        report.notes.extend(found.notes);
+        report.urls.extend(found.urls);
+    }
+    report.notes.iter().for_each(|note| terminal.warn(note));
+    if !report.urls.is_empty() {
+        terminal.text(text(&report.urls));
+        let count = counted(report.urls.len(), "URL");
+        terminal.text(format!("{count}: {}", report.counts()));
+    }
+    for url in report.old() {
+        for line in &url.explanation {
+            terminal.detail(format_args!("{}: {line}", url.url));
+        }
+    }
+    if report.old().any(|url| !url.explanation.is_empty()) && !terminal.is_verbose() {
+        terminal.note("-v shows which invalidations covered or missed it");
+    }
+    match failure(&report) {
+        Some((Exit::NotCompleted, error)) if !is_required => {
+            terminal.warn(&error.message);
+            report.notes.push(error.message);
+        }
+        Some((exit, error)) => {
+            terminal.error(&error.message);
+            ending.add(exit, Some(error));
+        }
+        None => {}
+    }
+    VerificationOutput {
+        counts: CountsOutput::from(&report),
+        urls: report.urls.iter().map(UrlOutput::from).collect(),
+        left_out,
+        notes: report.notes,
+    }
+}
+
+/// Returns why the verification failed.
+fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
+    match report.verified() {
+        Verified::Yes => None,
+        Verified::No => {
+            let old: Vec<_> = report.old().collect();
+            let first = old.first()?;
+            let message = format!(
+                "viewers still get old content at {} of {}, such as {}: {}",
+                thousands(old.len()),
+                counted(report.urls.len(), "URL"),
+                first.url,
+                first.judgement.reason
+            );
+            let error = ErrorOutput::new(Category::Stale, message, None);
+            Some((Exit::Stale, error))
+        }
+        Verified::Unknown => {
+            let reason = match (report.urls.first(), report.notes.first()) {
+                (Some(url), _) => url.judgement.reason.to_string(),
+                (None, Some(note)) => note.clone(),
+                (None, None) => "the site has none of the pages".to_owned(),
+            };
+            let message = format!("nothing could be verified: {reason}");
+            let error = ErrorOutput::new(Category::Unavailable, message, None);
+            Some((Exit::NotCompleted, error))
+        }
+    }
+}
+
+/// Returns the table: the verdict first, so that a script can filter the lines.
+fn text(urls: &[UrlReport]) -> String {
+    let rows = urls.iter().map(|url| {
+        let response = decisive(url);
+        let (x_cache, age, pop) = match response.map(|response| &response.answer) {
+            Some(Answer::Response(response)) => (
+                response.cache_status().unwrap_or("-").to_owned(),
+                response
+                    .age
+                    .map_or("-".to_owned(), |age| format!("{age} s")),
+                response.pop.clone().unwrap_or_else(|| "-".to_owned()),
+            ),
+            Some(Answer::NoResponse(_)) | None => ["-", "-", "-"].map(str::to_owned).into(),
+        };
+        [
+            url.judgement.verdict.as_str().to_owned(),
+            url.url.clone(),
+            x_cache,
+            age,
+            pop,
+            url.judgement.reason.to_string(),
+        ]
+    });
+    let table = table(["verdict", "URL", "X-Cache", "age", "POP", "reason"], rows);
+    let mut lines = table.lines();
+    let header = lines.next().unwrap_or_default().to_owned();
+    // Colors are added to the finished table, because they have no width.
+    let rows = lines.zip(urls).map(|(line, url)| {
+        let color = match url.judgement.verdict {
+            Verdict::Fresh | Verdict::Gone => GREEN,
+            Verdict::Unknown | Verdict::Unseen => YELLOW,
+            Verdict::Stale | Verdict::OldAtOrigin => RED,
+        };
+        let word = url.judgement.verdict.as_str();
+        let rest = line.strip_prefix(word).unwrap_or(line);
+        format!("{color}{word}{RESET}{rest}")
+    });
+    std::iter::once(header)
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Returns the response that decides the verdict.
+fn decisive(url: &UrlReport) -> Option<&JudgedResponse> {
+    let mut responses = url.responses.iter();
+    responses.find(|response| response.judgement == url.judgement)
+}
+
+impl From<&Report> for CountsOutput {
+    fn from(report: &Report) -> Self {
+        Self {
+            stale: report.count(Verdict::Stale),
+            old_at_origin: report.count(Verdict::OldAtOrigin),
+            unknown: report.count(Verdict::Unknown),
+            unseen: report.count(Verdict::Unseen),
+            gone: report.count(Verdict::Gone),
+            fresh: report.count(Verdict::Fresh),
+        }
+    }
+}
+
+impl From<&UrlReport> for UrlOutput {
+    fn from(url: &UrlReport) -> Self {
+        Self {
+            distribution: url.distribution.clone(),
+            url: url.url.clone(),
+            addressed: url.addressed.clone(),
+            verdict: url.judgement.verdict,
+            reason: url.judgement.reason.to_string(),
+            invalidation: url.invalidation.clone(),
+            explanation: url.explanation.clone(),
+            responses: url.responses.iter().map(ResponseOutput::from).collect(),
+        }
+    }
+}
+
+impl From<&JudgedResponse> for ResponseOutput {
+    fn from(judged: &JudgedResponse) -> Self {
+        let response = match &judged.answer {
+            Answer::Response(response) => Some(response.clone()),
+            Answer::NoResponse(_) => None,
+        };
+        let status = response.as_ref().map(|response| response.status);
+        let response = response.unwrap_or_default();
+        Self {
+            accept_encoding: judged.accept_encoding,
+            status,
+            x_cache: response.x_cache,
+            age: response.age,
+            etag: response.etag,
+            pop: response.pop,
+            verdict: judged.judgement.verdict,
+            reason: judged.judgement.reason.to_string(),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `Requester`: verifies the URLs of one distribution after the other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::candidates::{self, Candidates, KnownObject};
+use super::contents::ExpectedContent;
+use super::distribution::{DistributionVerification, Known};
+use super::requests::{Location, Planned, request};
+use super::site_files::SiteFiles;
+use super::{Subject, max_urls};
+use crate::aws::cloudfront::CloudFront;
+use crate::aws::credentials;
+use crate::aws::edge::{EdgeClient, EdgeEndpoints, in_turn};
+use crate::aws::s3::{HeadObject, S3};
+use crate::cli::{CliError, Requests, Session};
+use crate::site::INDEX_DOCUMENT;
+use crate::verify::covering::Coverage;
+use crate::verify::judge::Existence;
+use crate::verify::origin::{object_of, relative_key_of};
+use crate::verify::run::RequestedDistribution;
+use crate::verify::sample::{Candidate, Sample};
+
+/// How long reading an object of the origin may take.
+const MAX_ORIGIN_TIME: Duration = Duration::from_secs(5);
+
+/// Sends the requests of a command.
+pub(super) struct Requester {
+    endpoints: EdgeEndpoints,
+    nearest: Arc<EdgeClient>,
+    /// The host that the user named.
+    host: Option<String>,
+    pops: Vec<String>,
+    max_urls: usize,
+    files: Option<SiteFiles>,
+    s3: S3,
+}
+
+impl Requester {
+    /// Prepares the requests. `hosts` are those of the URLs that the user named.
+    pub(super) async fn new(
+        session: &Session,
+        requests: &Requests,
+        hosts: &BTreeSet<String>,
+        files: Option<SiteFiles>,
+    ) -> Result<Self, CliError> {
+        if requests.host.is_none() && hosts.len() > 1 {
+            let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+            return Err(CliError::usage(format!(
+                "the URLs have different hosts, {}: verify them one after the other, or name one with --host",
+                hosts.join(" and ")
+            )));
+        }
+        let variable = |name: &str| std::env::var(name).ok();
+        let endpoints = EdgeEndpoints::new(variable).with_proxies(credentials::proxies());
+        let nearest = endpoints.nearest().map_err(CliError::usage)?;
+        Ok(Self {
+            endpoints,
+            nearest: Arc::new(nearest),
+            host: requests.host.clone().or_else(|| hosts.first().cloned()),
+            pops: requests.from.clone(),
+            max_urls: max_urls(requests),
+            files,
+            s3: session.connection.s3().await?,
+        })
+    }
+
+    /// Requests the URLs of one distribution, and judges the responses.
+    pub(super) async fn verify(
+        &self,
+        session: &Session,
+        subject: Subject<'_>,
+    ) -> Result<DistributionVerification, CliError> {
+        let progress = session
+            .terminal
+            .progress("verifying: reading the configuration");
+        let mut found = DistributionVerification::new(&subject.target.id);
+        let Some(mut known) = Known::read(
+            session,
+            subject.target,
+            self.host.as_deref(),
+            &mut found.notes,
+        )
+        .await?
+        else {
+            return Ok(found);
+        };
+        let Candidates {
+            candidates,
+            objects,
+            notes,
+        } = candidates::collect(subject, &known.site, self.files.as_ref());
+        found.notes.extend(notes);
+        let sample = Sample::choose(candidates, self.max_urls);
+        found.set_sample(&sample);
+        progress.set_text("verifying: reading the newest invalidations");
+        known.read_invalidations(session, &sample).await?;
+        progress.set_text("verifying: reading the objects of the origin");
+        let origins = self.origins(&known, &sample, &mut found.notes).await;
+        let chosen = sample.chosen.iter().zip(origins);
+        let planned = chosen.map(|(candidate, origin)| {
+            let object = candidate.object.and_then(|index| objects.get(index));
+            let expected = self.expected(&known, candidate, object);
+            let is_certain = expected
+                .as_ref()
+                .is_some_and(|expected| expected.is_certain);
+            let existence = match object {
+                _ if subject.must_be_gone => Existence::MustBeGone,
+                Some(object) if !candidate.is_guess => object.existence,
+                None if is_certain => Existence::Exists,
+                Some(_) | None => Existence::Unknown,
+            };
+            Planned {
+                candidate,
+                existence,
+                expected,
+                origin,
+            }
+        });
+        // A request of an object that is old at the origin would only store the old object at the edge.
+        let (old, planned): (Vec<_>, Vec<_>) =
+            planned.partition(|planned| planned.origin_reason().is_some());
+        let old = old
+            .iter()
+            .filter_map(|planned| planned.old_at_origin(&known));
+        found.urls.extend(old);
+        let locations = self.locations(&known, &mut found.notes).await;
+        progress.set_text(format!("verifying: requesting {}", known.host));
+        let now = || now(session);
+        let requested = request(&known, &planned, &locations, now, &mut found.notes).await;
+        found.notes.extend(known.in_progress());
+        let coverage = Coverage::new(&known.invalidations);
+        let distribution = RequestedDistribution {
+            id: &subject.target.id,
+            host: &known.host,
+            site: known.site(),
+            access: &known.access,
+            coverage: &coverage,
+        };
+        found.urls.extend(distribution.judge(requested));
+        found.add_note_about_pops();
+        Ok(found)
+    }
+
+    /// Returns the local file to which the URL leads: certainly by its own path or by the configuration, or as the page of a
+    /// folder.
+    fn expected(
+        &self,
+        known: &Known<'_>,
+        candidate: &Candidate,
+        object: Option<&KnownObject>,
+    ) -> Option<ExpectedContent> {
+        let files = self.files.as_ref()?;
+        let requested = candidate.target.relative_key()?;
+        let certain = known
+            .site()
+            .and_then(|site| relative_key_of(site, &candidate.target));
+        let certain = certain.unwrap_or_else(|| requested.clone());
+        let key = match object {
+            Some(object) => object.relative_key.clone(),
+            None if certain.is_empty() || certain.ends_with('/') => {
+                format!("{certain}{INDEX_DOCUMENT}")
+            }
+            None => certain.clone(),
+        };
+        let file = files.file(&key)?;
+        Some(ExpectedContent {
+            file,
+            is_certain: key == certain,
+        })
+    }
+
+    /// Reads the objects of the origin to which the URLs certainly lead. Without `s3:ListBucket`, S3 denies reading a missing
+    /// object, so a denial ends the reads only if no object could be read before.
+    async fn origins(
+        &self,
+        known: &Known<'_>,
+        sample: &Sample,
+        notes: &mut Vec<String>,
+    ) -> Vec<Option<HeadObject>> {
+        let (succeeded, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (succeeded, failed) = (&succeeded, &failed);
+        let reads = sample.chosen.iter().map(|candidate| async move {
+            let object = object_of(known.site()?, &candidate.target)?;
+            if failed.load(Ordering::Relaxed) && !succeeded.load(Ordering::Relaxed) {
+                return None;
+            }
+            let deadline = Instant::now() + MAX_ORIGIN_TIME;
+            let result = self.s3.head(&object, deadline).await;
+            let flag = if result.is_ok() { succeeded } else { failed };
+            flag.store(true, Ordering::Relaxed);
+            Some(result)
+        });
+        let results = in_turn(reads).await;
+        let mut errors = results
+            .iter()
+            .flatten()
+            .filter_map(|result| result.as_ref().err());
+        let note = errors.next().map(|error| {
+            format!("not all URLs are compared with the objects of the origin: {error}")
+        });
+        notes.extend(note);
+        results.into_iter().map(|result| result?.ok()).collect()
+    }
+
+    /// Returns the locations to request. A POP that cannot be addressed is replaced by the nearest one.
+    async fn locations(&self, known: &Known<'_>, notes: &mut Vec<String>) -> Vec<Location> {
+        let mut locations = Vec::new();
+        for pop in &self.pops {
+            let client = match &known.access.domain_name {
+                Some(domain_name) => self.endpoints.at_pop(domain_name, pop).await,
+                None => Err("the domain name of the distribution is not known".to_owned()),
+            };
+            match client {
+                Ok(client) => locations.push(Location {
+                    addressed: Some(pop.clone()),
+                    client: Arc::new(client),
+                }),
+                Err(reason) => notes.push(format!(
+                    "{pop} cannot be addressed, so the nearest POP is requested: {reason}"
+                )),
+            }
+        }
+        if locations.len() < self.pops.len() || self.pops.is_empty() {
+            locations.push(Location {
+                addressed: None,
+                client: Arc::clone(&self.nearest),
+            });
+        }
+        locations
+    }
+}
+
+/// Returns the time by CloudFront's clock.
+async fn now(session: &Session) -> DateTime<Utc> {
+    let cloudfront = session.connection.cloudfront().await.ok();
+    let now = cloudfront.and_then(CloudFront::now);
+    now.unwrap_or_else(crate::cli::now)
+}

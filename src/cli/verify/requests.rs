@@ -1,0 +1,129 @@
+//! The requests for the URLs of a distribution.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use super::contents::{self, ExpectedContent};
+use super::distribution::Known;
+use crate::aws::edge::{EdgeClient, in_turn};
+use crate::aws::s3::HeadObject;
+use crate::verify::judge::Existence;
+use crate::verify::run::{RequestedResponse, RequestedUrl};
+use crate::verify::sample::Candidate;
+use crate::verify::{AcceptEncoding, Answer, Judgement, Reason, UrlReport, Verdict};
+
+/// How long a request may take with its content.
+const MAX_CONTENT_TIME: Duration = Duration::from_secs(60);
+
+/// A location at which the edge is requested.
+pub(super) struct Location {
+    /// The POP that is addressed; `None` for the nearest one.
+    pub addressed: Option<String>,
+    pub client: Arc<EdgeClient>,
+}
+
+/// A URL to request, with what is known about it.
+pub(super) struct Planned<'a> {
+    pub candidate: &'a Candidate,
+    pub existence: Existence,
+    pub expected: Option<ExpectedContent>,
+    pub origin: Option<HeadObject>,
+}
+
+impl Planned<'_> {
+    /// Returns why viewers cannot get the local file: the origin certainly does not have it.
+    pub(super) fn origin_reason(&self) -> Option<Reason> {
+        let expected = self
+            .expected
+            .as_ref()
+            .filter(|expected| expected.is_certain)?;
+        match self.origin.as_ref()? {
+            HeadObject::Missing => Some(Reason::NotAtOrigin),
+            head => (expected.file.differs_from(head) == Some(true))
+                .then_some(Reason::OriginNotTheLocalFile),
+        }
+    }
+
+    /// Returns the report on a URL that is not requested, because the origin does not have the local file.
+    pub(super) fn old_at_origin(&self, known: &Known<'_>) -> Option<UrlReport> {
+        Some(UrlReport {
+            distribution: known.target.id.clone(),
+            url: format!("https://{}{}", known.host, self.candidate.target),
+            addressed: None,
+            judgement: Judgement {
+                verdict: Verdict::OldAtOrigin,
+                reason: self.origin_reason()?,
+            },
+            invalidation: None,
+            responses: Vec::new(),
+            explanation: Vec::new(),
+        })
+    }
+}
+
+/// Requests each URL at each location in each encoding.
+pub(super) async fn request(
+    known: &Known<'_>,
+    planned: &[Planned<'_>],
+    locations: &[Location],
+    now: impl AsyncFn() -> DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Vec<RequestedUrl> {
+    let tag_header = known
+        .site()
+        .and_then(|site| site.features.cache_tag_header.as_deref());
+    let now = &now;
+    let mut requests = Vec::new();
+    for location in locations {
+        for planned in planned {
+            for accept_encoding in AcceptEncoding::ALL {
+                requests.push(async move {
+                    let deadline = Instant::now() + MAX_CONTENT_TIME;
+                    let target = &planned.candidate.target;
+                    let content = location
+                        .client
+                        .get(&known.host, target, accept_encoding, tag_header, deadline)
+                        .await;
+                    let received = now().await;
+                    let (answer, content) = match content {
+                        Ok(content) => {
+                            contents::compare(content, planned.expected.as_ref(), deadline).await
+                        }
+                        Err(reason) => (Answer::NoResponse(reason), Ok(None)),
+                    };
+                    let note = content.as_ref().err().map(|reason| {
+                        format!("{target} is not compared with the local file: {reason}")
+                    });
+                    let response = RequestedResponse {
+                        accept_encoding,
+                        answer,
+                        received,
+                        content: content.unwrap_or_default(),
+                    };
+                    (response, note)
+                });
+            }
+        }
+    }
+    let mut responses = in_turn(requests).await.into_iter();
+    let mut urls = Vec::new();
+    for location in locations {
+        for planned in planned {
+            let own = responses.by_ref().take(AcceptEncoding::ALL.len());
+            let (responses, own_notes): (Vec<_>, Vec<_>) = own.unzip();
+            notes.extend(own_notes.into_iter().flatten());
+            urls.push(RequestedUrl {
+                target: planned.candidate.target.clone(),
+                addressed: location.addressed.clone(),
+                is_guess: planned.candidate.is_guess,
+                existence: planned.existence,
+                origin: planned.origin.as_ref().map(HeadObject::origin_object),
+                responses,
+            });
+        }
+    }
+    urls
+}

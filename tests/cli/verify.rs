@@ -1,0 +1,622 @@
+//! `verify` and `create --verify`: whether the edge returns the current version of URLs.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::environment::{Environment, FIRST, account};
+use crate::standin::{
+    BucketOptions, Clock, EdgeDistribution, EdgeOptions, Fault, Object, Operation, Options,
+    OriginResponse, OriginServer, Refusal, SiteOrigin,
+};
+
+const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
+const HOST: &str = "www.example.com";
+const BUCKET: &str = "site";
+
+/// The two requests for each URL.
+const BROWSER: &str = "gzip, br";
+
+fn options() -> Options {
+    Options {
+        edge: Some(EdgeOptions::default()),
+        clock: Clock::frozen(),
+        completes_after: Duration::ZERO,
+        ..account()
+    }
+}
+
+fn site(server: OriginServer) -> SiteOrigin {
+    SiteOrigin {
+        distribution: EdgeDistribution::new(FIRST, &[DOMAIN, HOST, "example.com"])
+            .with_default_root_object("index.html"),
+        bucket: BUCKET.to_owned(),
+        server,
+        ..SiteOrigin::default()
+    }
+}
+
+/// A distribution with a site, whose bucket nobody but CloudFront may read.
+fn environment(name: &str) -> Environment {
+    let environment = Environment::with_options(name, options());
+    environment.standin.set_site(site(OriginServer::S3));
+    let options = BucketOptions {
+        denies_head_object: true,
+        ..BucketOptions::default()
+    };
+    environment.standin.set_bucket_options(BUCKET, options);
+    environment
+}
+
+/// Requests a URL as a visitor before the verification, so that the edge has copies of both encodings.
+fn visit(environment: &Environment, targets: &[&str]) {
+    visit_at(&environment.standin.url(), targets);
+}
+
+/// Requests URLs at one of the POPs.
+fn visit_at(url: &str, targets: &[&str]) {
+    let address = url.replace("http://", "");
+    for target in targets {
+        for accept_encoding in [BROWSER, "identity"] {
+            let mut connection = TcpStream::connect(&address).expect("a connection");
+            let request = format!(
+                "GET {target} HTTP/1.1\r\nHost: {HOST}\r\nAccept-Encoding: {accept_encoding}\r\n\
+                 Connection: close\r\n\r\n"
+            );
+            connection.write_all(request.as_bytes()).expect("a request");
+            connection.read_to_end(&mut Vec::new()).expect("a response");
+        }
+    }
+}
+
+/// Uploads a first version, which a visitor gets, and a minute later a second one.
+fn publish(environment: &Environment, keys: &[&str], targets: &[&str]) {
+    for key in keys {
+        environment.standin.put_object(BUCKET, key, "first version");
+    }
+    visit(environment, targets);
+    environment.standin.advance(Duration::from_secs(60));
+    for key in keys {
+        environment
+            .standin
+            .put_object(BUCKET, key, "second version");
+    }
+}
+
+/// Invalidates paths as another program does, in the spelling given.
+fn invalidate(environment: &Environment, reference: &str, paths: &[&str]) {
+    let items: String = paths
+        .iter()
+        .map(|path| format!("<Path>{path}</Path>"))
+        .collect();
+    let body = format!(
+        "<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Paths><Quantity>{}</Quantity>\
+         <Items>{items}</Items></Paths><CallerReference>{reference}</CallerReference></InvalidationBatch>",
+        paths.len()
+    );
+    let address = environment.standin.url().replace("http://", "");
+    let mut connection = TcpStream::connect(address).expect("a connection");
+    let head = format!(
+        "POST /2020-05-31/distribution/{FIRST}/invalidation HTTP/1.1\r\nHost: cloudfront.amazonaws.com\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    connection
+        .write_all((head + &body).as_bytes())
+        .expect("a request");
+    let mut response = String::new();
+    connection
+        .read_to_string(&mut response)
+        .expect("a response");
+    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
+}
+
+/// Returns the verdict on each URL of a JSON output, by its path.
+fn verdicts(output: &Value) -> Vec<(String, String)> {
+    let output = output.get("verification").unwrap_or(output);
+    let urls = output["urls"].as_array().expect("URLs").iter();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let verdicts = urls.map(|url| {
+        let path = text(&url["url"]).replace(&format!("https://{HOST}"), "");
+        (path, text(&url["verdict"]))
+    });
+    verdicts.collect()
+}
+
+fn json(output: &crate::environment::ProgramOutput) -> Value {
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn expected(verdicts: &[(&str, &str)]) -> Vec<(String, String)> {
+    let verdicts = verdicts.iter();
+    verdicts
+        .map(|(path, verdict)| ((*path).to_owned(), (*verdict).to_owned()))
+        .collect()
+}
+
+#[test]
+fn shows_which_urls_are_fresh_stale_gone_and_unknown() {
+    let mut environment = environment("verify-verdicts");
+    let keys = ["index.html", "a.html", "a+b.html", "old.html"];
+    publish(
+        &environment,
+        &keys,
+        &["/", "/a.html", "/a%2Bb.html", "/old.html"],
+    );
+    environment.standin.delete_object(BUCKET, "old.html");
+    // In the strict reading of the documentation, a path with an encoded plus matches no copy.
+    invalidate(
+        &environment,
+        "1",
+        &["/", "/a.html", "/old.html", "/a%2Bb.html"],
+    );
+    environment.standin.advance(Duration::from_secs(3));
+    environment.run(&format!(
+        "verify -d {FIRST} / /a.html /a%2Bb.html /old.html /never/covered.html"
+    ));
+    environment.standin.advance(Duration::from_secs(30));
+    environment.run(&format!(
+        "verify -d {FIRST} / /a%2Bb.html /never/covered.html -v --output json"
+    ));
+    environment.run(&format!("verify -d {FIRST} /a%2Bb.html -v"));
+    environment.snapshot("verify-verdicts");
+}
+
+#[test]
+fn create_waits_and_verifies() {
+    let mut environment = environment("verify-create");
+    publish(
+        &environment,
+        &["index.html", "blog/a.html"],
+        &["/", "/blog/a.html"],
+    );
+    environment.run(&format!("create -d {FIRST} / /blog/* --verify"));
+    environment.run(&format!(
+        "create -d {FIRST} / --verify --no-checks --output json"
+    ));
+    // Nobody sees the change: the copy of another spelling stays.
+    publish(&environment, &["x+y.html"], &["/x%2By.html", "/x+y.html"]);
+    invalidate(&environment, "1", &["/x%2By.html"]);
+    environment.run(&format!("create -d {FIRST} /x%2By.html --verify --dry-run"));
+    environment.run(&format!("create -d {FIRST} /a.html --verify --wait=0"));
+    environment.run(&format!("create -d {FIRST} /a.html --from FRA50-P1"));
+    environment.snapshot("verify-create");
+}
+
+#[test]
+fn asks_the_edge_as_a_browser_does() {
+    let mut environment = environment("verify-requests");
+    environment.standin.put_object(BUCKET, "a b.html", "text");
+    invalidate(&environment, "1", &["/*"]);
+    let output = environment.run(&format!(
+        "verify -d {FIRST} --output json https://{HOST}/a%20b.html"
+    ));
+    assert_eq!(output.code, 0, "{output:?}");
+    let requests = environment.standin.viewer_requests();
+    let requests: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            (
+                request.method.as_str(),
+                request.host.as_str(),
+                request.target.as_str(),
+                request.accept_encoding(),
+            )
+        })
+        .collect();
+    // S3 reads a plus as a space, so that viewers get the object under both.
+    assert_eq!(
+        requests,
+        [
+            ("GET", HOST, "/a+b.html", Some(BROWSER)),
+            ("GET", HOST, "/a+b.html", None),
+            ("GET", HOST, "/a%20b.html", Some(BROWSER)),
+            ("GET", HOST, "/a%20b.html", None),
+        ]
+    );
+    let first = &environment.standin.viewer_requests()[0];
+    let mut names: Vec<_> = first
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept", "accept-encoding", "host", "user-agent"]);
+    let agent = concat!(
+        "Mozilla/5.0 (compatible; cf-invalidate/",
+        env!("CARGO_PKG_VERSION"),
+        ")"
+    );
+    assert_eq!(first.header("user-agent"), Some(agent));
+}
+
+#[test]
+fn the_host_is_the_one_of_the_url_or_option_or_the_first_alias() {
+    let mut environment = environment("verify-host");
+    invalidate(&environment, "1", &["/*"]);
+    environment.standin.put_object(BUCKET, "index.html", "text");
+    for (arguments, host) in [
+        ("/", HOST),
+        ("https://example.com/", "example.com"),
+        ("/ --host EXAMPLE.com", "example.com"),
+        ("/ --host https://d111111abcdef8.cloudfront.net/", DOMAIN),
+    ] {
+        let before = environment.standin.viewer_requests().len();
+        let output = environment.run(&format!("verify -d {FIRST} {arguments}"));
+        assert_eq!(output.code, 0, "{output:?}");
+        let requests = environment.standin.viewer_requests();
+        assert_eq!(requests[before].host, host, "{arguments}");
+    }
+    environment.run(&format!(
+        "verify -d {FIRST} https://example.com/ https://www.example.com/"
+    ));
+    environment.run(&format!("verify -d {FIRST} https://shop.example.com/"));
+    environment.run(&format!("verify -d {FIRST} / --host www.example.com/a"));
+    environment.run(&format!("verify -d {FIRST}"));
+    environment.snapshot("verify-host");
+}
+
+#[test]
+fn a_copy_of_another_pop_can_be_old() {
+    let mut environment = environment("verify-pops");
+    environment
+        .standin
+        .put_object(BUCKET, "a+b.html", "first version");
+    // Only the visitors of the second POP have requested it.
+    let address = environment.standin.pop_url(1);
+    visit_at(&address, &["/a%2Bb.html"]);
+    environment.standin.advance(Duration::from_secs(60));
+    environment
+        .standin
+        .put_object(BUCKET, "a+b.html", "second version");
+    invalidate(&environment, "1", &["/a%2Bb.html"]);
+    environment.run(&format!("verify -d {FIRST} /a%2Bb.html"));
+    environment.run(&format!(
+        "verify -d {FIRST} /a%2Bb.html --from fra50-p1,IAD50-P2"
+    ));
+    // It cannot be addressed.
+    environment.run(&format!(
+        "verify -d {FIRST} /a%2Bb.html --from FRA50-P1,MUC50-P1"
+    ));
+    environment.run(&format!("verify -d {FIRST} /a%2Bb.html --from MUC50-P1"));
+    environment.run(&format!("verify -d {FIRST} /a%2Bb.html --from munich"));
+    environment.snapshot("verify-pops");
+}
+
+#[test]
+fn what_the_edge_refuses_is_unseen() {
+    let mut environment = environment("verify-unseen");
+    environment.standin.put_object(BUCKET, "index.html", "text");
+    invalidate(&environment, "1", &["/*"]);
+    for refusal in [Refusal::Blocked, Refusal::Country, Refusal::MissingKey] {
+        environment
+            .standin
+            .refuse_viewers(FIRST, "*", Some(refusal));
+        environment.run(&format!("verify -d {FIRST} /"));
+    }
+    environment.standin.refuse_viewers(FIRST, "*", None);
+    environment
+        .standin
+        .refuse_viewers(FIRST, "private/*", Some(Refusal::Blocked));
+    // One URL that is judged is enough.
+    environment.run(&format!("verify -d {FIRST} / /private/a.html"));
+    let status = |status| OriginResponse {
+        status,
+        headers: vec![("Server".into(), "AmazonS3".into())],
+        body: "".into(),
+    };
+    for code in [401, 503] {
+        environment
+            .standin
+            .set_response(FIRST, "/", Some(status(code)));
+        environment.standin.edge().delete_copies(FIRST);
+        environment.run(&format!("verify -d {FIRST} /"));
+    }
+    // No server listens on this port.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    environment.set("EDGE_ENDPOINT_URL", &format!("http://{address}"));
+    environment.run(&format!(
+        "create -d {FIRST} / --verify --no-checks --output json"
+    ));
+    environment.set("EDGE_ENDPOINT_URL", "edge");
+    environment.run(&format!("verify -d {FIRST} /"));
+    environment.snapshot("verify-unseen");
+}
+
+#[test]
+fn a_redirect_is_judged_by_its_age_and_not_followed() {
+    let mut environment = environment("verify-redirect");
+    let redirect = OriginResponse {
+        status: 301,
+        headers: vec![
+            ("Server".into(), "AmazonS3".into()),
+            ("Location".into(), "/blog/".into()),
+        ],
+        body: "".into(),
+    };
+    environment
+        .standin
+        .set_response(FIRST, "/blog", Some(redirect));
+    visit(&environment, &["/blog"]);
+    environment.standin.advance(Duration::from_secs(60));
+    invalidate(&environment, "1", &["/other"]);
+    let run = |environment: &mut Environment| {
+        let output = environment.run(&format!("verify -d {FIRST} /blog --output json"));
+        (output.code, verdicts(&json(&output)))
+    };
+    assert_eq!(
+        run(&mut environment),
+        (3, expected(&[("/blog", "unknown")]))
+    );
+    invalidate(&environment, "2", &["/blog"]);
+    assert_eq!(run(&mut environment), (0, expected(&[("/blog", "fresh")])));
+    let requested = environment.standin.viewer_requests();
+    assert!(requested.iter().all(|request| request.target == "/blog"));
+}
+
+#[test]
+fn an_origin_that_sends_age_itself_makes_urls_unknown() {
+    let mut environment = environment("verify-age");
+    environment.standin.set_site(site(OriginServer::Nginx));
+    let object = Object::from("text").with_header("Age", "500");
+    environment.standin.put_object(BUCKET, "a.html", object);
+    environment.standin.put_object(BUCKET, "b.html", "text");
+    invalidate(&environment, "1", &["/*"]);
+    environment.run(&format!("verify -d {FIRST} /a.html /b.html"));
+    environment.run(&format!("verify -d {FIRST} /a.html"));
+    environment.snapshot("verify-age");
+}
+
+#[test]
+fn a_takedown_verifies_that_the_content_is_gone() {
+    let mut environment = environment("verify-takedown");
+    let keys = ["secret.pdf", "kept.pdf"];
+    publish(&environment, &keys, &["/secret.pdf", "/kept.pdf"]);
+    environment.standin.delete_object(BUCKET, "secret.pdf");
+    environment.run(&format!("create -d {FIRST} --takedown /secret.pdf"));
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /kept.pdf --output json"
+    ));
+    // Without a route to the edge, the takedown is done, with a warning.
+    environment
+        .standin
+        .refuse_viewers(FIRST, "*", Some(Refusal::Blocked));
+    environment.run(&format!("create -d {FIRST} --takedown /secret.pdf"));
+    environment.run(&format!(
+        "create -d {FIRST} --takedown /secret.pdf --verify"
+    ));
+    environment.snapshot("verify-takedown");
+}
+
+#[test]
+fn inputs_are_paths_keys_syncs_and_the_last_invalidation() {
+    let mut environment = environment("verify-inputs");
+    publish(
+        &environment,
+        &["index.html", "blog/index.html", "new.html", "old.html"],
+        &["/", "/blog/index.html", "/old.html"],
+    );
+    environment.standin.delete_object(BUCKET, "old.html");
+    invalidate(&environment, "1", &["/*"]);
+    environment.write("keys.txt", "index.html\nblog/index.html\nold.html\n");
+    environment.write("paths.txt", "/new.html\n# a comment\n");
+    environment.write(
+        "sync.txt",
+        "upload: public/new.html to s3://site/new.html\ndelete: s3://site/old.html\n",
+    );
+    environment.run(&format!("verify -d {FIRST} --keys-from keys.txt"));
+    environment.run(&format!("verify -d {FIRST} --paths-from paths.txt"));
+    environment.run(&format!("verify -d {FIRST} --from-s3-sync sync.txt"));
+    environment.run(&format!("verify -d {FIRST} --last"));
+    environment.run(&format!("verify -d {FIRST} #tag"));
+    environment.run("verify -d E2EXAMPLE1ABC --last");
+    environment.snapshot("verify-inputs");
+}
+
+#[test]
+fn a_sample_is_named() {
+    let mut environment = environment("verify-sample");
+    invalidate(&environment, "1", &["/*"]);
+    let keys: String = (0..300)
+        .map(|number| format!("page-{number:03}.html\n"))
+        .collect();
+    environment.write("keys.txt", &format!("index.html\n{keys}"));
+    let run = |environment: &mut Environment, arguments: &str| {
+        let output = environment.run(&format!(
+            "verify -d {FIRST} --keys-from keys.txt --output json {arguments}"
+        ));
+        let object = json(&output);
+        let count = object["urls"].as_array().expect("URLs").len();
+        (
+            count,
+            object["left_out"].clone(),
+            object["notes"][0].clone(),
+        )
+    };
+    assert_eq!(
+        run(&mut environment, ""),
+        (
+            100,
+            202.into(),
+            "E1EXAMPLE1ABC: 100 of 302 URLs: 2 of 2 entry pages, 98 of 300 others; --max-urls requests more".into()
+        )
+    );
+    assert_eq!(
+        run(&mut environment, "--max-urls 3"),
+        (
+            3,
+            299.into(),
+            "E1EXAMPLE1ABC: 3 of 302 URLs: 2 of 2 entry pages, 1 of 300 others; --max-urls requests more".into()
+        )
+    );
+}
+
+#[test]
+fn quiet_keeps_the_output() {
+    let mut environment = environment("verify-quiet");
+    environment.standin.put_object(BUCKET, "index.html", "text");
+    invalidate(&environment, "1", &["/*"]);
+    let loud = environment.run(&format!("verify -d {FIRST} /"));
+    environment.standin.edge().delete_copies(FIRST);
+    let quiet = environment.run(&format!("verify -d {FIRST} / -q"));
+    assert_eq!(quiet.stdout, loud.stdout);
+    assert_eq!(quiet.stderr, "");
+}
+
+/// A text that CloudFront compresses.
+fn long(text: &str) -> String {
+    text.repeat(200)
+}
+
+#[test]
+fn a_local_file_decides_by_its_etag_or_content() {
+    let mut environment = environment("verify-site");
+    let put = |key: &str, object: Object| environment.standin.put_object(BUCKET, key, object);
+    let current = long("current version\n");
+    // CloudFront compresses the first one and makes its ETag weak. The ETags of the others are no MD5.
+    put("index.html", current.clone().into());
+    put(
+        "kms.html",
+        Object::from(current.clone()).with_etag("\"0123456789abcdef0123456789abcdef\""),
+    );
+    put(
+        "parts.html",
+        Object::from(current.clone()).with_etag("\"0123-2\""),
+    );
+    put("old.html", long("old version\n").into());
+    put("long.html", long("current version\nand more\n").into());
+    visit(
+        &environment,
+        &["/", "/kms.html", "/parts.html", "/old.html", "/long.html"],
+    );
+    for key in [
+        "index.html",
+        "kms.html",
+        "parts.html",
+        "old.html",
+        "long.html",
+        "blog/index.html",
+    ] {
+        environment.write(&format!("public/{key}"), &current);
+    }
+    environment.write("public/not-uploaded.html", "text");
+    environment
+        .standin
+        .put_object(BUCKET, "blog/index.html", "not the local file");
+    environment.standin.advance(Duration::from_secs(60));
+    let output = environment.run(&format!("verify -d {FIRST} --site public --output json"));
+    let found = expected(&[
+        ("/", "fresh"),
+        ("/index.html", "fresh"),
+        ("/blog/index.html", "stale"),
+        ("/kms.html", "fresh"),
+        ("/long.html", "stale"),
+        ("/not-uploaded.html", "stale"),
+        ("/old.html", "stale"),
+        ("/parts.html", "fresh"),
+    ]);
+    let mut verdicts = verdicts(&json(&output));
+    verdicts.sort();
+    let mut found = found;
+    found.sort();
+    assert_eq!(verdicts, found);
+    let etags: Vec<_> = json(&output)["urls"][0]["responses"]
+        .as_array()
+        .expect("responses")
+        .iter()
+        .map(|response| response["etag"].to_string().starts_with("\"W/"))
+        .collect();
+    assert_eq!(etags, [true, false]);
+    // The files of a folder of the site.
+    environment.write("docs/old.html", &current);
+    environment.run(&format!("verify -d {FIRST} --site docs --prefix docs"));
+    environment.run(&format!("verify -d {FIRST} /old.html --site docs"));
+    environment.run(&format!("verify -d {FIRST} / --prefix docs"));
+    environment.run(&format!("verify -d {FIRST} / --site missing"));
+    environment.snapshot("verify-site");
+}
+
+#[test]
+fn the_objects_of_the_origin_are_read_first() {
+    let mut environment = environment("verify-origin");
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    publish(
+        &environment,
+        &["index.html", "a.html", "old.html"],
+        &["/", "/a.html", "/old.html"],
+    );
+    environment.standin.delete_object(BUCKET, "old.html");
+    invalidate(&environment, "1", &["/index.html", "/", "/old.html"]);
+    // Nothing has invalidated /a.html, and the bucket shows that it is old.
+    environment.run(&format!("verify -d {FIRST} / /a.html /old.html -v"));
+    // The object changes after the invalidation.
+    environment.standin.advance(Duration::from_secs(10));
+    environment
+        .standin
+        .put_object(BUCKET, "index.html", "third version");
+    environment.run(&format!("verify -d {FIRST} / -v"));
+    // The bucket has another object than the local file: a request would only store it at the edge.
+    environment.write("public/a.html", "not uploaded yet");
+    environment.write("public/b.html", "not uploaded yet");
+    let before = environment.standin.viewer_requests().len();
+    environment.run(&format!("verify -d {FIRST} --site public"));
+    assert_eq!(environment.standin.viewer_requests().len(), before);
+    environment.snapshot("verify-origin");
+}
+
+#[test]
+fn create_verifies_the_local_files_after_a_sync() {
+    let mut environment = environment("verify-sync");
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    publish(
+        &environment,
+        &["index.html", "blog/a.html", "old.html"],
+        &["/", "/index.html", "/blog/a.html", "/old.html"],
+    );
+    environment.standin.delete_object(BUCKET, "old.html");
+    environment.write("public/index.html", "second version");
+    environment.write("public/blog/a.html", "second version");
+    environment.write(
+        "sync.txt",
+        "upload: public/index.html to s3://site/index.html\nupload: public/blog/a.html to s3://site/blog/a.html\n\
+         delete: s3://site/old.html\n",
+    );
+    environment.run(&format!(
+        "create -d {FIRST} --from-s3-sync sync.txt --site public --verify"
+    ));
+    environment.snapshot("verify-sync");
+}
+
+#[test]
+fn an_error_of_the_verification_does_not_hide_what_was_submitted() {
+    let mut environment = environment("verify-denied");
+    let deny = |environment: &Environment| {
+        for operation in [Operation::GetDistribution, Operation::GetDistributionConfig] {
+            environment.standin.fail(operation, Fault::AccessDenied, 1);
+        }
+    };
+    deny(&environment);
+    environment.run(&format!("create -d {FIRST} /a.html --verify --output json"));
+    deny(&environment);
+    environment.run(&format!("verify -d {FIRST} /a.html"));
+    // With a host, the configuration is not necessary.
+    deny(&environment);
+    environment.run(&format!("verify -d {FIRST} /a.html --host {HOST}"));
+    // The configuration has the alias, but not the domain name of CloudFront.
+    let operation = Operation::GetDistribution;
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    environment.run(&format!("verify -d {FIRST} /a.html --from FRA50-P1"));
+    environment.standin.fail(operation, Fault::AccessDenied, 1);
+    environment.run("verify -d E2EXAMPLE1ABC /a.html");
+    environment.run("verify -d E9EXAMPLE1ABC /a.html");
+    environment.run("verify -d E3EXAMPLE1ABC /a.html");
+    environment.snapshot("verify-denied");
+}
