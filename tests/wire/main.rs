@@ -21,4 +21,5 @@ mod sites;
 mod staging;
 mod tags;
 mod tenants;
+mod tls;
 mod waiting;
