@@ -259,7 +259,9 @@ fn denied(object: &BucketObject, partition: &str, message: String) -> ErrorKind 
         action: action.to_owned(),
         resource,
         message: if is_ambiguous {
-            format!("{message} (also for an object that does not exist, without s3:ListBucket)")
+            format!(
+                "{message} (S3 also denies to read an object that does not exist, unless s3:ListBucket is allowed)"
+            )
         } else {
             message
         },
@@ -384,6 +386,35 @@ mod tests {
         assert!(result.is_err(), "{result:?}");
         let uris = requests.0.lock().expect("no panic");
         uris.clone()
+    }
+
+    #[test]
+    fn a_denial_has_the_action_that_the_message_names() {
+        let object = BucketObject {
+            bucket: "site".to_owned(),
+            region: None,
+            key: "a".to_owned(),
+        };
+        let reason = |action: &str| {
+            format!("AccessDenied: User: dev is not authorized to perform: {action} on resource: x")
+        };
+        let note = " (S3 also denies to read an object that does not exist, unless s3:ListBucket is allowed)";
+        let get = ("s3:GetObject", "arn:aws-cn:s3:::site/a");
+        let list = ("s3:ListBucket", "arn:aws-cn:s3:::site");
+        for (message, note, (action, resource)) in [
+            (reason("s3:GetObject"), "", get),
+            (reason("s3:ListBucket"), "", list),
+            (reason("kms:Decrypt"), "", get),
+            ("AccessDenied: Access Denied".to_owned(), note, get),
+            ("HTTP status 403".to_owned(), note, get),
+        ] {
+            let expected = ErrorKind::AccessDenied {
+                action: action.to_owned(),
+                resource: resource.to_owned(),
+                message: format!("{message}{note}"),
+            };
+            assert_eq!(denied(&object, "aws-cn", message), expected);
+        }
     }
 
     #[tokio::test]
