@@ -178,6 +178,10 @@ pub(crate) enum ErrorKind {
     NotCompleted {
         waited: Duration,
     },
+    /// All invalidations are completed, and viewers get an old version all the same. `report` has the verdicts.
+    StaleUrls {
+        report: String,
+    },
     JobNotFound {
         job: String,
         message: String,
@@ -296,6 +300,7 @@ impl Error {
             | ErrorKind::DeadlineExceeded
             | ErrorKind::NotCompleted { .. }
             | ErrorKind::JobNotFound { .. } => Category::Unavailable,
+            ErrorKind::StaleUrls { .. } => Category::Stale,
             ErrorKind::ResultRejected { .. } | ErrorKind::Panicked => Category::Internal,
             ErrorKind::Several(errors) => {
                 (errors.first()).map_or(Category::Internal, Self::category)
@@ -460,6 +465,11 @@ impl ErrorKind {
                     format!("not completed after {waited} s; CloudFront still completes it");
                 Text::of(facts).remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\"")
             }
+            Self::StaleUrls { report } => {
+                let facts =
+                    format!("viewers get an old version although all is completed: {report}");
+                Text::of(facts).hint(INVALIDATE_OLD)
+            }
             Self::JobNotFound { job, message } => {
                 let facts = format!("could not report the result of job {job}: {message}");
                 Text::of(facts).hint(CHECK_THE_REGION)
@@ -481,6 +491,8 @@ impl ErrorKind {
     }
 }
 
+const INVALIDATE_OLD: &str =
+    "invalidate what covers these URLs, such as \"/*\", or set \"onStale\" to \"succeed\"";
 const TRY_LATER: &str = "try again in a minute";
 const CHECK_THE_ENDPOINT: &str = "check the region and the endpoint";
 const CHECK_THE_REGION: &str =
@@ -861,6 +873,12 @@ mod tests {
             (
                 ErrorKind::Panicked,
                 Some("report it with the message above".to_owned()),
+            ),
+            (
+                ErrorKind::StaleUrls {
+                    report: "1 stale".into(),
+                },
+                Some(INVALIDATE_OLD.to_owned()),
             ),
             (
                 ErrorKind::AccessDenied {

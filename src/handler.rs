@@ -32,6 +32,7 @@ use tracing::{error, info};
 use self::warm_state::WarmState;
 use crate::aws::cloudfront::{CloudFront, Submission};
 use crate::aws::codepipeline::CodePipeline;
+use crate::aws::edge::EdgeEndpoints;
 use crate::aws::site_cache::SiteCache;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -48,6 +49,7 @@ pub struct Invalidator {
     sdk: SdkConfig,
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
+    edge: EdgeEndpoints,
     site_cache: SiteCache,
     warm_state: WarmState,
     clock: Clock,
@@ -61,6 +63,7 @@ impl Invalidator {
             sdk,
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
+            edge: EdgeEndpoints::new(|_name| None),
             site_cache: SiteCache::default(),
             warm_state: WarmState::default(),
             clock: Clock::system(),
@@ -70,6 +73,11 @@ impl Invalidator {
     /// Replaces the system clock, which decides how long jobs wait and when a queue has a backlog.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// Replaces where the requests of viewers are sent: the edge of CloudFront.
+    pub fn with_edge(self, edge: EdgeEndpoints) -> Self {
+        Self { edge, ..self }
     }
 
     /// Replaces the clients.

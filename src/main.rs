@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use cloudfront_invalidator::account::Account;
+use cloudfront_invalidator::aws::edge::EdgeEndpoints;
 use cloudfront_invalidator::aws::sdk::sdk_config;
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
@@ -20,7 +21,8 @@ fn main() -> Result<(), Error> {
     tracing::subscriber::set_global_default(log::subscriber(level, write_line))?;
     log::log_panics();
 
-    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable));
+    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable))
+        .with_edge(EdgeEndpoints::new(variable));
     let handler = service_fn(|event: LambdaEvent<Value>| {
         let LambdaEvent { payload, context } = event;
         let span = log::invocation_span(&context.request_id);

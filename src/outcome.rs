@@ -14,6 +14,8 @@ use crate::error::Error;
 use crate::excerpt::{MAX_LISTED, MAX_NOTED, listed, thousands};
 use crate::path::InvalidationPath;
 use crate::plan::{Batch, InvalidationId, InvalidationStatus, Merged};
+use crate::verify::Report;
+use crate::verify::report::Verified;
 
 /// How many notes a text lists. The others are in the log, one line for each distribution.
 const MAX_NOTES: usize = 15;
@@ -60,8 +62,53 @@ pub struct JobReport {
     pub waited: Duration,
     /// Whether the invalidations are completed.
     pub completion: Completion,
+    /// Whether viewers get the current version.
+    pub verification: Verification,
     /// Why the work of this job ended early, if it did. The job continues.
     pub interruption: Option<Error>,
+}
+
+/// What a job found out about what viewers get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Nothing: the job does not verify.
+    NotRequested,
+    /// Nothing: it has not requested any URL.
+    NotDone,
+    /// The verdicts on the URLs that it requested.
+    Done(Report),
+}
+
+impl Verification {
+    /// Returns the value of the output variable `Verified`.
+    fn verified(&self) -> &'static str {
+        match self {
+            Self::NotRequested => "none",
+            Self::NotDone => Verified::Unknown.as_str(),
+            Self::Done(report) => report.verified().as_str(),
+        }
+    }
+
+    /// Returns the URLs for which viewers get an old version. A comma in them is encoded, because commas separate them.
+    fn stale_urls(&self) -> Vec<String> {
+        let report = match self {
+            Self::NotRequested | Self::NotDone => None,
+            Self::Done(report) => Some(report),
+        };
+        let old = report.into_iter().flat_map(Report::old);
+        old.map(|url| url.url.replace(',', "%2C")).collect()
+    }
+
+    /// Returns the counts of the verdicts, or why there are none. `None` if there is nothing to report (yet).
+    fn counts(&self, completion: Completion) -> Option<String> {
+        let missing = match (self, completion) {
+            (Self::NotRequested, _) | (Self::NotDone, Completion::Continues { .. }) => return None,
+            (Self::Done(report), _) => return Some(report.counts()),
+            (Self::NotDone, Completion::Completed) => "the time was over",
+            (Self::NotDone, Completion::NotAwaited | Completion::TimedOut) => "it is not completed",
+        };
+        Some(format!("not done, because {missing}"))
+    }
 }
 
 /// How much of a job's success is reported: less, if CodePipeline rejects the form of more.
@@ -85,20 +132,24 @@ impl JobReport {
         };
         let reports = &self.outcome.reports;
         let submitted = reports.iter().filter(|report| report.result.is_ok());
+        let verification = self.verification.counts(self.completion);
+        let verification = verification.map(|counts| format!("; verification: {counts}"));
         format!(
-            "submitted for {} of {}, status {}; CodePipeline rejected {rejected}, which the log of the function contains",
+            "submitted for {} of {}, status {}{}; CodePipeline rejected {rejected}, which the log of the function contains",
             submitted.count(),
             counted(reports.len(), "distribution"),
-            self.completion.status().as_str()
+            self.completion.status().as_str(),
+            verification.unwrap_or_default()
         )
     }
 
     /// Returns the output variables of the job, by their names. None is empty.
-    pub fn output_variables(&self) -> [(&'static str, String); 6] {
+    pub fn output_variables(&self) -> [(&'static str, String); 8] {
         let outcome = &self.outcome;
         let reports = outcome.reports.iter();
         let distributions = reports.map(|report| report.batch.distribution().as_str());
         let paths = outcome.paths().into_iter().map(InvalidationPath::as_str);
+        let stale_urls = self.verification.stale_urls();
         [
             ("InvalidationIds", list(outcome.invalidation_ids())),
             ("DistributionIds", list(distributions)),
@@ -106,6 +157,8 @@ impl JobReport {
             ("PathCount", outcome.path_count().to_string()),
             ("WaitedSeconds", self.waited.as_secs().to_string()),
             ("Status", self.completion.status().as_str().to_owned()),
+            ("Verified", self.verification.verified().to_owned()),
+            ("StaleUrls", list(stale_urls.iter().map(String::as_str))),
         ]
     }
 }
@@ -153,6 +206,7 @@ impl fmt::Display for JobReport {
             outcome,
             waited,
             completion,
+            verification,
             interruption,
         } = self;
         let waited = waited.as_secs();
@@ -174,6 +228,12 @@ impl fmt::Display for JobReport {
                 f,
                 "not completed after {waited} s, but CloudFront still completes it; "
             )?,
+        }
+        // Before the outcome, because CodePipeline limits the summary.
+        match (verification, verification.counts(*completion)) {
+            (Verification::Done(report), _) => write!(f, "verification: {report}; ")?,
+            (_, Some(missing)) => write!(f, "verification: {missing}; ")?,
+            (_, None) => {}
         }
         write!(f, "{outcome}")
     }
@@ -368,8 +428,11 @@ fn counted(number: usize, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::plan::{Collapsed, Limits};
+    use crate::verify::{Judgement, Reason, UrlReport, Verdict};
 
     #[test]
     fn counts_wildcards_that_replace_paths_if_a_hundred_paths_are_listed() {
@@ -403,6 +466,85 @@ mod tests {
             "; /000/* replaces 1500 paths; /001/* replaces 1500 paths"
         );
         assert_eq!(text(99), "; 2 wildcards instead of 3,000 paths");
+    }
+
+    #[test]
+    fn the_summary_has_the_verdicts_or_why_there_are_none() {
+        let completed = Completion::Completed;
+        let old = UrlReport {
+            distribution: distribution(1),
+            url: "https://www.example.com/a,b".into(),
+            addressed: None,
+            judgement: Judgement {
+                verdict: Verdict::Stale,
+                reason: Reason::NotTheLocalFile,
+            },
+            invalidation: None,
+            responses: vec![],
+            explanation: vec![],
+        };
+        let report = Report {
+            urls: vec![old],
+            notes: vec!["a note".into()],
+        };
+        let continues = Completion::Continues { completed: 1 };
+        for (verification, completion, verified, text, short) in [
+            (
+                Verification::NotRequested,
+                completed,
+                ["none", "none"],
+                "completed after 7 s; ",
+                "",
+            ),
+            (
+                Verification::NotDone,
+                continues,
+                ["unknown", "none"],
+                "1 of 0 distributions completed after 7 s; ",
+                "",
+            ),
+            (
+                Verification::NotDone,
+                completed,
+                ["unknown", "none"],
+                "completed after 7 s; verification: not done, because the time was over; ",
+                "; verification: not done, because the time was over",
+            ),
+            (
+                Verification::NotDone,
+                Completion::NotAwaited,
+                ["unknown", "none"],
+                "verification: not done, because it is not completed; ",
+                "; verification: not done, because it is not completed",
+            ),
+            (
+                Verification::Done(report),
+                completed,
+                ["false", "https://www.example.com/a%2Cb"],
+                "completed after 7 s; verification: 1 stale; https://www.example.com/a,b is stale: it is not the local file; \
+                 a note; ",
+                "; verification: 1 stale",
+            ),
+        ] {
+            let report = JobReport {
+                outcome: Outcome::default(),
+                waited: Duration::from_secs(7),
+                completion,
+                verification,
+                interruption: None,
+            };
+            let summary = report.summary(Detail::Full);
+            assert_eq!(summary, format!("{text}nothing to invalidate"));
+            let status = completion.status().as_str();
+            let expected = format!(
+                "submitted for 0 of 0 distributions, status {status}{short}; CodePipeline rejected the full summary, which \
+                 the log of the function contains"
+            );
+            assert_eq!(report.summary(Detail::ShortSummary), expected);
+            let variables: BTreeMap<_, _> = report.output_variables().into_iter().collect();
+            let variables = ["Verified", "StaleUrls"].map(|name| variables[name].as_str());
+            assert_eq!(variables, verified);
+        }
     }
 
     fn distribution(number: usize) -> DistributionId {

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::output::{CommandOutput, ErrorOutput};
 use super::{CliError, Exit, Invoke, Session, input, terminal};
+use crate::aws::credentials;
+use crate::aws::edge::EdgeEndpoints;
 use crate::handler::{Answer, Invalidator};
 use crate::invocation::Invocation;
 use crate::settings::Settings;
@@ -24,7 +26,10 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     if !session.terminal.is_quiet() {
         terminal::log_to_stderr();
     }
+    let edge =
+        EdgeEndpoints::new(|name| std::env::var(name).ok()).with_proxies(credentials::proxies());
     let invalidator = Invalidator::new(settings, clients.sdk.clone())
+        .with_edge(edge)
         .with_clients(clients.cloudfront.clone(), clients.codepipeline.clone());
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;

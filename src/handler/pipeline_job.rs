@@ -11,26 +11,30 @@ mod cache_tags;
 mod configuration;
 mod progress;
 mod staging_findings;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
-use self::progress::{Decision, DecisionInput, DistributionProgress, Progress, Stage, decide};
+use self::progress::{
+    Decision, DecisionInput, DistributionProgress, Progress, Stage, VerificationState, decide,
+};
 use super::{Answer, BatchRequest, Invalidator, guarded};
 use crate::aws::codepipeline::{Continuation, Delivery};
 use crate::distribution::DistributionId;
 use crate::error::{Error, ErrorKind};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
-use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome};
+use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome, Verification};
 use crate::plan::{Batch, Limits};
 use crate::trigger::codepipeline::{Job, JobId};
-use crate::trigger::user_parameters::JobRequest;
+use crate::trigger::user_parameters::{JobRequest, OnStale, Verify};
+use crate::verify::report::Verified;
 
 /// How long one invocation polls. AWS states that 95 % of all invalidations take effect within 5 seconds and are reported
 /// as completed within 25 ([announcement](https://aws.amazon.com/about-aws/whats-new/2026/04/cloudfront-invalidation-cache-tag/)).
@@ -51,6 +55,8 @@ struct Execution {
     progress: Progress,
     /// What this job reports.
     outcome: Outcome,
+    /// What it found out about what viewers get.
+    verification: Verification,
 }
 
 impl Execution {
@@ -58,6 +64,34 @@ impl Execution {
     fn all_submitted(&self) -> bool {
         let lacks_staging = self.requires_staging && self.progress.has_pending_staging();
         self.progress.all_submitted() && !lacks_staging
+    }
+
+    /// Returns what decides the next report.
+    fn decision_input(&self, now: SystemTime) -> DecisionInput {
+        let Self {
+            request, progress, ..
+        } = self;
+        DecisionInput {
+            all_submitted: self.all_submitted(),
+            all_completed: progress.all_completed(),
+            has_pending_staging: progress.has_pending_staging(),
+            age: progress.age(now),
+            waited: progress.waited(now),
+            wait: self.wait,
+            on_timeout: request.on_timeout,
+            fits_token: progress.to_token().is_some(),
+            verification: match (&self.verification, request.on_stale) {
+                (Verification::NotDone, _) => VerificationState::Pending,
+                (Verification::Done(report), OnStale::Fail)
+                    if report.verified() == Verified::No =>
+                {
+                    VerificationState::Failed
+                }
+                (Verification::NotRequested | Verification::Done(_), _) => {
+                    VerificationState::Settled
+                }
+            },
+        }
     }
 }
 
@@ -246,6 +280,14 @@ impl Invalidator {
                 Duration::ZERO
             }
         };
+        let verification = match request.verify {
+            Verify::Nothing => Verification::NotRequested,
+            Verify::InvalidatedPaths | Verify::Urls(_) if wait.is_zero() => {
+                let message = "verify needs a wait: add \"wait\": \"5m\"";
+                return Err(Error::invalid_input(message).context("UserParameters"));
+            }
+            Verify::InvalidatedPaths | Verify::Urls(_) => Verification::NotDone,
+        };
         let settings = self.settings();
         Ok(Execution {
             request,
@@ -253,6 +295,7 @@ impl Invalidator {
             wait,
             progress,
             outcome: Outcome::default(),
+            verification,
         })
     }
 
@@ -260,6 +303,7 @@ impl Invalidator {
     /// continues with `execution.progress`.
     async fn work(&self, execution: &mut Execution, invocation: &Invocation) -> Result<(), Error> {
         let was_submitted = execution.all_submitted();
+        let was_completed = execution.progress.all_completed();
         let Execution {
             request, progress, ..
         } = &mut *execution;
@@ -289,7 +333,28 @@ impl Invalidator {
             return Ok(());
         }
         let polled = self.poll(progress, invocation).await;
-        polled.map_err(|error| error.context("submitted, but the job cannot wait for completion"))
+        polled
+            .map_err(|error| error.context("submitted, but the job cannot wait for completion"))?;
+        // The next job has the time that this one has used.
+        let has_time = was_completed || verification::has_time(invocation);
+        if has_time && self.is_verification_due(execution) {
+            let report = self
+                .verify(&execution.request, &execution.progress, invocation)
+                .await;
+            execution.verification = Verification::Done(report);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the job ends as soon as it has verified. A job that continues would lose the result.
+    fn is_verification_due(&self, execution: &Execution) -> bool {
+        let input = execution.decision_input(self.clock.now());
+        let verified = DecisionInput {
+            verification: VerificationState::Settled,
+            ..input
+        };
+        input.verification == VerificationState::Pending
+            && decide(verified) == Decision::Succeed(Completion::Completed)
     }
 
     /// Returns the distributions that the job names, or those of the settings.
@@ -392,13 +457,15 @@ impl Invalidator {
 
     /// Returns what the job reports. `error` is why its work ended early.
     fn job_result(&self, execution: Execution, error: Option<Error>) -> JobResult {
-        let all_submitted = execution.all_submitted();
+        let now = self.clock.now();
+        let decision = decide(execution.decision_input(now));
         let Execution {
-            request,
+            request: _,
             requires_staging: _,
             wait,
             progress,
             outcome,
+            verification,
         } = execution;
         let interruption = match error {
             Some(error) if !error.is_transient() => {
@@ -406,23 +473,12 @@ impl Invalidator {
             }
             transient => transient,
         };
-        let now = self.clock.now();
         let age = progress.age(now);
-        let token = progress.to_token();
-        let decision = decide(DecisionInput {
-            all_submitted,
-            all_completed: progress.all_completed(),
-            has_pending_staging: progress.has_pending_staging(),
-            age,
-            waited: progress.waited(now),
-            wait,
-            on_timeout: request.on_timeout,
-            fits_token: token.is_some(),
-        });
         let job_report = |outcome, completion, interruption| JobReport {
             outcome,
             waited: age,
             completion,
+            verification: verification.clone(),
             interruption,
         };
         match decision {
@@ -438,7 +494,7 @@ impl Invalidator {
                 let completed = progress.completed_count();
                 let completion = Completion::Continues { completed };
                 let continuation = Continuation {
-                    token: token.unwrap_or_default(),
+                    token: progress.to_token().unwrap_or_default(),
                     percent: progress.percent(),
                 };
                 JobResult::Continues(job_report(outcome, completion, interruption), continuation)
@@ -449,6 +505,10 @@ impl Invalidator {
             }),
             Decision::FailNotCompleted => JobResult::Failed(JobFailure {
                 error: ErrorKind::NotCompleted { waited: age }.into(),
+                outcome,
+            }),
+            Decision::FailStale => JobResult::Failed(JobFailure {
+                error: verification::stale_error(&verification),
                 outcome,
             }),
         }

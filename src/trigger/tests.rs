@@ -6,11 +6,11 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::s3::{IgnoredEvent, ObjectChange};
-use super::user_parameters::{JobRequest, OnTimeout};
+use super::user_parameters::{JobRequest, OnStale, OnTimeout, Verify};
 use super::*;
 use crate::distribution::DistributionName;
 use crate::error::Category;
-use crate::path::InvalidationPath;
+use crate::path::{EncodedPaths, InvalidationPath};
 
 fn recorded(text: &str) -> Trigger {
     Trigger::parse(&serde_json::from_str(text).expect("recorded JSON")).expect("a known event")
@@ -700,6 +700,13 @@ fn request(distributions: &[&str], paths: &[&str]) -> JobRequest {
     }
 }
 
+fn urls(texts: &[&str]) -> Verify {
+    let encoded = texts
+        .iter()
+        .map(|text| EncodedPaths::parse(text).expect("a path"));
+    Verify::Urls(encoded.collect())
+}
+
 #[test]
 fn reads_the_parameters_of_a_pipeline_action() {
     for (parameters, expected) in [
@@ -760,8 +767,46 @@ fn reads_the_parameters_of_a_pipeline_action() {
             },
         ),
         (
+            Some(json!(r#"{"wait": "5m", "verify": true}"#)),
+            JobRequest {
+                wait: Some(Duration::from_secs(300)),
+                verify: Verify::InvalidatedPaths,
+                ..request(&[], &["/*"])
+            },
+        ),
+        (
             Some(json!(
-                r#"{"wait": false, "onTimeout": null, "reference": null}"#
+                r##"{"paths": ["/a", "#t"], "verify": "true", "onStale": "succeed"}"##
+            )),
+            JobRequest {
+                verify: Verify::InvalidatedPaths,
+                on_stale: OnStale::Succeed,
+                ..request(&[], &["/a", "#t"])
+            },
+        ),
+        (
+            Some(json!(r#"{"verify": false, "onStale": "fail"}"#)),
+            request(&[], &["/*"]),
+        ),
+        (
+            Some(json!(r#"{"verify": "blog/"}"#)),
+            JobRequest {
+                verify: urls(&["/blog/"]),
+                ..request(&[], &["/*"])
+            },
+        ),
+        (
+            Some(json!(
+                r##"{"paths": "#t", "verify": ["/a?b=1", "https://www.example.com/c d"], "onStale": null}"##
+            )),
+            JobRequest {
+                verify: urls(&["/a?b=1", "/c d"]),
+                ..request(&[], &["#t"])
+            },
+        ),
+        (
+            Some(json!(
+                r#"{"wait": false, "onTimeout": null, "verify": null, "onStale": null, "reference": null}"#
             )),
             JobRequest {
                 wait: Some(Duration::ZERO),
@@ -800,7 +845,7 @@ fn names_the_invalid_field_of_the_parameters() {
         (
             json!(r#"{"invalidate": true}"#),
             "UserParameters: unknown field \"invalidate\" (the fields are \"distribution\", \"paths\", \"wait\", \
-             \"onTimeout\", \"reference\")"
+             \"onTimeout\", \"verify\", \"onStale\", \"reference\")"
                 .to_owned(),
         ),
         (
@@ -816,6 +861,37 @@ fn names_the_invalid_field_of_the_parameters() {
         (
             json!(r#"{"onTimeout": "panic"}"#),
             "UserParameters: onTimeout: expected \"succeed\" or \"fail\"".to_owned(),
+        ),
+        (
+            json!(r#"{"verify": true, "onStale": "warn"}"#),
+            "UserParameters: onStale: expected \"succeed\" or \"fail\"".to_owned(),
+        ),
+        (
+            json!(r#"{"onStale": "succeed"}"#),
+            "UserParameters: onStale: it has no effect without \"verify\": add \"verify\": true, or remove it".to_owned(),
+        ),
+        (
+            json!(r#"{"verify": 1}"#),
+            "UserParameters: verify: expected true, false, a path, or an array of paths".to_owned(),
+        ),
+        (
+            json!(r#"{"verify": []}"#),
+            "UserParameters: verify: the array is empty: omit the field to use the default".to_owned(),
+        ),
+        (
+            json!(r#"{"verify": ["/a", "/blog/* "]}"#),
+            "UserParameters: verify[1]: \"/blog/* \" names no URL: write what viewers request, such as \"/blog/\""
+                .to_owned(),
+        ),
+        (
+            json!(r##"{"verify": "#product:42"}"##),
+            "UserParameters: verify[0]: \"#product:42\" names no URL: write what viewers request, such as \"/blog/\""
+                .to_owned(),
+        ),
+        (
+            json!(r##"{"paths": ["#product:42"], "verify": true}"##),
+            "UserParameters: verify: \"paths\" has cache tags only, which name no URL: list the URLs to request"
+                .to_owned(),
         ),
         (
             json!(r#"{"reference": "release 42"}"#),

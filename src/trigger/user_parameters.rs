@@ -14,7 +14,15 @@ use crate::duration::parse_wait_limit;
 use crate::error::Error;
 use crate::path::{EncodedPaths, InvalidationPath, Widened, widened_note};
 
-const FIELDS: [&str; 5] = ["distribution", "paths", "wait", "onTimeout", "reference"];
+const FIELDS: [&str; 7] = [
+    "distribution",
+    "paths",
+    "wait",
+    "onTimeout",
+    "verify",
+    "onStale",
+    "reference",
+];
 
 /// The maximum length of `reference`. It leaves the rest of a caller reference's 128 characters to a hyphen and a hash.
 const MAX_REFERENCE_CHARACTERS: usize = 60;
@@ -32,6 +40,10 @@ pub struct JobRequest {
     pub wait: Option<Duration>,
     /// The result to report if the invalidations are not completed in time.
     pub on_timeout: OnTimeout,
+    /// Which URLs are requested as a viewer does, once the invalidations are completed.
+    pub verify: Verify,
+    /// The result to report if viewers get an old version.
+    pub on_stale: OnStale,
     /// `reference`: a readable name for the request. The caller reference begins with it.
     pub label: Option<String>,
 }
@@ -46,6 +58,28 @@ pub enum OnTimeout {
     Fail,
 }
 
+/// Which URLs a job requests as a viewer does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those of the paths that it invalidates.
+    InvalidatedPaths,
+    /// These, from each of its distributions.
+    Urls(EncodedPaths),
+}
+
+/// The result of a job if viewers get an old version although its invalidations are completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStale {
+    /// Failure.
+    #[default]
+    Fail,
+    /// Success; the summary names the URLs.
+    Succeed,
+}
+
 impl Default for JobRequest {
     fn default() -> Self {
         Self {
@@ -54,6 +88,8 @@ impl Default for JobRequest {
             widened: Vec::new(),
             wait: None,
             on_timeout: OnTimeout::default(),
+            verify: Verify::default(),
+            on_stale: OnStale::default(),
             label: None,
         }
     }
@@ -83,13 +119,25 @@ impl JobRequest {
             paths: default.paths,
             widened: default.widened,
         });
+        let verify = read_verify(&mut fields, &paths)?;
+        let on_stale = read_field(&mut fields, "onStale", |value| {
+            read_result(&value, OnStale::Succeed, OnStale::Fail)
+        })?;
+        if verify.is_none() && on_stale.is_some() {
+            let message = "it has no effect without \"verify\": add \"verify\": true, or remove it";
+            return Err(Error::invalid_input(message).context("onStale"));
+        }
         let request = Self {
             distributions: distributions.unwrap_or(default.distributions),
             paths,
             widened,
             wait: read_field(&mut fields, "wait", read_wait)?,
-            on_timeout: read_field(&mut fields, "onTimeout", read_on_timeout)?
-                .unwrap_or(default.on_timeout),
+            on_timeout: read_field(&mut fields, "onTimeout", |value| {
+                read_result(&value, OnTimeout::Succeed, OnTimeout::Fail)
+            })?
+            .unwrap_or(default.on_timeout),
+            verify: verify.unwrap_or(default.verify),
+            on_stale: on_stale.unwrap_or(default.on_stale),
             label: read_field(&mut fields, "reference", read_reference)?,
         };
         match fields.keys().next() {
@@ -149,12 +197,27 @@ fn read_list<T>(
     name: &str,
     read: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<Option<Vec<T>>, Error> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let expected = "expected a string or an array of strings";
+            read_texts(value, name, expected, read).map(Some)
+        }
+    }
+}
+
+/// Reads each string of a value that is a string or an array of strings.
+fn read_texts<T>(
+    value: Value,
+    name: &str,
+    expected: &str,
+    read: impl Fn(&str) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
     let invalid = |message: &str| Error::invalid_input(message).context(name);
-    let values = match fields.remove(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(values)) => values,
-        Some(value @ Value::String(_)) => vec![value],
-        Some(_) => return Err(invalid("expected a string or an array of strings")),
+    let values = match value {
+        Value::Array(values) => values,
+        value @ Value::String(_) => vec![value],
+        _ => return Err(invalid(expected)),
     };
     if values.is_empty() {
         return Err(invalid(
@@ -168,8 +231,47 @@ fn read_list<T>(
         text.and_then(&read)
             .map_err(|error| error.context(format_args!("{name}[{index}]")))
     };
-    let items: Result<_, _> = values.iter().enumerate().map(read_value).collect();
-    items.map(Some)
+    values.iter().enumerate().map(read_value).collect()
+}
+
+/// Removes `verify` from the object and reads it. `paths` are those that the job invalidates.
+fn read_verify(
+    fields: &mut Map<String, Value>,
+    paths: &[InvalidationPath],
+) -> Result<Option<Verify>, Error> {
+    const NAME: &str = "verify";
+    const EXPECTED: &str = "expected true, false, a path, or an array of paths";
+    let value = match fields.remove(NAME) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    // A variable of the pipeline makes a string of a boolean. A path with this name has a slash.
+    let is_on = value
+        .as_bool()
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    match is_on {
+        Some(false) => Ok(Some(Verify::Nothing)),
+        Some(true) if paths.iter().all(InvalidationPath::is_tag) => {
+            let message =
+                "\"paths\" has cache tags only, which name no URL: list the URLs to request";
+            Err(Error::invalid_input(message).context(NAME))
+        }
+        Some(true) => Ok(Some(Verify::InvalidatedPaths)),
+        None => {
+            let urls = read_texts(value, NAME, EXPECTED, read_url)?;
+            Ok(Some(Verify::Urls(urls.into_iter().collect())))
+        }
+    }
+}
+
+fn read_url(text: &str) -> Result<EncodedPaths, Error> {
+    let encoded = EncodedPaths::parse(text)?;
+    if text.trim().ends_with('*') || encoded.paths.iter().any(InvalidationPath::is_tag) {
+        return Err(Error::invalid_input(format!(
+            "{text:?} names no URL: write what viewers request, such as \"/blog/\""
+        )));
+    }
+    Ok(encoded)
 }
 
 fn read_wait(value: Value) -> Result<Duration, Error> {
@@ -181,10 +283,10 @@ fn read_wait(value: Value) -> Result<Duration, Error> {
     parse_wait_limit(&text).map_err(Error::invalid_input)
 }
 
-fn read_on_timeout(value: Value) -> Result<OnTimeout, Error> {
+fn read_result<T>(value: &Value, succeed: T, fail: T) -> Result<T, Error> {
     match value.as_str() {
-        Some("succeed") => Ok(OnTimeout::Succeed),
-        Some("fail") => Ok(OnTimeout::Fail),
+        Some("succeed") => Ok(succeed),
+        Some("fail") => Ok(fail),
         _ => Err(Error::invalid_input("expected \"succeed\" or \"fail\"")),
     }
 }

@@ -43,7 +43,7 @@ async fn invalidates_everything_and_reports_what_was_done() {
             },
             "outputVariables": {
                 "InvalidationIds": id, "DistributionIds": FIRST, "Paths": "/*", "PathCount": "1",
-                "WaitedSeconds": "0", "Status": "InProgress",
+                "WaitedSeconds": "0", "Status": "InProgress", "Verified": "none", "StaleUrls": "none",
             },
         })
     );
@@ -424,7 +424,7 @@ async fn reports_less_of_a_success_whose_form_codepipeline_rejects() {
             let id = fixture.first_id();
             let variables = json!({
                 "InvalidationIds": id, "DistributionIds": FIRST, "Paths": "/*", "PathCount": "1",
-                "WaitedSeconds": "0", "Status": "InProgress",
+                "WaitedSeconds": "0", "Status": "InProgress", "Verified": "none", "StaleUrls": "none",
             });
             let mut body = json!({
                 "jobId": job.result.body["jobId"],
@@ -462,7 +462,8 @@ async fn reports_less_of_a_success_whose_form_codepipeline_rejects() {
             assert_eq!(
                 lines[1]["variables"],
                 format!(
-                    "InvalidationIds={id} DistributionIds={FIRST} Paths=/* PathCount=1 WaitedSeconds=0 Status=InProgress"
+                    "InvalidationIds={id} DistributionIds={FIRST} Paths=/* PathCount=1 WaitedSeconds=0 Status=InProgress \
+                     Verified=none StaleUrls=none"
                 )
             );
             assert_eq!(messages, expected, "{lines:#?}");
@@ -489,7 +490,7 @@ async fn logs_a_hundred_paths_of_a_result_whose_form_codepipeline_rejects() {
         variables,
         [&json!(format!(
             "InvalidationIds={id} DistributionIds={FIRST} Paths={},and 40 more PathCount=140 WaitedSeconds=0 \
-             Status=InProgress",
+             Status=InProgress Verified=none StaleUrls=none",
             paths[..100].join(",")
         ))]
     );

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_types::SdkConfig;
 use cloudfront_invalidator::account::Account;
+use cloudfront_invalidator::aws::edge::EdgeEndpoints;
 use cloudfront_invalidator::aws::sdk::sdk_config;
 use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::error::Error;
@@ -97,7 +98,11 @@ impl Fixture {
         let settings = Settings::from_environment(|name| self.variables.get(name).cloned());
         let standin = Arc::clone(&self.standin);
         let clock = Clock::new(move || standin.now(), tokio::time::sleep);
-        Invalidator::new(settings, self.sdk()).with_clock(clock)
+        let variables = self.variables.clone();
+        let edge = EdgeEndpoints::new(move |name| variables.get(name).cloned());
+        Invalidator::new(settings, self.sdk())
+            .with_clock(clock)
+            .with_edge(edge)
     }
 
     /// Returns a function that reads the stand-in's frozen clock and advances it instead of sleeping.

@@ -22,4 +22,5 @@ mod staging;
 mod tags;
 mod tenants;
 mod tls;
+mod verification;
 mod waiting;

@@ -320,6 +320,19 @@ pub(super) struct DecisionInput {
     pub on_timeout: OnTimeout,
     /// Whether the progress fits into a continuation token.
     pub fits_token: bool,
+    /// What is known about what viewers get.
+    pub verification: VerificationState,
+}
+
+/// What a job knows about what viewers get, as far as it decides the next report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VerificationState {
+    /// Nothing has to be verified, or the result does not fail the job.
+    Settled,
+    /// Nothing, and the job has to verify.
+    Pending,
+    /// They get an old version, which fails the job.
+    Failed,
 }
 
 /// What a job reports next.
@@ -334,6 +347,8 @@ pub(super) enum Decision {
     FailNotSubmitted,
     /// Report failure: the invalidations are not completed in time.
     FailNotCompleted,
+    /// Report failure: viewers get an old version.
+    FailStale,
 }
 
 /// Decides what a job reports next.
@@ -341,7 +356,8 @@ pub(super) enum Decision {
 /// `wait` limits how long completion is awaited, from the submission, and [`MAX_WAIT`] from the start of the first job,
 /// because CodePipeline ends the action after 24 hours. CloudFront can refuse requests or fail for `wait` from the start
 /// of the first job, and for at least [`DEFAULT_WAIT`]. A staging distribution that only possibly has to be invalidated
-/// is searched until both limits; then the job does not fail.
+/// is searched until both limits; then the job does not fail. A verification for which the function's time was not enough
+/// is left to the next job until then, too.
 pub(super) fn decide(state: DecisionInput) -> Decision {
     let DecisionInput {
         all_submitted,
@@ -352,6 +368,7 @@ pub(super) fn decide(state: DecisionInput) -> Decision {
         wait,
         on_timeout,
         fits_token,
+        verification,
     } = state;
     let can_submit = age < wait.max(DEFAULT_WAIT);
     let can_wait = waited < wait && age < MAX_WAIT;
@@ -362,6 +379,14 @@ pub(super) fn decide(state: DecisionInput) -> Decision {
             Decision::Continue
         }
         (true, _) if wait.is_zero() => Decision::Succeed(Completion::NotAwaited),
+        (true, true)
+            if verification == VerificationState::Pending
+                && (can_submit || can_wait)
+                && fits_token =>
+        {
+            Decision::Continue
+        }
+        (true, true) if verification == VerificationState::Failed => Decision::FailStale,
         (true, true) => Decision::Succeed(Completion::Completed),
         (true, false) if !can_wait => match on_timeout {
             OnTimeout::Succeed => Decision::Succeed(Completion::TimedOut),

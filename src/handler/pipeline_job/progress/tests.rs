@@ -159,6 +159,7 @@ fn decides_what_a_job_reports_next() {
         wait: minute,
         on_timeout: OnTimeout::Succeed,
         fits_token: true,
+        verification: VerificationState::Settled,
     };
     let not_submitted = DecisionInput {
         all_submitted: false,
@@ -167,6 +168,11 @@ fn decides_what_a_job_reports_next() {
     let searching = DecisionInput {
         all_completed: true,
         has_pending_staging: true,
+        ..waiting
+    };
+    let verifying = DecisionInput {
+        all_completed: true,
+        verification: VerificationState::Pending,
         ..waiting
     };
     let not_waiting = DecisionInput {
@@ -341,6 +347,59 @@ fn decides_what_a_job_reports_next() {
                 ..searching
             },
             Decision::Succeed(Completion::Completed),
+        ),
+        // Verified is what is completed, by the next job if that can come.
+        (verifying, Decision::Continue),
+        (
+            DecisionInput {
+                all_completed: false,
+                waited: minute,
+                ..verifying
+            },
+            Decision::Succeed(Completion::TimedOut),
+        ),
+        (
+            DecisionInput {
+                waited: minute,
+                ..verifying
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                age: DEFAULT_WAIT,
+                ..verifying
+            },
+            Decision::Continue,
+        ),
+        (
+            DecisionInput {
+                age: DEFAULT_WAIT,
+                waited: minute,
+                ..verifying
+            },
+            Decision::Succeed(Completion::Completed),
+        ),
+        (
+            DecisionInput {
+                fits_token: false,
+                ..verifying
+            },
+            Decision::Succeed(Completion::Completed),
+        ),
+        (
+            DecisionInput {
+                verification: VerificationState::Settled,
+                ..verifying
+            },
+            Decision::Succeed(Completion::Completed),
+        ),
+        (
+            DecisionInput {
+                verification: VerificationState::Failed,
+                ..verifying
+            },
+            Decision::FailStale,
         ),
         // A job that does not wait for completion still waits for a busy CloudFront.
         (

@@ -1,0 +1,378 @@
+//! Verifies a job: requests URLs as a viewer does once its invalidations are completed, and judges the responses.
+//!
+//! A verification never costs the job its result. It ends before the calls do, and after a panic too; what keeps it from
+//! requesting a distribution is a note. Only viewers that get an old version are a failure, and `onStale` decides about that.
+//! The continuation token has no room for verdicts, so a job verifies only if it can end afterwards.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join};
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use super::progress::{Progress, Stage};
+use super::{Invalidator, guarded};
+use crate::aws::cloudfront::SiteReader;
+use crate::aws::edge::{EdgeClient, EdgeContent, in_turn};
+use crate::distribution::DistributionId;
+use crate::error::{Error, ErrorKind};
+use crate::excerpt::{Excerpt, MAX_NOTED};
+use crate::invocation::Invocation;
+use crate::outcome::Verification;
+use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
+use crate::site::Site;
+use crate::trigger::user_parameters::{JobRequest, Verify};
+use crate::verify::covering::Coverage;
+use crate::verify::judge::Existence;
+use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl};
+use crate::verify::sample::{Candidate, MAX_URLS_OF_FUNCTION, Sample};
+use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, ViewerAccess};
+
+/// How much time a verification needs: with less, the next job verifies.
+const MIN_TIME: Duration = Duration::from_secs(5);
+
+/// How long a verification may take, so that an edge that does not respond costs little.
+const MAX_TIME: Duration = Duration::from_secs(20);
+
+/// How long reading the configurations and the invalidations may take.
+const MAX_READ_TIME: Duration = Duration::from_secs(5);
+
+/// The note on a distribution whose requested URLs were only guesses from wildcards, and lead to errors.
+const NO_PAGE: &str =
+    "is not verified: no page was found under the wildcards, so list URLs in \"verify\"";
+
+/// A distribution whose URLs can be requested.
+struct VerifiableDistribution {
+    id: DistributionId,
+    host: String,
+    site: Site,
+    access: ViewerAccess,
+    /// The job's own.
+    invalidation: ExistingInvalidation,
+}
+
+/// Returns whether this invocation has enough time left for a verification.
+pub(super) fn has_time(invocation: &Invocation) -> bool {
+    Instant::now() + MIN_TIME <= invocation.end_of_calls()
+}
+
+/// Returns the error of a job whose verification found old versions.
+pub(super) fn stale_error(verification: &Verification) -> Error {
+    let report = match verification {
+        Verification::Done(report) => report.to_string(),
+        Verification::NotRequested | Verification::NotDone => String::new(),
+    };
+    ErrorKind::StaleUrls { report }.into()
+}
+
+impl Invalidator {
+    /// Requests URLs from the distributions whose invalidations are completed, and judges the responses.
+    pub(super) async fn verify(
+        &self,
+        request: &JobRequest,
+        progress: &Progress,
+        invocation: &Invocation,
+    ) -> Report {
+        // Boxed to keep the future's type small.
+        let work = Box::pin(async { Ok(self.judged(request, progress, invocation).await) });
+        let report = guarded(work, invocation).await;
+        let report = report.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]));
+        for old in report.old() {
+            let (url, reason) = (&old.url, &old.judgement.reason);
+            let explanation = old.explanation.join("; ");
+            let distribution = &old.distribution;
+            warn!(%distribution, "viewers get an old version of {url}: {reason}; {explanation}");
+        }
+        report
+    }
+
+    async fn judged(
+        &self,
+        request: &JobRequest,
+        progress: &Progress,
+        invocation: &Invocation,
+    ) -> Report {
+        let deadline = (Instant::now() + MAX_TIME).min(invocation.end_of_calls());
+        let (distributions, mut notes) = self.verifiable(progress, invocation).await;
+        if distributions.is_empty() {
+            return report_of_notes(notes);
+        }
+        let edge = match self.edge.nearest() {
+            Ok(edge) => edge,
+            Err(error) => {
+                notes.push(error);
+                return report_of_notes(notes);
+            }
+        };
+        let candidates = candidates(request);
+        let samples = shares(distributions.len())
+            .map(|share| Sample::choose(candidates.clone(), share))
+            .collect::<Vec<_>>();
+        let mut responses = self
+            .responses(&edge, &distributions, &samples, deadline, invocation)
+            .await
+            .into_iter();
+        let mut urls = Vec::new();
+        for (distribution, sample) in distributions.iter().zip(samples) {
+            if sample.left_out() > 0 {
+                notes.push(format!("of {}: {sample}", distribution.id));
+            }
+            let requested = sample.chosen.into_iter().map(|candidate| RequestedUrl {
+                target: candidate.target,
+                addressed: None,
+                is_guess: candidate.is_guess,
+                existence: Existence::Unknown,
+                origin: None,
+                responses: responses.by_ref().take(AcceptEncoding::ALL.len()).collect(),
+            });
+            let judged = distribution.judge(requested.collect());
+            if judged.is_empty() {
+                notes.push(format!("{} {NO_PAGE}", distribution.id));
+            }
+            urls.extend(judged);
+        }
+        let notes = report_of_notes(notes).notes;
+        Report { urls, notes }
+    }
+
+    /// Returns the distributions whose URLs can be requested, and why others cannot.
+    async fn verifiable(
+        &self,
+        progress: &Progress,
+        invocation: &Invocation,
+    ) -> (Vec<VerifiableDistribution>, Vec<String>) {
+        let cloudfront = self.cloudfront(invocation);
+        let reader = SiteReader::new(cloudfront);
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
+        let completed = progress.distributions.iter();
+        let completed = completed.filter_map(|current| match &current.stage {
+            Stage::Completed(invalidation) => Some((&current.distribution, invalidation)),
+            _ => None,
+        });
+        let read = async |(id, invalidation): (&DistributionId, &InvalidationId)| {
+            let site = reader.site_of_viewers(id);
+            let invalidation = cloudfront.invalidation(id, invalidation);
+            let read = timeout_at(deadline, try_join(site, invalidation)).await;
+            let ((site, access), invalidation) = read
+                .map_err(|_elapsed| "CloudFront did not respond in time".to_owned())?
+                .map_err(|error| error.to_string())?;
+            let arn = invocation.account.distribution_arn(id);
+            Ok(VerifiableDistribution {
+                id: id.clone(),
+                host: host(&site, &access, &arn)?.to_owned(),
+                site,
+                access,
+                invalidation: ExistingInvalidation {
+                    // A job has seen it completed.
+                    status: InvalidationStatus::Completed,
+                    ..invalidation
+                },
+            })
+        };
+        // Each gets one URL at least.
+        let read: Vec<Result<_, String>> =
+            join_all(completed.clone().take(MAX_URLS_OF_FUNCTION).map(read)).await;
+        let mut verifiable = Vec::new();
+        let mut notes = Vec::new();
+        for ((id, _), distribution) in completed.clone().zip(read) {
+            match distribution {
+                Ok(distribution) => verifiable.push(distribution),
+                Err(reason) => notes.push(format!("{id} is not verified: {reason}")),
+            }
+        }
+        let others = completed.skip(MAX_URLS_OF_FUNCTION).count();
+        if others > 0 {
+            notes.push(format!(
+                "{others} other distributions are not verified: a job requests {MAX_URLS_OF_FUNCTION} URLs at most"
+            ));
+        }
+        (verifiable, notes)
+    }
+
+    /// Requests the URLs of each distribution, each URL with every encoding.
+    async fn responses(
+        &self,
+        edge: &EdgeClient,
+        distributions: &[VerifiableDistribution],
+        samples: &[Sample],
+        deadline: Instant,
+        invocation: &Invocation,
+    ) -> Vec<RequestedResponse> {
+        let cloudfront = self.cloudfront(invocation);
+        let requests = distributions.iter().zip(samples);
+        let requests = requests.flat_map(|(distribution, sample)| {
+            let targets = sample.chosen.iter().map(|candidate| &candidate.target);
+            targets.flat_map(move |target| {
+                AcceptEncoding::ALL.map(|encoding| (distribution, target, encoding))
+            })
+        });
+        let responses = requests.map(|(distribution, target, accept_encoding)| async move {
+            let host = &distribution.host;
+            let tag_header = distribution.site.features.cache_tag_header.as_deref();
+            let content = edge
+                .get(host, target, accept_encoding, tag_header, deadline)
+                .await;
+            RequestedResponse {
+                accept_encoding,
+                answer: content.map_or_else(Answer::NoResponse, EdgeContent::into_answer),
+                // The function's clock is the second best.
+                received: cloudfront.now().unwrap_or_else(|| self.clock.now().into()),
+                content: None,
+            }
+        });
+        in_turn(responses).await
+    }
+}
+
+impl VerifiableDistribution {
+    fn judge(&self, urls: Vec<RequestedUrl>) -> Vec<UrlReport> {
+        let coverage = Coverage::new([&self.invalidation]);
+        let distribution = RequestedDistribution {
+            id: &self.id,
+            host: &self.host,
+            site: Some(&self.site),
+            access: &self.access,
+            coverage: &coverage,
+        };
+        distribution.judge(urls)
+    }
+}
+
+/// Returns the host of a viewer's requests, or why no such request shows the copies of the distribution.
+fn host<'a>(site: &'a Site, access: &'a ViewerAccess, arn: &str) -> Result<&'a str, String> {
+    let obstacle = if site.features.staging {
+        "viewers reach this staging distribution through its primary distribution only"
+    } else if site.features.tenants_only {
+        "viewers reach it through distribution tenants only"
+    } else if !site.enabled {
+        "it is disabled"
+    } else {
+        return access.host(&site.aliases).ok_or_else(|| {
+            format!(
+                "no alias names one host, and its domain name is unknown: allow cloudfront:GetDistribution on {arn}"
+            )
+        });
+    };
+    Err(obstacle.to_owned())
+}
+
+/// Returns a report without verdicts, with the first notes.
+fn report_of_notes(notes: Vec<String>) -> Report {
+    let notes: Excerpt<MAX_NOTED> = notes.into_iter().collect();
+    Report {
+        urls: Vec::new(),
+        notes: (notes.count() > 0)
+            .then(|| notes.join("; "))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// Returns the URLs that the job can request.
+fn candidates(request: &JobRequest) -> Vec<Candidate> {
+    match &request.verify {
+        Verify::Nothing => Vec::new(),
+        Verify::InvalidatedPaths => Candidate::of_paths(&request.paths, &request.widened),
+        Verify::Urls(urls) => Candidate::of_paths(&urls.paths, &urls.widened),
+    }
+}
+
+/// Returns how many URLs are requested from each of several distributions.
+fn shares(distributions: usize) -> impl Iterator<Item = usize> {
+    let share = MAX_URLS_OF_FUNCTION
+        .checked_div(distributions)
+        .unwrap_or_default();
+    let rest = MAX_URLS_OF_FUNCTION
+        .checked_rem(distributions)
+        .unwrap_or_default();
+    (0..distributions).map(move |index| share + usize::from(index < rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::Features;
+
+    #[test]
+    fn a_host_is_requested_only_if_it_shows_the_copies_of_the_distribution() {
+        let id = DistributionId::parse("E1EXAMPLE1ABC").expect("an id");
+        let site = Site {
+            id,
+            enabled: true,
+            aliases: vec!["*.example.com".into(), "www.example.com".into()],
+            origins: vec![],
+            origin_groups: vec![],
+            cache_behaviors: vec![],
+            default_root_object: None,
+            custom_error_responses: vec![],
+            features: Features::default(),
+        };
+        let staging = Features {
+            staging: true,
+            ..Features::default()
+        };
+        let tenants_only = Features {
+            tenants_only: true,
+            ..Features::default()
+        };
+        let with_features = |features| Site {
+            features,
+            ..site.clone()
+        };
+        let without_alias = Site {
+            aliases: vec!["*.example.com".into()],
+            ..site.clone()
+        };
+        let disabled = Site {
+            enabled: false,
+            ..site.clone()
+        };
+        let access = ViewerAccess {
+            domain_name: Some("d1.cloudfront.net".into()),
+            ..ViewerAccess::default()
+        };
+        let unknown = ViewerAccess::default();
+        for (site, access, expected) in [
+            (&site, &unknown, Ok("www.example.com")),
+            (&without_alias, &access, Ok("d1.cloudfront.net")),
+            (
+                &without_alias,
+                &unknown,
+                Err(
+                    "no alias names one host, and its domain name is unknown: allow cloudfront:GetDistribution on \
+                     arn:aws:cloudfront::1:distribution/E1EXAMPLE1ABC",
+                ),
+            ),
+            (
+                &with_features(staging),
+                &access,
+                Err(
+                    "viewers reach this staging distribution through its primary distribution only",
+                ),
+            ),
+            (
+                &with_features(tenants_only),
+                &access,
+                Err("viewers reach it through distribution tenants only"),
+            ),
+            (&disabled, &access, Err("it is disabled")),
+        ] {
+            let arn = "arn:aws:cloudfront::1:distribution/E1EXAMPLE1ABC";
+            let expected = expected.map_err(str::to_owned);
+            assert_eq!(host(site, access, arn), expected);
+        }
+    }
+
+    #[test]
+    fn the_distributions_share_the_urls() {
+        for (distributions, expected) in [
+            (0, vec![]),
+            (1, vec![20]),
+            (3, vec![7, 7, 6]),
+            (20, vec![1; 20]),
+        ] {
+            let shares: Vec<_> = shares(distributions).collect();
+            assert_eq!(shares, expected);
+        }
+    }
+}
