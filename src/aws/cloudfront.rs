@@ -266,7 +266,10 @@ impl Intercept for ResponseDate {
 
 /// The header `Date` of the client's last response that had one, and when it was received.
 #[derive(Clone, Debug, Default)]
-struct ServerTime(Arc<Mutex<Option<(DateTime<Utc>, Instant)>>>);
+struct ServerTime(Arc<Mutex<Option<ReceivedDate>>>);
+
+/// The header `Date` of a response, and when it was received.
+type ReceivedDate = (DateTime<Utc>, Instant);
 
 impl Intercept for ServerTime {
     fn name(&self) -> &'static str {

@@ -55,9 +55,12 @@ const DOMAIN: &str = ".cloudfront.net";
 /// Where requests are sent.
 #[derive(Clone)]
 pub struct EdgeEndpoints {
-    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variable: Arc<Variable>,
     proxies: Option<ProxyConfig>,
 }
+
+/// Returns the value of an environment variable.
+type Variable = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for EdgeEndpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,8 @@ pub struct ViewerAccess {
     pub domain_name: Option<String>,
     /// The path patterns of the cache behaviors that require signed URLs or cookies.
     pub signed: Vec<String>,
+    /// The path patterns of the cache behaviors with a function that can change responses.
+    pub changed_responses: Vec<String>,
     /// Whether it has a web ACL of AWS WAF.
     pub web_acl: bool,
     /// Whether some countries are blocked.

@@ -134,8 +134,8 @@ impl fmt::Display for Report {
         if listed.count() > 0 {
             write!(f, "; {}", listed.join("; "))?;
         }
-        let notes = self.notes.iter();
-        notes.map(|note| write!(f, "; {note}")).collect()
+        let mut notes = self.notes.iter();
+        notes.try_for_each(|note| write!(f, "; {note}"))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reads how viewers reach a distribution: its domain name, and what refuses them before the cache.
 
 use aws_sdk_cloudfront::types::{
-    DefaultCacheBehavior, DistributionConfig, GeoRestriction, GeoRestrictionType, TrustedKeyGroups,
-    TrustedSigners,
+    DistributionConfig, EventType, FunctionAssociations, GeoRestriction, GeoRestrictionType,
+    LambdaFunctionAssociations, TrustedKeyGroups, TrustedSigners,
 };
 
 use super::CloudFront;
@@ -29,25 +29,64 @@ impl CloudFront {
     }
 }
 
-/// Returns what refuses viewers before the cache.
+/// Returns what refuses viewers before the cache, and where responses are changed.
 pub(super) fn viewer_access(config: &DistributionConfig) -> ViewerAccess {
-    let ordered = config.cache_behaviors().map(|list| list.items());
-    let ordered = ordered.unwrap_or_default().iter();
-    let ordered = ordered
-        .filter(|behavior| is_signed(behavior.trusted_signers(), behavior.trusted_key_groups()));
-    let ordered = ordered.map(|behavior| behavior.path_pattern().to_owned());
-    let is_default_signed = |behavior: &&DefaultCacheBehavior| {
-        is_signed(behavior.trusted_signers(), behavior.trusted_key_groups())
-    };
-    let default = config.default_cache_behavior().filter(is_default_signed);
-    let geo_restriction = config.restrictions().and_then(|all| all.geo_restriction());
-    let geo_restriction = geo_restriction.map(GeoRestriction::restriction_type);
-    ViewerAccess {
-        domain_name: None,
-        signed: ordered.chain(default.map(|_| "*".to_owned())).collect(),
+    let mut access = ViewerAccess {
         web_acl: config.web_acl_id().is_some_and(|id| !id.is_empty()),
-        geo_restriction: geo_restriction.is_some_and(|kind| *kind != GeoRestrictionType::None),
+        geo_restriction: has_geo_restriction(config),
+        ..ViewerAccess::default()
+    };
+    let mut add = |path_pattern: &str, is_signed: bool, is_changed: bool| {
+        let patterns = [
+            (is_signed, &mut access.signed),
+            (is_changed, &mut access.changed_responses),
+        ];
+        for (has, patterns) in patterns {
+            patterns.extend(has.then(|| path_pattern.to_owned()));
+        }
+    };
+    let ordered = config.cache_behaviors().map(|list| list.items());
+    for behavior in ordered.unwrap_or_default() {
+        add(
+            behavior.path_pattern(),
+            is_signed(behavior.trusted_signers(), behavior.trusted_key_groups()),
+            changes_responses(
+                behavior.function_associations(),
+                behavior.lambda_function_associations(),
+            ),
+        );
     }
+    // The SDK has another type for the default behavior.
+    if let Some(behavior) = config.default_cache_behavior() {
+        add(
+            "*",
+            is_signed(behavior.trusted_signers(), behavior.trusted_key_groups()),
+            changes_responses(
+                behavior.function_associations(),
+                behavior.lambda_function_associations(),
+            ),
+        );
+    }
+    access
+}
+
+fn has_geo_restriction(config: &DistributionConfig) -> bool {
+    let restriction = config.restrictions().and_then(|all| all.geo_restriction());
+    let kind = restriction.map(GeoRestriction::restriction_type);
+    kind.is_some_and(|kind| *kind != GeoRestrictionType::None)
+}
+
+/// Returns whether a function sees responses, which it can change.
+fn changes_responses(
+    functions: Option<&FunctionAssociations>,
+    lambdas: Option<&LambdaFunctionAssociations>,
+) -> bool {
+    let functions = functions.map(|list| list.items()).unwrap_or_default();
+    let lambdas = lambdas.map(|list| list.items()).unwrap_or_default();
+    let functions = functions.iter().map(|function| function.event_type());
+    let lambdas = lambdas.iter().map(|lambda| lambda.event_type());
+    let mut events = functions.chain(lambdas);
+    events.any(|event| matches!(event, EventType::ViewerResponse | EventType::OriginResponse))
 }
 
 /// Returns whether a behavior requires signed URLs or cookies.

@@ -12,6 +12,7 @@ use crate::plan::ExistingInvalidation;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::site::{MaybeSite, Site};
 use crate::verify::covering::{CachedUrl, Coverage};
+use crate::verify::origin::{BucketObject, object_of};
 use crate::verify::sample::{Candidate, Sample};
 use crate::verify::{Answer, UrlReport, ViewerAccess};
 
@@ -87,6 +88,20 @@ impl<'a> Known<'a> {
             host,
             invalidations: Vec::new(),
         }))
+    }
+
+    /// Returns the object that viewers certainly get for the URL, unchanged.
+    pub(super) fn origin_object(&self, candidate: &Candidate) -> Option<BucketObject> {
+        let object = object_of(self.site()?, &candidate.target)?;
+        (!self.changes_responses(candidate)).then_some(object)
+    }
+
+    /// Returns whether a function can change the response.
+    pub(super) fn changes_responses(&self, candidate: &Candidate) -> bool {
+        let path = candidate.target.path();
+        let behavior = self.site().and_then(|site| site.behavior_of_request(path));
+        let pattern = behavior.map(|behavior| &behavior.path_pattern);
+        pattern.is_some_and(|pattern| self.access.changed_responses.contains(pattern))
     }
 
     /// Returns the configuration, if it can be read.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -22,12 +21,15 @@ use crate::cli::{CliError, Requests, Session};
 use crate::site::INDEX_DOCUMENT;
 use crate::verify::covering::Coverage;
 use crate::verify::judge::Existence;
-use crate::verify::origin::{object_of, relative_key_of};
+use crate::verify::origin::{BucketObject, relative_key_of};
 use crate::verify::run::RequestedDistribution;
 use crate::verify::sample::{Candidate, Sample};
 
 /// How long reading an object of the origin may take.
 const MAX_ORIGIN_TIME: Duration = Duration::from_secs(5);
+
+/// After how many failures no other object of the origin is read.
+const MAX_ORIGIN_FAILURES: usize = 2;
 
 /// Sends the requests of a command.
 pub(super) struct Requester {
@@ -171,32 +173,44 @@ impl Requester {
         let file = files.file(&key)?;
         Some(ExpectedContent {
             file,
-            is_certain: key == certain,
+            is_certain: key == certain && !known.changes_responses(candidate),
         })
     }
 
     /// Reads the objects of the origin to which the URLs certainly lead. Without `s3:ListBucket`, S3 denies reading a missing
-    /// object, so a denial ends the reads only if no object could be read before.
+    /// object, so the first ones are read in turn until one of them can be read, and then all others.
     async fn origins(
         &self,
         known: &Known<'_>,
         sample: &Sample,
         notes: &mut Vec<String>,
     ) -> Vec<Option<HeadObject>> {
-        let (succeeded, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (succeeded, failed) = (&succeeded, &failed);
-        let reads = sample.chosen.iter().map(|candidate| async move {
-            let object = object_of(known.site()?, &candidate.target)?;
-            if failed.load(Ordering::Relaxed) && !succeeded.load(Ordering::Relaxed) {
-                return None;
-            }
+        let objects = sample
+            .chosen
+            .iter()
+            .map(|candidate| known.origin_object(candidate));
+        let objects: Vec<_> = objects.collect();
+        let head = async |object: &Option<BucketObject>| {
+            let object = object.as_ref()?;
             let deadline = Instant::now() + MAX_ORIGIN_TIME;
-            let result = self.s3.head(&object, deadline).await;
-            let flag = if result.is_ok() { succeeded } else { failed };
-            flag.store(true, Ordering::Relaxed);
-            Some(result)
-        });
-        let results = in_turn(reads).await;
+            Some(self.s3.head(object, deadline).await)
+        };
+        let mut results = Vec::new();
+        let mut failures = 0;
+        for object in &objects {
+            let result = head(object).await;
+            failures += usize::from(matches!(result, Some(Err(_))));
+            let is_read = matches!(result, Some(Ok(_)));
+            results.push(result);
+            if is_read || failures == MAX_ORIGIN_FAILURES {
+                break;
+            }
+        }
+        if failures < MAX_ORIGIN_FAILURES {
+            let others = objects.iter().skip(results.len());
+            results.extend(in_turn(others.map(head)).await);
+        }
+        results.resize_with(objects.len(), || None);
         let mut errors = results
             .iter()
             .flatten()
