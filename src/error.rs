@@ -178,7 +178,7 @@ pub(crate) enum ErrorKind {
     NotCompleted {
         waited: Duration,
     },
-    /// All invalidations are completed, and viewers get an old version all the same. `report` has the verdicts.
+    /// All invalidations are completed, and viewers still get old content. `report` has the verdicts.
     StaleUrls {
         report: String,
     },
@@ -466,8 +466,7 @@ impl ErrorKind {
                 Text::of(facts).remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\"")
             }
             Self::StaleUrls { report } => {
-                let facts =
-                    format!("viewers get an old version although all is completed: {report}");
+                let facts = format!("viewers still get old content: {report}");
                 Text::of(facts).hint(INVALIDATE_OLD)
             }
             Self::JobNotFound { job, message } => {

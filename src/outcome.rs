@@ -89,7 +89,7 @@ impl Verification {
         }
     }
 
-    /// Returns the URLs for which viewers get an old version. A comma in them is encoded, because commas separate them.
+    /// Returns the URLs with old content. A comma in them is encoded, because commas separate them.
     fn stale_urls(&self) -> Vec<String> {
         let report = match self {
             Self::NotRequested | Self::NotDone => None,

@@ -42,7 +42,7 @@ pub struct JobRequest {
     pub on_timeout: OnTimeout,
     /// Which URLs are requested as a viewer does, once the invalidations are completed.
     pub verify: Verify,
-    /// The result to report if viewers get an old version.
+    /// The result to report if viewers still get old content.
     pub on_stale: OnStale,
     /// `reference`: a readable name for the request. The caller reference begins with it.
     pub label: Option<String>,
@@ -70,7 +70,7 @@ pub enum Verify {
     Urls(EncodedPaths),
 }
 
-/// The result of a job if viewers get an old version although its invalidations are completed.
+/// The result of a job if viewers still get old content although its invalidations are completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStale {
     /// Failure.

@@ -142,7 +142,7 @@ async fn a_copy_that_the_invalidation_did_not_drop_fails_the_job() {
         "1 stale, 1 gone; https://{HOST}/a%2Bb.html is stale: the copy is 60 s old, but {id} was created 0 s ago"
     );
     let message = format!(
-        "viewers get an old version although all is completed: {stale}; invalidate what covers these URLs, such as \
+        "viewers still get old content: {stale}; invalidate what covers these URLs, such as \
          \"/*\", or set \"onStale\" to \"succeed\"; {}",
         submitted(&fixture, "/a+b.html")
     );
@@ -155,7 +155,7 @@ async fn a_copy_that_the_invalidation_did_not_drop_fails_the_job() {
     assert_eq!(
         warning["message"],
         format!(
-            "viewers get an old version of https://{HOST}/a%2Bb.html: the copy is 60 s old, but {id} was created 0 s ago; \
+            "viewers still get old content at https://{HOST}/a%2Bb.html: the copy is 60 s old, but {id} was created 0 s ago; \
              behavior *; cache key: path and encoding, without the query string; {id} covered it, created \
              2026-01-01T00:01:00Z"
         )

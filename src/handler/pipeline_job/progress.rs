@@ -331,7 +331,7 @@ pub(super) enum VerificationState {
     Settled,
     /// Nothing, and the job has to verify.
     Pending,
-    /// They get an old version, which fails the job.
+    /// They still get old content, which fails the job.
     Failed,
 }
 
@@ -347,7 +347,7 @@ pub(super) enum Decision {
     FailNotSubmitted,
     /// Report failure: the invalidations are not completed in time.
     FailNotCompleted,
-    /// Report failure: viewers get an old version.
+    /// Report failure: viewers still get old content.
     FailStale,
 }
 

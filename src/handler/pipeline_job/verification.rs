@@ -1,7 +1,7 @@
 //! Verifies a job: requests URLs as a viewer does once its invalidations are completed, and judges the responses.
 //!
 //! A verification never costs the job its result. It ends before the calls do, and after a panic too; what keeps it from
-//! requesting a distribution is a note. Only viewers that get an old version are a failure, and `onStale` decides about that.
+//! requesting a distribution is a note. Only viewers that still get old content are a failure, and `onStale` decides about that.
 //! The continuation token has no room for verdicts, so a job verifies only if it can end afterwards.
 
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(super) fn has_time(invocation: &Invocation) -> bool {
     Instant::now() + MIN_TIME <= invocation.end_of_calls()
 }
 
-/// Returns the error of a job whose verification found old versions.
+/// Returns the error of a job whose verification found old content.
 pub(super) fn stale_error(verification: &Verification) -> Error {
     let report = match verification {
         Verification::Done(report) => report.to_string(),
@@ -81,7 +81,7 @@ impl Invalidator {
             let (url, reason) = (&old.url, &old.judgement.reason);
             let explanation = old.explanation.join("; ");
             let distribution = &old.distribution;
-            warn!(%distribution, "viewers get an old version of {url}: {reason}; {explanation}");
+            warn!(%distribution, "viewers still get old content at {url}: {reason}; {explanation}");
         }
         report
     }
