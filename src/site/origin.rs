@@ -98,6 +98,7 @@ impl Origin {
 
     /// Returns the key of the object that CloudFront requests for this relative key. `None` if the origin path has a plus,
     /// which S3 possibly reads as a space.
+    #[cfg(feature = "cli")]
     pub(crate) fn key(&self, relative_key: &str) -> Option<String> {
         if self.origin_path.contains('+') {
             return None;
