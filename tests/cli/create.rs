@@ -265,7 +265,7 @@ fn skips_checks_that_are_not_allowed() {
         .standin
         .fail(Operation::GetDistributionConfig, Fault::AccessDenied, 9);
     environment.run_with_input(
-        &format!("create -d {FIRST} --keys-from - --checks -v"),
+        &format!("create -d {FIRST} --keys-from - --checks"),
         "a b.html\n",
     );
     environment.snapshot("create-denied-checks");
