@@ -7,7 +7,7 @@
 //! | `distribution` | what is known about a distribution, and what was found there |
 //! | `requester`, `requests` | the verification of one distribution, and its requests |
 //! | `contents` | the comparison of a response with a local file |
-//! | `site_files`, `local_file` | the files of `--site` |
+//! | `local_file` | the files of `--site` |
 //! | `report` | the result as a table and as JSON |
 
 mod candidates;
@@ -17,12 +17,11 @@ mod local_file;
 mod report;
 mod requester;
 mod requests;
-mod site_files;
 
 use self::distribution::DistributionVerification;
+use self::local_file::LocalFiles;
 pub(super) use self::report::VerificationOutput;
 use self::requester::Requester;
-use self::site_files::SiteFiles;
 use super::input::Input;
 use super::output::{CommandOutput, Ending, ErrorOutput};
 use super::target::{self, Target};
@@ -133,12 +132,12 @@ async fn prepare(
 ) -> Result<Requester, CliError> {
     let directory = selection.build_directory.as_deref();
     let prefix = selection.prefix.as_deref();
-    let files = directory.map(|directory| SiteFiles::read(directory, prefix));
+    let files = directory.map(|directory| LocalFiles::read(directory, prefix));
     Requester::new(session, requests, &input.hosts, files.transpose()?).await
 }
 
 /// Returns the local files of `--site`.
-fn local_files(verify: &Verify) -> Result<Option<SiteFiles>, CliError> {
+fn local_files(verify: &Verify) -> Result<Option<LocalFiles>, CliError> {
     let directory = verify.build_directory.as_deref();
     let prefix = verify.prefix.as_deref();
     if directory.is_none() && prefix.is_some() {
@@ -147,7 +146,7 @@ fn local_files(verify: &Verify) -> Result<Option<SiteFiles>, CliError> {
         ));
     }
     directory
-        .map(|directory| SiteFiles::read(directory, prefix))
+        .map(|directory| LocalFiles::read(directory, prefix))
         .transpose()
 }
 

@@ -1,7 +1,7 @@
 //! The URLs of paths, keys and local files.
 
 use super::Subject;
-use super::site_files::SiteFiles;
+use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
 use crate::cli::input::{Input, Object};
 use crate::cli::selection;
@@ -34,7 +34,7 @@ pub(super) struct Candidates {
 pub(super) fn collect(
     subject: Subject<'_>,
     site: &MaybeSite,
-    files: Option<&SiteFiles>,
+    files: Option<&LocalFiles>,
 ) -> Candidates {
     let Subject {
         target,

@@ -15,6 +15,8 @@ use flate2::bufread::MultiGzDecoder;
 use md5::{Digest, Md5};
 
 use crate::aws::s3::{FoundObject, HeadObject};
+use crate::cli::CliError;
+use crate::cli::input::keys_of_directory;
 use crate::verify::judge::ContentMatch;
 use crate::verify::strong_etag;
 
@@ -26,15 +28,17 @@ const COMPRESSED_OVERHEAD: u64 = 4096;
 
 /// The files of a local build.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::cli) struct LocalFiles {
+pub(super) struct LocalFiles {
     directory: PathBuf,
     /// What the names of the files leave out; it ends with a slash or is empty.
     prefix: String,
+    /// The keys of all files, relative to the root of the site.
+    keys: Vec<String>,
 }
 
 /// A file of a local build.
 #[derive(Debug)]
-pub(in crate::cli) struct LocalFile {
+pub(super) struct LocalFile {
     path: PathBuf,
     bytes: u64,
     /// In lower case; `None` if the file could not be read.
@@ -42,19 +46,33 @@ pub(in crate::cli) struct LocalFile {
 }
 
 impl LocalFiles {
-    /// Names the files below the directory. `prefix` is the folder of the site that they are in.
-    pub(in crate::cli) fn new(directory: impl Into<PathBuf>, prefix: &str) -> Self {
+    /// Lists the files below the directory. `prefix` is the folder of the site that they are in.
+    pub(super) fn read(directory: &Path, prefix: Option<&str>) -> Result<Self, CliError> {
+        let mut files = Self::new(directory, prefix.unwrap_or_default());
+        let prefix = &files.prefix;
+        let keys = keys_of_directory(directory)?.into_iter();
+        files.keys = keys.map(|key| format!("{prefix}{key}")).collect();
+        Ok(files)
+    }
+
+    fn new(directory: impl Into<PathBuf>, prefix: &str) -> Self {
         let folder = prefix.trim_matches('/');
         let slash = if folder.is_empty() { "" } else { "/" };
         Self {
             directory: directory.into(),
             prefix: format!("{folder}{slash}"),
+            keys: Vec::new(),
         }
+    }
+
+    /// Returns the keys of all files, relative to the root of the site.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str)
     }
 
     /// Returns the file with this key, which is relative to the root of the site. `None` if `aws s3 sync` would upload no file
     /// with this key: there is none, or the key leads out of the directory or in a circle.
-    pub(in crate::cli) fn file(&self, relative_key: &str) -> Option<LocalFile> {
+    pub(super) fn file(&self, relative_key: &str) -> Option<LocalFile> {
         let name = relative_key.strip_prefix(&self.prefix)?;
         let mut path = self.directory.clone();
         let mut directories = Vec::new();
@@ -83,7 +101,7 @@ impl LocalFiles {
 
 impl LocalFile {
     /// Returns the MD5 of the file in lower case; `None` if the file cannot be read. It reads the whole file once.
-    pub(in crate::cli) fn md5(&self) -> Option<&str> {
+    pub(super) fn md5(&self) -> Option<&str> {
         self.md5.get_or_init(|| self.read_md5().ok()).as_deref()
     }
 
@@ -104,13 +122,13 @@ impl LocalFile {
     }
 
     /// Returns `Some(true)` if the ETag, without `W/` and quotes, is the MD5 of the file. Another one proves nothing.
-    pub(in crate::cli) fn matches_etag(&self, strong_etag: &str) -> Option<bool> {
+    pub(super) fn matches_etag(&self, strong_etag: &str) -> Option<bool> {
         let is_md5 = strong_etag.len() == 32 && strong_etag.eq_ignore_ascii_case(self.md5()?);
         is_md5.then_some(true)
     }
 
     /// Returns whether the object of the origin has other content than the file; `None` if that is unknown.
-    pub(in crate::cli) fn differs_from(&self, head: &HeadObject) -> Option<bool> {
+    pub(super) fn differs_from(&self, head: &HeadObject) -> Option<bool> {
         match head {
             HeadObject::Found(object) => self.differs_from_object(object),
             HeadObject::Missing => None,
@@ -131,7 +149,7 @@ impl LocalFile {
     }
 
     /// Returns how many bytes of the content decide at most, as it is sent.
-    pub(in crate::cli) fn max_bytes(&self) -> usize {
+    pub(super) fn max_bytes(&self) -> usize {
         let compressed = self.bytes + self.bytes / 8 + COMPRESSED_OVERHEAD;
         usize::try_from(compressed).unwrap_or(usize::MAX)
     }
@@ -142,7 +160,7 @@ impl LocalFile {
     ///
     /// A text if the comparison is not possible: the encoding is not known, the content does not have it, or the file cannot be
     /// read.
-    pub(in crate::cli) fn compare(
+    pub(super) fn compare(
         &self,
         content: &[u8],
         content_encoding: Option<&str>,

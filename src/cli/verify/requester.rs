@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::candidates::{self, Candidates, KnownObject};
 use super::contents::ExpectedContent;
 use super::distribution::{DistributionVerification, Known};
+use super::local_file::LocalFiles;
 use super::requests::{Location, Planned, request};
-use super::site_files::SiteFiles;
 use super::{Subject, max_urls};
 use crate::aws::cloudfront::CloudFront;
 use crate::aws::credentials;
@@ -39,7 +39,7 @@ pub(super) struct Requester {
     host: Option<String>,
     pops: Vec<String>,
     max_urls: usize,
-    files: Option<SiteFiles>,
+    files: Option<LocalFiles>,
     s3: S3,
 }
 
@@ -49,7 +49,7 @@ impl Requester {
         session: &Session,
         requests: &Requests,
         hosts: &BTreeSet<String>,
-        files: Option<SiteFiles>,
+        files: Option<LocalFiles>,
     ) -> Result<Self, CliError> {
         if requests.host.is_none() && hosts.len() > 1 {
             let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
