@@ -4,6 +4,7 @@ mod again;
 mod report;
 mod submission;
 mod takedown;
+mod verification;
 
 use std::time::Duration;
 
@@ -13,15 +14,14 @@ use tokio::time::Instant;
 pub(super) use self::report::{add_incomplete, exit_of, print_refusal};
 use self::report::{check_with_list, distribution_output, print_report};
 use self::submission::{Request, Submitted};
+use self::verification::Completed;
 use super::config::SiteConfig;
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, Ending};
 use super::selection::{self, PlannedBatch};
 use super::target::{self, Target};
-use super::verify::{self, Subject, VerificationOutput};
-use super::wait::{self, WaitEnd, WaitResult};
+use super::wait::{self, WaitResult};
 use super::{CliError, Create, Exit, Session, hosts, plan, preflight};
-use crate::duration::DEFAULT_WAIT;
 use crate::error::Error;
 use crate::path::EncodedPaths;
 use crate::plan::Inventory;
@@ -51,7 +51,7 @@ async fn with_suggestion(session: &Session, error: Error) -> Error {
 async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let terminal = &session.terminal;
-    check_verification(create)?;
+    verification::check_options(create)?;
     let mut input = Input::read(selection, &session.config.names().collect::<Vec<_>>())?;
     input.notes.iter().for_each(|note| terminal.warn(note));
     if input.dry_run && !create.dry_run {
@@ -221,7 +221,7 @@ async fn submit_all(
     }
     // Before the wait: an upload that failed matters more than an invalidation that takes long.
     add_incomplete(session, input, &mut ending);
-    let waits = match wait_limit(create) {
+    let waits = match verification::wait_limit(create) {
         Some(limit) => wait_for_completion(session, &submitted, limit, started).await,
         None => Vec::new(),
     };
@@ -229,16 +229,12 @@ async fn submit_all(
     let unconfirmed = waits.iter().find_map(|wait| wait.error(audience));
     ending.add(wait::exit(&waits), unconfirmed);
     let verification = if create.verify {
-        verify_completed(
-            session,
-            create,
+        let completed = Completed {
             targets,
             planned,
-            input,
-            &waits,
-            &mut ending,
-        )
-        .await
+            waits: &waits,
+        };
+        completed.verify(session, create, input, &mut ending).await
     } else {
         None
     };
@@ -253,65 +249,6 @@ async fn submit_all(
         .terminal
         .json(CreateOutput::new(outputs, warnings, false, ending).with_verification(verification));
     Ok(exit)
-}
-
-/// Returns how long to wait for completion, which a verification needs.
-fn wait_limit(create: &Create) -> Option<Duration> {
-    let limit = create.wait.or(create.verify.then_some(DEFAULT_WAIT));
-    limit.filter(|limit| !limit.is_zero())
-}
-
-/// Checks the options of the verification.
-fn check_verification(create: &Create) -> Result<(), CliError> {
-    if create.verify && create.wait.is_some_and(|limit| limit.is_zero()) {
-        return Err(CliError::usage(
-            "--verify waits for completion: give it a limit such as --wait=15m",
-        ));
-    }
-    if !create.verify && !create.takedown && create.requests.is_any_given() {
-        return Err(CliError::usage(
-            "--host, --from and --max-urls choose what --verify requests: add --verify",
-        ));
-    }
-    Ok(())
-}
-
-/// Verifies the distributions whose invalidation is completed.
-async fn verify_completed(
-    session: &Session,
-    create: &Create,
-    targets: &[Target],
-    planned: &[PlannedBatch],
-    input: &Input,
-    waits: &[WaitResult],
-    ending: &mut Ending,
-) -> Option<VerificationOutput> {
-    let completed = waits.iter().filter(|wait| wait.end == WaitEnd::Completed);
-    let subjects = completed.filter_map(|wait| {
-        let target = targets
-            .iter()
-            .find(|target| target.id == wait.distribution)?;
-        let mut batches = planned.iter();
-        let batch =
-            batches.find(|batch| batch.distribution.as_ref() == Some(&wait.distribution))?;
-        Some(Subject {
-            target,
-            input,
-            sent: &batch.plan.paths,
-            must_be_gone: false,
-        })
-    });
-    let subjects: Vec<_> = subjects.collect();
-    let selection = &create.selection;
-    verify::after_create(
-        session,
-        &create.requests,
-        true,
-        selection,
-        &subjects,
-        ending,
-    )
-    .await
 }
 
 /// Submits the batches, at the same time.

@@ -85,6 +85,14 @@ impl PlannedBatch {
         Self::new(Some(distribution), paths, Vec::new(), None, limits, None)
     }
 
+    /// Returns the paths that the user wrote.
+    pub(super) fn requested(&self) -> EncodedPaths {
+        EncodedPaths {
+            paths: self.written.clone(),
+            widened: Vec::new(),
+        }
+    }
+
     /// Plans again within other limits.
     pub(super) fn replan(&mut self, limits: Limits, inventory: Option<&Inventory>) {
         let inventory = inventory.filter(|_| self.site_misfit.is_none());

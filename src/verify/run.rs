@@ -225,3 +225,173 @@ fn covered_text(invalidation: &ExistingInvalidation, modified: Option<DateTime<U
         too_early.unwrap_or_default()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::SubmittedPath;
+    use crate::plan::{InvalidationId, InvalidationStatus};
+    use crate::verify::{EdgeResponse, Verdict};
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).expect("a time")
+    }
+
+    fn invalidation(id: &str, created: i64, path: &str) -> ExistingInvalidation {
+        ExistingInvalidation {
+            id: InvalidationId::new(id),
+            created: time(created),
+            status: InvalidationStatus::Completed,
+            caller_reference: String::new(),
+            paths: vec![SubmittedPath::from(path.to_owned())],
+        }
+    }
+
+    fn response(status: u16, x_cache: &str, age: Option<u64>) -> EdgeResponse {
+        EdgeResponse {
+            status,
+            x_cache: Some(format!("{x_cache} from cloudfront")),
+            age,
+            ..EdgeResponse::default()
+        }
+    }
+
+    /// Returns a URL that was requested in both encodings, 100 seconds after 1970.
+    fn url(path: &str, responses: [EdgeResponse; 2]) -> RequestedUrl {
+        let responses = AcceptEncoding::ALL.into_iter().zip(responses);
+        let responses = responses.map(|(accept_encoding, response)| RequestedResponse {
+            accept_encoding,
+            answer: Answer::Response(response),
+            received: time(100),
+            content: None,
+        });
+        RequestedUrl {
+            target: RequestTarget::of_written(path).expect("a target"),
+            addressed: None,
+            is_guess: false,
+            existence: Existence::Unknown,
+            origin: None,
+            responses: responses.collect(),
+        }
+    }
+
+    fn reports(invalidations: &[ExistingInvalidation], urls: Vec<RequestedUrl>) -> Vec<UrlReport> {
+        let distribution = RequestedDistribution {
+            id: &DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
+            host: "www.example.com",
+            site: None,
+            access: &ViewerAccess::default(),
+            coverage: &Coverage::new(invalidations),
+        };
+        distribution.judge(urls)
+    }
+
+    fn verdicts(reports: &[UrlReport]) -> Vec<(&str, Verdict)> {
+        let verdicts = reports.iter();
+        verdicts
+            .map(|report| (report.url.as_str(), report.judgement.verdict))
+            .collect()
+    }
+
+    #[test]
+    fn the_more_concerning_of_the_two_responses_counts() {
+        let invalidations = [invalidation("I1", 90, "/*")];
+        let [fresh, stale] = [Some(1), Some(60)].map(|age| response(200, "Hit", age));
+        let reports = reports(
+            &invalidations,
+            vec![
+                url("/a", [fresh.clone(), fresh.clone()]),
+                url("/b", [fresh.clone(), stale]),
+                url("/c", [response(503, "Error", None), fresh]),
+            ],
+        );
+        assert_eq!(
+            verdicts(&reports),
+            [
+                ("https://www.example.com/a", Verdict::Fresh),
+                ("https://www.example.com/b", Verdict::Stale),
+                ("https://www.example.com/c", Verdict::Unseen),
+            ]
+        );
+        let explanation = ["I1 covered it, created 1970-01-01T00:01:30Z"];
+        assert_eq!(reports[1].explanation, explanation);
+        assert_eq!(reports[0].explanation, [""; 0]);
+    }
+
+    #[test]
+    fn a_guess_that_leads_to_no_page_has_no_report() {
+        let invalidations = [invalidation("I1", 90, "/a")];
+        let guess = |path: &str, status, age| RequestedUrl {
+            is_guess: true,
+            ..url(
+                path,
+                [status, status].map(|status| response(status, "Error", age)),
+            )
+        };
+        let reports = reports(
+            &invalidations,
+            vec![
+                guess("/a", 403, None),
+                guess("/b", 404, None),
+                guess("/c", 503, None),
+                // An old error is a copy that the invalidation has not dropped.
+                guess("/a", 404, Some(60)),
+            ],
+        );
+        assert_eq!(
+            verdicts(&reports),
+            [
+                ("https://www.example.com/c", Verdict::Unseen),
+                ("https://www.example.com/a", Verdict::Stale),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_response_shows_that_the_origin_sends_age() {
+        let invalidations = [invalidation("I1", 90, "/*")];
+        let hit = || {
+            url(
+                "/a",
+                [Some(60), Some(60)].map(|age| response(200, "Hit", age)),
+            )
+        };
+        let miss = url("/b", [Some(50), None].map(|age| response(200, "Miss", age)));
+        let before = reports(&invalidations, vec![hit()]);
+        assert_eq!(before[0].judgement.verdict, Verdict::Stale);
+        let reports = reports(&invalidations, vec![hit(), miss]);
+        assert_eq!(
+            verdicts(&reports),
+            [
+                ("https://www.example.com/a", Verdict::Unknown),
+                ("https://www.example.com/b", Verdict::Unknown),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_tag_of_the_response_decides_which_invalidation_covers_it() {
+        let invalidations = [invalidation("I1", 90, "#release")];
+        let tagged = |tags: &[&str]| EdgeResponse {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..response(200, "Hit", Some(60))
+        };
+        let responses = |tags| [tagged(tags), tagged(tags)];
+        let reports = reports(
+            &invalidations,
+            vec![
+                url("/a", responses(&["release"])),
+                url("/b", responses(&["other"])),
+            ],
+        );
+        assert_eq!(
+            verdicts(&reports),
+            [
+                ("https://www.example.com/a", Verdict::Stale),
+                ("https://www.example.com/b", Verdict::Unknown),
+            ]
+        );
+        assert_eq!(reports[0].invalidation, Some(InvalidationId::new("I1")));
+        assert_eq!(reports[1].invalidation, None);
+    }
+}

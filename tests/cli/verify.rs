@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::environment::{Environment, FIRST, account};
+use crate::environment::{APP, Environment, FIRST, account};
 use crate::standin::{
     BucketOptions, Clock, EdgeDistribution, EdgeOptions, Fault, Object, Operation, Options,
     OriginResponse, OriginServer, Refusal, SiteOrigin,
@@ -619,4 +619,60 @@ fn an_error_of_the_verification_does_not_hide_what_was_submitted() {
     environment.run("verify -d E9EXAMPLE1ABC /a.html");
     environment.run("verify -d E3EXAMPLE1ABC /a.html");
     environment.snapshot("verify-denied");
+}
+
+#[test]
+fn the_configured_paths_of_each_distribution_are_verified() {
+    let mut environment = environment("verify-configured");
+    let site = |id: &str, hosts: &[&str]| SiteOrigin {
+        distribution: EdgeDistribution::new(id, hosts),
+        bucket: BUCKET.to_owned(),
+        ..SiteOrigin::default()
+    };
+    let second = "d111117abcdef8.cloudfront.net";
+    environment
+        .standin
+        .set_site(site(APP, &[second, "app.example.com"]));
+    for key in ["a.html", "b.html"] {
+        environment.standin.put_object(BUCKET, key, "text");
+    }
+    environment.write(
+        "cf-invalidate.toml",
+        &format!(
+            "[sites.first]\ndistribution = \"{FIRST}\"\npaths = [\"/a.html\"]\n\
+             [sites.second]\ndistribution = \"{APP}\"\npaths = [\"/b.html\"]\n"
+        ),
+    );
+    let output = environment.run("create -d first -d second --verify --no-checks --output json");
+    let urls = &json(&output)["verification"]["urls"];
+    let urls: Vec<_> = urls
+        .as_array()
+        .expect("URLs")
+        .iter()
+        .map(|url| &url["url"])
+        .collect();
+    assert_eq!(
+        urls,
+        [
+            "https://www.example.com/a.html",
+            "https://app.example.com/b.html"
+        ]
+    );
+    assert_eq!(output.code, 0, "{output:?}");
+}
+
+#[test]
+fn the_files_of_another_site_are_not_compared() {
+    let mut environment = environment("verify-misfit");
+    environment.standin.put_object(BUCKET, "a.html", "text");
+    environment.write("public/a.html", "another site");
+    environment.write("sync.txt", "upload: x/b.html to s3://site/b.html\n");
+    environment.standin.put_object(BUCKET, "b.html", "text");
+    let output = environment.run(&format!(
+        "create -d {FIRST} /a.html --from-s3-sync sync.txt --site public --verify --output json"
+    ));
+    assert_eq!(
+        verdicts(&json(&output)),
+        expected(&[("/a.html", "fresh"), ("/b.html", "fresh")])
+    );
 }

@@ -1,5 +1,7 @@
 //! The URLs of paths, keys and local files.
 
+use std::collections::BTreeSet;
+
 use super::Subject;
 use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
@@ -58,13 +60,14 @@ pub(super) fn collect(
         .chain(&input.paths)
         .filter(|path| path.is_wildcard())
         .collect();
+    let changes = Changes::new(input);
     for object in &input.objects {
         let buckets = selection::buckets(object, configured, site).unwrap_or_default();
         for bucket in buckets {
             let existence = if must_be_gone {
                 Existence::MustBeGone
             } else {
-                existence(input, object)
+                changes.existence(object)
             };
             all.add_object(site, &bucket, &object.key, existence, &wildcards);
         }
@@ -78,14 +81,29 @@ pub(super) fn collect(
     all
 }
 
-/// Returns whether the object exists, as far as `aws s3` has printed it.
-fn existence(input: &Input, object: &Object) -> Existence {
-    if input.written.contains(object) {
-        Existence::Exists
-    } else if input.listed.contains(object) {
-        Existence::Unknown
-    } else {
-        Existence::Deleted
+/// What happened to the changed objects.
+struct Changes<'a> {
+    written: BTreeSet<&'a Object>,
+    listed: BTreeSet<&'a Object>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(input: &'a Input) -> Self {
+        Self {
+            written: input.written.iter().collect(),
+            listed: input.listed.iter().collect(),
+        }
+    }
+
+    /// Returns whether the object exists, as far as `aws s3` has printed it.
+    fn existence(&self, object: &Object) -> Existence {
+        if self.written.contains(object) {
+            Existence::Exists
+        } else if self.listed.contains(object) {
+            Existence::Unknown
+        } else {
+            Existence::Deleted
+        }
     }
 }
 
