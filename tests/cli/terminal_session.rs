@@ -1,6 +1,7 @@
 //! The program in a pseudo-terminal: the menu, the prompts, progress, colors and Ctrl-C.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -243,6 +244,45 @@ fn shows_progress_and_ctrl_c_stops_waiting_only() {
     session.press("n\r");
     session.wait_for("nothing was sent");
     session.assert_exit_code(1);
+    assert_eq!(environment.accepted().len(), 1);
+}
+
+#[test]
+fn verdicts_have_colors_on_a_terminal() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let edge = listener.local_addr().expect("an address");
+    drop(listener);
+    let mut environment = Environment::new("terminal-verify");
+    environment.set("EDGE_ENDPOINT_URL", &format!("http://{edge}"));
+    let mut session = Session::start(&environment, &format!("verify -d {FIRST} /a.html"));
+    session.wait_for("\u{1b}[33munseen\u{1b}[0m   https://www.example.com/a.html");
+    session.wait_for("nothing could be verified");
+    session.assert_exit_code(3);
+}
+
+#[test]
+fn ctrl_c_stops_a_verification_and_keeps_the_invalidation() {
+    // It accepts connections and never responds.
+    let edge = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", edge.local_addr().expect("an address"));
+    let mut environment = Environment::new("terminal-verify-ctrl-c");
+    environment.set("EDGE_ENDPOINT_URL", &url);
+    for (line, message) in [
+        (
+            format!("verify -d {FIRST} /a.html"),
+            "stopped the verification",
+        ),
+        (
+            format!("create -d {FIRST} /a.html --verify --no-checks"),
+            "not verified: stopped the verification",
+        ),
+    ] {
+        let mut session = Session::start(&environment, &line);
+        session.wait_for("verifying: requesting www.example.com");
+        session.press("\u{3}");
+        session.wait_for(message);
+        session.assert_exit_code(130);
+    }
     assert_eq!(environment.accepted().len(), 1);
 }
 
