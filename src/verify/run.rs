@@ -10,7 +10,7 @@ use super::{
 };
 use crate::distribution::DistributionId;
 use crate::plan::ExistingInvalidation;
-use crate::site::{QueryStrings, Site};
+use crate::site::{CacheBehavior, QueryStrings, Site};
 
 /// How many invalidations an explanation names.
 const MAX_EXPLAINED: usize = 3;
@@ -73,91 +73,56 @@ impl RequestedDistribution<'_> {
     }
 
     fn judge_url(self, url: RequestedUrl, origin_sends_age: bool) -> Option<UrlReport> {
-        let RequestedUrl {
-            target,
-            addressed,
-            is_guess,
-            existence,
-            origin,
-            responses,
-        } = url;
-        let behavior = self
-            .site
-            .and_then(|site| site.behavior_of_request(target.path()));
-        let path_pattern = behavior.map(|behavior| behavior.path_pattern.as_str());
-        let signed = path_pattern
-            .filter(|pattern| self.access.signed.iter().any(|signed| signed == pattern));
-        let origins = self
-            .site
-            .map(|site| site.origins.as_slice())
-            .unwrap_or_default();
-        let origin_paths: Vec<_> = origins
-            .iter()
-            .map(|origin| origin.origin_path.clone())
-            .collect();
-        let cached_url = CachedUrl {
-            target: &target,
+        let behavior = self.behavior(&url.target);
+        let origin_paths = self.origin_paths();
+        let cached = CachedUrl {
+            target: &url.target,
             query_strings: behavior.map(|behavior| behavior.query_strings),
             origin_paths: &origin_paths,
             tags: &[],
         };
-        let judged = responses.into_iter().map(|response| {
-            let tags = match &response.answer {
-                Answer::Response(response) => response.tags.as_slice(),
-                Answer::NoResponse(_) => &[],
-            };
-            let judgement = judge(
-                &response.answer,
-                &Evidence {
-                    content: response.content,
-                    origin: origin.as_ref(),
-                    existence,
-                    invalidation: self
-                        .coverage
-                        .newest_completed(CachedUrl { tags, ..cached_url }),
-                    now: response.received,
-                    signed,
-                    access: self.access,
-                    origin_sends_age,
-                },
-            );
-            JudgedResponse {
-                accept_encoding: response.accept_encoding,
-                answer: response.answer,
-                judgement,
-            }
-        });
-        let responses: Vec<_> = judged.collect();
+        let signed =
+            behavior.filter(|behavior| self.access.signed.contains(&behavior.path_pattern));
+        let evidence = Evidence {
+            content: None,
+            origin: url.origin.as_ref(),
+            existence: url.existence,
+            invalidation: None,
+            now: DateTime::UNIX_EPOCH,
+            signed: signed.map(|behavior| behavior.path_pattern.as_str()),
+            access: self.access,
+            origin_sends_age,
+        };
+        let responses = url.responses.into_iter();
+        let responses = responses.map(|response| self.judge_response(response, cached, evidence));
+        let responses: Vec<_> = responses.collect();
         let judgement = most_concerning(&responses)?.clone();
-        if is_guess
-            && matches!(
-                judgement.reason,
-                Reason::ErrorOfOrigin(_) | Reason::UnexpectedError(_)
-            )
-        {
+        let is_error = matches!(
+            judgement.reason,
+            Reason::ErrorOfOrigin(_) | Reason::UnexpectedError(_)
+        );
+        if url.is_guess && is_error {
             return None;
         }
-        let tags = responses
+        let tags: Vec<_> = responses
             .iter()
-            .filter_map(|response| match &response.answer {
-                Answer::Response(response) => Some(response.tags.clone()),
-                Answer::NoResponse(_) => None,
-            });
-        let tags: Vec<_> = tags.flatten().collect();
-        let tagged_url = CachedUrl {
+            .flat_map(|response| tags(&response.answer))
+            .cloned()
+            .collect();
+        let cached = CachedUrl {
             tags: &tags,
-            ..cached_url
+            ..cached
         };
-        let invalidation = self.coverage.newest_completed(tagged_url);
         let explanation = if judgement.verdict.is_old() {
-            self.explain(tagged_url, origin.as_ref(), path_pattern)
+            self.explain(cached, url.origin.as_ref(), behavior)
         } else {
             Vec::new()
         };
+        let invalidation = self.coverage.newest_completed(cached);
         Some(UrlReport {
             distribution: self.id.clone(),
-            url: format!("https://{}{target}", self.host),
-            addressed,
+            url: format!("https://{}{}", self.host, url.target),
+            addressed: url.addressed,
             judgement,
             invalidation: invalidation.map(|invalidation| invalidation.id.clone()),
             responses,
@@ -165,19 +130,48 @@ impl RequestedDistribution<'_> {
         })
     }
 
+    fn judge_response(
+        self,
+        response: RequestedResponse,
+        cached: CachedUrl<'_>,
+        evidence: Evidence<'_>,
+    ) -> JudgedResponse {
+        let tags = tags(&response.answer);
+        let evidence = Evidence {
+            content: response.content,
+            invalidation: self.coverage.newest_completed(CachedUrl { tags, ..cached }),
+            now: response.received,
+            ..evidence
+        };
+        JudgedResponse {
+            judgement: judge(&response.answer, &evidence),
+            accept_encoding: response.accept_encoding,
+            answer: response.answer,
+        }
+    }
+
+    fn behavior(&self, target: &RequestTarget) -> Option<&CacheBehavior> {
+        self.site?.behavior_of_request(target.path())
+    }
+
+    fn origin_paths(&self) -> Vec<String> {
+        let origins = self.site.map(|site| site.origins.as_slice());
+        let origins = origins.unwrap_or_default().iter();
+        origins.map(|origin| origin.origin_path.clone()).collect()
+    }
+
     /// Returns what decides about the copies of a URL, and which invalidations covered or missed it.
     fn explain(
         self,
         url: CachedUrl<'_>,
         origin: Option<&OriginObject>,
-        path_pattern: Option<&str>,
+        behavior: Option<&CacheBehavior>,
     ) -> Vec<String> {
         let mut explanation = Vec::new();
-        if let (Some(path_pattern), Some(query_strings)) = (path_pattern, url.query_strings) {
-            explanation.push(format!(
-                "behavior {path_pattern}; cache key: {}",
-                cache_key(query_strings)
-            ));
+        if let Some(behavior) = behavior {
+            let (path_pattern, cache_key) =
+                (&behavior.path_pattern, cache_key(behavior.query_strings));
+            explanation.push(format!("behavior {path_pattern}; cache key: {cache_key}"));
         }
         let modified = match origin {
             Some(OriginObject::Found { modified, .. }) => *modified,
@@ -192,6 +186,13 @@ impl RequestedDistribution<'_> {
         let misses = self.coverage.misses(url).into_iter().take(MAX_EXPLAINED);
         explanation.extend(misses.map(|miss| miss.to_string()));
         explanation
+    }
+}
+
+fn tags(answer: &Answer) -> &[String] {
+    match answer {
+        Answer::Response(response) => &response.tags,
+        Answer::NoResponse(_) => &[],
     }
 }
 

@@ -107,22 +107,8 @@ impl Requester {
         let chosen = sample.chosen.iter().zip(origins);
         let planned = chosen.map(|(candidate, origin)| {
             let object = candidate.object.and_then(|index| objects.get(index));
-            let expected = self.expected(&known, candidate, object);
-            let is_certain = expected
-                .as_ref()
-                .is_some_and(|expected| expected.is_certain);
-            let existence = match object {
-                _ if subject.must_be_gone => Existence::MustBeGone,
-                Some(object) if !candidate.is_guess => object.existence,
-                None if is_certain => Existence::Exists,
-                Some(_) | None => Existence::Unknown,
-            };
-            Planned {
-                candidate,
-                existence,
-                expected,
-                origin,
-            }
+            let existence = subject.must_be_gone.then_some(Existence::MustBeGone);
+            self.plan(&known, candidate, object, existence, origin)
         });
         // A request of an object that is old at the origin would only store the old object at the edge.
         let (old, planned): (Vec<_>, Vec<_>) =
@@ -147,6 +133,32 @@ impl Requester {
         found.urls.extend(distribution.judge(requested));
         found.add_note_about_pops();
         Ok(found)
+    }
+
+    /// Returns the request for a URL. The existence of its object is `existence`, or what is known about it.
+    fn plan<'a>(
+        &self,
+        known: &Known<'_>,
+        candidate: &'a Candidate,
+        object: Option<&KnownObject>,
+        existence: Option<Existence>,
+        origin: Option<HeadObject>,
+    ) -> Planned<'a> {
+        let expected = self.expected(known, candidate, object);
+        let is_certain = expected
+            .as_ref()
+            .is_some_and(|expected| expected.is_certain);
+        let known_existence = match object {
+            Some(object) if !candidate.is_guess => object.existence,
+            None if is_certain => Existence::Exists,
+            Some(_) | None => Existence::Unknown,
+        };
+        Planned {
+            candidate,
+            existence: existence.unwrap_or(known_existence),
+            expected,
+            origin,
+        }
     }
 
     /// Returns the local file to which the URL leads: certainly by its own path or by the configuration, or as the page of a

@@ -64,6 +64,55 @@ impl Planned<'_> {
     }
 }
 
+/// A URL at a location.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    host: &'a str,
+    planned: &'a Planned<'a>,
+    client: &'a EdgeClient,
+    tag_header: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// Requests the URL, and compares the content with the local file. The text is why they could not be compared.
+    async fn send(
+        self,
+        accept_encoding: AcceptEncoding,
+        now: &impl AsyncFn() -> DateTime<Utc>,
+    ) -> (RequestedResponse, Option<String>) {
+        let deadline = Instant::now() + MAX_CONTENT_TIME;
+        let target = &self.planned.candidate.target;
+        let content = self
+            .client
+            .get(
+                self.host,
+                target,
+                accept_encoding,
+                self.tag_header,
+                deadline,
+            )
+            .await;
+        let received = now().await;
+        let (answer, content) = match content {
+            Ok(content) => {
+                contents::compare(content, self.planned.expected.as_ref(), deadline).await
+            }
+            Err(reason) => (Answer::NoResponse(reason), Ok(None)),
+        };
+        let note = content
+            .as_ref()
+            .err()
+            .map(|reason| format!("{target} is not compared with the local file: {reason}"));
+        let response = RequestedResponse {
+            accept_encoding,
+            answer,
+            received,
+            content: content.unwrap_or_default(),
+        };
+        (response, note)
+    }
+}
+
 /// Requests each URL at each location in each encoding.
 pub(super) async fn request(
     known: &Known<'_>,
@@ -75,37 +124,16 @@ pub(super) async fn request(
     let tag_header = known
         .site()
         .and_then(|site| site.features.cache_tag_header.as_deref());
-    let now = &now;
-    let mut requests = Vec::new();
+    let (now, mut requests) = (&now, Vec::new());
     for location in locations {
         for planned in planned {
-            for accept_encoding in AcceptEncoding::ALL {
-                requests.push(async move {
-                    let deadline = Instant::now() + MAX_CONTENT_TIME;
-                    let target = &planned.candidate.target;
-                    let content = location
-                        .client
-                        .get(&known.host, target, accept_encoding, tag_header, deadline)
-                        .await;
-                    let received = now().await;
-                    let (answer, content) = match content {
-                        Ok(content) => {
-                            contents::compare(content, planned.expected.as_ref(), deadline).await
-                        }
-                        Err(reason) => (Answer::NoResponse(reason), Ok(None)),
-                    };
-                    let note = content.as_ref().err().map(|reason| {
-                        format!("{target} is not compared with the local file: {reason}")
-                    });
-                    let response = RequestedResponse {
-                        accept_encoding,
-                        answer,
-                        received,
-                        content: content.unwrap_or_default(),
-                    };
-                    (response, note)
-                });
-            }
+            let request = Request {
+                host: &known.host,
+                planned,
+                client: &location.client,
+                tag_header,
+            };
+            requests.extend(AcceptEncoding::ALL.map(|encoding| request.send(encoding, now)));
         }
     }
     let mut responses = in_turn(requests).await.into_iter();
