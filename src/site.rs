@@ -427,6 +427,20 @@ impl Site {
         behaviors
     }
 
+    /// Returns the path of the page that viewers get with a status of success in place of the error 403 or 404, as a
+    /// single-page application has it.
+    pub fn fallback_page(&self) -> Option<&str> {
+        let mut responses = self.custom_error_responses.iter();
+        responses.find_map(|response| {
+            let code = response.response_code.as_deref()?;
+            let is_fallback = code.starts_with('2') && matches!(response.error_code, 403 | 404);
+            response
+                .response_page_path
+                .as_deref()
+                .filter(|_| is_fallback)
+        })
+    }
+
     /// Returns the cache behavior of a request with this path, which starts with a slash.
     pub fn behavior_of_request(&self, path: &str) -> Option<&CacheBehavior> {
         self.first_matching_behavior(path)

@@ -70,12 +70,16 @@ pub struct EdgeResponse {
     pub x_cache: Option<String>,
     /// `Age`, in seconds.
     pub age: Option<u64>,
+    /// Whether there is an `Age` that is no number.
+    pub has_invalid_age: bool,
     /// `ETag` as it was sent.
     pub etag: Option<String>,
     /// `Server`.
     pub server: Option<String>,
     /// `X-Amz-Cf-Pop`, such as `FRA56-P4`.
     pub pop: Option<String>,
+    /// Whether `X-Amz-Cf-Pop`, `X-Cache` or `Via` shows that CloudFront sent it.
+    pub is_from_cloudfront: bool,
     /// How many proxies `Via` names. CloudFront is one of them.
     pub proxies: usize,
     /// `Content-Encoding`.

@@ -26,7 +26,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::{StreamExt, stream};
 use tokio::net::lookup_host;
-use tokio::time::{Instant, interval, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::sdk::TLS;
 use super::sdk_error::with_causes;
@@ -179,6 +179,8 @@ impl Endpoint {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (authority, None),
         };
+        // An address of version 6 has brackets in a URL only.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         let is_valid = !host.is_empty() && !host.contains(['/', '@', '?']);
         is_valid.then(|| Self {
             scheme,
@@ -299,17 +301,30 @@ impl EdgeContent {
 }
 
 fn edge_response(response: &HttpResponse, tag_header: Option<&str>) -> EdgeResponse {
-    let header = |name: &str| response.headers().get(name).map(str::to_owned);
+    // The values are printed, so that a control character would reach the terminal.
+    let is_printable = |character: char| character == ' ' || character.is_ascii_graphic();
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.replace(|character| !is_printable(character), "?"))
+    };
+    let age: Option<u64> = header("age").and_then(|age| age.trim().parse().ok());
     let via = header("via").unwrap_or_default();
+    let names_cloudfront = |name: &str| {
+        header(name).is_some_and(|value| value.to_ascii_lowercase().contains("cloudfront"))
+    };
     let tags = tag_header.and_then(header).unwrap_or_default();
     let tags = tags.split(',').map(|tag| tag.trim().to_ascii_lowercase());
     EdgeResponse {
         status: response.status().as_u16(),
         x_cache: header("x-cache"),
-        age: header("age").and_then(|age| age.trim().parse().ok()),
+        age,
+        has_invalid_age: age.is_none() && header("age").is_some(),
         etag: header("etag"),
         server: header("server"),
         pop: header("x-amz-cf-pop"),
+        is_from_cloudfront: header("x-amz-cf-pop").is_some()
+            || names_cloudfront("x-cache")
+            || names_cloudfront("via"),
         proxies: via
             .split(',')
             .filter(|proxy| !proxy.trim().is_empty())
@@ -321,8 +336,11 @@ fn edge_response(response: &HttpResponse, tag_header: Option<&str>) -> EdgeRespo
 
 /// Runs requests, some at a time and each a moment after the one before. The results have the order of the requests.
 pub async fn in_turn<T>(requests: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut interval = interval(REQUEST_INTERVAL);
+    // After slow requests, the next ones do not start all at once.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let started = stream::unfold(
-        (requests.into_iter(), interval(REQUEST_INTERVAL)),
+        (requests.into_iter(), interval),
         async |(mut requests, mut interval)| {
             let request = requests.next()?;
             interval.tick().await;
@@ -361,6 +379,7 @@ mod tests {
                 endpoint("http", "127.0.0.1", Some(8080)),
             ),
             ("https://edge.test/", endpoint("https", "edge.test", None)),
+            ("http://[::1]:8080", endpoint("http", "::1", Some(8080))),
             ("http://localhost:x", None),
             ("http://", None),
             ("http://user@localhost", None),

@@ -54,6 +54,7 @@ async fn create_or_plan(session: &Session, create: &Create) -> Result<Exit, CliE
     verification::check_options(create)?;
     let mut input = Input::read(selection, &session.config.names().collect::<Vec<_>>())?;
     input.notes.iter().for_each(|note| terminal.warn(note));
+    verification::check_input(create, &input)?;
     if input.dry_run && !create.dry_run {
         return Err(CliError::usage(
             "this is the output of a dry run, so nothing has changed: run `aws s3` without --dryrun, or use `plan` to \

@@ -107,6 +107,16 @@ impl Ending {
             *self = Self { exit, error };
         }
     }
+
+    /// Adds that viewers still get old content, which is worse than what could not be confirmed.
+    pub(super) fn add_stale(&mut self, error: ErrorOutput) {
+        if matches!(self.exit, Exit::Done | Exit::NotCompleted) {
+            *self = Self {
+                exit: Exit::Stale,
+                error: Some(error),
+            };
+        }
+    }
 }
 
 /// The result of `create` or `plan`.

@@ -18,16 +18,19 @@ mod report;
 mod requester;
 mod requests;
 
+use std::collections::BTreeSet;
+
 use self::distribution::DistributionVerification;
 use self::local_file::LocalFiles;
 pub(super) use self::report::VerificationOutput;
 use self::requester::Requester;
+use super::config::SiteConfig;
 use super::input::Input;
 use super::output::{CommandOutput, Ending, ErrorOutput};
 use super::target::{self, Target};
-use super::{CliError, Exit, Requests, Selection, Session, Verify, hosts, list, wait};
+use super::{CliError, Exit, Requests, Selection, Session, Verify, create, hosts, list, wait};
 use crate::path::{EncodedPaths, InvalidationPath};
-use crate::plan::InvalidationStatus;
+use crate::plan::{InvalidationId, InvalidationStatus};
 use crate::verify::sample::MAX_URLS;
 
 /// What is verified at one distribution.
@@ -38,6 +41,8 @@ pub(super) struct Subject<'a> {
     pub input: &'a Input,
     /// The paths that were sent.
     pub sent: &'a [InvalidationPath],
+    /// The invalidations that were sent. Only these and newer ones show that a copy is fresh.
+    pub own: &'a [InvalidationId],
     /// Whether the content must not be served any longer.
     pub must_be_gone: bool,
 }
@@ -50,36 +55,87 @@ pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliE
         .notes
         .iter()
         .for_each(|note| session.terminal.warn(note));
-    let files = local_files(verify)?;
-    if !verify.last && !selection.has_input() && files.is_none() {
+    if input.dry_run {
         return Err(CliError::usage(
-            "nothing to verify: name paths, or use --last, --site, --keys-from, --from-s3-sync or --paths-from",
+            "this is the output of a dry run, so nothing has changed: run `aws s3` without --dryrun",
         ));
+    }
+    let files = local_files(verify)?;
+    let mut ending = Ending::default();
+    let is_empty = input.paths.is_empty() && input.objects.is_empty();
+    if selection.has_input() && is_empty && files.is_none() {
+        create::add_incomplete(session, &input, &mut ending);
+        session
+            .terminal
+            .text("nothing to verify: the input has no changes");
+        return Ok(finish(session, report::empty(input.notes), ending));
     }
     let targets = target::find(session, &selection.named.distributions, &input.buckets()).await?;
     let warning = hosts::check(session, &targets, &input.hosts).await?;
     input.notes.extend(warning);
+    let has_input = selection.has_input() || files.is_some();
     let requester = Requester::new(session, &verify.requests, &input.hosts, files).await?;
     let mut verifications = Vec::new();
+    let mut failure = None;
     for target in &targets {
-        if verify.last {
-            input.request(newest_paths(session, target).await?);
-        }
-        let subject = Subject {
-            target,
-            input: &input,
-            sent: &[],
-            must_be_gone: false,
+        let verification = async {
+            if verify.last {
+                input.request(newest_paths(session, target).await?);
+            } else if !has_input {
+                input.request(configured_paths(target)?);
+            }
+            let subject = Subject {
+                target,
+                input: &input,
+                sent: &[],
+                own: &[],
+                must_be_gone: false,
+            };
+            requester.verify(session, subject).await
         };
-        verifications.push(interruptible(requester.verify(session, subject)).await?);
+        match interruptible(verification).await {
+            Ok(verification) => verifications.push(verification),
+            Err(error) => {
+                let is_interrupted = error.exit() == Exit::Interrupted;
+                failure = Some(failure.filter(|_| !is_interrupted).unwrap_or(error));
+                if is_interrupted {
+                    break;
+                }
+                // The others are verified nevertheless.
+            }
+        }
     }
-    let mut ending = Ending::default();
+    match failure {
+        Some(error) if verifications.is_empty() => return Err(error),
+        Some(error) => {
+            let output = ErrorOutput::from_cli_error(&error, session.terminal.audience());
+            session.terminal.error(&output.message);
+            ending.add(error.exit(), Some(output));
+        }
+        None => {}
+    }
     let report = report::print(session, verifications, true, &mut ending);
+    create::add_incomplete(session, &input, &mut ending);
+    Ok(finish(session, report, ending))
+}
+
+/// Prints the JSON object, and returns the exit code.
+fn finish(session: &Session, report: VerificationOutput, ending: Ending) -> Exit {
     let Ending { exit, error } = ending;
-    session
-        .terminal
-        .json(CommandOutput::new(report, exit, error));
-    Ok(exit)
+    let output = CommandOutput::new(report, exit, error);
+    session.terminal.json(output);
+    exit
+}
+
+/// Returns the configured paths of the distribution.
+fn configured_paths(target: &Target) -> Result<EncodedPaths, CliError> {
+    let paths = target.config.as_ref().map(SiteConfig::paths).transpose()?;
+    let paths = paths.filter(|paths| !paths.paths.is_empty());
+    paths.ok_or_else(|| {
+        CliError::usage(
+            "nothing to verify: name paths, or use --last, --site, --keys-from, --from-s3-sync or --paths-from",
+        )
+    })
 }
 
 /// Verifies what `create` has invalidated, prints the result, and adds it to the ending. `None` if there is nothing to verify.
@@ -102,7 +158,13 @@ pub(super) async fn after_create(
             for subject in subjects {
                 match interruptible(requester.verify(session, *subject)).await {
                     Ok(verification) => verifications.push(verification),
-                    Err(error) => result = result.and(Err(error)),
+                    Err(error) => {
+                        let is_interrupted = error.exit() == Exit::Interrupted;
+                        result = Err(error);
+                        if is_interrupted {
+                            break;
+                        }
+                    }
                 }
             }
         }
@@ -194,6 +256,15 @@ async fn interruptible(
         result = verification => result,
         () = wait::interrupted() => Err(CliError::Interrupted("stopped the verification".to_owned())),
     }
+}
+
+/// Checks what a verification needs before anything is sent.
+pub(super) fn check(requests: &Requests, hosts: &BTreeSet<String>) -> Result<(), CliError> {
+    requester::check_hosts(requests, hosts)?;
+    requester::endpoints()
+        .nearest()
+        .map(|_| ())
+        .map_err(CliError::usage)
 }
 
 /// Returns how many URLs of a distribution are requested.

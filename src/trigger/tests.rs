@@ -789,7 +789,7 @@ fn reads_the_parameters_of_a_pipeline_action() {
             request(&[], &["/*"]),
         ),
         (
-            Some(json!(r#"{"verify": "blog/"}"#)),
+            Some(json!(r#"{"verify": "/blog/"}"#)),
             JobRequest {
                 verify: urls(&["/blog/"]),
                 ..request(&[], &["/*"])
@@ -884,8 +884,12 @@ fn names_the_invalid_field_of_the_parameters() {
                 .to_owned(),
         ),
         (
+            json!(r#"{"verify": "True"}"#),
+            "UserParameters: verify[0]: expected true, false, or a path that begins with a slash, not \"True\"".to_owned(),
+        ),
+        (
             json!(r##"{"verify": "#product:42"}"##),
-            "UserParameters: verify[0]: \"#product:42\" names no URL: write what viewers request, such as \"/blog/\""
+            "UserParameters: verify[0]: expected true, false, or a path that begins with a slash, not \"#product:42\""
                 .to_owned(),
         ),
         (

@@ -265,8 +265,17 @@ fn read_verify(
 }
 
 fn read_url(text: &str) -> Result<EncodedPaths, Error> {
+    // "yes" or "True" would be a path that nobody requests.
+    let is_url = ["/", "http://", "https://"]
+        .iter()
+        .any(|start| text.trim().starts_with(start));
+    if !is_url {
+        return Err(Error::invalid_input(format!(
+            "expected true, false, or a path that begins with a slash, not {text:?}"
+        )));
+    }
     let encoded = EncodedPaths::parse(text)?;
-    if text.trim().ends_with('*') || encoded.paths.iter().any(InvalidationPath::is_tag) {
+    if text.trim().ends_with('*') {
         return Err(Error::invalid_input(format!(
             "{text:?} names no URL: write what viewers request, such as \"/blog/\""
         )));

@@ -16,6 +16,8 @@ pub struct ViewerAccess {
     pub web_acl: bool,
     /// Whether some countries are blocked.
     pub geo_restriction: bool,
+    /// Whether viewers get a custom error page in place of the status 403, also for a request that CloudFront refused.
+    pub forbidden_page: bool,
 }
 
 impl ViewerAccess {
@@ -23,6 +25,11 @@ impl ViewerAccess {
     pub fn host<'a>(&'a self, aliases: &'a [String]) -> Option<&'a str> {
         let alias = aliases.iter().find(|alias| !alias.starts_with('*'));
         alias.map(String::as_str).or(self.domain_name.as_deref())
+    }
+
+    /// Returns whether a refusal looks like an error of the origin.
+    pub(super) fn hides_refusals(&self) -> bool {
+        self.forbidden_page && (self.web_acl || self.geo_restriction)
     }
 
     /// Returns what possibly refused a viewer before the cache, as text.

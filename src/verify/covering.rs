@@ -48,10 +48,23 @@ pub enum MissReason {
     Case,
     /// The query string.
     QueryString,
+    /// The path has a query string, and no copy has one.
+    NoQueryString,
     /// The path begins with the origin path.
     OriginPath,
     /// `/blog`, `/blog/` and `/blog/index.html` are different URLs.
     OtherPage,
+}
+
+/// An invalidation that covers a URL.
+#[derive(Clone, Copy, Debug)]
+pub struct Covering<'a> {
+    /// The invalidation.
+    pub invalidation: &'a ExistingInvalidation,
+    /// Its path, or cache tag.
+    pub path: &'a str,
+    /// Whether CloudFront certainly matches it. Otherwise it is spelled in another way.
+    pub is_certain: bool,
 }
 
 /// The invalidations of a distribution, prepared for many URLs.
@@ -91,17 +104,34 @@ impl<'a> Coverage<'a> {
 
     /// Returns the newest completed invalidation that covers the URL.
     pub fn newest_completed(&self, url: CachedUrl<'_>) -> Option<&'a ExistingInvalidation> {
-        let mut covering = self.covering(url);
-        covering.find(|invalidation| !invalidation.is_in_progress())
+        let covering = self.covering(url).map(|covering| covering.invalidation);
+        let mut completed = covering.filter(|invalidation| !invalidation.is_in_progress());
+        completed.next()
     }
 
     /// Returns the invalidations that cover the URL, newest first.
-    pub fn covering(&self, url: CachedUrl<'_>) -> impl Iterator<Item = &'a ExistingInvalidation> {
+    pub fn covering(&self, url: CachedUrl<'_>) -> impl Iterator<Item = Covering<'a>> {
         let decoded = DecodedUrl::new(url);
-        let covers = move |items: &[Item]| items.iter().any(|item| item.covers(&decoded, url.tags));
-        let invalidations = self.invalidations.iter();
-        let covering = invalidations.filter(move |(_, items)| covers(items));
-        covering.map(|(invalidation, _)| *invalidation)
+        self.invalidations
+            .iter()
+            .filter_map(move |(invalidation, items)| {
+                let covers = |item: &&Item| item.covers(&decoded, url.tags);
+                let mut covering = items
+                    .iter()
+                    .zip(&invalidation.paths)
+                    .filter(|(item, _)| covers(item));
+                let (_, first) = covering.next()?;
+                // A path that certainly covers it is the better explanation.
+                let certain = invalidation.paths.iter().find(|path| {
+                    path.as_str().starts_with('#') || path.covers(decoded.sent.as_str())
+                });
+                let is_certain = certain.is_some();
+                Some(Covering {
+                    invalidation,
+                    path: certain.unwrap_or(first).as_str(),
+                    is_certain,
+                })
+            })
     }
 
     /// Returns why invalidations miss the URL although one of their paths is similar, newest first.
@@ -132,15 +162,26 @@ struct DecodedUrl {
     path: Vec<u8>,
     /// `None` also if the query string is not in the cache key.
     query: Option<Vec<u8>>,
+    /// As it is sent, without a query string that is not in the cache key.
+    sent: String,
+    /// Whether no copy has a query string.
+    ignores_query: bool,
 }
 
 impl DecodedUrl {
     fn new(url: CachedUrl<'_>) -> Self {
-        let query = url.target.query();
-        let query = query.filter(|_| url.query_strings != Some(QueryStrings::Ignored));
+        let ignores_query = url.query_strings == Some(QueryStrings::Ignored);
+        let query = url.target.query().filter(|_| !ignores_query);
+        let sent = if ignores_query {
+            url.target.path()
+        } else {
+            url.target.as_str()
+        };
         Self {
             path: decode(url.target.path()),
             query: query.map(decode),
+            sent: sent.to_owned(),
+            ignores_query,
         }
     }
 }
@@ -204,7 +245,9 @@ impl Item {
             let relative = path.strip_prefix(origin_path.as_bytes());
             !origin_path.is_empty() && relative.is_some_and(|relative| matches(relative, &url.path))
         };
-        let reason = if *path == url.path {
+        let reason = if *path == url.path && url.ignores_query {
+            MissReason::NoQueryString
+        } else if *path == url.path {
             MissReason::QueryString
         } else if matches(&with_spaces(path), &with_spaces(&url.path)) {
             MissReason::Spelling
@@ -245,6 +288,9 @@ impl fmt::Display for Miss {
             MissReason::Spelling => "a plus is not a space",
             MissReason::Case => "upper and lower case differ",
             MissReason::QueryString => "the query string differs",
+            MissReason::NoQueryString => {
+                "no copy has a query string, because the cache key leaves it out"
+            }
             MissReason::OriginPath => "it begins with the origin path, which is not part of a URL",
             MissReason::OtherPage => "it is another URL of the page",
         };
@@ -309,6 +355,8 @@ mod tests {
             ("/a?*", "/a?b=1", InCacheKey, true),
             ("/a?b*", "/a?b=1", InCacheKey, true),
             ("/a?c*", "/a?b=1", InCacheKey, false),
+            ("/a?b*", "/ab?b=1", InCacheKey, false),
+            ("/a?b*", "/a", InCacheKey, false),
         ] {
             let invalidations = [invalidation("I1", 0, &["/other", path])];
             let coverage = Coverage::new(&invalidations);
@@ -337,7 +385,7 @@ mod tests {
         assert_eq!(newest, Some("I2"));
         let covering: Vec<_> = coverage
             .covering(url)
-            .map(|found| found.id.as_str())
+            .map(|found| found.invalidation.id.as_str())
             .collect();
         assert_eq!(covering, ["I3", "I2", "I1"]);
     }
@@ -355,6 +403,16 @@ mod tests {
     }
 
     #[test]
+    fn a_query_string_that_is_not_in_the_cache_key_is_explained() {
+        let invalidations = [invalidation("I1", 0, &["/a?b=1"])];
+        let target = target("/a?b=1");
+        let misses = Coverage::new(&invalidations).misses(url(&target, QueryStrings::Ignored));
+        let texts: Vec<_> = misses.iter().map(ToString::to_string).collect();
+        let expected = "I1 missed it with /a?b=1: no copy has a query string, because the cache key leaves it out";
+        assert_eq!(texts, [expected]);
+    }
+
+    #[test]
     fn a_similar_path_that_misses_the_url_is_explained() {
         use MissReason::{Case, OriginPath, OtherPage, QueryString, Spelling};
         let origin_paths = ["/prod".to_owned(), String::new()];
@@ -367,6 +425,7 @@ mod tests {
             ("/blog", "/blog/", Some(OtherPage)),
             ("/blog/index.html", "/blog", Some(OtherPage)),
             ("/about", "/about.html", Some(OtherPage)),
+            ("/blog*", "/blo/", None),
             ("/b.html", "/a.html", None),
             ("/a.html", "/a.html", None),
             ("#tag", "/a.html", None),

@@ -192,8 +192,9 @@ mod tests {
         report.notes.push("2 of 9 URLs".into());
         assert_eq!(
             report.to_string(),
-            "1 stale, 1 unseen, 1 gone, 2 fresh; https://www.example.com/3 is stale: no completed invalidation covers it; \
-             https://www.example.com/2 is unseen: no completed invalidation covers it; 2 of 9 URLs"
+            "1 stale, 1 unseen, 1 gone, 2 fresh; https://www.example.com/3 is stale: none of the newest completed \
+             invalidations covers it; \
+             https://www.example.com/2 is unseen: none of the newest completed invalidations covers it; 2 of 9 URLs"
         );
         assert_eq!(Report::default().to_string(), "no URLs");
     }

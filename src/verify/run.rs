@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::covering::{CachedUrl, Coverage};
-use super::judge::{ContentMatch, Evidence, Existence, OriginObject, has_age_of_origin, judge};
+use super::covering::{CachedUrl, Coverage, Covering};
+use super::judge::{
+    ContentMatch, Evidence, Existence, Fallback, OriginObject, has_age_of_origin, judge,
+};
 use super::report::most_concerning;
 use super::{
-    AcceptEncoding, Answer, JudgedResponse, Reason, RequestTarget, UrlReport, ViewerAccess,
+    AcceptEncoding, Answer, JudgedResponse, Judgement, Reason, RequestTarget, UrlReport, Verdict,
+    ViewerAccess,
 };
 use crate::distribution::DistributionId;
-use crate::plan::ExistingInvalidation;
 use crate::site::{CacheBehavior, QueryStrings, Site};
 
 /// How many invalidations an explanation names.
@@ -28,6 +30,8 @@ pub struct RequestedDistribution<'a> {
     pub access: &'a ViewerAccess,
     /// Its invalidations.
     pub coverage: &'a Coverage<'a>,
+    /// What viewers get in place of a missing object.
+    pub fallback: Fallback<'a>,
 }
 
 /// A URL that was requested.
@@ -86,8 +90,10 @@ impl RequestedDistribution<'_> {
         let evidence = Evidence {
             content: None,
             origin: url.origin.as_ref(),
+            fallback: self.fallback,
             existence: url.existence,
             invalidation: None,
+            in_progress: None,
             now: DateTime::UNIX_EPOCH,
             signed: signed.map(|behavior| behavior.path_pattern.as_str()),
             access: self.access,
@@ -95,11 +101,15 @@ impl RequestedDistribution<'_> {
         };
         let responses = url.responses.into_iter();
         let responses = responses.map(|response| self.judge_response(response, cached, evidence));
-        let responses: Vec<_> = responses.collect();
+        let mut responses: Vec<_> = responses.collect();
+        correct_contradictions(&mut responses);
         let judgement = most_concerning(&responses)?.clone();
         let is_error = matches!(
             judgement.reason,
-            Reason::ErrorOfOrigin(_) | Reason::UnexpectedError(_)
+            Reason::ErrorOfOrigin {
+                is_deleted: false,
+                ..
+            } | Reason::UnexpectedError(_)
         );
         if url.is_guess && is_error {
             return None;
@@ -113,7 +123,7 @@ impl RequestedDistribution<'_> {
             tags: &tags,
             ..cached
         };
-        let explanation = if judgement.verdict.is_old() {
+        let explanation = if judgement.verdict == Verdict::Stale {
             self.explain(cached, url.origin.as_ref(), behavior)
         } else {
             Vec::new()
@@ -121,7 +131,7 @@ impl RequestedDistribution<'_> {
         let invalidation = self.coverage.newest_completed(cached);
         Some(UrlReport {
             distribution: self.id.clone(),
-            url: format!("https://{}{}", self.host, url.target),
+            url: format!("https://{}{}", self.host, url.target.without_signature()),
             addressed: url.addressed,
             judgement,
             invalidation: invalidation.map(|invalidation| invalidation.id.clone()),
@@ -137,9 +147,13 @@ impl RequestedDistribution<'_> {
         evidence: Evidence<'_>,
     ) -> JudgedResponse {
         let tags = tags(&response.answer);
+        let cached = CachedUrl { tags, ..cached };
+        let newest = self.coverage.covering(cached).next();
+        let newest = newest.map(|covering| covering.invalidation);
         let evidence = Evidence {
             content: response.content,
-            invalidation: self.coverage.newest_completed(CachedUrl { tags, ..cached }),
+            invalidation: self.coverage.newest_completed(cached),
+            in_progress: newest.filter(|invalidation| invalidation.is_in_progress()),
             now: response.received,
             ..evidence
         };
@@ -182,10 +196,31 @@ impl RequestedDistribution<'_> {
             explanation.push("none of the newest invalidations covered it".to_owned());
         }
         let covered = covering.iter().take(MAX_EXPLAINED);
-        explanation.extend(covered.map(|invalidation| covered_text(invalidation, modified)));
+        explanation.extend(covered.map(|covering| covered_text(covering, modified)));
         let misses = self.coverage.misses(url).into_iter().take(MAX_EXPLAINED);
         explanation.extend(misses.map(|miss| miss.to_string()));
         explanation
+    }
+}
+
+/// Makes a copy stale if the origin no longer has the object, as another response shows: the copy was fetched before.
+fn correct_contradictions(responses: &mut [JudgedResponse]) {
+    let mut reasons = responses.iter().map(|response| &response.judgement.reason);
+    let status = reasons.find_map(|reason| match reason {
+        Reason::ErrorOfOrigin { status, .. } | Reason::UnexpectedError(status) => Some(*status),
+        _ => None,
+    });
+    let Some(status) = status else {
+        return;
+    };
+    let fresh = responses
+        .iter_mut()
+        .filter(|response| response.judgement.verdict == Verdict::Fresh);
+    for response in fresh {
+        response.judgement = Judgement {
+            verdict: Verdict::Stale,
+            reason: Reason::GoneElsewhere(status),
+        };
     }
 }
 
@@ -206,23 +241,32 @@ fn cache_key(query_strings: QueryStrings) -> &'static str {
     }
 }
 
-fn covered_text(invalidation: &ExistingInvalidation, modified: Option<DateTime<Utc>>) -> String {
+fn covered_text(covering: &Covering<'_>, modified: Option<DateTime<Utc>>) -> String {
+    let Covering {
+        invalidation,
+        path,
+        is_certain,
+    } = covering;
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let created = invalidation.created;
-    let status = if invalidation.is_in_progress() {
-        ", and is in progress"
+    let (id, created) = (&invalidation.id, invalidation.created);
+    let covered = if *is_certain {
+        format!("{id} covered it with {path}")
     } else {
-        ""
+        format!("{id} possibly missed it with {path}, which is another spelling")
     };
     let too_early = modified.filter(|modified| *modified > created);
     let too_early = too_early.map(|modified| {
         let modified = time(modified);
         format!(", before the object was written ({modified})")
     });
+    let status = if invalidation.is_in_progress() {
+        ", and is in progress"
+    } else {
+        ""
+    };
+    let created = time(created);
     format!(
-        "{} covered it, created {}{}{status}",
-        invalidation.id,
-        time(created),
+        "{covered}, created {created}{}{status}",
         too_early.unwrap_or_default()
     )
 }
@@ -231,7 +275,7 @@ fn covered_text(invalidation: &ExistingInvalidation, modified: Option<DateTime<U
 mod tests {
     use super::*;
     use crate::path::SubmittedPath;
-    use crate::plan::{InvalidationId, InvalidationStatus};
+    use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
     use crate::verify::{EdgeResponse, Verdict};
 
     fn time(seconds: i64) -> DateTime<Utc> {
@@ -253,6 +297,7 @@ mod tests {
             status,
             x_cache: Some(format!("{x_cache} from cloudfront")),
             age,
+            is_from_cloudfront: true,
             ..EdgeResponse::default()
         }
     }
@@ -283,6 +328,7 @@ mod tests {
             site: None,
             access: &ViewerAccess::default(),
             coverage: &Coverage::new(invalidations),
+            fallback: Fallback::None,
         };
         distribution.judge(urls)
     }
@@ -314,7 +360,7 @@ mod tests {
                 ("https://www.example.com/c", Verdict::Unseen),
             ]
         );
-        let explanation = ["I1 covered it, created 1970-01-01T00:01:30Z"];
+        let explanation = ["I1 covered it with /*, created 1970-01-01T00:01:30Z"];
         assert_eq!(reports[1].explanation, explanation);
         assert_eq!(reports[0].explanation, [""; 0]);
     }
@@ -344,6 +390,45 @@ mod tests {
             [
                 ("https://www.example.com/c", Verdict::Unseen),
                 ("https://www.example.com/a", Verdict::Stale),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_copy_that_another_response_contradicts_is_stale() {
+        let invalidations = [invalidation("I1", 90, "/*")];
+        let error = || response(404, "Error", None);
+        let reports = reports(
+            &invalidations,
+            vec![
+                url("/a", [error(), response(200, "Hit", Some(1))]),
+                url("/b", [error(), error()]),
+            ],
+        );
+        assert_eq!(
+            verdicts(&reports),
+            [
+                ("https://www.example.com/a", Verdict::Stale),
+                ("https://www.example.com/b", Verdict::Unknown),
+            ]
+        );
+        let reason = "viewers still get a copy, and the origin no longer has it (status 404)";
+        assert_eq!(reports[0].judgement.reason.to_string(), reason);
+    }
+
+    #[test]
+    fn a_path_in_another_spelling_is_explained() {
+        let invalidations = [
+            invalidation("I1", 90, "/a+b"),
+            invalidation("I2", 80, "/a*"),
+        ];
+        let old = || response(200, "Hit", Some(60));
+        let reports = reports(&invalidations, vec![url("/a%2Bb", [old(), old()])]);
+        assert_eq!(
+            reports[0].explanation,
+            [
+                "I1 possibly missed it with /a+b, which is another spelling, created 1970-01-01T00:01:30Z",
+                "I2 covered it with /a*, created 1970-01-01T00:01:20Z",
             ]
         );
     }

@@ -61,7 +61,8 @@ impl Candidate {
                 let mut spellings = Self::spellings(&target, wildcard, None);
                 let is_widened = widened.iter().any(|widened| widened.to == *path);
                 if let Some(own) = spellings.first_mut() {
-                    own.is_guess = path.is_wildcard() && !is_widened;
+                    // Each site has a home page.
+                    own.is_guess = path.is_wildcard() && !is_widened && target.as_str() != "/";
                 }
                 candidates.extend(spellings);
             }
@@ -117,13 +118,15 @@ pub struct Sample {
 impl Sample {
     /// Chooses at most `limit` of the URLs, each once: of each group its share, and of each wildcard the same number.
     pub fn choose(mut candidates: Vec<Candidate>, limit: usize) -> Self {
-        // Of equal targets, the first kind is the most interesting one. The shorter path of an entry page is the better known one.
+        // A URL that was named is no guess, although another one has it as a spelling. What is known about its object counts.
+        candidates.sort_by_key(|candidate| (candidate.is_guess, candidate.object.is_none()));
+        let mut seen = BTreeSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.target.clone()));
+        // The shorter path of an entry page is the better known one.
         candidates.sort_by(|a, b| {
             let depth = |candidate: &Candidate| candidate.target.path().matches('/').count();
             (&a.kind, depth(a), &a.target, a.object).cmp(&(&b.kind, depth(b), &b.target, b.object))
         });
-        let mut seen = BTreeSet::new();
-        candidates.retain(|candidate| seen.insert(candidate.target.clone()));
         let groups = candidates.chunk_by(|a, b| a.kind == b.kind);
         let mut groups: Vec<_> = groups.map(|group| (group, 0)).collect();
         let mut left = limit;
@@ -166,7 +169,7 @@ fn counts(groups: &[(&[Candidate], usize)]) -> Vec<(&'static str, usize, usize)>
             Some(CandidateKind::EntryPage) => "entry pages",
             Some(CandidateKind::Spelling) => "other spellings",
             Some(CandidateKind::UnderWildcard(_)) => "under wildcards",
-            Some(CandidateKind::Other) | None => "others",
+            Some(CandidateKind::Other) | None => "other URLs",
         };
         match counts.iter_mut().find(|(known, ..)| *known == name) {
             Some((_, all_taken, all)) => {
@@ -224,6 +227,31 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_urls_the_one_of_which_more_is_known_counts() {
+        let plain = |path: &str| candidate(path, None);
+        let guess = Candidate {
+            is_guess: true,
+            object: Some(1),
+            ..plain("/a")
+        };
+        let object = Candidate {
+            object: Some(2),
+            ..plain("/a")
+        };
+        for candidates in [
+            [guess.clone(), plain("/a"), object.clone()],
+            [object.clone(), plain("/a"), guess.clone()],
+        ] {
+            assert_eq!(
+                Sample::choose(candidates.into(), 9).chosen,
+                std::slice::from_ref(&object)
+            );
+        }
+        let sample = Sample::choose(vec![guess, plain("/a")], 9);
+        assert_eq!(sample.chosen, [plain("/a")]);
+    }
+
+    #[test]
     fn a_widened_path_stands_for_what_was_written() {
         let encoded = crate::path::EncodedPaths::parse("/a%2Bb.html").expect("a path");
         let candidates = Candidate::of_paths(&encoded.paths, &encoded.widened);
@@ -276,7 +304,7 @@ mod tests {
         assert_eq!(sample.left_out(), 64);
         assert_eq!(
             sample.to_string(),
-            "9 of 73 URLs: 2 of 2 entry pages, 1 of 1 other spellings, 4 of 40 under wildcards, 2 of 30 others"
+            "9 of 73 URLs: 2 of 2 entry pages, 1 of 1 other spellings, 4 of 40 under wildcards, 2 of 30 other URLs"
         );
     }
 }

@@ -39,6 +39,17 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b')')
     .remove(b'/');
 
+/// The parameters that sign URLs of CloudFront
+/// ([documentation](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-creating-signed-url-canned-policy.html))
+/// and of S3.
+const SIGNATURES: [&str; 5] = [
+    "Policy",
+    "Signature",
+    "X-Amz-Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+];
+
 /// The path and the query string that a viewer requests: they start with a slash and are printable ASCII.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestTarget(Arc<str>);
@@ -134,6 +145,26 @@ impl RequestTarget {
         let path = self.path().strip_prefix('/')?;
         let decoded = percent_decode_str(path).decode_utf8().ok()?;
         Some(decoded.into_owned())
+    }
+
+    /// Returns the text without the values of parameters that sign a URL: whoever has them can request it.
+    pub fn without_signature(&self) -> String {
+        let Some(query) = self.query() else {
+            return self.0.to_string();
+        };
+        let parameters = query.split('&').map(|parameter| {
+            let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let is_secret = SIGNATURES
+                .iter()
+                .any(|secret| name.eq_ignore_ascii_case(secret));
+            if is_secret {
+                format!("{name}=…")
+            } else {
+                parameter.to_owned()
+            }
+        });
+        let parameters: Vec<_> = parameters.collect();
+        format!("{}?{}", self.path(), parameters.join("&"))
     }
 
     /// Returns whether this is the page of a folder: `/blog/` or `/blog/index.html`.
@@ -234,6 +265,25 @@ mod tests {
             let spellings = target.iter().flat_map(RequestTarget::other_spellings);
             let spellings: Vec<_> = spellings.map(|target| target.to_string()).collect();
             assert_eq!(spellings, others, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_not_shown() {
+        for (target, expected) in [
+            ("/a?b=1", "/a?b=1"),
+            ("/a", "/a"),
+            (
+                "/a?b=1&Expires=9&Signature=x~&Key-Pair-Id=K1",
+                "/a?b=1&Expires=9&Signature=…&Key-Pair-Id=K1",
+            ),
+            (
+                "/a?x-amz-signature=1&Policy=e30_",
+                "/a?x-amz-signature=…&Policy=…",
+            ),
+        ] {
+            let target = RequestTarget::new(target).expect("a target");
+            assert_eq!(target.without_signature(), expected);
         }
     }
 

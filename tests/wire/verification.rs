@@ -143,9 +143,10 @@ async fn a_copy_that_the_invalidation_did_not_drop_fails_the_job() {
     let parameters = json!({"paths": ["/a+b.html"], "wait": true, "verify": true});
     let result = run_once(&fixture, parameters).await;
     let id = fixture.first_id();
-    // S3 has no object with a space in the place of the plus.
+    // S3 reads the plus as a space, and has no object with this key.
     let stale = format!(
-        "1 stale, 1 gone; https://{HOST}/a%2Bb.html is stale: the copy is 60 s old, but {id} was created 0 s ago"
+        "1 stale, 1 unknown; https://{HOST}/a%2Bb.html is stale: the copy is 60 s old, but {id} was created 0 s ago; \
+         https://{HOST}/a+b.html is unknown: an error, and it is not known whether the object was deleted (status 403)"
     );
     let message = format!(
         "viewers still get old content: {stale}; invalidate what covers these URLs, such as \
@@ -211,7 +212,13 @@ async fn names_what_proves_nothing_and_succeeds() {
     };
     type Prepare<'a> = &'a dyn Fn(&Fixture);
     let cases: [(Prepare<'_>, &str, &str, &str); 4] = [
-        (&delete, "/a.html", "true", "1 gone"),
+        // The function cannot read the bucket, so a broken site looks the same.
+        (
+            &delete,
+            "/a.html",
+            "unknown",
+            "1 unknown; {url} is unknown: an error, and it is not known whether the object was deleted (status 403)",
+        ),
         (
             &refuse,
             "/a.html",
@@ -229,7 +236,7 @@ async fn names_what_proves_nothing_and_succeeds() {
             &old,
             "/b.html",
             "unknown",
-            "1 unknown; {url} is unknown: no completed invalidation covers it",
+            "1 unknown; {url} is unknown: none of the newest completed invalidations covers it",
         ),
     ];
     for (prepare, invalidated, verified, verdicts) in cases {
@@ -282,7 +289,7 @@ async fn the_distributions_of_a_job_share_the_urls() {
         "verify": names.iter().map(|name| format!("https://{ALIAS}/{name}")).collect::<Vec<_>>(),
     });
     let result = run_once(&fixture, parameters).await;
-    let sample = "10 of 15 URLs: 10 of 15 others";
+    let sample = "10 of 15 URLs: 10 of 15 other URLs";
     let ids: Vec<_> = fixture
         .standin
         .invalidations()

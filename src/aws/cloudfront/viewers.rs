@@ -34,6 +34,7 @@ pub(super) fn viewer_access(config: &DistributionConfig) -> ViewerAccess {
     let mut access = ViewerAccess {
         web_acl: config.web_acl_id().is_some_and(|id| !id.is_empty()),
         geo_restriction: has_geo_restriction(config),
+        forbidden_page: has_forbidden_page(config),
         ..ViewerAccess::default()
     };
     let mut add = |path_pattern: &str, is_signed: bool, is_changed: bool| {
@@ -74,6 +75,17 @@ fn has_geo_restriction(config: &DistributionConfig) -> bool {
     let restriction = config.restrictions().and_then(|all| all.geo_restriction());
     let kind = restriction.map(GeoRestriction::restriction_type);
     kind.is_some_and(|kind| *kind != GeoRestrictionType::None)
+}
+
+fn has_forbidden_page(config: &DistributionConfig) -> bool {
+    let responses = config.custom_error_responses().map(|list| list.items());
+    let mut responses = responses.unwrap_or_default().iter();
+    responses.any(|response| {
+        response.error_code() == 403
+            && response
+                .response_page_path()
+                .is_some_and(|page| !page.is_empty())
+    })
 }
 
 /// Returns whether a function sees responses, which it can change.

@@ -75,18 +75,25 @@ pub(super) async fn run(
         session.terminal.error(&error.message);
         ending.add(Exit::Failed, Some(error));
     }
-    let exit = ending.exit;
-    if matches!(exit, Exit::Done | Exit::NotCompleted) && !create.dry_run {
-        session.terminal.note(
-            "delete the object at the origin, too: CloudFront caches it again with the next request; browsers and other \
-             caches keep their copies",
-        );
-    }
-    let verification = if exit == Exit::Done && !create.dry_run {
-        verify_takedown(session, create, &targets, input, &mut ending).await
+    let is_sent = matches!(ending.exit, Exit::Done | Exit::NotCompleted) && !create.dry_run;
+    let verification = if ending.exit == Exit::Done && !create.dry_run {
+        verify_takedown(session, create, &targets, input, &outputs, &mut ending).await
     } else {
         None
     };
+    let is_gone = verification
+        .as_ref()
+        .is_some_and(VerificationOutput::is_gone);
+    if is_sent && !is_gone {
+        session.terminal.note(
+            "delete the object at the origin, too: CloudFront caches it again with the next request",
+        );
+    }
+    if is_sent {
+        session
+            .terminal
+            .note("browsers and other caches keep their copies");
+    }
     let exit = ending.exit;
     let warnings = input.notes.clone();
     let output = CreateOutput::new(outputs, warnings, create.dry_run, ending);
@@ -102,12 +109,19 @@ async fn verify_takedown(
     create: &Create,
     targets: &[Target],
     input: &Input,
+    outputs: &[DistributionOutput],
     ending: &mut Ending,
 ) -> Option<VerificationOutput> {
-    let subjects = targets.iter().map(|target| Subject {
+    let own = outputs.iter().map(|output| {
+        let ids = output.takedown.iter().flat_map(|takedown| &takedown.ids);
+        ids.cloned().collect::<Vec<_>>()
+    });
+    let own: Vec<_> = own.collect();
+    let subjects = targets.iter().zip(&own).map(|(target, own)| Subject {
         target,
         input,
         sent: &[],
+        own,
         must_be_gone: true,
     });
     let subjects: Vec<_> = subjects.collect();

@@ -17,6 +17,14 @@ pub(super) fn wait_limit(create: &Create) -> Option<Duration> {
     limit.filter(|limit| !limit.is_zero())
 }
 
+/// Checks that the verification can request the URLs of the input.
+pub(super) fn check_input(create: &Create, input: &Input) -> Result<(), CliError> {
+    if create.verify {
+        verify::check(&create.requests, &input.hosts)?;
+    }
+    Ok(())
+}
+
 /// Checks the options of the verification.
 pub(super) fn check_options(create: &Create) -> Result<(), CliError> {
     if create.verify && create.wait.is_some_and(|limit| limit.is_zero()) {
@@ -48,11 +56,15 @@ impl Completed<'_> {
         input: &Input,
         ending: &mut Ending,
     ) -> Option<VerificationOutput> {
-        let completed = self
-            .waits
-            .iter()
-            .filter(|wait| wait.end == WaitEnd::Completed);
-        let completed = completed.filter_map(|wait| {
+        let is_completed = |wait: &&WaitResult| wait.end == WaitEnd::Completed;
+        let (completed, others): (Vec<_>, Vec<_>) = self.waits.iter().partition(is_completed);
+        for other in others {
+            session.terminal.warn(format!(
+                "{} is not verified, because its invalidation is not completed",
+                other.distribution
+            ));
+        }
+        let completed = completed.into_iter().filter_map(|wait| {
             let id = &wait.distribution;
             let target = self.targets.iter().find(|target| target.id == *id)?;
             let mut batches = self.planned.iter();
@@ -62,13 +74,15 @@ impl Completed<'_> {
                 // Each distribution can have configured paths of its own.
                 input.request(batch.requested());
             }
-            Some((target, batch, input))
+            let own: Vec<_> = wait.id.iter().cloned().collect();
+            Some((target, batch, input, own))
         });
         let completed: Vec<_> = completed.collect();
-        let subjects = completed.iter().map(|(target, batch, input)| Subject {
+        let subjects = completed.iter().map(|(target, batch, input, own)| Subject {
             target,
             input,
             sent: &batch.plan.paths,
+            own,
             must_be_gone: false,
         });
         let subjects: Vec<_> = subjects.collect();

@@ -7,6 +7,7 @@ use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
 use crate::cli::input::{Input, Object};
 use crate::cli::selection;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;
 use crate::site::{CachedPaths, INDEX_DOCUMENT, IndexDocuments, MaybeSite, PathReason};
 use crate::verify::RequestTarget;
@@ -43,6 +44,7 @@ pub(super) fn collect(
         input,
         sent,
         must_be_gone,
+        ..
     } = subject;
     let mut all = Candidates {
         candidates: Candidate::of_paths(&input.paths, &input.widened),
@@ -61,7 +63,9 @@ pub(super) fn collect(
         .filter(|path| path.is_wildcard())
         .collect();
     let changes = Changes::new(input);
+    let mut without_urls = Excerpt::<MAX_NOTED>::default();
     for object in &input.objects {
+        let before = all.candidates.len();
         let buckets = selection::buckets(object, configured, site).unwrap_or_default();
         for bucket in buckets {
             let existence = if must_be_gone {
@@ -71,6 +75,17 @@ pub(super) fn collect(
             };
             all.add_object(site, &bucket, &object.key, existence, &wildcards);
         }
+        if all.candidates.len() == before {
+            without_urls.push(&object.key);
+        }
+    }
+    if without_urls.count() > 0 {
+        all.notes.push(format!(
+            "{}: {} of changed objects are not verified, because viewers cannot get them there: {}",
+            target.id,
+            without_urls.count(),
+            without_urls.join(", ")
+        ));
     }
     if let Some(files) = files {
         let has_input = !input.paths.is_empty() || !input.objects.is_empty();
@@ -85,6 +100,7 @@ pub(super) fn collect(
 struct Changes<'a> {
     written: BTreeSet<&'a Object>,
     listed: BTreeSet<&'a Object>,
+    has_failures: bool,
 }
 
 impl<'a> Changes<'a> {
@@ -92,6 +108,7 @@ impl<'a> Changes<'a> {
         Self {
             written: input.written.iter().collect(),
             listed: input.listed.iter().collect(),
+            has_failures: input.failures > 0,
         }
     }
 
@@ -99,7 +116,7 @@ impl<'a> Changes<'a> {
     fn existence(&self, object: &Object) -> Existence {
         if self.written.contains(object) {
             Existence::Exists
-        } else if self.listed.contains(object) {
+        } else if self.listed.contains(object) || self.has_failures {
             Existence::Unknown
         } else {
             Existence::Deleted
@@ -136,8 +153,18 @@ impl Candidates {
         wildcards: &[&InvalidationPath],
     ) {
         let cached = site.cached_paths(bucket, key, IndexDocuments::Auto);
-        let CachedPaths::Cached { reasons, .. } = cached else {
+        let CachedPaths::Cached { paths, reasons } = cached else {
             return;
+        };
+        // Of several origins that can be the bucket, some do not get the requests for the key.
+        let is_routed = |relative_key: &&str| {
+            let own = RequestTarget::spellings(relative_key);
+            let mut own = own.iter();
+            own.any(|target| {
+                paths
+                    .iter()
+                    .any(|path| target.as_str().starts_with(path.stem()))
+            })
         };
         let aliases = reasons.iter().filter_map(|reason| match reason {
             PathReason::AlsoAt { paths, .. } => Some(paths),
@@ -147,7 +174,11 @@ impl Candidates {
             .flatten()
             .map(|path| path.trim_start_matches('/'))
             .collect();
-        for relative_key in site.relative_keys(bucket, key) {
+        for relative_key in site
+            .relative_keys(bucket, key)
+            .into_iter()
+            .filter(is_routed)
+        {
             let index = self.push_object(relative_key, existence);
             self.add_targets(index, relative_key, &aliases, wildcards);
         }

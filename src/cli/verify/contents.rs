@@ -7,6 +7,9 @@ use crate::aws::edge::EdgeContent;
 use crate::verify::judge::ContentMatch;
 use crate::verify::{Answer, EdgeResponse};
 
+/// The most bytes of a content that are read to compare it. Several are in memory at the same time.
+const MAX_COMPARED_BYTES: usize = 16 * 1024 * 1024;
+
 /// The local file of a URL.
 #[derive(Debug)]
 pub(super) struct ExpectedContent {
@@ -20,15 +23,21 @@ pub(super) async fn compare(
     content: EdgeContent,
     expected: Option<&ExpectedContent>,
     deadline: Instant,
-) -> (Answer, Result<Option<ContentMatch>, String>) {
+) -> (Answer, Option<ContentMatch>, Option<String>) {
     let response = content.response.clone();
     let result = match expected {
         Some(expected) if response.status == 200 => {
-            compare_content(content, &response, expected, deadline).await
+            let compared = compare_content(content, &response, expected, deadline).await;
+            compared.map(Some)
         }
-        Some(_) | None => Ok(None),
+        Some(expected) => Ok(expected.is_certain.then_some(ContentMatch::NotCompared)),
+        None => Ok(None),
     };
-    (Answer::Response(response), result)
+    let (content, reason) = match result {
+        Ok(content) => (content, None),
+        Err(reason) => (Some(ContentMatch::NotCompared), Some(reason)),
+    };
+    (Answer::Response(response), content, reason)
 }
 
 async fn compare_content(
@@ -36,7 +45,7 @@ async fn compare_content(
     response: &EdgeResponse,
     expected: &ExpectedContent,
     deadline: Instant,
-) -> Result<Option<ContentMatch>, String> {
+) -> Result<ContentMatch, String> {
     let ExpectedContent { file, is_certain } = expected;
     // The MD5 of the file proves that it is the content. Another ETag proves nothing: it is no MD5 with SSE-KMS or after a
     // multipart upload.
@@ -44,10 +53,15 @@ async fn compare_content(
         .strong_etag()
         .and_then(|etag| file.matches_etag(etag));
     if is_same == Some(true) {
-        return Ok(Some(ContentMatch::Same));
+        return Ok(ContentMatch::Same);
+    }
+    if file.max_bytes() > MAX_COMPARED_BYTES {
+        return Err("the file is larger than 16 MiB".to_owned());
     }
     let bytes = content.read(file.max_bytes(), deadline).await?;
     let compared = file.compare(&bytes, response.content_encoding.as_deref())?;
-    let proves = compared == ContentMatch::Same || *is_certain;
-    Ok(proves.then_some(compared))
+    Ok(match compared {
+        ContentMatch::Different if !is_certain => ContentMatch::Other,
+        compared => compared,
+    })
 }

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::cloudfront::SiteReader;
+use tokio::time::Instant;
+
+use super::Subject;
+use super::requester::MAX_ORIGIN_TIME;
+use crate::aws::cloudfront::{SiteReader, has_domain};
+use crate::aws::s3::{HeadObject, S3};
 use crate::cli::list;
 use crate::cli::target::Target;
 use crate::cli::{CliError, Session};
 use crate::distribution::DistributionId;
 use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::plan::ExistingInvalidation;
+use crate::path::InvalidationPath;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 use crate::site::{MaybeSite, Site};
 use crate::verify::covering::{CachedUrl, Coverage};
+use crate::verify::judge::Fallback;
 use crate::verify::origin::{BucketObject, object_of};
 use crate::verify::sample::{Candidate, Sample};
-use crate::verify::{Answer, UrlReport, ViewerAccess};
+use crate::verify::{Answer, RequestTarget, UrlReport, ViewerAccess};
 
 /// How many invalidations are read at first.
 pub(super) const FIRST_INVALIDATIONS: usize = MAX_INVALIDATIONS_READ;
@@ -41,6 +48,8 @@ pub(super) struct Known<'a> {
     pub access: ViewerAccess,
     pub host: String,
     pub invalidations: Vec<ExistingInvalidation>,
+    /// The ETag of the page that viewers get in place of a missing object, if it could be read.
+    fallback_etag: Option<String>,
 }
 
 impl<'a> Known<'a> {
@@ -73,6 +82,16 @@ impl<'a> Known<'a> {
             }
             MaybeSite::Outdated(_) | MaybeSite::Unknown(_) => None,
         };
+        if let (Some(host), MaybeSite::Known(site)) = (named_host, &site)
+            && !site.features.tenants_only
+            && !has_host(site, &access, host)
+        {
+            notes.push(format!(
+                "{host} is not a domain name of {}, so its URLs are not requested there",
+                target.id
+            ));
+            return Ok(None);
+        }
         let Some(host) = named_host.map(str::to_owned).or(own_host) else {
             notes.push(format!(
                 "{}: no host is known, because it has no alias and cloudfront:GetDistribution is denied: name one with \
@@ -87,7 +106,29 @@ impl<'a> Known<'a> {
             access,
             host,
             invalidations: Vec::new(),
+            fallback_etag: None,
         }))
+    }
+
+    /// Reads the ETag of the page that viewers get in place of a missing object.
+    pub(super) async fn read_fallback(&mut self, s3: &S3) {
+        let page = self.site().and_then(Site::fallback_page);
+        let target = page.and_then(RequestTarget::of_written);
+        let object = target.and_then(|target| object_of(self.site()?, &target));
+        if let Some(object) = object
+            && let Ok(HeadObject::Found(page)) =
+                s3.head(&object, Instant::now() + MAX_ORIGIN_TIME).await
+        {
+            self.fallback_etag = Some(page.etag);
+        }
+    }
+
+    /// Returns what viewers get in place of a missing object.
+    pub(super) fn fallback(&self) -> Fallback<'_> {
+        match self.site().and_then(Site::fallback_page) {
+            Some(_page) => Fallback::Page(self.fallback_etag.as_deref()),
+            None => Fallback::None,
+        }
     }
 
     /// Returns the object that viewers certainly get for the URL, unchanged.
@@ -117,9 +158,17 @@ impl<'a> Known<'a> {
         &mut self,
         session: &Session,
         sample: &Sample,
+        own: &[InvalidationId],
     ) -> Result<(), CliError> {
         let id = &self.target.id;
         let first = list::newest(session, id, FIRST_INVALIDATIONS).await?;
+        // An older invalidation does not show that viewers see this change.
+        let oldest = first.iter().filter(|known| own.contains(&known.id));
+        if let Some(oldest) = oldest.map(|known| known.created).min() {
+            self.invalidations = first;
+            self.invalidations.retain(|known| known.created >= oldest);
+            return Ok(());
+        }
         let coverage = Coverage::new(&first);
         let is_covered = |candidate: &Candidate| {
             let path = candidate.target.path();
@@ -138,16 +187,6 @@ impl<'a> Known<'a> {
         }
         self.invalidations = list::newest(session, id, MAX_INVALIDATIONS).await?;
         Ok(())
-    }
-
-    /// Returns a note about the invalidations in progress, whose effect is not verified.
-    pub(super) fn in_progress(&self) -> Option<String> {
-        let in_progress = self
-            .invalidations
-            .iter()
-            .filter(|invalidation| invalidation.is_in_progress());
-        let ids: Excerpt<MAX_NOTED> = in_progress.map(|invalidation| &invalidation.id).collect();
-        (ids.count() > 0).then(|| format!("in progress, so not verified yet: {}", ids.join(", ")))
     }
 }
 
@@ -187,6 +226,38 @@ impl DistributionVerification {
             }),
         );
     }
+}
+
+impl DistributionVerification {
+    /// Adds a note on each requested wildcard under which no URL was verified.
+    pub(super) fn add_notes_about_wildcards(&mut self, subject: Subject<'_>, host: &str) {
+        let wildcards = subject.input.paths.iter().filter(|path| path.is_wildcard());
+        let is_verified = |wildcard: &&InvalidationPath| {
+            let start = format!("https://{host}{}", wildcard.stem());
+            // The home page does not show what is below `/*`.
+            let mut urls = self.urls.iter().map(|url| url.url.as_str());
+            urls.any(|url| url.starts_with(&start) && (wildcard.stem() != "/" || url != start))
+        };
+        let unverified: Excerpt<MAX_NOTED> = wildcards
+            .filter(|wildcard| !is_verified(wildcard))
+            .collect();
+        if unverified.count() > 0 {
+            self.notes.push(format!(
+                "{}: no page is known under {}, so nothing is verified there: name pages, or use --site",
+                self.distribution,
+                unverified.join(", ")
+            ));
+        }
+    }
+}
+
+/// Returns whether the host is a domain name of the distribution; also if not all of them are known.
+fn has_host(site: &Site, access: &ViewerAccess, host: &str) -> bool {
+    let Some(domain_name) = &access.domain_name else {
+        return true;
+    };
+    let mut names = site.aliases.iter().chain([domain_name]);
+    names.any(|name| has_domain(name, host))
 }
 
 /// Returns why viewers do not reach the distribution as usual.

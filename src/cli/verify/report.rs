@@ -1,5 +1,7 @@
 //! The result as a table and as JSON.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::distribution::DistributionVerification;
@@ -8,9 +10,10 @@ use crate::cli::output::{Ending, ErrorOutput};
 use crate::cli::{Exit, Session};
 use crate::distribution::DistributionId;
 use crate::error::Category;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::plan::InvalidationId;
 use crate::verify::report::Verified;
-use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Report, UrlReport, Verdict};
+use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Reason, Report, UrlReport, Verdict};
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[33m";
@@ -86,24 +89,35 @@ pub(super) fn print(
         report.notes.extend(found.notes);
         report.urls.extend(found.urls);
     }
+    report.notes.extend(without_object(&report));
     report.notes.iter().for_each(|note| terminal.warn(note));
+    // The sort is stable: of equal verdicts, the order is that of the sample.
+    report
+        .urls
+        .sort_by_key(|url| Reverse(url.judgement.verdict));
     if !report.urls.is_empty() {
         terminal.text(text(&report.urls));
-        let count = counted(report.urls.len(), "URL");
-        terminal.text(format!("{count}: {}", report.counts()));
+        terminal.text(format!("{}: {}", count(&report), report.counts()));
     }
     for url in report.old() {
         for line in &url.explanation {
             terminal.detail(format_args!("{}: {line}", url.url));
         }
     }
-    if report.old().any(|url| !url.explanation.is_empty()) && !terminal.is_verbose() {
-        terminal.note("-v shows which invalidations covered or missed it");
+    let has_explanation = report.old().any(|url| !url.explanation.is_empty());
+    if has_explanation && !terminal.is_verbose() {
+        terminal.note(
+            "run `cf-invalidate verify` with -v to see which invalidations covered or missed the old copies",
+        );
     }
     match failure(&report) {
         Some((Exit::NotCompleted, error)) if !is_required => {
             terminal.warn(&error.message);
             report.notes.push(error.message);
+        }
+        Some((Exit::Stale, error)) => {
+            terminal.error(&error.message);
+            ending.add_stale(error);
         }
         Some((exit, error)) => {
             terminal.error(&error.message);
@@ -119,6 +133,29 @@ pub(super) fn print(
     }
 }
 
+/// Returns how many URLs were requested, or how many results there are if some were requested at several POPs.
+fn count(report: &Report) -> String {
+    let is_addressed = report.urls.iter().any(|url| url.addressed.is_some());
+    let noun = if is_addressed { "result" } else { "URL" };
+    counted(report.urls.len(), noun)
+}
+
+/// Returns a note on the pages that are possibly misspelled: neither the edge nor the bucket has them.
+fn without_object(report: &Report) -> Option<String> {
+    let is_unknown = |url: &&UrlReport| {
+        let reason = &url.judgement.reason;
+        matches!(reason, Reason::ErrorOfOrigin { is_deleted, .. } if !is_deleted)
+    };
+    let urls = report.urls.iter().filter(is_unknown);
+    let urls: Excerpt<MAX_NOTED> = urls.map(|url| &url.url).collect();
+    (urls.count() > 0).then(|| {
+        format!(
+            "neither the edge nor the bucket has {}: if you did not delete it, check the spelling",
+            urls.join(", ")
+        )
+    })
+}
+
 /// Returns why the verification failed.
 fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
     match report.verified() {
@@ -126,10 +163,18 @@ fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
         Verified::No => {
             let old: Vec<_> = report.old().collect();
             let first = old.first()?;
+            let is_stale = |url: &&&UrlReport| url.judgement.verdict == Verdict::Stale;
+            let what = match old.iter().filter(is_stale).count() {
+                0 if first.judgement.reason == Reason::StillAtOrigin => {
+                    "the origin still has the content of"
+                }
+                0 => "the origin does not have the current version of",
+                _ => "viewers still get old content at",
+            };
             let message = format!(
-                "viewers still get old content at {} of {}, such as {}: {}",
+                "{what} {} of {}, such as {}: {}",
                 thousands(old.len()),
-                counted(report.urls.len(), "URL"),
+                count(report),
                 first.url,
                 first.judgement.reason
             );
@@ -137,10 +182,10 @@ fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
             Some((Exit::Stale, error))
         }
         Verified::Unknown => {
-            let reason = match (report.urls.first(), report.notes.first()) {
-                (Some(url), _) => url.judgement.reason.to_string(),
-                (None, Some(note)) => note.clone(),
-                (None, None) => "the site has none of the pages".to_owned(),
+            let reason = match report.urls.first() {
+                Some(url) => url.judgement.reason.to_string(),
+                None if report.notes.is_empty() => "the site has none of the pages".to_owned(),
+                None => report.notes.join("; "),
             };
             let message = format!("nothing could be verified: {reason}");
             let error = ErrorOutput::new(Category::Unavailable, message, None);
@@ -196,6 +241,23 @@ fn text(urls: &[UrlReport]) -> String {
 fn decisive(url: &UrlReport) -> Option<&JudgedResponse> {
     let mut responses = url.responses.iter();
     responses.find(|response| response.judgement == url.judgement)
+}
+
+/// Returns the result of a verification without changes.
+pub(super) fn empty(notes: Vec<String>) -> VerificationOutput {
+    VerificationOutput {
+        urls: Vec::new(),
+        counts: CountsOutput::from(&Report::default()),
+        left_out: 0,
+        notes,
+    }
+}
+
+impl VerificationOutput {
+    /// Returns whether all URLs are gone.
+    pub(in crate::cli) fn is_gone(&self) -> bool {
+        !self.urls.is_empty() && self.urls.iter().all(|url| url.verdict == Verdict::Gone)
+    }
 }
 
 impl From<&Report> for CountsOutput {

@@ -26,7 +26,7 @@ use crate::verify::run::RequestedDistribution;
 use crate::verify::sample::{Candidate, Sample};
 
 /// How long reading an object of the origin may take.
-const MAX_ORIGIN_TIME: Duration = Duration::from_secs(5);
+pub(super) const MAX_ORIGIN_TIME: Duration = Duration::from_secs(5);
 
 /// After how many failures no other object of the origin is read.
 const MAX_ORIGIN_FAILURES: usize = 2;
@@ -51,15 +51,8 @@ impl Requester {
         hosts: &BTreeSet<String>,
         files: Option<LocalFiles>,
     ) -> Result<Self, CliError> {
-        if requests.host.is_none() && hosts.len() > 1 {
-            let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
-            return Err(CliError::usage(format!(
-                "the URLs have different hosts, {}: verify them one after the other, or name one with --host",
-                hosts.join(" and ")
-            )));
-        }
-        let variable = |name: &str| std::env::var(name).ok();
-        let endpoints = EdgeEndpoints::new(variable).with_proxies(credentials::proxies());
+        check_hosts(requests, hosts)?;
+        let endpoints = endpoints();
         let nearest = endpoints.nearest().map_err(CliError::usage)?;
         Ok(Self {
             endpoints,
@@ -101,9 +94,14 @@ impl Requester {
         let sample = Sample::choose(candidates, self.max_urls);
         found.set_sample(&sample);
         progress.set_text("verifying: reading the newest invalidations");
-        known.read_invalidations(session, &sample).await?;
+        known
+            .read_invalidations(session, &sample, subject.own)
+            .await?;
         progress.set_text("verifying: reading the objects of the origin");
-        let origins = self.origins(&known, &sample, &mut found.notes).await;
+        let origins = self
+            .origins(session, &known, &sample, &mut found.notes)
+            .await;
+        known.read_fallback(&self.s3).await;
         let chosen = sample.chosen.iter().zip(origins);
         let planned = chosen.map(|(candidate, origin)| {
             let object = candidate.object.and_then(|index| objects.get(index));
@@ -121,7 +119,6 @@ impl Requester {
         progress.set_text(format!("verifying: requesting {}", known.host));
         let now = || now(session);
         let requested = request(&known, &planned, &locations, now, &mut found.notes).await;
-        found.notes.extend(known.in_progress());
         let coverage = Coverage::new(&known.invalidations);
         let distribution = RequestedDistribution {
             id: &subject.target.id,
@@ -129,9 +126,11 @@ impl Requester {
             site: known.site(),
             access: &known.access,
             coverage: &coverage,
+            fallback: known.fallback(),
         };
         found.urls.extend(distribution.judge(requested));
         found.add_note_about_pops();
+        found.add_notes_about_wildcards(subject, &known.host);
         Ok(found)
     }
 
@@ -173,19 +172,20 @@ impl Requester {
         let requested = candidate.target.relative_key()?;
         let certain = known
             .site()
-            .and_then(|site| relative_key_of(site, &candidate.target));
-        let certain = certain.unwrap_or_else(|| requested.clone());
+            .and_then(|site| relative_key_of(site, &candidate.target))
+            .filter(|_| !known.changes_responses(candidate));
+        let requested = certain.as_ref().unwrap_or(&requested);
         let key = match object {
             Some(object) => object.relative_key.clone(),
-            None if certain.is_empty() || certain.ends_with('/') => {
-                format!("{certain}{INDEX_DOCUMENT}")
+            None if requested.is_empty() || requested.ends_with('/') => {
+                format!("{requested}{INDEX_DOCUMENT}")
             }
-            None => certain.clone(),
+            None => requested.clone(),
         };
         let file = files.file(&key)?;
         Some(ExpectedContent {
             file,
-            is_certain: key == certain && !known.changes_responses(candidate),
+            is_certain: certain.as_ref() == Some(&key),
         })
     }
 
@@ -193,6 +193,7 @@ impl Requester {
     /// object, so the first ones are read in turn until one of them can be read, and then all others.
     async fn origins(
         &self,
+        session: &Session,
         known: &Known<'_>,
         sample: &Sample,
         notes: &mut Vec<String>,
@@ -228,6 +229,7 @@ impl Requester {
             .flatten()
             .filter_map(|result| result.as_ref().err());
         let note = errors.next().map(|error| {
+            let error = error.message(session.terminal.audience());
             format!("not all URLs are compared with the objects of the origin: {error}")
         });
         notes.extend(note);
@@ -260,6 +262,24 @@ impl Requester {
         }
         locations
     }
+}
+
+/// Returns where the edge is.
+pub(super) fn endpoints() -> EdgeEndpoints {
+    let variable = |name: &str| std::env::var(name).ok();
+    EdgeEndpoints::new(variable).with_proxies(credentials::proxies())
+}
+
+/// Checks that the URLs have one host.
+pub(super) fn check_hosts(requests: &Requests, hosts: &BTreeSet<String>) -> Result<(), CliError> {
+    if requests.host.is_some() || hosts.len() < 2 {
+        return Ok(());
+    }
+    let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+    Err(CliError::usage(format!(
+        "the URLs have different hosts, {}: verify them one after the other, or name one with --host",
+        hosts.join(" and ")
+    )))
 }
 
 /// Returns the time by CloudFront's clock.

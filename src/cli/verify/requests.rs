@@ -1,6 +1,7 @@
 //! The requests for the URLs of a distribution.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +19,9 @@ use crate::verify::{AcceptEncoding, Answer, Judgement, Reason, UrlReport, Verdic
 /// How long a request may take with its content.
 const MAX_CONTENT_TIME: Duration = Duration::from_secs(60);
 
+/// After how many requests without any response the others are not sent.
+const MAX_FAILURES: usize = 8;
+
 /// A location at which the edge is requested.
 pub(super) struct Location {
     /// The POP that is addressed; `None` for the nearest one.
@@ -34,15 +38,20 @@ pub(super) struct Planned<'a> {
 }
 
 impl Planned<'_> {
-    /// Returns why viewers cannot get the local file: the origin certainly does not have it.
+    /// Returns why the URL is not requested: the origin does not have the current version, or still has what has to be gone. A
+    /// request would only store that at the edge.
     pub(super) fn origin_reason(&self) -> Option<Reason> {
+        let origin = self.origin.as_ref()?;
+        if self.existence == Existence::MustBeGone {
+            return matches!(origin, HeadObject::Found(_)).then_some(Reason::StillAtOrigin);
+        }
         let expected = self
             .expected
             .as_ref()
             .filter(|expected| expected.is_certain)?;
-        match self.origin.as_ref()? {
+        match origin {
             HeadObject::Missing => Some(Reason::NotAtOrigin),
-            head => (expected.file.differs_from(head) == Some(true))
+            HeadObject::Found(_) => (expected.file.differs_from(origin) == Some(true))
                 .then_some(Reason::OriginNotTheLocalFile),
         }
     }
@@ -51,7 +60,11 @@ impl Planned<'_> {
     pub(super) fn old_at_origin(&self, known: &Known<'_>) -> Option<UrlReport> {
         Some(UrlReport {
             distribution: known.target.id.clone(),
-            url: format!("https://{}{}", known.host, self.candidate.target),
+            url: format!(
+                "https://{}{}",
+                known.host,
+                self.candidate.target.without_signature()
+            ),
             addressed: None,
             judgement: Judgement {
                 verdict: Verdict::OldAtOrigin,
@@ -71,6 +84,30 @@ struct Request<'a> {
     planned: &'a Planned<'a>,
     client: &'a EdgeClient,
     tag_header: Option<&'a str>,
+    failures: &'a Failures,
+}
+
+/// The requests to a location that got no response.
+#[derive(Debug, Default)]
+struct Failures {
+    count: AtomicUsize,
+    has_response: AtomicBool,
+}
+
+impl Failures {
+    /// Returns whether the location certainly does not respond, so that many requests would only take long.
+    fn are_enough(&self) -> bool {
+        let count = self.count.load(Ordering::Relaxed);
+        count >= MAX_FAILURES && !self.has_response.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, is_response: bool) {
+        if is_response {
+            self.has_response.store(true, Ordering::Relaxed);
+        } else {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Request<'_> {
@@ -82,32 +119,29 @@ impl Request<'_> {
     ) -> (RequestedResponse, Option<String>) {
         let deadline = Instant::now() + MAX_CONTENT_TIME;
         let target = &self.planned.candidate.target;
-        let content = self
-            .client
-            .get(
-                self.host,
-                target,
-                accept_encoding,
-                self.tag_header,
-                deadline,
-            )
-            .await;
+        let content = if self.failures.are_enough() {
+            Err("not requested, because earlier requests got no response".to_owned())
+        } else {
+            let (client, tag_header) = (self.client, self.tag_header);
+            client
+                .get(self.host, target, accept_encoding, tag_header, deadline)
+                .await
+        };
+        self.failures.add(content.is_ok());
         let received = now().await;
-        let (answer, content) = match content {
+        let (answer, content, reason) = match content {
             Ok(content) => {
                 contents::compare(content, self.planned.expected.as_ref(), deadline).await
             }
-            Err(reason) => (Answer::NoResponse(reason), Ok(None)),
+            Err(reason) => (Answer::NoResponse(reason), None, None),
         };
-        let note = content
-            .as_ref()
-            .err()
-            .map(|reason| format!("{target} is not compared with the local file: {reason}"));
+        let note =
+            reason.map(|reason| format!("{target} is not compared with the local file: {reason}"));
         let response = RequestedResponse {
             accept_encoding,
             answer,
             received,
-            content: content.unwrap_or_default(),
+            content,
         };
         (response, note)
     }
@@ -124,14 +158,16 @@ pub(super) async fn request(
     let tag_header = known
         .site()
         .and_then(|site| site.features.cache_tag_header.as_deref());
+    let failures: Vec<_> = locations.iter().map(|_| Failures::default()).collect();
     let (now, mut requests) = (&now, Vec::new());
-    for location in locations {
+    for (location, failures) in locations.iter().zip(&failures) {
         for planned in planned {
             let request = Request {
                 host: &known.host,
                 planned,
                 client: &location.client,
                 tag_header,
+                failures,
             };
             requests.extend(AcceptEncoding::ALL.map(|encoding| request.send(encoding, now)));
         }

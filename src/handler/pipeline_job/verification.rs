@@ -23,7 +23,7 @@ use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 use crate::site::Site;
 use crate::trigger::user_parameters::{JobRequest, Verify};
 use crate::verify::covering::Coverage;
-use crate::verify::judge::Existence;
+use crate::verify::judge::{Existence, Fallback};
 use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl};
 use crate::verify::sample::{Candidate, MAX_URLS_OF_FUNCTION, Sample};
 use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, ViewerAccess};
@@ -233,6 +233,11 @@ impl VerifiableDistribution {
             site: Some(&self.site),
             access: &self.access,
             coverage: &coverage,
+            fallback: match self.site.fallback_page() {
+                // Its ETag takes a permission that the function does not have.
+                Some(_page) => Fallback::Page(None),
+                None => Fallback::None,
+            },
         };
         distribution.judge(urls)
     }

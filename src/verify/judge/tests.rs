@@ -1,6 +1,6 @@
 use super::*;
 use crate::path::SubmittedPath;
-use crate::plan::InvalidationStatus;
+use crate::plan::{InvalidationId, InvalidationStatus};
 
 /// The time of the responses: 20 seconds after the invalidation.
 const NOW: i64 = 1_020;
@@ -28,6 +28,7 @@ fn response(status: u16, x_cache: &str, age: &str, etag: &str) -> EdgeResponse {
         age: present(age).map(|age| age.parse().expect("a number")),
         etag: present(etag),
         server: Some("AmazonS3".into()),
+        is_from_cloudfront: true,
         ..EdgeResponse::default()
     }
 }
@@ -44,8 +45,10 @@ fn evidence<'a>(
     Evidence {
         content: None,
         origin: None,
+        fallback: Fallback::None,
         existence: Existence::Unknown,
         invalidation,
+        in_progress: None,
         now: time(NOW),
         signed: None,
         access,
@@ -170,8 +173,39 @@ fn nothing_is_known_without_an_invalidation() {
     let evidence = evidence(None, &access);
     for (x_cache, age) in [("Hit", "1000"), ("Miss", "-"), ("-", "-")] {
         let judged = check(&response(200, x_cache, age, "-"), &evidence);
-        let expected = "no completed invalidation covers it".to_owned();
+        let expected = "none of the newest completed invalidations covers it".to_owned();
         assert_eq!(judged, (Verdict::Unknown, expected));
+    }
+}
+
+#[test]
+fn an_age_that_is_no_number_proves_nothing() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let evidence = evidence(Some(&invalidation), &access);
+    let invalid = EdgeResponse {
+        has_invalid_age: true,
+        ..response(200, "Miss", "-", "-")
+    };
+    let expected = "the Age of the response is not a number".to_owned();
+    assert_eq!(check(&invalid, &evidence), (Verdict::Unknown, expected));
+}
+
+#[test]
+fn an_error_that_cloudfront_has_cached_is_no_refusal() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let evidence = Evidence {
+        existence: Existence::Deleted,
+        ..evidence(Some(&invalidation), &access)
+    };
+    for (status, age, verdict) in [
+        (403, "30", Verdict::Stale),
+        (403, "1", Verdict::Gone),
+        (410, "1", Verdict::Gone),
+        (403, "-", Verdict::Unseen),
+    ] {
+        let mut response = response(status, "Error", age, "-");
+        response.server = Some("CloudFront".into());
+        assert_eq!(check(&response, &evidence).0, verdict, "{status} {age}");
     }
 }
 
@@ -273,8 +307,8 @@ fn the_object_of_the_origin_decides_before_the_age() {
             301,
             "\"old\"",
             "1",
-            Verdict::Fresh,
-            "the copy is 1 s old, I1 was created 20 s ago",
+            Verdict::Unknown,
+            "another response in place of the object (status 301)",
         ),
     ] {
         let evidence = Evidence {
@@ -291,29 +325,46 @@ fn the_object_of_the_origin_decides_before_the_age() {
 }
 
 #[test]
-fn an_error_of_the_origin_means_that_a_deleted_object_is_gone() {
+fn an_error_of_the_origin_means_gone_only_if_the_object_is_known_to_be_deleted() {
     use Existence::{Deleted, Exists, MustBeGone, Unknown};
     let (invalidation, access) = (invalidation(), ViewerAccess::default());
     let found = OriginObject::Found {
         etag: "\"new\"".into(),
         modified: None,
     };
+    let missing = OriginObject::Missing;
     let older = "the copy is 30 s old, but I1 was created 20 s ago";
-    let in_place = "status 404 in place of the object";
+    let in_place = "an error in place of the object (status 404)";
+    let deleted = "deleted (status 404)";
     for (existence, origin, age, verdict, reason) in [
-        (Deleted, None, "1", Verdict::Gone, "status 404"),
-        (Deleted, None, "-", Verdict::Gone, "status 404"),
-        (Unknown, None, "1", Verdict::Gone, "status 404"),
-        (MustBeGone, Some(&found), "1", Verdict::Gone, "status 404"),
+        (Deleted, None, "1", Verdict::Gone, deleted),
+        (Deleted, Some(&missing), "-", Verdict::Gone, deleted),
+        (Deleted, Some(&found), "1", Verdict::Stale, in_place),
+        (MustBeGone, None, "1", Verdict::Gone, deleted),
+        (MustBeGone, Some(&found), "1", Verdict::Gone, deleted),
         (
-            Exists,
-            Some(&OriginObject::Missing),
+            Unknown,
+            None,
+            "1",
+            Verdict::Unknown,
+            "an error, and it is not known whether the object was deleted (status 404)",
+        ),
+        (
+            Unknown,
+            Some(&missing),
             "1",
             Verdict::Gone,
-            "status 404",
+            "the bucket does not have it either (status 404)",
         ),
-        (Exists, None, "1", Verdict::Stale, in_place),
         (Unknown, Some(&found), "1", Verdict::Stale, in_place),
+        (Exists, None, "1", Verdict::Stale, in_place),
+        (
+            Exists,
+            Some(&missing),
+            "1",
+            Verdict::OldAtOrigin,
+            "the bucket does not have it: upload it first",
+        ),
         // A cached error that the invalidation should have dropped.
         (Unknown, None, "30", Verdict::Stale, older),
         (Deleted, None, "30", Verdict::Stale, older),
@@ -324,57 +375,281 @@ fn an_error_of_the_origin_means_that_a_deleted_object_is_gone() {
             ..evidence(Some(&invalidation), &access)
         };
         let judged = check(&response(404, "Error", age, "-"), &evidence);
-        assert_eq!(
-            judged,
-            (verdict, reason.to_owned()),
-            "{existence:?} {origin:?} {age}"
-        );
+        let expected = (verdict, reason.to_owned());
+        assert_eq!(judged, expected, "{existence:?} {origin:?} {age}");
     }
-    let evidence = evidence(None, &access);
-    let judged = check(&response(404, "Error", "1", "-"), &evidence);
-    let expected = "status 404, and it is not known whether the object was deleted".to_owned();
-    assert_eq!(judged, (Verdict::Unknown, expected));
 }
 
 #[test]
-fn an_error_without_the_headers_of_cloudfront_proves_nothing() {
-    let access = ViewerAccess::default();
-    let evidence = evidence(None, &access);
-    let expected = "the response has neither X-Cache nor Age".to_owned();
-    let judged = check(&response(404, "-", "-", "-"), &evidence);
-    assert_eq!(judged, (Verdict::Unknown, expected));
-}
-
-#[test]
-fn content_that_has_to_be_gone_must_not_be_served() {
+fn a_response_that_is_not_from_cloudfront_proves_nothing() {
     let (invalidation, access) = (invalidation(), ViewerAccess::default());
-    let evidence = Evidence {
-        existence: Existence::MustBeGone,
-        ..evidence(Some(&invalidation), &access)
-    };
-    for (status, age, verdict, reason) in [
+    let evidence = evidence(Some(&invalidation), &access);
+    for (status, age) in [(200, "1"), (200, "300"), (301, "1"), (404, "-")] {
+        let mut response = response(status, "-", age, "-");
+        response.is_from_cloudfront = false;
+        let expected = format!("the response is not from CloudFront (status {status})");
+        assert_eq!(check(&response, &evidence), (Verdict::Unknown, expected));
+    }
+}
+
+#[test]
+fn an_object_that_does_not_exist_must_not_be_served() {
+    use Existence::{Deleted, Exists, MustBeGone, Unknown};
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let missing = OriginObject::Missing;
+    let served = "the object is deleted, but viewers still get a copy";
+    let another =
+        "the bucket does not have it, but CloudFront has just got something from the origin";
+    let still = "the origin still has an object there: delete it and take it down again, unless it is a replacement";
+    let page = "deleted: viewers get the error page (status 200)";
+    let upload = "the bucket does not have it: upload it first";
+    let (none, app) = (Fallback::None, Fallback::Page(Some("\"page\"")));
+    let unread = Fallback::Page(None);
+    for (existence, origin, fallback, x_cache, age, etag, verdict, reason) in [
+        (Deleted, None, none, "Hit", "1", "-", Verdict::Stale, served),
         (
-            200,
-            "30",
+            Deleted,
+            None,
+            none,
+            "Miss",
+            "-",
+            "-",
+            Verdict::Unknown,
+            another,
+        ),
+        (
+            Unknown,
+            Some(&missing),
+            none,
+            "Hit",
+            "1",
+            "-",
             Verdict::Stale,
-            "the copy is 30 s old, but I1 was created 20 s ago",
+            served,
         ),
         (
-            200,
+            Unknown,
+            Some(&missing),
+            none,
+            "RefreshHit",
+            "-",
+            "-",
+            Verdict::Stale,
+            served,
+        ),
+        (
+            Unknown,
+            Some(&missing),
+            none,
+            "Miss",
+            "-",
+            "-",
+            Verdict::Unknown,
+            another,
+        ),
+        (
+            Exists,
+            Some(&missing),
+            none,
+            "Hit",
             "1",
+            "-",
+            Verdict::Stale,
+            served,
+        ),
+        (
+            Exists,
+            Some(&missing),
+            none,
+            "Miss",
+            "-",
+            "-",
             Verdict::OldAtOrigin,
-            "the origin still has it: delete it there, then take it down again",
+            upload,
         ),
-        (403, "1", Verdict::Gone, "status 403"),
         (
-            301,
+            MustBeGone,
+            None,
+            none,
+            "Miss",
+            "-",
+            "-",
+            Verdict::OldAtOrigin,
+            still,
+        ),
+        (
+            MustBeGone,
+            None,
+            none,
+            "Hit",
             "1",
-            Verdict::Fresh,
-            "the copy is 1 s old, I1 was created 20 s ago",
+            "-",
+            Verdict::OldAtOrigin,
+            still,
+        ),
+        (
+            MustBeGone,
+            Some(&missing),
+            none,
+            "Hit",
+            "1",
+            "-",
+            Verdict::Stale,
+            served,
+        ),
+        // The page of a single-page application.
+        (Deleted, None, none, "Error", "1", "-", Verdict::Gone, page),
+        (
+            Deleted,
+            None,
+            app,
+            "Hit",
+            "1",
+            "W/\"page\"",
+            Verdict::Gone,
+            page,
+        ),
+        (
+            Deleted,
+            None,
+            app,
+            "Hit",
+            "1",
+            "\"old\"",
+            Verdict::Stale,
+            served,
+        ),
+        (
+            MustBeGone,
+            None,
+            app,
+            "Hit",
+            "1",
+            "\"page\"",
+            Verdict::Gone,
+            page,
+        ),
+        (
+            Deleted,
+            None,
+            unread,
+            "Hit",
+            "1",
+            "\"page\"",
+            Verdict::Unknown,
+            "it is possibly the error page (status 200)",
+        ),
+        (
+            Unknown,
+            None,
+            unread,
+            "Error",
+            "1",
+            "-",
+            Verdict::Unknown,
+            "it is possibly the error page (status 200)",
         ),
     ] {
+        let evidence = Evidence {
+            existence,
+            origin,
+            fallback,
+            ..evidence(Some(&invalidation), &access)
+        };
+        let judged = check(&response(200, x_cache, age, etag), &evidence);
+        let expected = (verdict, reason.to_owned());
+        assert_eq!(
+            judged, expected,
+            "{existence:?} {origin:?} {fallback:?} {x_cache}"
+        );
+    }
+    // A copy that is older than the invalidation is stale, whatever replaces it.
+    let evidence = Evidence {
+        existence: MustBeGone,
+        fallback: unread,
+        ..evidence(Some(&invalidation), &access)
+    };
+    assert_eq!(
+        check(&response(200, "Hit", "30", "-"), &evidence).0,
+        Verdict::Stale
+    );
+}
+
+#[test]
+fn a_young_copy_is_not_fresh_if_it_is_possibly_not_the_page() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    for (status, content, age, expected) in [
+        (
+            200,
+            ContentMatch::Other,
+            "1",
+            "it is not the local file, to which the configuration leads only possibly",
+        ),
+        (
+            200,
+            ContentMatch::NotCompared,
+            "1",
+            "it could not be compared with the local file",
+        ),
+        (
+            302,
+            ContentMatch::NotCompared,
+            "1",
+            "another response in place of the object (status 302)",
+        ),
+        (
+            200,
+            ContentMatch::Other,
+            "30",
+            "the copy is 30 s old, but I1 was created 20 s ago",
+        ),
+    ] {
+        let evidence = Evidence {
+            content: Some(content),
+            ..evidence(Some(&invalidation), &access)
+        };
         let judged = check(&response(status, "Hit", age, "-"), &evidence);
-        assert_eq!(judged, (verdict, reason.to_owned()), "{status} {age}");
+        let verdict = if age == "1" {
+            Verdict::Unknown
+        } else {
+            Verdict::Stale
+        };
+        assert_eq!(judged, (verdict, expected.to_owned()));
+    }
+}
+
+#[test]
+fn a_copy_that_an_invalidation_in_progress_will_drop_is_unknown() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let newer = ExistingInvalidation {
+        id: InvalidationId::new("I2"),
+        created: time(1_010),
+        status: InvalidationStatus::InProgress,
+        ..invalidation.clone()
+    };
+    let waiting = "I2 is in progress: verify again when it is completed";
+    for (completed, age, verdict, reason) in [
+        (Some(&invalidation), "16", Verdict::Unknown, waiting),
+        (
+            Some(&invalidation),
+            "15",
+            Verdict::Fresh,
+            "the copy is 15 s old, I1 was created 20 s ago",
+        ),
+        (
+            Some(&invalidation),
+            "26",
+            Verdict::Stale,
+            "the copy is 26 s old, but I1 was created 20 s ago",
+        ),
+        (None, "1", Verdict::Unknown, waiting),
+    ] {
+        let evidence = Evidence {
+            in_progress: Some(&newer),
+            ..evidence(completed, &access)
+        };
+        let judged = check(&response(200, "Hit", age, "-"), &evidence);
+        assert_eq!(judged, (verdict, reason.to_owned()), "{age}");
     }
 }
 
@@ -424,7 +699,11 @@ fn what_is_refused_before_the_cache_is_unseen() {
             None,
             "AmazonS3",
             "-",
-            (Verdict::Gone, "status 403".to_owned()),
+            (
+                Verdict::Unknown,
+                "an error, and it is not known whether the object was deleted (status 403)"
+                    .to_owned(),
+            ),
         ),
         (
             &guarded,
@@ -449,9 +728,9 @@ fn what_is_refused_before_the_cache_is_unseen() {
     for (status, reason) in [
         (401, "the site requires authentication (status 401)"),
         (407, "the site requires authentication (status 407)"),
-        (400, "the request failed with status 400"),
-        (429, "the request failed with status 429"),
-        (503, "the request failed with status 503"),
+        (400, "the request failed (status 400)"),
+        (429, "the request failed (status 429)"),
+        (503, "the request failed (status 503)"),
     ] {
         let judged = check(&response(status, "Error", "30", "-"), &evidence);
         assert_eq!(judged, (Verdict::Unseen, reason.to_owned()));
@@ -459,4 +738,28 @@ fn what_is_refused_before_the_cache_is_unseen() {
     let judged = judge(&Answer::NoResponse("timed out".into()), &evidence);
     assert_eq!(judged.verdict, Verdict::Unseen);
     assert_eq!(judged.reason.to_string(), "no response: timed out");
+}
+
+#[test]
+fn a_signed_behavior_and_a_page_for_refusals_hide_the_copy() {
+    let invalidation = invalidation();
+    let guarded = ViewerAccess {
+        web_acl: true,
+        forbidden_page: true,
+        ..ViewerAccess::default()
+    };
+    let evidence = evidence(Some(&invalidation), &guarded);
+    let refused = "CloudFront refused the request before its cache (status 403; possibly AWS WAF)";
+    let judged = check(&response(403, "Error", "30", "-"), &evidence);
+    assert_eq!(judged, (Verdict::Unseen, refused.to_owned()));
+    let signed = Evidence {
+        signed: Some("private/*"),
+        content: Some(ContentMatch::Different),
+        ..evidence
+    };
+    for status in [200, 302, 403, 404] {
+        let judged = check(&response(status, "Hit", "30", "-"), &signed);
+        let expected = "the behavior private/* requires signed URLs or cookies".to_owned();
+        assert_eq!(judged, (Verdict::Unseen, expected));
+    }
 }
