@@ -11,7 +11,7 @@
 //! | [`sample`] | which URLs are requested if there are too many |
 //! | [`covering`] | which invalidations cover a URL, and why others miss it |
 //! | [`access`] | `ViewerAccess`: the domain names of a distribution, and what keeps viewers out |
-//! | [`origin`] | `BucketObject`: the object that a URL certainly leads to |
+//! | [`origin`] | `BucketObject`: the object that a URL certainly leads to; `BucketPrefix`: the objects of a wildcard |
 //! | [`judge`](mod@judge) | the verdict on a response |
 //! | [`run`] | from the responses of a run to its report |
 //! | [`report`] | the verdicts of a run as a value and as text |

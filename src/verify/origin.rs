@@ -1,4 +1,5 @@
-//! `BucketObject`: the object of a bucket that a request certainly leads to.
+//! `BucketObject`: the object of a bucket that a request certainly leads to. `BucketPrefix`: where the objects are that
+//! requests below a wildcard lead to.
 //!
 //! [`Site`] derives paths from an object, and more of them where it is uncertain. This is the reverse, and the rule is reversed
 //! too: the object that a URL does not certainly lead to is never compared with what viewers get. So a function at the edge,
@@ -10,6 +11,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use super::RequestTarget;
+use crate::path::InvalidationPath;
 use crate::site::{BucketName, CacheBehavior, Origin, QueryStrings, Site};
 
 /// An object of a bucket.
@@ -26,6 +28,33 @@ pub struct BucketObject {
 impl fmt::Display for BucketObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// The keys of a bucket that start with the same text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BucketPrefix {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The bucket's region, if the origin's domain name has one.
+    pub region: Option<String>,
+    /// The text that the keys start with. It starts with the origin path.
+    pub prefix: String,
+    /// The origin path as keys have it: with a slash at its end, or empty.
+    pub origin_path: String,
+}
+
+impl BucketPrefix {
+    /// Returns the key without the origin path: the decoded path that viewers request, without its leading slash. `None` if
+    /// the key is outside the origin path.
+    pub fn relative_key<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(&self.origin_path)
+    }
+}
+
+impl fmt::Display for BucketPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
     }
 }
 
@@ -46,6 +75,34 @@ pub fn object_of(site: &Site, target: &RequestTarget) -> Option<BucketObject> {
 pub fn relative_key_of(site: &Site, target: &RequestTarget) -> Option<String> {
     let (origin, relative_key) = requested(site, target)?;
     origin.rest_bucket().map(|_| relative_key)
+}
+
+/// Stands for what a wildcard covers. It is not a hexadecimal digit, which could complete a part of a percent triple.
+const LETTER: char = 'x';
+
+/// Returns where the objects are to which requests that the wildcard covers lead; `None` if that is not certain, or if the path
+/// is not a wildcard.
+///
+/// Another behavior can lead some of these requests elsewhere, so [`object_of`] has to be checked for each key.
+pub fn prefix_of(site: &Site, wildcard: &InvalidationPath) -> Option<BucketPrefix> {
+    if !wildcard.is_wildcard() {
+        return None;
+    }
+    let path = format!("{}{LETTER}", wildcard.stem());
+    // A target has no part of a triple: its percent sign is encoded.
+    decoded_path(&path)?;
+    let target = RequestTarget::of_written(&path)?;
+    if target.query().is_some() {
+        return None;
+    }
+    let (origin, relative_key) = requested(site, &target)?;
+    let BucketName { name, region } = origin.rest_bucket()?;
+    Some(BucketPrefix {
+        bucket: name,
+        region,
+        prefix: origin.key(relative_key.strip_suffix(LETTER)?)?,
+        origin_path: origin.key("")?,
+    })
 }
 
 /// Returns the only origin that gets the request, and the relative key that it gets.
@@ -107,6 +164,7 @@ fn decoded_path(path: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::distribution::DistributionId;
+    use crate::path::SubmittedPath;
     use crate::site::{Features, OriginGroup};
 
     const BUCKET: &str = "site.s3.eu-west-1.amazonaws.com";
@@ -233,6 +291,138 @@ mod tests {
                 relative_key,
                 "{domain_name}"
             );
+        }
+    }
+
+    #[test]
+    fn a_wildcard_leads_to_the_keys_below_its_prefix() {
+        let found = |origin_path: &str, prefix: &str| {
+            Some(BucketPrefix {
+                bucket: "site".to_owned(),
+                region: Some("eu-west-1".to_owned()),
+                prefix: prefix.to_owned(),
+                origin_path: origin_path.to_owned(),
+            })
+        };
+        for (origin_path, wildcard, expected) in [
+            ("", "/*", found("", "")),
+            ("", "/blog/*", found("", "blog/")),
+            ("", "/blog*", found("", "blog")),
+            ("", "/a//b*", found("", "a//b")),
+            ("", "/.well-known/*", found("", ".well-known/")),
+            ("", "/.*", found("", ".")),
+            ("", "/a%20b/%C3%BC*", found("", "a b/ü")),
+            ("", "/50%25*", found("", "50%")),
+            ("/v1", "/*", found("v1/", "v1/")),
+            ("/v1", "/blog/*", found("v1/", "v1/blog/")),
+            ("/v1/de%20AT", "/x*", found("v1/de AT/", "v1/de AT/x")),
+            ("/v1+2", "/blog/*", None),
+            ("", "/blog/", None),
+            ("", "/blog", None),
+            ("", "/blog/?*", None),
+            ("", "/blog?v=*", None),
+            ("", "/a+b*", None),
+            ("", "/%C3*", None),
+            ("", "/a%2*", found("", "a%2")),
+            ("", "#tag", None),
+        ] {
+            let mut site = site();
+            site.origins[0].origin_path = origin_path.to_owned();
+            let wildcard = InvalidationPath::parse(wildcard).expect("a path");
+            let actual = prefix_of(&site, &wildcard);
+            assert_eq!(actual, expected, "{origin_path} {wildcard}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_with_an_ambiguous_encoding_has_no_prefix() {
+        for submitted in [
+            "/a%2*",
+            "/a/%2E%2e/b*",
+            "/a/../b*",
+            "/a+b*",
+            "/%C3*",
+            "/%FF*",
+        ] {
+            let submitted = SubmittedPath::from(submitted.to_owned());
+            let wildcard = InvalidationPath::accepted_before(&submitted);
+            assert_eq!(prefix_of(&site(), &wildcard), None, "{wildcard}");
+        }
+    }
+
+    #[test]
+    fn a_key_below_a_prefix_is_relative_to_the_root_of_the_site() {
+        let mut site = site();
+        for (origin_path, text, relative_keys) in [
+            (
+                "",
+                "s3://site/blog/",
+                [Some("blog/a b.html"), Some("v1/blog/a")],
+            ),
+            ("/v1", "s3://site/v1/blog/", [None, Some("blog/a")]),
+        ] {
+            site.origins[0].origin_path = origin_path.to_owned();
+            let wildcard = InvalidationPath::parse("/blog/*").expect("a path");
+            let prefix = prefix_of(&site, &wildcard).expect("a prefix");
+            assert_eq!(prefix.to_string(), text);
+            let keys = ["blog/a b.html", "v1/blog/a"];
+            assert_eq!(keys.map(|key| prefix.relative_key(key)), relative_keys);
+        }
+    }
+
+    #[test]
+    fn what_can_lead_a_request_elsewhere_leaves_a_wildcard_without_a_prefix() {
+        let with = |change: &dyn Fn(&mut Site)| {
+            let mut site = site();
+            change(&mut site);
+            site
+        };
+        for (name, changed, expected) in [
+            ("nothing", with(&|_| {}), Some("blog/")),
+            (
+                "a behavior of other paths",
+                with(&|site| site.cache_behaviors.insert(0, behavior("/api/*", "api"))),
+                Some("blog/"),
+            ),
+            (
+                "a behavior of another origin",
+                with(&|site| site.cache_behaviors.insert(0, behavior("/blog/*", "api"))),
+                None,
+            ),
+            (
+                "a function",
+                with(&|site| site.cache_behaviors[0].edge_function = true),
+                None,
+            ),
+            (
+                "an origin group",
+                with(&|site| {
+                    site.origin_groups = vec![OriginGroup {
+                        id: "bucket".to_owned(),
+                        members: vec!["bucket".to_owned(), "api".to_owned()],
+                    }];
+                }),
+                None,
+            ),
+            (
+                "a continuous deployment",
+                with(&|site| {
+                    site.features.continuous_deployment_policy = Some("policy".to_owned());
+                }),
+                None,
+            ),
+            (
+                "a website endpoint",
+                with(&|site| {
+                    let domain_name = "site.s3-website-eu-west-1.amazonaws.com";
+                    site.origins[0].domain_name = domain_name.to_owned();
+                }),
+                None,
+            ),
+        ] {
+            let wildcard = InvalidationPath::parse("/blog/*").expect("a path");
+            let actual = prefix_of(&changed, &wildcard).map(|prefix| prefix.prefix);
+            assert_eq!(actual.as_deref(), expected, "{name}");
         }
     }
 
