@@ -1,10 +1,11 @@
-//! S3: reads what a bucket has under a key, with HeadObject.
+//! S3: reads what a bucket has under a key, with HeadObject, and which keys it has, with ListObjectsV2.
 //!
 //! A response to HEAD has no body, so S3's error has neither a code nor a message. Where the status does not decide, one
 //! GetObject of the same object gets them: it needs the same permission, and one byte at most is read. An object counts as
 //! missing only if S3 itself answered so, and its bucket exists. This module is also the only classifier of S3's errors.
 //!
 //! HeadObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
+//! ListObjectsV2: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 //! Errors: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
 use std::collections::BTreeMap;
@@ -15,10 +16,12 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{Builder, Config, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::{HeadObjectError, HeadObjectOutput};
-use aws_sdk_s3::types::ServerSideEncryption;
+use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
+use aws_sdk_s3::types::{EncodingType, ServerSideEncryption};
 use aws_types::SdkConfig;
 use aws_types::request_id::RequestId;
 use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 
 use super::call_log::CallLog;
@@ -27,11 +30,14 @@ use super::sdk::service_endpoint;
 use super::sdk_error::{aws_message, credentials_error};
 use crate::error::{Error, ErrorKind};
 use crate::verify::judge::OriginObject;
-use crate::verify::origin::BucketObject;
+use crate::verify::origin::{BucketObject, BucketPrefix};
 use crate::verify::strong_etag;
 
-/// How long it may take to read an object with all calls and their retries.
+/// How long it may take to read an object or a list with all calls and their retries.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The action that ListObjectsV2 needs.
+const LIST_BUCKET: &str = "s3:ListBucket";
 
 /// The header of S3's responses that names the bucket's region.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
@@ -91,6 +97,81 @@ impl HeadObject {
     }
 }
 
+/// What a call reads.
+trait Target {
+    fn bucket(&self) -> &str;
+
+    /// Returns the region that the origin's domain name has.
+    fn region(&self) -> Option<&str>;
+
+    /// Completes the sentence "could not …".
+    fn purpose(&self) -> String;
+
+    /// Returns the error of a denial.
+    fn denied(&self, partition: &str, message: String) -> ErrorKind;
+}
+
+impl Target for BucketObject {
+    fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    fn purpose(&self) -> String {
+        format!("read {self}")
+    }
+
+    /// Without `s3:ListBucket`, S3 denies to read an object that does not exist, and its message names that action or none.
+    fn denied(&self, partition: &str, message: String) -> ErrorKind {
+        let Self { bucket, key, .. } = self;
+        let (action, resource) = if message.contains("perform: s3:ListBucket ") {
+            (LIST_BUCKET, bucket_arn(partition, bucket))
+        } else {
+            (
+                "s3:GetObject",
+                format!("{}/{key}", bucket_arn(partition, bucket)),
+            )
+        };
+        let is_ambiguous = !message.contains("is not authorized to perform");
+        ErrorKind::AccessDenied {
+            action: action.to_owned(),
+            resource,
+            message: if is_ambiguous {
+                format!(
+                    "{message} (S3 also denies to read an object that does not exist, unless {LIST_BUCKET} is allowed)"
+                )
+            } else {
+                message
+            },
+        }
+    }
+}
+
+impl Target for BucketPrefix {
+    fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    fn purpose(&self) -> String {
+        format!("list {self}")
+    }
+
+    fn denied(&self, partition: &str, message: String) -> ErrorKind {
+        ErrorKind::AccessDenied {
+            action: LIST_BUCKET.to_owned(),
+            resource: bucket_arn(partition, &self.bucket),
+            message,
+        }
+    }
+}
+
 impl S3 {
     /// Creates a client; sends nothing.
     pub fn new(sdk: &SdkConfig) -> Self {
@@ -128,19 +209,49 @@ impl S3 {
         found.unwrap_or_else(|_elapsed| Err(unavailable(object, "no response in time")))
     }
 
+    /// Returns some of the keys that start with the prefix, at most `max`, in at most five seconds. Folders are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if S3 denies it, did not respond before `deadline`, or failed, and if the bucket does not exist.
+    pub async fn list(
+        &self,
+        prefix: &BucketPrefix,
+        max: usize,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Error> {
+        // The first key is often that of the folder itself.
+        let max_keys = i32::try_from(max.saturating_add(1)).unwrap_or(i32::MAX);
+        let list = self.in_its_region(prefix, |region| self.list_objects(prefix, max_keys, region));
+        let deadline = deadline.min(Instant::now() + TIMEOUT);
+        let Ok((region, response)) = timeout_at(deadline, list).await else {
+            return Err(unavailable(prefix, "no response in time"));
+        };
+        let output = response.map_err(|error| classified(prefix, region.as_ref(), &error))?;
+        self.known(&prefix.bucket, |bucket| bucket.exists = true);
+        let mut keys = keys(output);
+        keys.truncate(max);
+        Ok(keys)
+    }
+
+    async fn list_objects(
+        &self,
+        prefix: &BucketPrefix,
+        max_keys: i32,
+        region: Option<Region>,
+    ) -> Result<ListObjectsV2Output, SdkError<ListObjectsV2Error, HttpResponse>> {
+        let BucketPrefix { bucket, prefix, .. } = prefix;
+        let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
+        // XML cannot represent all characters of a key.
+        let request = request.encoding_type(EncodingType::Url).max_keys(max_keys);
+        let config = Config::builder().region(region);
+        request.customize().config_override(config).send().await
+    }
+
     async fn find(&self, object: &BucketObject) -> Result<HeadObject, Error> {
-        let mut region = self.region_of(object);
-        let mut response = self.head_object(object, region.as_ref()).await;
-        if let Err(error) = &response
-            && let Some(actual) = bucket_region(error)
-            && Some(&actual) != region.as_ref()
-        {
-            self.known(&object.bucket, |bucket| {
-                bucket.region = Some(actual.clone());
-            });
-            region = Some(actual);
-            response = self.head_object(object, region.as_ref()).await;
-        }
+        let (region, response) = self
+            .in_its_region(object, |region| self.head_object(object, region))
+            .await;
         let error = match response {
             Ok(output) => {
                 self.known(&object.bucket, |bucket| bucket.exists = true);
@@ -153,18 +264,43 @@ impl S3 {
         }
         match status(&error) {
             Some(400..=499) => self.explain(object, region).await,
-            _ => Err(self.error(object, region.as_ref(), &error)),
+            _ => Err(classified(object, region.as_ref(), &error)),
         }
+    }
+
+    /// Sends a request to the expected region of the bucket, and once more if the response names another one. Returns the
+    /// region of the last response.
+    async fn in_its_region<T, E, F>(
+        &self,
+        target: &impl Target,
+        send: impl Fn(Option<Region>) -> F,
+    ) -> (Option<Region>, Result<T, SdkError<E, HttpResponse>>)
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let region = self.region_of(target);
+        let response = send(region.clone()).await;
+        if let Err(error) = &response
+            && let Some(actual) = bucket_region(error)
+            && Some(&actual) != region.as_ref()
+        {
+            self.known(target.bucket(), |bucket| {
+                bucket.region = Some(actual.clone());
+            });
+            let response = send(Some(actual.clone())).await;
+            return (Some(actual), response);
+        }
+        (region, response)
     }
 
     async fn head_object(
         &self,
         object: &BucketObject,
-        region: Option<&Region>,
+        region: Option<Region>,
     ) -> Result<HeadObjectOutput, SdkError<HeadObjectError, HttpResponse>> {
         let BucketObject { bucket, key, .. } = object;
         let request = self.client.head_object().bucket(bucket).key(key);
-        let config = Config::builder().region(region.cloned());
+        let config = Config::builder().region(region);
         request.customize().config_override(config).send().await
     }
 
@@ -187,14 +323,14 @@ impl S3 {
                 self.known(bucket, |bucket| bucket.exists = true);
                 Ok(HeadObject::Missing)
             }
-            Err(error) => Err(self.error(object, region.as_ref(), &error)),
+            Err(error) => Err(classified(object, region.as_ref(), &error)),
         }
     }
 
-    /// Returns the region in which the object is read.
-    fn region_of(&self, object: &BucketObject) -> Option<Region> {
-        let known = self.known(&object.bucket, |bucket| bucket.region.clone());
-        let of_domain_name = || object.region.clone().map(Region::new);
+    /// Returns the region in which the bucket is expected.
+    fn region_of(&self, target: &impl Target) -> Option<Region> {
+        let known = self.known(target.bucket(), |bucket| bucket.region.clone());
+        let of_domain_name = || target.region().map(|region| Region::new(region.to_owned()));
         known
             .or_else(of_domain_name)
             .or_else(|| self.region.clone())
@@ -205,77 +341,46 @@ impl S3 {
         let buckets = &mut *self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         access(buckets.entry(bucket.to_owned()).or_default())
     }
+}
 
-    /// Classifies an error.
-    fn error<E>(
-        &self,
-        object: &BucketObject,
-        region: Option<&Region>,
-        error: &SdkError<E, HttpResponse>,
-    ) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let code = error.code().unwrap_or_default();
-        let (purpose, message) = (purpose(object), message(error));
-        if let Some(kind) = credentials_error(code, &message) {
-            return Error::from(kind).context(format_args!("could not {purpose}"));
+/// Classifies an error.
+fn classified<E>(
+    target: &impl Target,
+    region: Option<&Region>,
+    error: &SdkError<E, HttpResponse>,
+) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let code = error.code().unwrap_or_default();
+    let (purpose, message) = (target.purpose(), message(error));
+    if let Some(kind) = credentials_error(code, &message) {
+        return Error::from(kind).context(format_args!("could not {purpose}"));
+    }
+    let kind = match (code, status(error)) {
+        ("SlowDown" | "RequestLimitExceeded", _) | (_, Some(429 | 503)) => {
+            ErrorKind::Throttled { purpose, message }
         }
-        let kind = match (code, status(error)) {
-            ("SlowDown" | "RequestLimitExceeded", _) | (_, Some(429 | 503)) => {
-                ErrorKind::Throttled { purpose, message }
-            }
-            (_, Some(401 | 403)) => {
-                let partition = region.map_or("aws", partition);
-                denied(object, partition, message)
-            }
-            (_, Some(408)) => ErrorKind::Unavailable { purpose, message },
-            (_, Some(300..=499)) => {
-                ErrorKind::InvalidInput(format!("S3 rejected the request to {purpose}: {message}"))
-            }
-            _ if matches!(error, SdkError::ConstructionFailure(_)) => {
-                ErrorKind::NotSent { purpose, message }
-            }
-            _ => ErrorKind::Unavailable { purpose, message },
-        };
-        kind.into()
-    }
-}
-
-/// Returns the error of a denial. Without `s3:ListBucket`, S3 denies to read an object that does not exist, and its message
-/// names that action or none.
-fn denied(object: &BucketObject, partition: &str, message: String) -> ErrorKind {
-    let BucketObject { bucket, key, .. } = object;
-    let (action, resource) = if message.contains("perform: s3:ListBucket ") {
-        ("s3:ListBucket", format!("arn:{partition}:s3:::{bucket}"))
-    } else {
-        (
-            "s3:GetObject",
-            format!("arn:{partition}:s3:::{bucket}/{key}"),
-        )
+        (_, Some(401 | 403)) => target.denied(region.map_or("aws", partition), message),
+        (_, Some(408)) => ErrorKind::Unavailable { purpose, message },
+        (_, Some(300..=499)) => {
+            ErrorKind::InvalidInput(format!("S3 rejected the request to {purpose}: {message}"))
+        }
+        _ if matches!(error, SdkError::ConstructionFailure(_)) => {
+            ErrorKind::NotSent { purpose, message }
+        }
+        _ => ErrorKind::Unavailable { purpose, message },
     };
-    let is_ambiguous = !message.contains("is not authorized to perform");
-    ErrorKind::AccessDenied {
-        action: action.to_owned(),
-        resource,
-        message: if is_ambiguous {
-            format!(
-                "{message} (S3 also denies to read an object that does not exist, unless s3:ListBucket is allowed)"
-            )
-        } else {
-            message
-        },
-    }
+    kind.into()
 }
 
-/// Completes the sentence "could not …".
-fn purpose(object: &BucketObject) -> String {
-    format!("read {object}")
+fn bucket_arn(partition: &str, bucket: &str) -> String {
+    format!("arn:{partition}:s3:::{bucket}")
 }
 
-fn unavailable(object: &BucketObject, message: &str) -> Error {
+fn unavailable(target: &impl Target, message: &str) -> Error {
     ErrorKind::Unavailable {
-        purpose: purpose(object),
+        purpose: target.purpose(),
         message: message.to_owned(),
     }
     .into()
@@ -330,6 +435,26 @@ fn found(output: HeadObjectOutput) -> Option<HeadObject> {
             .content_encoding
             .filter(|encoding| !encoding.is_empty()),
     }))
+}
+
+/// Returns the keys of a list without those of folders: empty objects whose keys end with a slash.
+fn keys(output: ListObjectsV2Output) -> Vec<String> {
+    let is_encoded = output.encoding_type == Some(EncodingType::Url);
+    let objects = output.contents.unwrap_or_default();
+    let objects = objects.into_iter().filter_map(|object| {
+        let key = object.key?;
+        let key = if is_encoded { decoded_key(&key)? } else { key };
+        let is_folder = key.ends_with('/') && object.size == Some(0);
+        (!is_folder).then_some(key)
+    });
+    objects.collect()
+}
+
+/// Decodes a key of a list, in which a plus is a space; `None` if it is not UTF-8. The SDK does not decode keys.
+fn decoded_key(key: &str) -> Option<String> {
+    let key = key.replace('+', " ");
+    let decoded = percent_decode_str(&key).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 /// Returns whether the text has the form of an MD5, which the ETag of a multipart upload has not.
@@ -413,7 +538,7 @@ mod tests {
                 resource: resource.to_owned(),
                 message: format!("{message}{note}"),
             };
-            assert_eq!(denied(&object, "aws-cn", message), expected);
+            assert_eq!(object.denied("aws-cn", message), expected);
         }
     }
 

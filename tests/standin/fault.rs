@@ -37,6 +37,7 @@ pub enum Operation {
     PutJobFailureResult,
     HeadObject,
     GetObject,
+    ListObjectsV2,
 }
 
 /// A way to fail. Where nothing else is stated, the name is AWS's error code.
@@ -123,7 +124,7 @@ impl Operation {
     fn service(self) -> Service {
         match self {
             Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,
-            Self::HeadObject | Self::GetObject => Service::S3,
+            Self::HeadObject | Self::GetObject | Self::ListObjectsV2 => Service::S3,
             _ => Service::CloudFront,
         }
     }

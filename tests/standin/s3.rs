@@ -1,11 +1,12 @@
-//! S3's buckets in this process: what a distribution's origin returns, HeadObject and GetObject.
+//! S3's buckets in this process: what a distribution's origin returns, HeadObject, GetObject and ListObjectsV2.
 //!
 //! A test puts objects into a bucket and deletes them. An object has the headers that S3 would send; a test can replace
-//! each of them. Nothing is listed, and there are no versions or ranges. HeadObject is `HEAD /bucket/key` with a signature for
-//! the service s3, GetObject the same with GET. The signature is not checked.
+//! each of them. There are no versions or ranges. HeadObject is `HEAD /bucket/key` with a signature for the service s3,
+//! GetObject the same with GET. ListObjectsV2 is `GET /bucket?list-type=2` and has one page. The signature is not checked.
 //!
 //! HeadObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 //! GetObject: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+//! ListObjectsV2: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 //! Error responses: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
 use std::collections::BTreeMap;
@@ -17,14 +18,26 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use md5::{Digest, Md5};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::clock::http_date;
+use super::clock::{http_date, iso8601};
 use super::cloudfront::REQUEST_ID;
 use super::fault::{ACCOUNT, ApiError, Operation};
 
 /// The content type of an object whose extension is not known.
 const UNKNOWN_TYPE: &str = "binary/octet-stream";
+
+/// The most keys of a page.
+const MAX_KEYS: usize = 1_000;
+
+/// What S3 encodes in the keys of a list, except for a space, which becomes a plus. Observed, not documented.
+const ENCODED_IN_LIST: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b' ')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'*')
+    .remove(b'/');
 
 /// Content types by extension.
 const CONTENT_TYPES: &[(&str, &str)] = &[
@@ -107,7 +120,7 @@ pub struct BucketOptions {
     pub cloudfront_lists: bool,
     /// Whether the caller of the API is not allowed to read the bucket's objects. CloudFront is.
     pub denies_head_object: bool,
-    /// Whether the caller of the API is not allowed to list the bucket: a missing key is then 403, not 404.
+    /// Whether the caller of the API is not allowed to list the bucket: a list, and a missing key, are then 403.
     pub denies_list_bucket: bool,
     /// The region; without one, the bucket is in every region.
     pub region: Option<String>,
@@ -126,14 +139,105 @@ pub(super) enum Read {
     NoSuchBucket,
 }
 
-/// A HeadObject or GetObject, read from the head of the request.
+/// A call of S3, read from the head of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) operation: Operation,
     bucket: String,
-    key: String,
+    target: Target,
     /// The region of the signature.
     region: String,
+}
+
+/// What a call reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    /// The object with this key.
+    Object(String),
+    Keys(List),
+}
+
+/// The parameters of ListObjectsV2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct List {
+    prefix: String,
+    max_keys: usize,
+    /// Whether the parameter `encoding-type` is `url`.
+    is_encoded: bool,
+}
+
+impl List {
+    /// Reads the query string; `None` if it is that of another operation.
+    fn parse(query: &str) -> Option<Self> {
+        let parameter = |name: &str| {
+            let mut parameters = query.split('&').filter_map(|part| part.split_once('='));
+            let found = parameters.find(|(found, _)| *found == name);
+            found.map(|(_, value)| key(value))
+        };
+        (parameter("list-type")? == "2").then_some(())?;
+        let max_keys = match parameter("max-keys") {
+            Some(number) => number.parse().ok()?,
+            None => MAX_KEYS,
+        };
+        Some(Self {
+            prefix: parameter("prefix").unwrap_or_default(),
+            max_keys: MAX_KEYS.min(max_keys),
+            is_encoded: parameter("encoding-type").as_deref() == Some("url"),
+        })
+    }
+
+    /// Writes a text of the response: S3 encodes keys and the prefix.
+    fn text(&self, text: &str) -> String {
+        if self.is_encoded {
+            let encoded = utf8_percent_encode(text, ENCODED_IN_LIST).to_string();
+            return encoded.replace(' ', "+");
+        }
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+    }
+
+    /// Writes the response for the objects of a bucket.
+    fn response(&self, bucket: &str, objects: &BTreeMap<String, Object>) -> Response {
+        let below = || {
+            let objects = objects.range(self.prefix.clone()..);
+            objects.take_while(|(key, _)| key.starts_with(&self.prefix))
+        };
+        let contents: Vec<String> = below()
+            .take(self.max_keys)
+            .map(|(key, object)| {
+                format!(
+                    "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size>\
+                     <StorageClass>STANDARD</StorageClass></Contents>",
+                    self.text(key),
+                    iso8601(object.modified()),
+                    object.etag().replace('"', "&quot;"),
+                    object.body.len()
+                )
+            })
+            .collect();
+        let encoding_type = if self.is_encoded {
+            "<EncodingType>url</EncodingType>"
+        } else {
+            ""
+        };
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>{bucket}</Name>\
+             <Prefix>{}</Prefix><KeyCount>{}</KeyCount><MaxKeys>{}</MaxKeys>{encoding_type}\
+             <IsTruncated>{}</IsTruncated>{}</ListBucketResult>",
+            self.text(&self.prefix),
+            contents.len(),
+            self.max_keys,
+            below().count() > contents.len(),
+            contents.concat()
+        );
+        let headers = [
+            (header::CONTENT_TYPE.as_str(), "application/xml"),
+            ("x-amz-request-id", REQUEST_ID),
+        ];
+        (headers, body).into_response()
+    }
 }
 
 impl Call {
@@ -145,25 +249,34 @@ impl Call {
         // The access key, the date, the region, the service and `aws4_request`.
         let mut scope = credential.trim().split('/').skip(2);
         let (region, service) = (scope.next()?, scope.next()?);
+        if service != "s3" {
+            return None;
+        }
         let path = head.uri.path().strip_prefix('/')?;
-        let (bucket, path) = path.split_once('/')?;
-        let operation = match head.method {
-            Method::HEAD => Operation::HeadObject,
-            Method::GET => Operation::GetObject,
+        let (bucket, path) = path.split_once('/').unwrap_or((path, ""));
+        let list = || List::parse(head.uri.query().unwrap_or_default()).map(Target::Keys);
+        let (operation, target) = match (&head.method, path) {
+            (&Method::GET, "") => (Operation::ListObjectsV2, list()?),
+            (_, "") => return None,
+            (&Method::HEAD, path) => (Operation::HeadObject, Target::Object(key(path))),
+            (&Method::GET, path) => (Operation::GetObject, Target::Object(key(path))),
             _ => return None,
         };
-        let is_of_object = service == "s3" && !path.is_empty();
-        is_of_object.then(|| Self {
+        Some(Self {
             operation,
             bucket: bucket.to_owned(),
-            key: key(path),
+            target,
             region: region.to_owned(),
         })
     }
 
     /// Returns the ARN that a denial names.
     pub(super) fn resource(&self) -> String {
-        format!("arn:aws:s3:::{}/{}", self.bucket, self.key)
+        let bucket = bucket_arn(&self.bucket);
+        match &self.target {
+            Target::Object(key) => format!("{bucket}/{key}"),
+            Target::Keys(_) => bucket,
+        }
     }
 }
 
@@ -222,15 +335,18 @@ impl Buckets {
             let body = error_body("PermanentRedirect", "use the specified endpoint");
             return Ok((StatusCode::MOVED_PERMANENTLY, headers, body).into_response());
         }
+        let list_denied = || denied("s3:ListBucket", &bucket_arn(&call.bucket));
+        let key = match &call.target {
+            Target::Object(key) => key,
+            Target::Keys(_) if bucket.options.denies_list_bucket => return Err(list_denied()),
+            Target::Keys(list) => return Ok(list.response(&call.bucket, &bucket.objects)),
+        };
         if bucket.options.denies_head_object {
             return Err(denied("s3:GetObject", &call.resource()));
         }
-        let object = match bucket.objects.get(&call.key) {
+        let object = match bucket.objects.get(key) {
             Some(object) => object,
-            None if bucket.options.denies_list_bucket => {
-                let resource = format!("arn:aws:s3:::{}", call.bucket);
-                return Err(denied("s3:ListBucket", &resource));
-            }
+            None if bucket.options.denies_list_bucket => return Err(list_denied()),
             None => {
                 let message = "The specified key does not exist.";
                 return Err(ApiError::new(404, "NoSuchKey", message));
@@ -243,10 +359,7 @@ impl Buckets {
                 header::CONTENT_LENGTH.as_str(),
                 object.body.len().to_string(),
             ),
-            (
-                header::CONTENT_TYPE.as_str(),
-                content_type(&call.key).to_owned(),
-            ),
+            (header::CONTENT_TYPE.as_str(), content_type(key).to_owned()),
             (header::ACCEPT_RANGES.as_str(), "bytes".to_owned()),
             ("x-amz-request-id", REQUEST_ID.to_owned()),
         ];
@@ -278,6 +391,10 @@ pub(super) fn content_type(key: &str) -> &'static str {
     let mut known = CONTENT_TYPES.iter();
     let found = known.find(|(known, _)| *known == extension);
     found.map_or(UNKNOWN_TYPE, |(_, content_type)| content_type)
+}
+
+fn bucket_arn(bucket: &str) -> String {
+    format!("arn:aws:s3:::{bucket}")
 }
 
 /// Returns the error of a caller whose policies do not allow the action.

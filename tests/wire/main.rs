@@ -17,6 +17,7 @@ mod heads;
 mod queue;
 mod reuse;
 mod s3;
+mod s3_list;
 mod sites;
 mod staging;
 mod tags;
