@@ -468,6 +468,7 @@ mod tests {
 
     use aws_sdk_cloudfront::config::retry::RetryConfig;
     use aws_sdk_cloudfront::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+    use aws_sdk_s3::types::Object;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -540,6 +541,31 @@ mod tests {
             };
             assert_eq!(object.denied("aws-cn", message), expected);
         }
+    }
+
+    #[test]
+    fn keys_are_decoded_if_the_response_has_encoded_ones() {
+        let url = Some(EncodingType::Url);
+        for (encoding_type, key, size, expected) in [
+            (url.clone(), "a+b%2Bc/%C3%BC", Some(4), Some("a b+c/ü")),
+            (None, "a+b%2Bc/ü", Some(4), Some("a+b%2Bc/ü")),
+            (url.clone(), "50%25", Some(4), Some("50%")),
+            (url.clone(), "%FF", Some(4), None),
+            (url.clone(), "blog/", Some(0), None),
+            (url.clone(), "blog%2F", Some(0), None),
+            (url.clone(), "blog/", Some(4), Some("blog/")),
+            (url.clone(), "blog/", None, Some("blog/")),
+            (url, "empty", Some(0), Some("empty")),
+        ] {
+            let object = Object::builder().key(key).set_size(size).build();
+            let output = ListObjectsV2Output::builder()
+                .set_encoding_type(encoding_type)
+                .contents(object)
+                .build();
+            let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
+            assert_eq!(keys(output), expected, "{key} {size:?}");
+        }
+        assert!(keys(ListObjectsV2Output::builder().build()).is_empty());
     }
 
     #[tokio::test]
