@@ -30,7 +30,8 @@ const UNKNOWN_TYPE: &str = "binary/octet-stream";
 /// The most keys of a page.
 const MAX_KEYS: usize = 1_000;
 
-/// What S3 encodes in the keys of a list, except for a space, which becomes a plus. Observed, not documented.
+/// What is encoded in the keys of a list, except for a space, which becomes a plus: botocore decodes keys with `unquote_plus`.
+/// The documentation only has the example of parentheses.
 const ENCODED_IN_LIST: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b' ')
     .remove(b'-')
