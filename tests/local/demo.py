@@ -22,6 +22,7 @@ from scenarios.sns_and_eventbridge import SnsAndEventBridge
 from scenarios.sqs_batch import SqsBatch
 from scenarios.sqs_queue import SqsQueue
 from scenarios.stack import Mismatch, Scenario, Stack, Step
+from scenarios.verification import Verification
 from scenarios.viewer import Viewer
 
 
@@ -36,6 +37,7 @@ def all_steps(stack: Stack) -> list[Step]:
         SqsBatch(stack, queue, site),
         LargeBatch(stack, queue, site),
         Viewer(stack, queue, site),
+        Verification(stack, site),
         CommandLine(stack, site),
         Logs(stack),
     ]

@@ -1,10 +1,10 @@
 """A local AWS with this project's stack, as a context manager.
 
 It consists of two processes. MiniStack provides S3, Lambda, IAM, SQS, CloudFormation and CloudFront's control plane.
-The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations and CloudFront's rules. The
-function calls the stand-in for these two services, and the stand-in forwards each CloudFront request to MiniStack,
-which checks whether the function's role allows it. All files are in one temporary directory. Leaving the `with` block
-stops both processes, also after an error or Ctrl-C.
+The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations, CloudFront's rules and its
+caching edge. The function and the command line call the stand-in for these, and the stand-in forwards each request to
+CloudFront's API to MiniStack, which checks whether the function's role allows it. All files are in one temporary
+directory. Leaving the `with` block stops both processes, also after an error or Ctrl-C.
 
 Nothing here connects to the Internet or reads the user's AWS settings: this process and its children get a new
 environment.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -176,7 +177,7 @@ class LocalAws:
         """Runs the command line with credentials of the local account."""
         return subprocess.run(
             [str(COMMAND_LINE), *arguments],
-            env=os.environ | {"AWS_ENDPOINT_URL_CLOUDFRONT": self.standin, "HOME": str(self._directory)},
+            env=os.environ | self._cloudfront_settings() | self._pop_settings() | {"HOME": str(self._directory)},
             cwd=self._directory,
             input=standard_input,
             capture_output=True,
@@ -184,6 +185,11 @@ class LocalAws:
             check=False,
             timeout=120,
         )
+
+    def pops(self) -> dict[str, str]:
+        """Returns the URL of each POP of the stand-in's edge."""
+        log = (self._directory / "standin.log").read_text(encoding="utf-8")
+        return dict(re.findall(r"^POP (\S+) listening on (\S+)$", log, re.MULTILINE))
 
     def call_standin(self, path: str, body: Any = None) -> Any:
         """Calls the stand-in's control API: POST with a body, GET without."""
@@ -234,11 +240,19 @@ class LocalAws:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
-            # The function inherits these three; MiniStack does not read the log level from the template.
-            "AWS_ENDPOINT_URL_CLOUDFRONT": self.standin,
+            # The function inherits these; MiniStack does not read the log level from the template.
+            **self._cloudfront_settings(),
             "AWS_ENDPOINT_URL_CODEPIPELINE": self.standin,
             "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
         }
+
+    def _cloudfront_settings(self) -> dict[str, str]:
+        """Returns the variables that replace CloudFront: its API, and its edge for `verify`."""
+        return {"AWS_ENDPOINT_URL_CLOUDFRONT": self.standin, "EDGE_ENDPOINT_URL": self.standin}
+
+    def _pop_settings(self) -> dict[str, str]:
+        """Returns the variables that replace POPs, whose ports the stand-in prints when it starts."""
+        return {f"EDGE_ENDPOINT_URL_{pop.replace('-', '_')}": url for pop, url in self.pops().items()}
 
     def _run(self, name: str, command: list[str], settings: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         log = self._cleanup.enter_context(open(self._directory / f"{name}.log", "wb"))

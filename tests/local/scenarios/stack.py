@@ -199,6 +199,11 @@ class Stack:
             lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
             print(textwrap.indent("\n".join(lines), INDENT).replace(INDENT, f"    {label:<13} ", 1), flush=True)
 
+    def print_lines(self, text: str) -> None:
+        """Prints the lines of a table as they are, unless the demo is quiet."""
+        if not self._quiet:
+            print(textwrap.indent(text.rstrip(), "    "), flush=True)
+
     def _requests(self) -> list[Json]:
         return self.aws.call_standin("/_standin/invalidations")
 
