@@ -679,3 +679,56 @@ fn the_files_of_another_site_are_not_compared() {
         expected(&[("/a.html", "fresh"), ("/b.html", "fresh")])
     );
 }
+
+#[test]
+fn some_pages_under_a_wildcard_are_listed() {
+    let mut environment = environment("verify-wildcards");
+    let readable = BucketOptions::default();
+    environment
+        .standin
+        .set_bucket_options(BUCKET, readable.clone());
+    let keys: Vec<_> = (0..20)
+        .map(|number| format!("blog/{number:02}.html"))
+        .collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    publish(&environment, &keys, &["/blog/07.html"]);
+    environment.standin.put_object(BUCKET, "other.html", "text");
+    invalidate(&environment, "1", &["/blog/0*"]);
+    let run = |environment: &mut Environment, arguments: &str| {
+        let output = environment.run(&format!("verify -d {FIRST} --output json {arguments}"));
+        let object = json(&output);
+        let verdicts = verdicts(&object);
+        let old = verdicts
+            .iter()
+            .filter(|(_, verdict)| verdict != "fresh")
+            .count();
+        (output.code, verdicts.len(), old, object["notes"].clone())
+    };
+    let nothing = Value::Array(vec![]);
+    assert_eq!(
+        run(&mut environment, "/blog/*"),
+        (0, 10, 0, nothing.clone())
+    );
+    // The copy of the old version.
+    environment.standin.edge().delete_copies(FIRST);
+    publish(&environment, &["blog/03.html"], &["/blog/03.html"]);
+    assert_eq!(run(&mut environment, "--last"), (6, 10, 1, nothing));
+    let denied = BucketOptions {
+        denies_list_bucket: true,
+        ..readable
+    };
+    environment.standin.set_bucket_options(BUCKET, denied);
+    let output = environment.run(&format!("verify -d {FIRST} /blog/* /other.html"));
+    assert!(
+        output
+            .stderr
+            .contains("no pages under /blog/* could be listed: "),
+        "{output:?}"
+    );
+    assert!(
+        output
+            .stderr
+            .contains("no page is known under /blog/*, so nothing is verified there"),
+        "{output:?}"
+    );
+}

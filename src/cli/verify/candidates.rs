@@ -9,9 +9,10 @@ use crate::cli::input::{Input, Object};
 use crate::cli::selection;
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;
-use crate::site::{CachedPaths, INDEX_DOCUMENT, IndexDocuments, MaybeSite, PathReason};
+use crate::site::{CachedPaths, INDEX_DOCUMENT, IndexDocuments, MaybeSite, PathReason, Site};
 use crate::verify::RequestTarget;
 use crate::verify::judge::Existence;
+use crate::verify::origin::object_of;
 use crate::verify::sample::Candidate;
 
 /// An object to which URLs lead.
@@ -181,6 +182,21 @@ impl Candidates {
         {
             let index = self.push_object(relative_key, existence);
             self.add_targets(index, relative_key, &aliases, wildcards);
+        }
+    }
+
+    /// Adds the URLs of an object that the bucket has under a wildcard, if they certainly lead to it.
+    pub(super) fn add_page(
+        &mut self,
+        site: &Site,
+        relative_key: &str,
+        wildcard: &InvalidationPath,
+    ) {
+        let targets = RequestTarget::spellings(relative_key).into_iter().take(1);
+        for target in targets.filter(|target| object_of(site, target).is_some()) {
+            let index = self.push_object(relative_key, Existence::Exists);
+            let candidates = Candidate::spellings(&target, Some(wildcard), Some(index));
+            self.candidates.extend(candidates);
         }
     }
 

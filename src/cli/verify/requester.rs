@@ -21,12 +21,15 @@ use crate::cli::{CliError, Requests, Session};
 use crate::site::INDEX_DOCUMENT;
 use crate::verify::covering::Coverage;
 use crate::verify::judge::Existence;
-use crate::verify::origin::{BucketObject, relative_key_of};
+use crate::verify::origin::{BucketObject, prefix_of, relative_key_of};
 use crate::verify::run::RequestedDistribution;
 use crate::verify::sample::{Candidate, Sample};
 
 /// How long reading an object of the origin may take.
 pub(super) const MAX_ORIGIN_TIME: Duration = Duration::from_secs(5);
+
+/// How many pages are listed under each wildcard.
+const MAX_LISTED_PAGES: usize = 10;
 
 /// After how many failures no other object of the origin is read.
 const MAX_ORIGIN_FAILURES: usize = 2;
@@ -85,11 +88,15 @@ impl Requester {
         else {
             return Ok(found);
         };
+        let mut candidates = candidates::collect(subject, &known.site, self.files.as_ref());
+        progress.set_text("verifying: listing pages under wildcards");
+        self.list_pages(session, &known, subject, &mut candidates)
+            .await;
         let Candidates {
             candidates,
             objects,
             notes,
-        } = candidates::collect(subject, &known.site, self.files.as_ref());
+        } = candidates;
         found.notes.extend(notes);
         let sample = Sample::choose(candidates, self.max_urls);
         found.set_sample(&sample);
@@ -132,6 +139,39 @@ impl Requester {
         found.add_note_about_pops();
         found.add_notes_about_wildcards(subject, &known.host);
         Ok(found)
+    }
+
+    /// Adds some pages under each requested wildcard, which the bucket has. The local files have them already.
+    async fn list_pages(
+        &self,
+        session: &Session,
+        known: &Known<'_>,
+        subject: Subject<'_>,
+        candidates: &mut Candidates,
+    ) {
+        let Some(site) = known.site().filter(|_| self.files.is_none()) else {
+            return;
+        };
+        let wildcards = subject.input.paths.iter().filter(|path| path.is_wildcard());
+        for wildcard in wildcards {
+            let Some(prefix) = prefix_of(site, wildcard) else {
+                continue;
+            };
+            let deadline = Instant::now() + MAX_ORIGIN_TIME;
+            match self.s3.list(&prefix, MAX_LISTED_PAGES, deadline).await {
+                Ok(keys) => {
+                    let keys = keys.iter().filter_map(|key| prefix.relative_key(key));
+                    keys.for_each(|key| candidates.add_page(site, key, wildcard));
+                }
+                Err(error) => {
+                    let error = error.message(session.terminal.audience());
+                    let note = format!("no pages under {wildcard} could be listed: {error}");
+                    candidates.notes.push(note);
+                    // The other wildcards are most likely in the same bucket.
+                    return;
+                }
+            }
+        }
     }
 
     /// Returns the request for a URL. The existence of its object is `existence`, or what is known about it.
