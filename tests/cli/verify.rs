@@ -732,3 +732,76 @@ fn some_pages_under_a_wildcard_are_listed() {
         "{output:?}"
     );
 }
+
+#[test]
+fn an_error_of_one_distribution_does_not_hide_the_verdicts_of_the_others() {
+    let mut environment = environment("verify-two");
+    publish(&environment, &["a.html"], &["/a.html"]);
+    invalidate(&environment, "1", &["/A.html"]);
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    let output = environment.run(&format!(
+        "verify -d {FIRST} -d E9EXAMPLE1ABC /a.html --output json"
+    ));
+    let object = json(&output);
+    assert_eq!(verdicts(&object), expected(&[("/a.html", "stale")]));
+    assert_eq!(object["error"]["kind"], "mistake");
+    assert_eq!(output.code, 1);
+    assert!(
+        output
+            .stderr
+            .contains("viewers still get old content at 1 of 1 URL"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn what_is_not_completed_is_not_verified() {
+    let options = Options {
+        completes_after: Duration::from_secs(3_600),
+        ..options()
+    };
+    let mut environment = Environment::with_options("verify-waiting", options);
+    environment.standin.set_site(site(OriginServer::S3));
+    let output = environment.run(&format!(
+        "create -d {FIRST} /a.html --wait=1s --verify --output json"
+    ));
+    assert_eq!(output.code, 3, "{output:?}");
+    assert_eq!(json(&output)["verification"], Value::Null);
+    let warning = format!("{FIRST} is not verified, because its invalidation is not completed");
+    assert!(output.stderr.contains(&warning), "{output:?}");
+    assert_eq!(environment.standin.viewer_requests(), []);
+    // Afterwards, the invalidation in progress decides nothing.
+    environment.standin.put_object(BUCKET, "a.html", "text");
+    let output = environment.run(&format!("verify -d {FIRST} /a.html --output json"));
+    let urls = json(&output)["urls"].clone();
+    let reason = urls[0]["responses"][0]["reason"]
+        .as_str()
+        .expect("a text")
+        .to_owned();
+    assert_eq!(reason, "it is the object in the bucket");
+}
+
+#[test]
+fn only_files_under_the_wildcards_are_compared_beside_other_input() {
+    let mut environment = environment("verify-files");
+    for key in ["a.html", "blog/b.html", "blog/c.html"] {
+        environment.standin.put_object(BUCKET, key, "text");
+        environment.write(&format!("public/{key}"), "text");
+    }
+    let run = |environment: &mut Environment, arguments: &str| {
+        let line = format!("verify -d {FIRST} --site public --output json {arguments}");
+        let mut paths: Vec<_> = verdicts(&json(&environment.run(&line)))
+            .into_iter()
+            .collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(
+        run(&mut environment, "/a.html"),
+        expected(&[("/a.html", "fresh")])
+    );
+    let below = expected(&[("/blog/b.html", "fresh"), ("/blog/c.html", "fresh")]);
+    assert_eq!(run(&mut environment, "/blog/*"), below);
+}

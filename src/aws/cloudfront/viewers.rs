@@ -106,3 +106,105 @@ fn is_signed(signers: Option<&TrustedSigners>, key_groups: Option<&TrustedKeyGro
     signers.is_some_and(TrustedSigners::enabled)
         || key_groups.is_some_and(TrustedKeyGroups::enabled)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudfront::types::{
+        CacheBehavior, CacheBehaviors, CustomErrorResponse, CustomErrorResponses,
+        DefaultCacheBehavior, FunctionAssociation, LambdaFunctionAssociation, Origin, Origins,
+        Restrictions, ViewerProtocolPolicy,
+    };
+
+    use super::*;
+
+    fn behavior(path_pattern: &str) -> CacheBehavior {
+        CacheBehavior::builder()
+            .path_pattern(path_pattern)
+            .target_origin_id("site")
+            .viewer_protocol_policy(ViewerProtocolPolicy::HttpsOnly)
+            .build()
+            .expect("a behavior")
+    }
+
+    fn config(behaviors: Vec<CacheBehavior>) -> DistributionConfig {
+        let origin = Origin::builder()
+            .id("site")
+            .domain_name("site.s3.amazonaws.com");
+        let origins = Origins::builder()
+            .quantity(1)
+            .items(origin.build().expect("an origin"));
+        let behaviors = CacheBehaviors::builder()
+            .quantity(i32::try_from(behaviors.len()).expect("few"))
+            .set_items(Some(behaviors));
+        let default = DefaultCacheBehavior::builder()
+            .target_origin_id("site")
+            .viewer_protocol_policy(ViewerProtocolPolicy::HttpsOnly);
+        DistributionConfig::builder()
+            .caller_reference("")
+            .comment("")
+            .enabled(true)
+            .origins(origins.build().expect("origins"))
+            .cache_behaviors(behaviors.build().expect("behaviors"))
+            .default_cache_behavior(default.build().expect("a behavior"))
+            .build()
+            .expect("a configuration")
+    }
+
+    #[test]
+    fn names_the_behaviors_with_signatures_and_those_that_change_responses() {
+        let groups = TrustedKeyGroups::builder().enabled(true).quantity(1);
+        let mut signed = behavior("private/*");
+        signed.trusted_key_groups = Some(groups.build().expect("groups"));
+        let function = |event| {
+            let function = FunctionAssociation::builder()
+                .function_arn("arn")
+                .event_type(event);
+            let functions = FunctionAssociations::builder().quantity(1);
+            let functions = functions.items(function.build().expect("a function"));
+            Some(functions.build().expect("functions"))
+        };
+        let lambda = LambdaFunctionAssociation::builder()
+            .lambda_function_arn("arn")
+            .event_type(EventType::OriginResponse);
+        let lambdas = LambdaFunctionAssociations::builder().quantity(1);
+        let lambdas = lambdas.items(lambda.build().expect("a function"));
+        let mut headers = behavior("headers/*");
+        headers.function_associations = function(EventType::ViewerResponse);
+        let mut images = behavior("images/*");
+        images.lambda_function_associations = Some(lambdas.build().expect("functions"));
+        let mut rewriting = behavior("blog/*");
+        rewriting.function_associations = function(EventType::ViewerRequest);
+        let access = viewer_access(&config(vec![signed, headers, images, rewriting]));
+        let expected = ViewerAccess {
+            signed: vec!["private/*".into()],
+            changed_responses: vec!["headers/*".into(), "images/*".into()],
+            ..ViewerAccess::default()
+        };
+        assert_eq!(access, expected);
+    }
+
+    #[test]
+    fn reads_what_refuses_viewers() {
+        let page = CustomErrorResponse::builder()
+            .error_code(403)
+            .response_page_path("/403.html");
+        let pages = CustomErrorResponses::builder().quantity(1);
+        let pages = pages.items(page.build().expect("a response"));
+        let countries = GeoRestriction::builder()
+            .restriction_type(GeoRestrictionType::Blacklist)
+            .quantity(1)
+            .items("XX");
+        let countries = countries.build().expect("a restriction");
+        let mut guarded = config(vec![]);
+        guarded.web_acl_id = Some("arn".into());
+        guarded.restrictions = Some(Restrictions::builder().geo_restriction(countries).build());
+        guarded.custom_error_responses = Some(pages.build().expect("responses"));
+        let expected = ViewerAccess {
+            web_acl: true,
+            geo_restriction: true,
+            forbidden_page: true,
+            ..ViewerAccess::default()
+        };
+        assert_eq!(viewer_access(&guarded), expected);
+    }
+}
