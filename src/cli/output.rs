@@ -353,3 +353,30 @@ impl From<&PlannedBatch> for DistributionOutput {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_content_is_worse_than_what_is_not_confirmed() {
+        let error = |message: &str| ErrorOutput::new(Category::Stale, message.to_owned(), None);
+        for (exit, expected) in [
+            (Exit::Done, Exit::Stale),
+            (Exit::NotCompleted, Exit::Stale),
+            (Exit::Failed, Exit::Failed),
+            (Exit::Interrupted, Exit::Interrupted),
+        ] {
+            let mut ending = Ending::default();
+            ending.add(exit, Some(error("first")));
+            ending.add_stale(error("stale"));
+            assert_eq!(ending.exit, expected);
+            let message = ending.error.map(|error| error.message);
+            let is_replaced = expected == Exit::Stale;
+            assert_eq!(
+                message.as_deref(),
+                Some(if is_replaced { "stale" } else { "first" })
+            );
+        }
+    }
+}

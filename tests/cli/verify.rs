@@ -805,3 +805,126 @@ fn only_files_under_the_wildcards_are_compared_beside_other_input() {
     let below = expected(&[("/blog/b.html", "fresh"), ("/blog/c.html", "fresh")]);
     assert_eq!(run(&mut environment, "/blog/*"), below);
 }
+
+#[test]
+fn content_that_has_to_be_gone_is_not_requested_while_the_bucket_has_it() {
+    let mut environment = environment("verify-takedown-origin");
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    environment
+        .standin
+        .put_object(BUCKET, "secret.pdf", "secret");
+    let line = format!("create -d {FIRST} --takedown /secret.pdf --output json");
+    let output = environment.run(&line);
+    let found = expected(&[("/secret.pdf", "old_at_origin")]);
+    assert_eq!((output.code, verdicts(&json(&output))), (6, found));
+    // A request would store it at the edge again.
+    assert_eq!(environment.standin.viewer_requests(), []);
+    environment.standin.delete_object(BUCKET, "secret.pdf");
+    let output = environment.run(&line);
+    let found = expected(&[("/secret.pdf", "gone")]);
+    assert_eq!((output.code, verdicts(&json(&output))), (0, found));
+}
+
+#[test]
+fn an_older_invalidation_does_not_show_that_a_change_is_seen() {
+    let mut environment = environment("verify-own");
+    environment
+        .standin
+        .put_object(BUCKET, "a.html", "first version");
+    invalidate(&environment, "1", &["/*"]);
+    visit(&environment, &["/a.html"]);
+    environment.standin.advance(Duration::from_secs(60));
+    environment
+        .standin
+        .put_object(BUCKET, "a.html", "second version");
+    // No copy has a query string, so that this drops nothing.
+    let line = format!("create -d {FIRST} /a.html?v=2 --verify --no-checks --output json");
+    let output = environment.run(&line);
+    let found = expected(&[("/a.html?v=2", "unknown")]);
+    assert_eq!((output.code, verdicts(&json(&output))), (3, found));
+}
+
+#[test]
+fn a_host_of_another_distribution_is_not_requested() {
+    let mut environment = environment("verify-other-host");
+    environment.standin.put_object(BUCKET, "a.html", "text");
+    let output = environment.run(&format!("verify -d {APP} /a.html --host {HOST}"));
+    assert_eq!(output.code, 3, "{output:?}");
+    let warning =
+        format!("{HOST} is not a domain name of {APP}, so its URLs are not requested there");
+    assert!(output.stderr.contains(&warning), "{output:?}");
+    assert_eq!(environment.standin.viewer_requests(), []);
+}
+
+#[test]
+fn a_deletion_that_possibly_failed_is_not_known() {
+    let mut environment = environment("verify-failed-delete");
+    environment.standin.put_object(BUCKET, "old.html", "text");
+    visit(&environment, &["/old.html"]);
+    invalidate(&environment, "1", &["/*"]);
+    visit(&environment, &["/old.html"]);
+    let run = |environment: &mut Environment, sync: &str| {
+        environment.write("sync.txt", sync);
+        let output = environment.run(&format!(
+            "verify -d {FIRST} --from-s3-sync sync.txt --output json"
+        ));
+        (output.code, verdicts(&json(&output)))
+    };
+    let deleted = "delete: s3://site/old.html\n";
+    let stale = expected(&[("/old.html", "stale")]);
+    assert_eq!(run(&mut environment, deleted), (6, stale));
+    let failed = "delete failed: s3://site/old.html Connection was closed before we received a \
+         valid response from endpoint URL: \"https://site.s3.amazonaws.com/old.html\"\n";
+    let fresh = expected(&[("/old.html", "fresh")]);
+    assert_eq!(run(&mut environment, failed), (1, fresh));
+}
+
+#[test]
+fn a_file_that_a_function_possibly_replaces_proves_only_that_it_is_fresh() {
+    let mut environment = environment("verify-function");
+    let configuration = include_str!("../distributions/legacy.xml");
+    let function = "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation>\
+         <FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType>\
+         </FunctionAssociation></Items></FunctionAssociations>";
+    let none = regex::Regex::new(
+        r"<FunctionAssociations>\s*<Quantity>0</Quantity>\s*</FunctionAssociations>",
+    );
+    let configuration = none
+        .expect("an expression")
+        .replace_all(configuration, function);
+    environment
+        .standin
+        .set_document(&format!("distribution/{FIRST}/config"), &configuration);
+    environment
+        .standin
+        .put_object(BUCKET, "a.html", "the function's choice");
+    environment.standin.put_object(BUCKET, "b.html", "text");
+    invalidate(&environment, "1", &["/*"]);
+    environment.write("public/a.html", "the local file");
+    environment.write("public/b.html", "text");
+    let output = environment.run(&format!("verify -d {FIRST} --site public --output json"));
+    let found = expected(&[("/a.html", "unknown"), ("/b.html", "fresh")]);
+    assert_eq!((output.code, verdicts(&json(&output))), (0, found));
+}
+
+#[test]
+fn an_edge_that_does_not_respond_gets_few_requests() {
+    let mut environment = environment("verify-no-response");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    environment.set("EDGE_ENDPOINT_URL", &format!("http://{address}"));
+    let paths: Vec<_> = (0..20).map(|number| format!("/{number:02}.html")).collect();
+    let output = environment.run(&format!(
+        "verify -d {FIRST} {} --output json",
+        paths.join(" ")
+    ));
+    assert_eq!(output.code, 3, "{output:?}");
+    let object = json(&output);
+    let urls = object["urls"].as_array().expect("URLs");
+    let last = urls.last().expect("a URL")["reason"].as_str();
+    let expected = "no response: not requested, because earlier requests got no response";
+    assert_eq!((urls.len(), last), (20, Some(expected)));
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Subject;
 use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
+use crate::cli::format::counted;
 use crate::cli::input::{Input, Object};
 use crate::cli::selection;
 use crate::excerpt::{Excerpt, MAX_NOTED};
@@ -82,9 +83,10 @@ pub(super) fn collect(
     }
     if without_urls.count() > 0 {
         all.notes.push(format!(
-            "{}: {} of changed objects are not verified, because viewers cannot get them there: {}",
+            "{}: {} of {} is not verified, because viewers cannot get it there: {}",
             target.id,
             without_urls.count(),
+            counted(input.objects.len(), "changed object"),
             without_urls.join(", ")
         ));
     }
@@ -247,5 +249,85 @@ impl Candidates {
             }
             self.candidates.extend(candidates);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::config::SiteConfig;
+    use crate::cli::target::Target;
+    use crate::distribution::DistributionId;
+    use crate::site::{CacheBehavior, Features, Origin, QueryStrings};
+
+    /// A site whose bucket has two origins: the root for all requests, and a folder for those below `/api/`.
+    fn site() -> Site {
+        let origin = |id: &str, origin_path: &str| Origin {
+            id: id.to_owned(),
+            domain_name: "site.s3.eu-west-1.amazonaws.com".to_owned(),
+            origin_path: origin_path.to_owned(),
+        };
+        let behavior = |path_pattern: &str, origin: &str| CacheBehavior {
+            path_pattern: path_pattern.to_owned(),
+            target_origin_id: origin.to_owned(),
+            edge_function: false,
+            query_strings: QueryStrings::Ignored,
+        };
+        Site {
+            id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
+            enabled: true,
+            aliases: vec![],
+            origins: vec![origin("root", ""), origin("folder", "/v2")],
+            origin_groups: vec![],
+            cache_behaviors: vec![behavior("/api/*", "folder"), behavior("*", "root")],
+            default_root_object: None,
+            custom_error_responses: vec![],
+            features: Features::default(),
+        }
+    }
+
+    fn paths(keys: &[&str]) -> (Vec<String>, Vec<String>) {
+        let target = Target {
+            id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
+            config: None::<SiteConfig>,
+        };
+        let objects = keys.iter().map(|key| Object {
+            bucket: Some("site".to_owned()),
+            key: (*key).to_owned(),
+        });
+        let input = Input {
+            objects: objects.collect(),
+            ..Input::default()
+        };
+        let subject = Subject {
+            target: &target,
+            input: &input,
+            sent: &[],
+            own: &[],
+            must_be_gone: false,
+        };
+        let found = collect(subject, &MaybeSite::Known(site().into()), None);
+        let targets = found
+            .candidates
+            .iter()
+            .map(|candidate| candidate.target.to_string());
+        (targets.collect(), found.notes)
+    }
+
+    #[test]
+    fn a_key_has_only_the_urls_that_are_routed_to_it() {
+        let own = |path: &str| (vec![path.to_owned()], vec![]);
+        assert_eq!(paths(&["v2/about.html"]), own("/v2/about.html"));
+        assert_eq!(paths(&["about.html"]), own("/about.html"));
+        let both = vec!["/v2/api/a.json".to_owned(), "/api/a.json".to_owned()];
+        assert_eq!(paths(&["v2/api/a.json"]), (both, vec![]));
+    }
+
+    #[test]
+    fn an_object_without_a_url_is_named() {
+        let (targets, notes) = paths(&["api/a.json", "about.html"]);
+        assert_eq!(targets, ["/about.html"]);
+        let note = "E1EXAMPLE1ABC: 1 of 2 changed objects is not verified, because viewers cannot get it there: api/a.json";
+        assert_eq!(notes, [note]);
     }
 }

@@ -233,9 +233,12 @@ fn an_age_of_the_origin_proves_nothing() {
         "the copy is 26 s old, but I1 was created 20 s ago (unless the origin sends Age itself)";
     let judged = check(&own_age, &uncertain);
     assert_eq!(judged, (Verdict::Stale, expected.to_owned()));
-    // Another cache is before CloudFront.
+    // Another cache is before CloudFront, such as another distribution that has the bucket as its origin.
     own_age.proxies = 2;
     assert!(has_age_of_origin(&own_age));
+    own_age.server = Some("AmazonS3".into());
+    assert!(has_age_of_origin(&own_age));
+    assert_eq!(check(&own_age, &uncertain).1, expected);
 }
 
 #[test]
