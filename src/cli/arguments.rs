@@ -172,7 +172,7 @@ pub struct Selection {
     /// else the buckets among the distribution's origins]
     #[arg(long, value_name = "NAME", help_heading = "Input", value_parser = bucket)]
     pub bucket: Option<String>,
-    /// Avoid wildcards over unchanged files of this directory, a local build of the site
+    /// Avoid wildcards over unchanged files of this directory, a local build of the site; --verify compares with them
     #[arg(long = "site", value_name = "DIR", help_heading = "Planning", value_hint = ValueHint::DirPath,
         value_parser = file())]
     pub build_directory: Option<PathBuf>,
@@ -303,7 +303,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE|-", help_heading = "Input", value_hint = ValueHint::FilePath,
         value_parser = file())]
     pub from_s3_sync: Option<PathBuf>,
-    /// Verify the paths of the newest invalidation of each distribution
+    /// Verify the paths of the newest completed invalidation of each distribution
     #[arg(long, help_heading = "Input",
         conflicts_with_all = ["paths", "paths_from", "keys_from", "from_s3_sync"])]
     pub last: bool,
