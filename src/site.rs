@@ -441,6 +441,15 @@ impl Site {
         })
     }
 
+    /// Returns whether viewers get a page with a status of success also if the origin fails.
+    pub fn hides_failures(&self) -> bool {
+        let mut responses = self.custom_error_responses.iter();
+        responses.any(|response| {
+            let code = response.response_code.as_deref();
+            response.error_code >= 500 && code.is_some_and(|code| code.starts_with('2'))
+        })
+    }
+
     /// Returns the cache behavior of a request with this path, which starts with a slash.
     pub fn behavior_of_request(&self, path: &str) -> Option<&CacheBehavior> {
         self.first_matching_behavior(path)

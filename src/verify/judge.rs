@@ -67,8 +67,10 @@ pub enum ContentMatch {
 pub enum Existence {
     /// It was written, or a local file shows that it should exist.
     Exists,
-    /// It was deleted.
+    /// It was deleted, and the URL certainly leads to it.
     Deleted,
+    /// An object was deleted, and the URL only possibly leads to it.
+    PossiblyDeleted,
     /// It is to be removed from the edge, and must not be served any longer.
     MustBeGone,
     /// Unknown.
@@ -96,6 +98,8 @@ pub enum Fallback<'a> {
     None,
     /// The page with this ETag; `None` if that is not known.
     Page(Option<&'a str>),
+    /// There is one, and viewers get such a page also if the origin fails. So it does not show that the object is missing.
+    AlsoForFailures,
 }
 
 /// The verdict on a response, with its reason.
@@ -135,7 +139,7 @@ fn judge_response(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict,
         200..=399 | 403 | 404 | 410 if !response.is_from_cloudfront => {
             (Verdict::Unknown, Reason::NotFromCloudFront(status))
         }
-        403 if is_refusal(response) || evidence.access.hides_refusals() => {
+        200..=499 if is_refusal(response, evidence) => {
             let by = evidence.access.possible_refusals();
             (Verdict::Unseen, Reason::Refused(status, by))
         }
@@ -150,15 +154,32 @@ fn is_from_s3(response: &EdgeResponse) -> bool {
     response.server.as_deref() == Some(S3) && response.proxies <= 1
 }
 
-/// Returns whether CloudFront refused the request before it looked into its cache.
-fn is_refusal(response: &EdgeResponse) -> bool {
-    response.server.as_deref() == Some(CLOUDFRONT) && response.age.is_none()
+/// Returns whether CloudFront refused the request before it looked into its cache, or possibly did. The refusal of AWS WAF
+/// has any status, such as 202 for a challenge, and the custom error page for 403 can replace it.
+///
+/// Documentation: <https://docs.aws.amazon.com/waf/latest/developerguide/waf-captcha-and-challenge-how-it-works.html>,
+/// <https://docs.aws.amazon.com/waf/latest/developerguide/customizing-the-response-for-blocked-requests.html>
+fn is_refusal(response: &EdgeResponse, evidence: &Evidence<'_>) -> bool {
+    let (access, status) = (evidence.access, response.status);
+    let is_own = response.server.as_deref() == Some(CLOUDFRONT) && response.age.is_none();
+    let is_error = status >= 400 || response.cache_status() == Some("Error");
+    (is_own && (status == 403 || access.web_acl && !is_generated(response)))
+        || (access.hides_refusals() && (is_error || is_fallback(response, evidence.fallback)))
+}
+
+/// Returns whether the response is the page that viewers get in place of an error.
+fn is_fallback(response: &EdgeResponse, fallback: Fallback<'_>) -> bool {
+    match fallback {
+        Fallback::Page(Some(page)) => response.strong_etag() == Some(strong_etag(page)),
+        Fallback::Page(None) | Fallback::AlsoForFailures | Fallback::None => false,
+    }
 }
 
 /// Judges an error that the origin sent, or that is cached.
 fn error_of_origin(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict, Reason) {
-    if let (Verdict::Stale, reason) = by_invalidation(response, evidence) {
-        return (Verdict::Stale, reason);
+    let judged = by_invalidation(response, evidence);
+    if judged.0 == Verdict::Stale || is_generated(response) {
+        return judged;
     }
     let status = response.status;
     let gone = |is_deleted| {
@@ -166,13 +187,20 @@ fn error_of_origin(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
         (Verdict::Gone, reason)
     };
     match (evidence.existence, evidence.origin) {
-        (Existence::MustBeGone, _) | (Existence::Deleted, None | Some(OriginObject::Missing)) => {
-            gone(true)
-        }
+        (Existence::MustBeGone | Existence::PossiblyDeleted, _)
+        | (Existence::Deleted, None | Some(OriginObject::Missing)) => gone(true),
         (Existence::Exists, Some(OriginObject::Missing)) => {
             (Verdict::OldAtOrigin, Reason::NotAtOrigin)
         }
         (Existence::Unknown, Some(OriginObject::Missing)) => gone(false),
+        // The bucket does not let CloudFront read it.
+        (Existence::Unknown, Some(OriginObject::Found { modified, .. }))
+            if status == 403
+                && (judged.0 == Verdict::Fresh || response.age.is_none())
+                && !modified.is_some_and(|modified| is_older(response, modified, evidence.now)) =>
+        {
+            (Verdict::Unknown, Reason::ErrorInPlaceOfObject(status))
+        }
         (_, Some(OriginObject::Found { .. })) | (Existence::Exists, None) => {
             (Verdict::Stale, Reason::ErrorInPlaceOfObject(status))
         }
@@ -194,7 +222,7 @@ fn content(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict, Reason
     {
         return judged;
     }
-    let (verdict, reason) = by_origin(response, evidence).unwrap_or(judged);
+    let (verdict, reason) = by_origin(response, evidence, &judged).unwrap_or(judged);
     if verdict != Verdict::Fresh || reason == Reason::SameAsOrigin {
         return (verdict, reason);
     }
@@ -207,47 +235,63 @@ fn content(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict, Reason
 
 /// Judges content in place of an object that does not exist, or must not.
 fn absent_object(response: &EdgeResponse, evidence: &Evidence<'_>) -> Option<(Verdict, Reason)> {
+    let (existence, status) = (evidence.existence, response.status);
     let is_found = matches!(evidence.origin, Some(OriginObject::Found { .. }));
     let is_missing = evidence.origin == Some(&OriginObject::Missing);
-    let must_be_gone = evidence.existence == Existence::MustBeGone;
-    if !(is_missing || must_be_gone || evidence.existence == Existence::Deleted && !is_found) {
+    let must_be_gone = existence == Existence::MustBeGone;
+    let is_deleted = matches!(existence, Existence::Deleted | Existence::PossiblyDeleted);
+    let is_absent = is_missing || must_be_gone || is_deleted && !is_found;
+    if !is_absent || is_generated(response) {
         return None;
     }
-    let status = response.status;
-    let etag = response.strong_etag();
-    let is_cached = response.age.is_some() || response.cache_status() != Some("Miss");
+    let is_error = response.cache_status() == Some("Error");
+    let was_requested = matches!(response.cache_status(), Some("Miss" | "RefreshHit"));
+    let is_cached = response.age.is_some() || !was_requested;
     let judged = match evidence.fallback {
-        _ if response.cache_status() == Some("Error") => (Verdict::Gone, Reason::ErrorPage(status)),
-        Fallback::Page(Some(page)) if etag == Some(strong_etag(page)) => {
+        fallback if is_fallback(response, fallback) => match existence {
+            Existence::Exists => (Verdict::OldAtOrigin, Reason::NotAtOrigin),
+            Existence::Unknown => (Verdict::Fresh, Reason::CurrentErrorPage(status)),
+            _ => (Verdict::Gone, Reason::ErrorPage(status)),
+        },
+        Fallback::Page(None) if is_error && (is_deleted || must_be_gone) => {
             (Verdict::Gone, Reason::ErrorPage(status))
         }
-        Fallback::Page(None) => (Verdict::Unknown, Reason::PossiblyErrorPage(status)),
-        _ if is_generated(response) => return None,
-        _ if is_missing && evidence.existence == Existence::Exists && !is_cached => {
+        Fallback::Page(None) | Fallback::AlsoForFailures => {
+            (Verdict::Unknown, Reason::PossiblyErrorPage(status))
+        }
+        _ if is_error => (Verdict::Unknown, Reason::PossiblyErrorPage(status)),
+        _ if is_missing && existence == Existence::Exists && !is_cached => {
             (Verdict::OldAtOrigin, Reason::NotAtOrigin)
         }
         _ if must_be_gone && !(is_missing && is_cached) => {
             (Verdict::OldAtOrigin, Reason::StillAtOrigin)
         }
-        // CloudFront has just got it, so the URL leads to something else.
-        _ if !is_cached => (Verdict::Unknown, Reason::AnotherObject),
+        // CloudFront has just got it, or the URL possibly leads to another object.
+        _ if !is_cached || existence == Existence::PossiblyDeleted => {
+            (Verdict::Unknown, Reason::AnotherObject)
+        }
         _ => (Verdict::Stale, Reason::DeletedButServed),
     };
     Some(judged)
 }
 
-/// Judges by the object of the origin.
-fn by_origin(response: &EdgeResponse, evidence: &Evidence<'_>) -> Option<(Verdict, Reason)> {
+/// Judges by the object of the origin. `judged` is the verdict by the invalidations.
+fn by_origin(
+    response: &EdgeResponse,
+    evidence: &Evidence<'_>,
+    judged: &(Verdict, Reason),
+) -> Option<(Verdict, Reason)> {
     let (200, Some(OriginObject::Found { etag, modified })) = (response.status, evidence.origin)
     else {
         return None;
     };
-    let is_older = |modified: DateTime<Utc>| is_older(response, modified, evidence.now);
-    let differs = (Verdict::Stale, Reason::NotTheOriginsObject(*modified));
+    let is_before = modified.is_some_and(|modified| is_older(response, modified, evidence.now));
     match response.strong_etag() {
+        // The object was written again after the copy, so the headers of the copy are possibly old.
+        Some(own) if own == strong_etag(etag) && is_before && judged.0 == Verdict::Stale => None,
         Some(own) if own == strong_etag(etag) => Some((Verdict::Fresh, Reason::SameAsOrigin)),
-        Some(_) => Some(differs),
-        None => modified.is_some_and(is_older).then_some(differs),
+        None if !is_before => None,
+        _ => Some((Verdict::Stale, Reason::NotTheOriginsObject(*modified))),
     }
 }
 
@@ -259,6 +303,14 @@ fn doubt(response: &EdgeResponse, evidence: &Evidence<'_>) -> Option<Reason> {
         Some(_) if status != 200 => Some(Reason::StatusInPlaceOfObject(status)),
         Some(ContentMatch::Other) => Some(Reason::PossiblyNotTheLocalFile),
         Some(ContentMatch::NotCompared) => Some(Reason::NotCompared),
+        _ if status >= 300
+            && matches!(
+                evidence.existence,
+                Existence::Exists | Existence::MustBeGone
+            ) =>
+        {
+            Some(Reason::StatusInPlaceOfObject(status))
+        }
         _ if has_object && status != 200 => Some(Reason::StatusInPlaceOfObject(status)),
         _ if status < 300 && response.cache_status() == Some("Error") => {
             Some(Reason::PossiblyErrorPage(status))
@@ -300,6 +352,10 @@ fn by_invalidation(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
     let is_before = |invalidation: &&ExistingInvalidation| {
         is_older(response, invalidation.created, evidence.now)
     };
+    let is_newer = |age, invalidation: &&ExistingInvalidation| {
+        let since = seconds_since(invalidation.created, evidence.now);
+        i64::try_from(age).is_ok_and(|age: i64| age.saturating_add(AGE_MARGIN_SECONDS) < since)
+    };
     match (response.age, response.cache_status()) {
         _ if response.has_invalid_age => (Verdict::Unknown, Reason::InvalidAge),
         (Some(_), _) if evidence.origin_sends_age && !is_from_s3(response) => {
@@ -315,7 +371,8 @@ fn by_invalidation(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
             };
             (Verdict::Stale, reason)
         }
-        (Some(age), _) => match in_progress.filter(is_before) {
+        // Here the margin counts against the copy, because this invalidation possibly drops it.
+        (Some(age), _) => match in_progress.filter(|newer| !is_newer(age, newer)) {
             Some(in_progress) => (Verdict::Unknown, Reason::InProgress(in_progress.id.clone())),
             None => (Verdict::Fresh, Reason::FetchedAfter(id, age, since)),
         },

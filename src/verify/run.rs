@@ -106,10 +106,10 @@ impl RequestedDistribution<'_> {
         let judgement = most_concerning(&responses)?.clone();
         let is_error = matches!(
             judgement.reason,
-            Reason::ErrorOfOrigin {
-                is_deleted: false,
-                ..
-            } | Reason::UnexpectedError(_)
+            Reason::ErrorOfOrigin { .. }
+                | Reason::UnexpectedError(_)
+                | Reason::ErrorPage(_)
+                | Reason::CurrentErrorPage(_)
         );
         if url.is_guess && is_error {
             return None;
@@ -203,20 +203,27 @@ impl RequestedDistribution<'_> {
     }
 }
 
-/// Makes a copy stale if the origin no longer has the object, as another response shows: the copy was fetched before.
+/// Makes a copy stale if the origin no longer has the object, as a later response of the origin shows.
 fn correct_contradictions(responses: &mut [JudgedResponse]) {
-    let mut reasons = responses.iter().map(|response| &response.judgement.reason);
-    let status = reasons.find_map(|reason| match reason {
-        Reason::ErrorOfOrigin { status, .. } | Reason::UnexpectedError(status) => Some(*status),
-        _ => None,
+    let age = |response: &JudgedResponse| match &response.answer {
+        Answer::Response(response) => response.age.unwrap_or_default(),
+        Answer::NoResponse(_) => 0,
+    };
+    let errors = responses.iter().filter_map(|response| {
+        let (Reason::ErrorOfOrigin { status, .. } | Reason::UnexpectedError(status)) =
+            &response.judgement.reason
+        else {
+            return None;
+        };
+        Some((age(response), *status))
     });
-    let Some(status) = status else {
+    let Some((error_age, status)) = errors.min() else {
         return;
     };
-    let fresh = responses
-        .iter_mut()
-        .filter(|response| response.judgement.verdict == Verdict::Fresh);
-    for response in fresh {
+    let older = responses.iter_mut().filter(|response| {
+        response.judgement.verdict == Verdict::Fresh && age(response) > error_age
+    });
+    for response in older {
         response.judgement = Judgement {
             verdict: Verdict::Stale,
             reason: Reason::GoneElsewhere(status),
@@ -403,6 +410,11 @@ mod tests {
             vec![
                 url("/a", [error(), response(200, "Hit", Some(1))]),
                 url("/b", [error(), error()]),
+                // The error is the old copy.
+                url(
+                    "/c",
+                    [response(404, "Error", Some(4)), response(200, "Miss", None)],
+                ),
             ],
         );
         assert_eq!(
@@ -410,6 +422,7 @@ mod tests {
             [
                 ("https://www.example.com/a", Verdict::Stale),
                 ("https://www.example.com/b", Verdict::Unknown),
+                ("https://www.example.com/c", Verdict::Unknown),
             ]
         );
         let reason = "viewers still get a copy, and the origin no longer has it (status 404)";

@@ -928,3 +928,202 @@ fn an_edge_that_does_not_respond_gets_few_requests() {
     let expected = "no response: not requested, because earlier requests got no response";
     assert_eq!((urls.len(), last), (20, Some(expected)));
 }
+
+/// The configuration with a function at the edge, with a web ACL, or with a custom error page for the status 403.
+fn configured(environment: &mut Environment, changes: &[(&str, &str)]) {
+    let configuration = include_str!("../distributions/legacy.xml");
+    let changed = changes.iter().fold(
+        configuration.to_owned(),
+        |configuration, (pattern, replacement)| {
+            let pattern = regex::Regex::new(pattern).expect("an expression");
+            assert!(pattern.is_match(&configuration), "{pattern}");
+            pattern.replace(&configuration, *replacement).into_owned()
+        },
+    );
+    environment
+        .standin
+        .set_document(&format!("distribution/{FIRST}/config"), &changed);
+}
+
+const FUNCTION: (&str, &str) = (
+    r"<FunctionAssociations>\s*<Quantity>0</Quantity>\s*</FunctionAssociations>",
+    "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation>\
+     <FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType>\
+     </FunctionAssociation></Items></FunctionAssociations>",
+);
+
+const WEB_ACL: (&str, &str) = (
+    "<WebACLId/>",
+    "<WebACLId>arn:aws:wafv2:us-east-1:111122223333:global/webacl/a/b</WebACLId>",
+);
+
+/// The edge's response in place of an object.
+fn instead(status: u16, x_cache: Option<&str>, server: &str) -> Option<OriginResponse> {
+    let x_cache = x_cache.map(|word| ("X-Cache".to_owned(), format!("{word} from cloudfront")));
+    let headers = [("Server".to_owned(), server.to_owned())];
+    Some(OriginResponse {
+        status,
+        headers: headers.into_iter().chain(x_cache).collect(),
+        body: "page".into(),
+    })
+}
+
+#[test]
+fn a_refusal_of_a_web_acl_is_unseen_whatever_its_status() {
+    let mut environment = environment("verify-web-acl");
+    configured(&mut environment, &[WEB_ACL]);
+    environment.standin.put_object(BUCKET, "secret.pdf", "text");
+    environment.write("sync.txt", "delete: s3://site/secret.pdf\n");
+    for status in [202, 404] {
+        let refusal = instead(status, Some("Error"), "CloudFront");
+        environment
+            .standin
+            .set_response(FIRST, "/secret.pdf", refusal);
+        let unseen = expected(&[("/secret.pdf", "unseen")]);
+        let sync = format!("create -d {FIRST} --from-s3-sync sync.txt --verify --no-checks");
+        let output = environment.run(&format!("{sync} --output json"));
+        assert_eq!((output.code, verdicts(&json(&output))), (3, unseen.clone()));
+        let takedown = format!("create -d {FIRST} --takedown /secret.pdf --output json");
+        let output = environment.run(&takedown);
+        assert_eq!((output.code, verdicts(&json(&output))), (0, unseen));
+        assert!(
+            output
+                .stderr
+                .contains("delete the object at the origin, too")
+        );
+    }
+}
+
+#[test]
+fn a_takedown_of_a_folder_is_not_gone_because_the_folder_has_no_page() {
+    let mut environment = environment("verify-takedown-folder");
+    configured(&mut environment, &[FUNCTION]);
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    environment
+        .standin
+        .put_object(BUCKET, "private/a.pdf", "secret");
+    let output = environment.run(&format!(
+        "create -d {FIRST} --takedown /private/* --output json"
+    ));
+    assert_eq!((output.code, verdicts(&json(&output))), (0, vec![]));
+    let warning =
+        format!("{FIRST}: no page is known under /private/*, so nothing is verified there");
+    assert!(output.stderr.contains(&warning), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("delete the object at the origin, too")
+    );
+}
+
+#[test]
+fn a_deletion_proves_nothing_where_the_url_possibly_leads_to_another_object() {
+    let mut environment = environment("verify-rewritten");
+    configured(&mut environment, &[FUNCTION]);
+    let rewritten = instead(200, None, "AmazonS3");
+    environment
+        .standin
+        .set_response(FIRST, "/blog.html", rewritten);
+    environment.write("sync.txt", "delete: s3://site/blog.html\n");
+    let unknown = expected(&[("/blog.html", "unknown")]);
+    let output = environment.run(&format!(
+        "create -d {FIRST} --from-s3-sync sync.txt --verify --no-checks --output json"
+    ));
+    assert_eq!(
+        (output.code, verdicts(&json(&output))),
+        (3, unknown.clone())
+    );
+    // The second request gets the copy of the first one.
+    environment.standin.advance(Duration::from_secs(20));
+    let output = environment.run(&format!(
+        "verify -d {FIRST} --from-s3-sync sync.txt --output json"
+    ));
+    assert_eq!((output.code, verdicts(&json(&output))), (3, unknown));
+}
+
+#[test]
+fn a_copy_with_old_headers_is_stale() {
+    let mut environment = environment("verify-headers");
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    environment.standin.put_object(BUCKET, "a+b.html", "text");
+    visit(&environment, &["/a%2Bb.html"]);
+    environment.standin.advance(Duration::from_secs(3_600));
+    let verify = format!("verify -d {FIRST} /a%2Bb.html --output json");
+    // The other spelling is invalidated, and the edge drops only what certainly matches.
+    invalidate(&environment, "1", &["/a%2Bb.html"]);
+    environment.standin.advance(Duration::from_secs(3));
+    let fresh = expected(&[("/a%2Bb.html", "fresh")]);
+    let output = environment.run(&verify);
+    assert_eq!((output.code, verdicts(&json(&output))), (0, fresh));
+    // The same content is written again, with another Content-Type.
+    let object = Object {
+        headers: vec![("Content-Type".into(), "text/plain".into())],
+        ..Object::from("text")
+    };
+    environment.standin.put_object(BUCKET, "a+b.html", object);
+    let stale = expected(&[("/a%2Bb.html", "stale")]);
+    let output = environment.run(&verify);
+    assert_eq!((output.code, verdicts(&json(&output))), (6, stale));
+}
+
+#[test]
+fn a_page_that_cloudfront_must_not_read_is_no_old_content() {
+    let mut environment = environment("verify-unreadable-page");
+    environment
+        .standin
+        .set_bucket_options(BUCKET, BucketOptions::default());
+    for key in ["index.html", "private.txt"] {
+        environment.standin.put_object(BUCKET, key, "text");
+    }
+    let denied = instead(403, None, "AmazonS3");
+    environment
+        .standin
+        .set_response(FIRST, "/private.txt", denied);
+    let output = environment.run(&format!(
+        "create -d {FIRST} /* --verify --no-checks --output json"
+    ));
+    let found = [
+        ("/private.txt", "unknown"),
+        ("/", "fresh"),
+        ("/index.html", "fresh"),
+    ];
+    assert_eq!(
+        (output.code, verdicts(&json(&output))),
+        (0, expected(&found))
+    );
+}
+
+#[test]
+fn a_route_of_an_application_is_the_current_error_page_or_not_known() {
+    let mut environment = environment("verify-route");
+    let mut app = site(OriginServer::S3);
+    app.distribution = EdgeDistribution::new(APP, &["d777.cloudfront.net", "app.example.com"])
+        .with_default_root_object("index.html");
+    app.bucket = "app".to_owned();
+    environment.standin.set_site(app);
+    environment
+        .standin
+        .put_object("app", "index.html", "current app");
+    for (etag, code, verdict, warns) in [
+        ("\"f7839fc1377f92be4dfff8bb33b22752\"", 0, "fresh", true),
+        ("\"old\"", 3, "unknown", false),
+    ] {
+        let mut page = instead(200, Some("Error"), "AmazonS3").expect("a response");
+        page.headers.push(("ETag".into(), etag.into()));
+        environment
+            .standin
+            .set_response(APP, "/dashboard", Some(page));
+        let output = environment.run(&format!("verify -d {APP} /dashboard --output json"));
+        let url = "https://app.example.com/dashboard";
+        assert_eq!(
+            (output.code, verdicts(&json(&output))),
+            (code, expected(&[(url, verdict)]))
+        );
+        let warning = format!("neither the edge nor the bucket has {url}");
+        assert_eq!(output.stderr.contains(&warning), warns, "{}", output.stderr);
+    }
+}

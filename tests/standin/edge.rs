@@ -61,7 +61,8 @@ const NOT_FORWARDED: [&str; 9] = [
 ];
 
 /// Values of X-Cache of responses that CloudFront generates for each request and does not cache.
-const GENERATED: [&str; 3] = [
+const GENERATED: [&str; 4] = [
+    "Error from cloudfront",
     "FunctionGeneratedResponse from cloudfront",
     "LambdaGeneratedResponse from cloudfront",
     "Redirect from cloudfront",

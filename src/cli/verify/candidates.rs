@@ -196,7 +196,8 @@ impl Candidates {
     ) {
         let targets = RequestTarget::spellings(relative_key).into_iter().take(1);
         for target in targets.filter(|target| object_of(site, target).is_some()) {
-            let index = self.push_object(relative_key, Existence::Exists);
+            // The bucket has it, but does not necessarily let CloudFront read it.
+            let index = self.push_object(relative_key, Existence::Unknown);
             let candidates = Candidate::spellings(&target, Some(wildcard), Some(index));
             self.candidates.extend(candidates);
         }

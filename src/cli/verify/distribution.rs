@@ -126,6 +126,9 @@ impl<'a> Known<'a> {
     /// Returns what viewers get in place of a missing object.
     pub(super) fn fallback(&self) -> Fallback<'_> {
         match self.site().and_then(Site::fallback_page) {
+            Some(_page) if self.site().is_some_and(Site::hides_failures) => {
+                Fallback::AlsoForFailures
+            }
             Some(_page) => Fallback::Page(self.fallback_etag.as_deref()),
             None => Fallback::None,
         }

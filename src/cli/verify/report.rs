@@ -144,7 +144,13 @@ fn count(report: &Report) -> String {
 fn without_object(report: &Report) -> Option<String> {
     let is_unknown = |url: &&UrlReport| {
         let reason = &url.judgement.reason;
-        matches!(reason, Reason::ErrorOfOrigin { is_deleted, .. } if !is_deleted)
+        matches!(
+            reason,
+            Reason::ErrorOfOrigin {
+                is_deleted: false,
+                ..
+            } | Reason::CurrentErrorPage(_)
+        )
     };
     let urls = report.urls.iter().filter(is_unknown);
     let urls: Excerpt<MAX_NOTED> = urls.map(|url| &url.url).collect();

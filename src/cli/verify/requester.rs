@@ -188,7 +188,12 @@ impl Requester {
             .as_ref()
             .is_some_and(|expected| expected.is_certain);
         let known_existence = match object {
-            Some(object) if !candidate.is_guess => object.existence,
+            Some(object) if !candidate.is_guess => match object.existence {
+                Existence::Deleted if known.origin_object(candidate).is_none() => {
+                    Existence::PossiblyDeleted
+                }
+                existence => existence,
+            },
             None if is_certain => Existence::Exists,
             Some(_) | None => Existence::Unknown,
         };

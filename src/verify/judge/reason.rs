@@ -51,13 +51,15 @@ pub enum Reason {
     },
     /// The object does not exist, and viewers get the error page with this status.
     ErrorPage(u16),
+    /// The bucket does not have the object, and viewers get the current error page, which has this status.
+    CurrentErrorPage(u16),
     /// This is possibly the error page, which has this status.
     PossiblyErrorPage(u16),
     /// The object is deleted, and viewers still get a copy.
     DeletedButServed,
     /// The origin answered another request with this status, and viewers still get a copy.
     GoneElsewhere(u16),
-    /// The origin has no such object, and returned something else.
+    /// There is no such object, or no longer, and the origin returned something else.
     AnotherObject,
     /// The origin answered with this status, and nothing is known about the object.
     UnexpectedError(u16),
@@ -160,6 +162,10 @@ impl Reason {
             } => ("deleted", *status),
             Self::ErrorOfOrigin { status, .. } => ("the bucket does not have it either", *status),
             Self::ErrorPage(status) => ("deleted: viewers get the error page", *status),
+            Self::CurrentErrorPage(status) => (
+                "the bucket does not have it, and viewers get the current error page",
+                *status,
+            ),
             Self::PossiblyErrorPage(status) => ("it is possibly the error page", *status),
             Self::GoneElsewhere(status) => (
                 "viewers still get a copy, and the origin no longer has it",
@@ -196,7 +202,7 @@ impl Reason {
             Self::NotTheOriginsObject(_) => "it is not the object in the bucket",
             Self::DeletedButServed => "the object is deleted, but viewers still get a copy",
             Self::AnotherObject => {
-                "the bucket does not have it, but CloudFront has just got something from the origin"
+                "the object is missing or deleted, but the origin has returned something else there"
             }
             Self::StillAtOrigin => {
                 "the origin still has an object there: delete it and take it down again, unless it is a replacement"

@@ -284,7 +284,23 @@ fn the_object_of_the_origin_decides_before_the_age() {
         (
             200,
             "\"new\"",
-            "1000",
+            "15",
+            Verdict::Fresh,
+            "it is the object in the bucket",
+        ),
+        // The object was written again, so the headers of the copy are possibly old.
+        (
+            200,
+            "\"new\"",
+            "26",
+            Verdict::Stale,
+            "the copy is 26 s old, but I1 was created 20 s ago",
+        ),
+        // It was, but the copy is newer than the invalidation.
+        (
+            200,
+            "\"new\"",
+            "16",
             Verdict::Fresh,
             "it is the object in the bucket",
         ),
@@ -329,7 +345,7 @@ fn the_object_of_the_origin_decides_before_the_age() {
 
 #[test]
 fn an_error_of_the_origin_means_gone_only_if_the_object_is_known_to_be_deleted() {
-    use Existence::{Deleted, Exists, MustBeGone, Unknown};
+    use Existence::{Deleted, Exists, MustBeGone, PossiblyDeleted, Unknown};
     let (invalidation, access) = (invalidation(), ViewerAccess::default());
     let found = OriginObject::Found {
         etag: "\"new\"".into(),
@@ -341,6 +357,7 @@ fn an_error_of_the_origin_means_gone_only_if_the_object_is_known_to_be_deleted()
     let deleted = "deleted (status 404)";
     for (existence, origin, age, verdict, reason) in [
         (Deleted, None, "1", Verdict::Gone, deleted),
+        (PossiblyDeleted, None, "1", Verdict::Gone, deleted),
         (Deleted, Some(&missing), "-", Verdict::Gone, deleted),
         (Deleted, Some(&found), "1", Verdict::Stale, in_place),
         (MustBeGone, None, "1", Verdict::Gone, deleted),
@@ -397,17 +414,18 @@ fn a_response_that_is_not_from_cloudfront_proves_nothing() {
 
 #[test]
 fn an_object_that_does_not_exist_must_not_be_served() {
-    use Existence::{Deleted, Exists, MustBeGone, Unknown};
+    use Existence::{Deleted, Exists, MustBeGone, PossiblyDeleted, Unknown};
     let (invalidation, access) = (invalidation(), ViewerAccess::default());
     let missing = OriginObject::Missing;
     let served = "the object is deleted, but viewers still get a copy";
     let another =
-        "the bucket does not have it, but CloudFront has just got something from the origin";
+        "the object is missing or deleted, but the origin has returned something else there";
     let still = "the origin still has an object there: delete it and take it down again, unless it is a replacement";
     let page = "deleted: viewers get the error page (status 200)";
     let upload = "the bucket does not have it: upload it first";
     let (none, app) = (Fallback::None, Fallback::Page(Some("\"page\"")));
     let unread = Fallback::Page(None);
+    let possibly = "it is possibly the error page (status 200)";
     for (existence, origin, fallback, x_cache, age, etag, verdict, reason) in [
         (Deleted, None, none, "Hit", "1", "-", Verdict::Stale, served),
         (
@@ -437,8 +455,8 @@ fn an_object_that_does_not_exist_must_not_be_served() {
             "RefreshHit",
             "-",
             "-",
-            Verdict::Stale,
-            served,
+            Verdict::Unknown,
+            another,
         ),
         (
             Unknown,
@@ -501,7 +519,77 @@ fn an_object_that_does_not_exist_must_not_be_served() {
             served,
         ),
         // The page of a single-page application.
-        (Deleted, None, none, "Error", "1", "-", Verdict::Gone, page),
+        (
+            Deleted,
+            None,
+            unread,
+            "Error",
+            "1",
+            "-",
+            Verdict::Gone,
+            page,
+        ),
+        (
+            Unknown,
+            Some(&missing),
+            app,
+            "Error",
+            "1",
+            "\"page\"",
+            Verdict::Fresh,
+            "the bucket does not have it, and viewers get the current error page (status 200)",
+        ),
+        (
+            Unknown,
+            Some(&missing),
+            app,
+            "Error",
+            "1",
+            "\"old\"",
+            Verdict::Unknown,
+            possibly,
+        ),
+        (
+            Exists,
+            Some(&missing),
+            app,
+            "Error",
+            "1",
+            "\"page\"",
+            Verdict::OldAtOrigin,
+            upload,
+        ),
+        // No page replaces a missing object, so the origin failed; or one replaces failures, too.
+        (
+            MustBeGone,
+            None,
+            none,
+            "Error",
+            "1",
+            "-",
+            Verdict::Unknown,
+            possibly,
+        ),
+        (
+            MustBeGone,
+            None,
+            Fallback::AlsoForFailures,
+            "Error",
+            "1",
+            "-",
+            Verdict::Unknown,
+            possibly,
+        ),
+        (
+            PossiblyDeleted,
+            None,
+            none,
+            "Hit",
+            "1",
+            "-",
+            Verdict::Unknown,
+            another,
+        ),
         (
             Deleted,
             None,
@@ -540,7 +628,7 @@ fn an_object_that_does_not_exist_must_not_be_served() {
             "1",
             "\"page\"",
             Verdict::Unknown,
-            "it is possibly the error page (status 200)",
+            possibly,
         ),
         (
             Unknown,
@@ -550,7 +638,7 @@ fn an_object_that_does_not_exist_must_not_be_served() {
             "1",
             "-",
             Verdict::Unknown,
-            "it is possibly the error page (status 200)",
+            possibly,
         ),
     ] {
         let evidence = Evidence {
@@ -633,11 +721,13 @@ fn a_copy_that_an_invalidation_in_progress_will_drop_is_unknown() {
     let waiting = "I2 is in progress: verify again when it is completed";
     for (completed, age, verdict, reason) in [
         (Some(&invalidation), "16", Verdict::Unknown, waiting),
+        // Clocks differ, so this copy possibly is the one that the invalidation will drop.
+        (Some(&invalidation), "5", Verdict::Unknown, waiting),
         (
             Some(&invalidation),
-            "15",
+            "4",
             Verdict::Fresh,
-            "the copy is 15 s old, I1 was created 20 s ago",
+            "the copy is 4 s old, I1 was created 20 s ago",
         ),
         (
             Some(&invalidation),
@@ -764,5 +854,99 @@ fn a_signed_behavior_and_a_page_for_refusals_hide_the_copy() {
         let judged = check(&response(status, "Hit", "30", "-"), &signed);
         let expected = "the behavior private/* requires signed URLs or cookies".to_owned();
         assert_eq!(judged, (Verdict::Unseen, expected));
+    }
+}
+
+#[test]
+fn what_a_web_acl_or_a_function_returns_does_not_show_the_copy() {
+    let invalidation = invalidation();
+    let guarded = ViewerAccess {
+        web_acl: true,
+        ..ViewerAccess::default()
+    };
+    let replaced = ViewerAccess {
+        forbidden_page: true,
+        ..guarded.clone()
+    };
+    let page = Fallback::Page(Some("\"page\""));
+    let refused = |status| {
+        format!(
+            "CloudFront refused the request before its cache (status {status}; possibly AWS WAF)"
+        )
+    };
+    for (access, fallback, status, server, x_cache, verdict, reason) in [
+        // A challenge, and the custom response of a block.
+        (&guarded, Fallback::None, 202, "CloudFront", "Error", Verdict::Unseen, refused(202)),
+        (&guarded, Fallback::None, 404, "CloudFront", "Error", Verdict::Unseen, refused(404)),
+        (&guarded, Fallback::None, 404, "AmazonS3", "Error", Verdict::Gone, "deleted (status 404)".into()),
+        // The error page in place of the refusal.
+        (&replaced, Fallback::None, 404, "AmazonS3", "Error", Verdict::Unseen, refused(404)),
+        (&replaced, Fallback::None, 200, "AmazonS3", "Error", Verdict::Unseen, refused(200)),
+        (&replaced, page, 200, "AmazonS3", "Hit", Verdict::Unseen, refused(200)),
+        (
+            &guarded,
+            Fallback::None,
+            404,
+            "CloudFront",
+            "FunctionGeneratedResponse",
+            Verdict::Unknown,
+            "the edge generated the response for this request (FunctionGeneratedResponse from cloudfront)".into(),
+        ),
+    ] {
+        let evidence = Evidence {
+            existence: Existence::MustBeGone,
+            fallback,
+            ..evidence(Some(&invalidation), access)
+        };
+        let response = EdgeResponse {
+            server: Some(server.into()),
+            ..response(status, x_cache, "-", "\"page\"")
+        };
+        assert_eq!(check(&response, &evidence), (verdict, reason), "{status} {server}");
+    }
+}
+
+#[test]
+fn a_redirect_does_not_show_that_a_written_object_is_seen() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let redirect = "another response in place of the object (status 302)";
+    for (existence, verdict) in [
+        (Existence::Exists, Verdict::Unknown),
+        (Existence::MustBeGone, Verdict::Unknown),
+        (Existence::Unknown, Verdict::Fresh),
+    ] {
+        let evidence = Evidence {
+            existence,
+            ..evidence(Some(&invalidation), &access)
+        };
+        let judged = check(&response(302, "Miss", "-", "-"), &evidence);
+        assert_eq!(judged.0, verdict, "{existence:?}");
+        assert_eq!(judged.1 == redirect, verdict == Verdict::Unknown);
+    }
+}
+
+#[test]
+fn an_object_that_cloudfront_must_not_read_is_no_old_content() {
+    let (invalidation, access) = (invalidation(), ViewerAccess::default());
+    let origin = OriginObject::Found {
+        etag: "\"new\"".into(),
+        modified: Some(time(1_005)),
+    };
+    let reason = |status| format!("an error in place of the object (status {status})");
+    for (existence, status, age, verdict) in [
+        (Existence::Unknown, 403, "-", Verdict::Unknown),
+        (Existence::Unknown, 403, "1", Verdict::Unknown),
+        // The error is older than the object, or S3 would not have sent it.
+        (Existence::Unknown, 403, "21", Verdict::Stale),
+        (Existence::Unknown, 404, "-", Verdict::Stale),
+        (Existence::Exists, 403, "-", Verdict::Stale),
+    ] {
+        let evidence = Evidence {
+            existence,
+            origin: Some(&origin),
+            ..evidence(Some(&invalidation), &access)
+        };
+        let judged = check(&response(status, "Error", age, "-"), &evidence);
+        assert_eq!(judged, (verdict, reason(status)), "{status} {age}");
     }
 }
