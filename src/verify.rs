@@ -80,6 +80,9 @@ pub struct EdgeResponse {
     pub pop: Option<String>,
     /// Whether `X-Amz-Cf-Pop`, `X-Cache` or `Via` shows that CloudFront sent it.
     pub is_from_cloudfront: bool,
+    /// Whether AWS WAF made the response: `x-amzn-waf-action`
+    /// ([documentation](https://docs.aws.amazon.com/waf/latest/APIReference/API_ChallengeAction.html)).
+    pub is_from_waf: bool,
     /// How many proxies `Via` names. CloudFront is one of them.
     pub proxies: usize,
     /// `Content-Encoding`.

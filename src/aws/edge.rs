@@ -325,6 +325,7 @@ fn edge_response(response: &HttpResponse, tag_header: Option<&str>) -> EdgeRespo
         is_from_cloudfront: header("x-amz-cf-pop").is_some()
             || names_cloudfront("x-cache")
             || names_cloudfront("via"),
+        is_from_waf: header("x-amzn-waf-action").is_some(),
         proxies: via
             .split(',')
             .filter(|proxy| !proxy.trim().is_empty())

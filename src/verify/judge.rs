@@ -157,13 +157,14 @@ fn is_from_s3(response: &EdgeResponse) -> bool {
 /// Returns whether CloudFront refused the request before it looked into its cache, or possibly did. The refusal of AWS WAF
 /// has any status, such as 202 for a challenge, and the custom error page for 403 can replace it.
 ///
-/// Documentation: <https://docs.aws.amazon.com/waf/latest/developerguide/waf-captcha-and-challenge-how-it-works.html>,
+/// Documentation: <https://docs.aws.amazon.com/waf/latest/APIReference/API_ChallengeAction.html>,
 /// <https://docs.aws.amazon.com/waf/latest/developerguide/customizing-the-response-for-blocked-requests.html>
 fn is_refusal(response: &EdgeResponse, evidence: &Evidence<'_>) -> bool {
     let (access, status) = (evidence.access, response.status);
     let is_own = response.server.as_deref() == Some(CLOUDFRONT) && response.age.is_none();
     let is_error = status >= 400 || response.cache_status() == Some("Error");
-    (is_own && (status == 403 || access.web_acl && !is_generated(response)))
+    response.is_from_waf
+        || (is_own && (status == 403 || access.web_acl && !is_generated(response)))
         || (access.hides_refusals() && (is_error || is_fallback(response, evidence.fallback)))
 }
 

@@ -995,6 +995,21 @@ fn a_refusal_of_a_web_acl_is_unseen_whatever_its_status() {
 }
 
 #[test]
+fn a_response_of_aws_waf_is_unseen() {
+    let mut environment = environment("verify-challenge");
+    let mut challenge = instead(202, Some("Error"), "nginx").expect("a response");
+    let action = ("x-amzn-waf-action".to_owned(), "challenge".to_owned());
+    challenge.headers.push(action);
+    environment
+        .standin
+        .set_response(FIRST, "/a.html", Some(challenge));
+    invalidate(&environment, "1", &["/*"]);
+    let output = environment.run(&format!("verify -d {FIRST} /a.html --output json"));
+    let unseen = expected(&[("/a.html", "unseen")]);
+    assert_eq!((output.code, verdicts(&json(&output))), (3, unseen));
+}
+
+#[test]
 fn a_takedown_of_a_folder_is_not_gone_because_the_folder_has_no_page() {
     let mut environment = environment("verify-takedown-folder");
     configured(&mut environment, &[FUNCTION]);
