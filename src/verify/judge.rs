@@ -194,12 +194,14 @@ fn error_of_origin(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
             (Verdict::OldAtOrigin, Reason::NotAtOrigin)
         }
         (Existence::Unknown, Some(OriginObject::Missing)) => gone(false),
-        // The bucket does not let CloudFront read it.
-        (Existence::Unknown, Some(OriginObject::Found { modified, .. }))
-            if status == 403
-                && (judged.0 == Verdict::Fresh || response.age.is_none())
-                && !modified.is_some_and(|modified| is_older(response, modified, evidence.now)) =>
-        {
+        // The error is newer than the object, so the bucket does not let CloudFront read it.
+        (
+            Existence::Unknown,
+            Some(OriginObject::Found {
+                modified: Some(modified),
+                ..
+            }),
+        ) if status == 403 && !is_older(response, *modified, evidence.now) => {
             (Verdict::Unknown, Reason::ErrorInPlaceOfObject(status))
         }
         (_, Some(OriginObject::Found { .. })) | (Existence::Exists, None) => {

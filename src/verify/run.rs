@@ -402,6 +402,33 @@ mod tests {
     }
 
     #[test]
+    fn a_guess_that_leads_to_the_error_page_has_no_report() {
+        let page = EdgeResponse {
+            etag: Some("\"page\"".into()),
+            ..response(200, "Error", Some(1))
+        };
+        let guess = |existence, origin| RequestedUrl {
+            is_guess: true,
+            existence,
+            origin,
+            ..url("/private/", [page.clone(), page.clone()])
+        };
+        let invalidations = [invalidation("I1", 90, "/*")];
+        let distribution = RequestedDistribution {
+            id: &DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
+            host: "www.example.com",
+            site: None,
+            access: &ViewerAccess::default(),
+            coverage: &Coverage::new(&invalidations),
+            fallback: Fallback::Page(Some("\"page\"")),
+        };
+        let missing = Some(OriginObject::Missing);
+        let must_be_gone = guess(Existence::MustBeGone, None);
+        let reports = distribution.judge(vec![must_be_gone, guess(Existence::Unknown, missing)]);
+        assert_eq!(reports, []);
+    }
+
+    #[test]
     fn a_copy_that_another_response_contradicts_is_stale() {
         let invalidations = [invalidation("I1", 90, "/*")];
         let error = || response(404, "Error", None);

@@ -995,6 +995,34 @@ fn a_refusal_of_a_web_acl_is_unseen_whatever_its_status() {
 }
 
 #[test]
+fn a_page_that_also_replaces_failures_does_not_show_that_an_object_is_gone() {
+    let mut environment = environment("verify-failure-page");
+    let page = instead(200, Some("Error"), "AmazonS3");
+    environment
+        .standin
+        .put_object(BUCKET, "secret.pdf", "secret");
+    environment.standin.set_response(FIRST, "/secret.pdf", page);
+    let missing = (
+        "<ResponseCode>404</ResponseCode>",
+        "<ResponseCode>200</ResponseCode>",
+    );
+    let failures = (
+        r"<ResponsePagePath/>\s*<ResponseCode/>",
+        "<ResponsePagePath>/errors/404.html</ResponsePagePath><ResponseCode>200</ResponseCode>",
+    );
+    for (changes, verdict) in [
+        (vec![missing], "gone"),
+        (vec![missing, failures], "unknown"),
+    ] {
+        configured(&mut environment, &changes);
+        let takedown = format!("create -d {FIRST} --takedown /secret.pdf --output json");
+        let output = environment.run(&takedown);
+        let found = expected(&[("/secret.pdf", verdict)]);
+        assert_eq!((output.code, verdicts(&json(&output))), (0, found));
+    }
+}
+
+#[test]
 fn a_response_of_aws_waf_is_unseen() {
     let mut environment = environment("verify-challenge");
     let mut challenge = instead(202, Some("Error"), "nginx").expect("a response");
