@@ -70,7 +70,7 @@ pub struct EdgeResponse {
     pub x_cache: Option<String>,
     /// `Age`, in seconds.
     pub age: Option<u64>,
-    /// Whether there is an `Age` that is no number.
+    /// Whether there is an `Age` that is not a number.
     pub has_invalid_age: bool,
     /// `ETag` as it was sent.
     pub etag: Option<String>,
@@ -115,7 +115,7 @@ pub fn strong_etag(etag: &str) -> &str {
 pub enum Answer {
     /// It responded.
     Response(EdgeResponse),
-    /// There is no response; why.
+    /// There is no response, for this reason.
     NoResponse(String),
 }
 

@@ -215,7 +215,7 @@ async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
 
 impl EdgeClient {
     /// Requests a URL of the host, and reads the headers of the response. `tag_header` is the distribution's header of cache
-    /// tags. The error is why there is no response.
+    /// tags. The error names the reason if there is no response.
     pub async fn get(
         &self,
         host: &str,

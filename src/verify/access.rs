@@ -21,7 +21,7 @@ pub struct ViewerAccess {
 }
 
 impl ViewerAccess {
-    /// Returns the host that a verification requests: the first alias that is no wildcard, else CloudFront's domain name.
+    /// Returns the host that a verification requests: the first alias that is not a wildcard, else CloudFront's domain name.
     pub fn host<'a>(&'a self, aliases: &'a [String]) -> Option<&'a str> {
         let alias = aliases.iter().find(|alias| !alias.starts_with('*'));
         alias.map(String::as_str).or(self.domain_name.as_deref())

@@ -149,7 +149,7 @@ fn judge_response(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict,
     }
 }
 
-/// Returns whether S3 answered, and there is no other cache before CloudFront.
+/// Returns whether S3 answered CloudFront directly, without another cache between them.
 fn is_from_s3(response: &EdgeResponse) -> bool {
     response.server.as_deref() == Some(S3) && response.proxies <= 1
 }
@@ -328,6 +328,12 @@ fn is_older(response: &EdgeResponse, time: DateTime<Utc>, now: DateTime<Utc>) ->
     age.is_some_and(|age| age > seconds_since(time, now).saturating_add(AGE_MARGIN_SECONDS))
 }
 
+/// Returns whether the response is certainly newer than `time`.
+fn is_newer(response: &EdgeResponse, time: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let age = response.age.and_then(|age| i64::try_from(age).ok());
+    age.is_some_and(|age| age.saturating_add(AGE_MARGIN_SECONDS) < seconds_since(time, now))
+}
+
 fn seconds_since(time: DateTime<Utc>, now: DateTime<Utc>) -> i64 {
     (now - time).num_seconds().max(0)
 }
@@ -352,19 +358,12 @@ fn by_invalidation(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
     };
     let id = invalidation.id.clone();
     let since = seconds_since(invalidation.created, evidence.now);
-    let is_before = |invalidation: &&ExistingInvalidation| {
-        is_older(response, invalidation.created, evidence.now)
-    };
-    let is_newer = |age, invalidation: &&ExistingInvalidation| {
-        let since = seconds_since(invalidation.created, evidence.now);
-        i64::try_from(age).is_ok_and(|age: i64| age.saturating_add(AGE_MARGIN_SECONDS) < since)
-    };
     match (response.age, response.cache_status()) {
         _ if response.has_invalid_age => (Verdict::Unknown, Reason::InvalidAge),
         (Some(_), _) if evidence.origin_sends_age && !is_from_s3(response) => {
             (Verdict::Unknown, Reason::OriginSendsAge)
         }
-        (Some(age), _) if is_before(&invalidation) => {
+        (Some(age), _) if is_older(response, invalidation.created, evidence.now) => {
             let is_certain = is_from_s3(response);
             let reason = Reason::OlderThan {
                 id,
@@ -375,10 +374,12 @@ fn by_invalidation(response: &EdgeResponse, evidence: &Evidence<'_>) -> (Verdict
             (Verdict::Stale, reason)
         }
         // Here the margin counts against the copy, because this invalidation possibly drops it.
-        (Some(age), _) => match in_progress.filter(|newer| !is_newer(age, newer)) {
-            Some(in_progress) => (Verdict::Unknown, Reason::InProgress(in_progress.id.clone())),
-            None => (Verdict::Fresh, Reason::FetchedAfter(id, age, since)),
-        },
+        (Some(age), _) => {
+            match in_progress.filter(|newer| !is_newer(response, newer.created, evidence.now)) {
+                Some(in_progress) => (Verdict::Unknown, Reason::InProgress(in_progress.id.clone())),
+                None => (Verdict::Fresh, Reason::FetchedAfter(id, age, since)),
+            }
+        }
         (None, Some(status @ ("Miss" | "RefreshHit"))) => {
             (Verdict::Fresh, Reason::Requested(id, status.to_owned()))
         }

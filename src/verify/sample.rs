@@ -118,7 +118,7 @@ pub struct Sample {
 impl Sample {
     /// Chooses at most `limit` of the URLs, each once: of each group its share, and of each wildcard the same number.
     pub fn choose(mut candidates: Vec<Candidate>, limit: usize) -> Self {
-        // A URL that was named is no guess, although another one has it as a spelling. What is known about its object counts.
+        // A URL that the user named is not a guess, even if it is a spelling of another one. What is known about its object counts.
         candidates.sort_by_key(|candidate| (candidate.is_guess, candidate.object.is_none()));
         let mut seen = BTreeSet::new();
         candidates.retain(|candidate| seen.insert(candidate.target.clone()));

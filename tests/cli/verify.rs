@@ -884,19 +884,7 @@ fn a_deletion_that_possibly_failed_is_not_known() {
 #[test]
 fn a_file_that_a_function_possibly_replaces_proves_only_that_it_is_fresh() {
     let mut environment = environment("verify-function");
-    let configuration = include_str!("../distributions/legacy.xml");
-    let function = "<FunctionAssociations><Quantity>1</Quantity><Items><FunctionAssociation>\
-         <FunctionARN>arn:aws:cloudfront::111122223333:function/f</FunctionARN><EventType>viewer-request</EventType>\
-         </FunctionAssociation></Items></FunctionAssociations>";
-    let none = regex::Regex::new(
-        r"<FunctionAssociations>\s*<Quantity>0</Quantity>\s*</FunctionAssociations>",
-    );
-    let configuration = none
-        .expect("an expression")
-        .replace_all(configuration, function);
-    environment
-        .standin
-        .set_document(&format!("distribution/{FIRST}/config"), &configuration);
+    configured(&mut environment, &[FUNCTION]);
     environment
         .standin
         .put_object(BUCKET, "a.html", "the function's choice");
@@ -929,7 +917,7 @@ fn an_edge_that_does_not_respond_gets_few_requests() {
     assert_eq!((urls.len(), last), (20, Some(expected)));
 }
 
-/// The configuration with a function at the edge, with a web ACL, or with a custom error page for the status 403.
+/// Changes the configuration: each expression is replaced once.
 fn configured(environment: &mut Environment, changes: &[(&str, &str)]) {
     let configuration = include_str!("../distributions/legacy.xml");
     let changed = changes.iter().fold(

@@ -59,7 +59,7 @@ pub enum Reason {
     DeletedButServed,
     /// The origin answered another request with this status, and viewers still get a copy.
     GoneElsewhere(u16),
-    /// There is no such object, or no longer, and the origin returned something else.
+    /// The object does not exist or was deleted, and the origin returned something else.
     AnotherObject,
     /// The origin answered with this status, and nothing is known about the object.
     UnexpectedError(u16),
@@ -77,13 +77,13 @@ pub enum Reason {
     NotFromCloudFront(u16),
     /// `X-Cache` has this value, and there is no `Age`.
     NoAge(String),
-    /// `Age` is no number.
+    /// `Age` is not a number.
     InvalidAge,
     /// The origin sends `Age` itself.
     OriginSendsAge,
     /// The response was generated at the edge, for this request; `X-Cache`.
     Generated(String),
-    /// There is no response; why.
+    /// There is no response, for this reason.
     NoResponse(String),
     /// The behavior with this path pattern requires signed URLs or cookies.
     Signed(String),
