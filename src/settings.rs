@@ -13,7 +13,7 @@ use crate::duration::parse_wait_limit;
 use crate::error::Error;
 use crate::plan::Limits;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
-use crate::site::IndexDocuments;
+use crate::site::{ImmutablePaths, IndexDocuments, PathOptions};
 
 /// The settings of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,10 @@ pub struct Settings {
     /// can contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
     pub limits: Limits,
     /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
-    /// Default: `auto`.
-    pub index_documents: IndexDocuments,
+    /// Default: `auto`. `IMMUTABLE_PATHS`: the paths whose content never changes: `auto`, `none`, or path patterns separated
+    /// by commas, which add to `auto`. Default: `auto`. `KEEP_REMOVED_IMMUTABLE`: whether copies of removed objects under
+    /// such paths stay at the edge: `true` or `false`. Default: `true`.
+    pub path_options: PathOptions,
     /// `WAIT`: how long a pipeline job without its own limit waits until its invalidations are completed. Units:
     /// seconds (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`,
     /// no wait.
@@ -67,8 +69,17 @@ impl Settings {
                     1..=MAX_WILDCARDS_IN_REQUEST,
                 )?,
             },
-            index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
-                .map_err(|error| in_setting("INDEX_DOCUMENTS", error))?,
+            path_options: PathOptions {
+                index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
+                    .map_err(|error| in_setting("INDEX_DOCUMENTS", error))?,
+                immutable: ImmutablePaths::parse(
+                    read("IMMUTABLE_PATHS").unwrap_or_default().split(','),
+                )
+                .map_err(|error| in_setting("IMMUTABLE_PATHS", error))?,
+                keep_removed_immutable: read("KEEP_REMOVED_IMMUTABLE")
+                    .map_or(Ok(true), |text| boolean(&text))
+                    .map_err(|error| in_setting("KEEP_REMOVED_IMMUTABLE", error))?,
+            },
             wait: parse_wait_limit(&read("WAIT").unwrap_or_else(|| "false".to_owned()))
                 .map_err(|error| in_setting("WAIT", Error::invalid_input(error)))?,
             invalidate_staging: boolean(&read("INVALIDATE_STAGING").unwrap_or_default())
@@ -162,7 +173,11 @@ mod tests {
                 paths: 20,
                 wildcards: 10,
             },
-            index_documents: IndexDocuments::Auto,
+            path_options: PathOptions {
+                index_documents: IndexDocuments::Auto,
+                immutable: ImmutablePaths::default(),
+                keep_removed_immutable: true,
+            },
             wait: Duration::ZERO,
             invalidate_staging: false,
         };
@@ -212,7 +227,7 @@ mod tests {
                 wildcards: 15
             }
         );
-        assert_eq!(read.index_documents, IndexDocuments::Never);
+        assert_eq!(read.path_options.index_documents, IndexDocuments::Never);
     }
 
     #[test]

@@ -20,20 +20,24 @@ use crate::path::InvalidationPath;
 
 mod cached_paths;
 mod candidates;
+mod change;
 mod distribution_changes;
 mod features;
 mod found_paths;
+mod immutable;
 mod origin;
 mod path_pattern;
 
 pub use cached_paths::{ASSUMPTION, AliasReason, CachedPaths, NotCached, PathReason};
 use candidates::{Candidate, CandidateKind, candidates};
+pub use change::{CachedAbsence, Change, Kept, KeptObjects, Need, PathOptions};
 pub use distribution_changes::{
     CachedObject, ChangesByDistribution, DistributionChanges, MaybeSite, ObjectRef,
 };
 pub use features::Features;
 pub use found_paths::assumed_paths;
 use found_paths::{FoundPaths, Route};
+pub use immutable::{Hint, ImmutablePaths};
 use origin::Relation;
 pub use origin::{BucketName, Endpoint, Origin};
 
@@ -41,8 +45,9 @@ pub use origin::{BucketName, Endpoint, Origin};
 /// ([documentation](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).
 const DEFAULT_ERROR_CACHING_MIN_TTL: Duration = Duration::from_secs(10);
 
-/// How long an error page can stay stale under other paths. Up to this time, invalidating everything does more harm.
-const MAX_STALE_ERROR_PAGE: Duration = Duration::from_secs(60);
+/// How long an error can stay cached without an invalidation: an error page that has changed, or the error of an object that
+/// was created since. Up to this time, an invalidation does more harm.
+const MAX_STALE_ERROR: Duration = Duration::from_secs(60);
 
 /// The index document, and the default root object that is assumed if the configuration cannot be read.
 pub(crate) const INDEX_DOCUMENT: &str = "index.html";
@@ -119,6 +124,20 @@ pub struct CustomErrorResponse {
     pub error_caching_min_ttl: Option<Duration>,
 }
 
+impl CustomErrorResponse {
+    /// Returns whether viewers get a page with a status of success.
+    fn is_success(&self) -> bool {
+        let code = self.response_code.as_deref();
+        code.is_some_and(|code| code.starts_with('2'))
+    }
+
+    /// Returns how long CloudFront caches the error at least.
+    fn caching_ttl(&self) -> Duration {
+        let ttl = self.error_caching_min_ttl;
+        ttl.unwrap_or(DEFAULT_ERROR_CACHING_MIN_TTL)
+    }
+}
+
 /// Whether `/dir/` and `/dir` lead to `/dir/index.html`, and `/about` to `/about.html`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexDocuments {
@@ -185,8 +204,17 @@ impl Site {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
+        self.find_paths(bucket, key, index_documents).into()
+    }
+
+    fn find_paths<'a>(
+        &self,
+        bucket: &str,
+        key: &'a str,
+        index_documents: IndexDocuments,
+    ) -> Result<FoundPaths<'a>, NotCached> {
         if !self.enabled {
-            return CachedPaths::NotCached(NotCached::Disabled);
+            return Err(NotCached::Disabled);
         }
         let sources = self.sources(bucket);
         let mut found = FoundPaths::new(key, index_documents);
@@ -201,18 +229,14 @@ impl Site {
         }
         self.add_rerouted(&mut found, &sources, index_documents);
         if found.paths.is_empty() {
-            return CachedPaths::NotCached(self.not_cached(&sources, bucket, key));
+            return Err(self.not_cached(&sources, bucket, key));
         }
-        // Wildcard rule: an error page.
         if index_documents != IndexDocuments::LiteralKeys
             && let Some(reason) = self.error_page_reason(key, &found.decoded_paths)
         {
-            return CachedPaths::Cached {
-                paths: vec![InvalidationPath::everything()],
-                reasons: vec![reason],
-            };
+            found.replace_by_everything(reason);
         }
-        found.into_cached_paths()
+        Ok(found)
     }
 
     /// Returns the paths of an object if this configuration is possibly no longer the distribution's: those by this
@@ -223,13 +247,17 @@ impl Site {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
-        let mut found = FoundPaths::new(key, index_documents);
-        if let CachedPaths::Cached { paths, reasons } =
-            self.cached_paths(bucket, key, index_documents)
-        {
-            found.paths = paths;
-            found.reasons = reasons;
-        }
+        Ok(self.find_paths_if_outdated(bucket, key, index_documents)).into()
+    }
+
+    fn find_paths_if_outdated<'a>(
+        &self,
+        bucket: &str,
+        key: &'a str,
+        index_documents: IndexDocuments,
+    ) -> FoundPaths<'a> {
+        let found = self.find_paths(bucket, key, index_documents);
+        let mut found = found.unwrap_or_else(|_| FoundPaths::new(key, index_documents));
         let behaviors: Vec<_> = self.cache_behaviors.iter().collect();
         let query_strings = QueryStrings::strictest(&behaviors).unwrap_or(QueryStrings::Ignored);
         let root = self.default_root_object.as_deref().unwrap_or_default();
@@ -242,11 +270,39 @@ impl Site {
             }
         }
         if let Some(reason) = self.error_page_reason(key, &found.decoded_paths) {
-            found.paths = vec![InvalidationPath::everything()];
-            found.reasons = vec![reason];
+            found.replace_by_everything(reason);
         }
         found.add_reason(PathReason::Outdated);
-        found.into_cached_paths()
+        found
+    }
+
+    /// Returns why the edge can keep for more than a minute that the bucket has no object of some name, if it can.
+    fn cached_absence(&self, bucket: &str) -> Option<CachedAbsence> {
+        // S3 answers 403 if the distribution has no permission to list the bucket.
+        let missing = |response: &&CustomErrorResponse| matches!(response.error_code, 403 | 404);
+        let mut responses = self.custom_error_responses.iter().filter(missing);
+        let from_error = responses.find_map(|response| {
+            let error_code = response.error_code;
+            let caching_ttl = response.caching_ttl();
+            if response.is_success() {
+                Some(CachedAbsence::Fallback { error_code })
+            } else {
+                (caching_ttl > MAX_STALE_ERROR).then_some(CachedAbsence::Error {
+                    error_code,
+                    caching_ttl,
+                })
+            }
+        });
+        let from_failover = || self.has_failover(bucket).then_some(CachedAbsence::Failover);
+        let from_server = || {
+            let sources = self.sources(bucket).into_iter();
+            let mut servers = sources
+                .filter(|source| source.relation == Relation::Server && !source.origin.is_s3());
+            servers.next().map(|source| CachedAbsence::Server {
+                domain_name: source.origin.domain_name.clone(),
+            })
+        };
+        from_error.or_else(from_failover).or_else(from_server)
     }
 
     /// Returns the origins from which viewers can get objects of the bucket, as far as the domain names show it.
@@ -432,8 +488,7 @@ impl Site {
     pub fn fallback_page(&self) -> Option<&str> {
         let mut responses = self.custom_error_responses.iter();
         responses.find_map(|response| {
-            let code = response.response_code.as_deref()?;
-            let is_fallback = code.starts_with('2') && matches!(response.error_code, 403 | 404);
+            let is_fallback = response.is_success() && matches!(response.error_code, 403 | 404);
             response
                 .response_page_path
                 .as_deref()
@@ -444,10 +499,7 @@ impl Site {
     /// Returns whether viewers get a page with a status of success also if the origin fails.
     pub fn hides_failures(&self) -> bool {
         let mut responses = self.custom_error_responses.iter();
-        responses.any(|response| {
-            let code = response.response_code.as_deref();
-            response.error_code >= 500 && code.is_some_and(|code| code.starts_with('2'))
-        })
+        responses.any(|response| response.error_code >= 500 && response.is_success())
     }
 
     /// Returns the cache behavior of a request with this path, which starts with a slash.
@@ -497,12 +549,8 @@ impl Site {
             let page = percent_decode_str(response.response_page_path.as_deref()?);
             let page = page.decode_utf8_lossy();
             let page = page.strip_prefix('/').unwrap_or(&page);
-            let response_code = response.response_code.as_deref();
-            let is_success = response_code.is_some_and(|code| code.starts_with('2'));
-            let caching_ttl = response
-                .error_caching_min_ttl
-                .unwrap_or(DEFAULT_ERROR_CACHING_MIN_TTL);
-            let matters = is_success || caching_ttl > MAX_STALE_ERROR_PAGE;
+            let caching_ttl = response.caching_ttl();
+            let matters = response.is_success() || caching_ttl > MAX_STALE_ERROR;
             let is_shown = matters && decoded_paths.iter().any(|path| path == page);
             is_shown.then(|| PathReason::ErrorPage {
                 key: key.to_owned(),

@@ -187,6 +187,9 @@ pub struct Selection {
     /// spellings are not covered
     #[arg(long, alias = "no-index-aliases", help_heading = "Planning")]
     pub literal_keys: bool,
+    /// What never changes.
+    #[command(flatten)]
+    pub immutable: ImmutableArguments,
     /// Send at most this many paths for each distribution [default: 20 for keys, 3000 for paths]
     #[arg(long, value_name = "N", help_heading = "Planning", allow_negative_numbers = true,
         value_parser = one_to(MAX_PATHS_IN_REQUEST))]
@@ -195,6 +198,15 @@ pub struct Selection {
     #[arg(long, value_name = "N", help_heading = "Planning", allow_negative_numbers = true,
         value_parser = one_to(MAX_WILDCARDS_IN_REQUEST))]
     pub max_wildcards: Option<u64>,
+}
+
+/// Which files never change.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ImmutableArguments {
+    /// Do not invalidate these paths, whose content never changes: auto (the hashed files of Next.js, Astro, Nuxt and
+    /// SvelteKit), none, or patterns such as '/assets/*' in addition to auto [default: auto] [env: IMMUTABLE_PATHS]
+    #[arg(long, value_name = "PATTERNS", help_heading = "Planning", value_delimiter = ',', value_parser = not_empty)]
+    pub immutable: Vec<String>,
 }
 
 /// The arguments of `plan`: those of `create`, of which some have no effect.
@@ -318,6 +330,9 @@ pub struct Verify {
     /// The folder of the site that --site leaves out, such as docs/
     #[arg(long, value_name = "FOLDER", help_heading = "Verification", value_parser = not_empty)]
     pub prefix: Option<String>,
+    /// What never changes.
+    #[command(flatten)]
+    pub immutable: ImmutableArguments,
     /// What is requested.
     #[command(flatten)]
     pub requests: Requests,

@@ -17,6 +17,7 @@ use super::{CliError, directories, input};
 use crate::duration::parse_wait_limit;
 use crate::path::EncodedPaths;
 use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::site::ImmutablePaths;
 
 const PROJECT_FILE: &str = "cf-invalidate.toml";
 
@@ -55,6 +56,11 @@ pub(super) struct SiteConfig {
     pub max_paths: Option<usize>,
     /// The default of `--max-wildcards`.
     pub max_wildcards: Option<usize>,
+    /// The default of `--immutable`.
+    #[serde(default, deserialize_with = "immutable_paths")]
+    pub immutable: Option<ImmutablePaths>,
+    /// Whether copies of removed objects under immutable paths stay at the edge.
+    pub keep_removed_immutable: Option<bool>,
 }
 
 impl SiteConfig {
@@ -228,6 +234,15 @@ fn wait_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durat
     Ok(Some(limit))
 }
 
+fn immutable_paths<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ImmutablePaths>, D::Error> {
+    let items = one_or_several(deserializer)?;
+    let items = items.iter().flat_map(|item| item.split(','));
+    let paths = ImmutablePaths::parse(items).map_err(D::Error::custom)?;
+    Ok(Some(paths))
+}
+
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a string or an array of strings")]
@@ -269,6 +284,8 @@ mod tests {
                 bucket: Some("blog".into()),
                 max_paths: Some(8),
                 max_wildcards: Some(2),
+                immutable: None,
+                keep_removed_immutable: None,
             })
         );
         for (text, reason) in [
@@ -289,7 +306,7 @@ mod tests {
             (
                 "[sites.blog]\ndistribution = 'a'\npathes = ['/*']",
                 "line 3: unknown field `pathes`, expected one of `distribution`, `paths`, `bucket`, `max_paths`, \
-                 `max_wildcards`",
+                 `max_wildcards`, `immutable`, `keep_removed_immutable`",
             ),
             (
                 "[sites.blog]\npaths = ['/*']",
@@ -302,6 +319,11 @@ mod tests {
             (
                 "[sites.blog]\ndistribution = []",
                 "sites.blog: distribution is empty",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\nimmutable = ['/assets/*', '/*']",
+                "line 3: \"/*\" covers /, which changes: name the directory of the files that never change, such as \
+                 /assets/*",
             ),
             (
                 "[sites.blog]\ndistribution = 'a'\nmax_wildcards = 16",

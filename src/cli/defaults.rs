@@ -24,6 +24,9 @@ const CREDENTIALS: [&str; 5] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
+/// The variable with the default of `--immutable`, which is that of the function.
+const IMMUTABLE_PATHS: &str = "IMMUTABLE_PATHS";
+
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The environment: returns the value of a variable.
@@ -57,6 +60,11 @@ fn complete(
         return Ok(defaults);
     }
     defaults.note = name_distributions(&mut arguments.command, environment);
+    if let Some(immutable) = immutable(&mut arguments.command).filter(|paths| paths.is_empty()) {
+        if let Some((_, value)) = first_set(&[IMMUTABLE_PATHS], environment) {
+            immutable.extend(value.split(',').map(str::to_owned));
+        }
+    }
     let config = match config {
         Ok(config) => config,
         Err(error) if needs_config(arguments, environment) => return Err(error),
@@ -111,6 +119,16 @@ fn distributions(command: &mut Command) -> Option<&mut Vec<String>> {
         | Command::Usage(_)
         | Command::Invoke(_)
         | Command::Completions { .. } => None,
+    }
+}
+
+/// Returns the values of `--immutable`; `None` if the command has no such option.
+fn immutable(command: &mut Command) -> Option<&mut Vec<String>> {
+    match command {
+        Command::Create(create) => Some(&mut create.selection.immutable.immutable),
+        Command::Plan(plan) => Some(&mut plan.create.selection.immutable.immutable),
+        Command::Verify(verify) => Some(&mut verify.immutable.immutable),
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ mod s3_sync;
 mod site_keys;
 mod written;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Read};
@@ -34,6 +34,7 @@ pub(super) use self::site_keys::{ChangedKey, SiteKeys};
 pub(super) use self::written::parse as parse_written;
 use super::{CliError, Selection};
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
+use crate::site::Change;
 
 const BUCKET_UNKNOWN: &str = "aws s3 names an access point instead of its bucket: without --bucket, the bucket is that of the \
                               configuration, or else each bucket among the distribution's origins";
@@ -51,12 +52,8 @@ pub(super) struct Input {
     pub paths: Vec<InvalidationPath>,
     /// Those of the requested paths that are wider than what was written.
     pub widened: Vec<Widened>,
-    /// The changed objects, sorted, each once.
-    pub objects: Vec<Object>,
-    /// Those of the objects that `aws s3` has written.
-    pub written: Vec<Object>,
-    /// Those of the objects that a list names. They can have been written or deleted.
-    pub listed: Vec<Object>,
+    /// The changed objects. Those that a list names can have been written or deleted.
+    pub objects: BTreeMap<Object, Change>,
     /// The keys of the site.
     pub site_keys: Option<SiteKeys>,
     /// The hosts of the URLs among the requested paths.
@@ -100,8 +97,9 @@ impl Input {
                 bucket: selection.bucket.clone(),
                 key,
             });
-            input.listed = listed.collect();
-            input.objects.extend(input.listed.iter().cloned());
+            input
+                .objects
+                .extend(listed.map(|object| (object, Change::default())));
         }
         if let Some(file) = &selection.from_s3_sync {
             let text = read(file)?;
@@ -123,8 +121,6 @@ impl Input {
         }
         input.read_site_keys(selection)?;
         input.request(requested);
-        input.objects.sort_unstable();
-        input.objects.dedup();
         Ok(input)
     }
 
@@ -173,10 +169,13 @@ impl Input {
         if bucket.is_none() && output.objects.keys().any(|object| object.bucket.is_none()) {
             self.notes.push(BUCKET_UNKNOWN.to_owned());
         }
-        for (mut object, exists) in output.objects {
+        for (mut object, change) in output.objects {
             object.bucket = object.bucket.or_else(|| bucket.map(str::to_owned));
-            self.written.extend(exists.then(|| object.clone()));
-            self.objects.push(object);
+            // A list can name an object that was deleted after `aws s3` had written it, or the other way round.
+            let known = self.objects.entry(object).or_insert(change);
+            if change.exists == Some(true) {
+                *known = change;
+            }
         }
     }
 
@@ -190,7 +189,7 @@ impl Input {
     /// Returns the buckets of the changed objects, each once; none if one of them is unknown, because then they do not
     /// determine all distributions.
     pub(super) fn buckets(&self) -> Vec<String> {
-        let buckets = self.objects.iter().map(|object| object.bucket.clone());
+        let buckets = self.objects.keys().map(|object| object.bucket.clone());
         // The objects are sorted by bucket.
         let mut buckets: Vec<_> = buckets.collect::<Option<_>>().unwrap_or_default();
         buckets.dedup();

@@ -7,13 +7,17 @@ use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, Ending};
-use super::selection::{self, PlannedBatch};
+use super::selection::{self, KeysAlone, PlannedBatch};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::Merged;
+
+/// What is assumed if objects are not invalidated.
+const ASSUMED_ERROR_CACHING: &str = "errors for missing objects are assumed to be cached for 10 s, CloudFront's default; if the \
+                                     distribution keeps them longer than 60 s, new objects are invalidated too";
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError> {
@@ -67,13 +71,22 @@ pub(super) async fn offline(
         if !selection.has_input() {
             input.request(configured_paths(config)?);
         }
+        let options = selection::path_options(selection, config)?;
+        let keys = KeysAlone {
+            first_spelling_only: selection.literal_keys,
+            cached_absence: None,
+            options: &options,
+        };
         let mut batch = selection::plan_keys_alone(
             DistributionId::parse(&target.name).ok(),
             &input,
             inventory.as_ref(),
             selection::limits(selection, config, &input),
-            selection.literal_keys,
+            keys,
         );
+        if batch.kept > 0 {
+            batch.notes.push(ASSUMED_ERROR_CACHING.to_owned());
+        }
         selection::check_limits(selection, config, &batch)?;
         if batch.has_tags() {
             batch.tags_not_checked("--offline");

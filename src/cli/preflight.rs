@@ -379,8 +379,9 @@ mod tests {
     use std::rc::Rc;
 
     use crate::cli::input::Object;
-    use crate::cli::selection::plan_keys_alone;
+    use crate::cli::selection::{KeysAlone, plan_keys_alone};
     use crate::cli::terminal::Terminal;
+    use crate::site::{Change, PathOptions};
 
     fn session() -> Session {
         let arguments = Arguments::parse_from(["cf-invalidate", "distributions"]);
@@ -416,16 +417,24 @@ mod tests {
     }
 
     fn planned(objects: usize) -> PlannedBatch {
-        let objects = (0..objects).map(|number| Object {
-            bucket: None,
-            // Any number of the last keys can share a wildcard.
-            key: "a".repeat(number + 1),
+        let objects = (0..objects).map(|number| {
+            let object = Object {
+                bucket: None,
+                // Any number of the last keys can share a wildcard.
+                key: "a".repeat(number + 1),
+            };
+            (object, Change::default())
         });
         let input = Input {
             objects: objects.collect(),
             ..Input::default()
         };
-        plan_keys_alone(None, &input, None, Limits::BUCKET_CHANGES, true)
+        let keys = KeysAlone {
+            first_spelling_only: true,
+            cached_absence: None,
+            options: &PathOptions::default(),
+        };
+        plan_keys_alone(None, &input, None, Limits::BUCKET_CHANGES, keys)
     }
 
     #[test]

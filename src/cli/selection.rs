@@ -13,17 +13,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) use self::limits::{check_limits, limits};
+use super::config::SiteConfig;
 use super::format::counted;
 use super::input::{ChangedKey, Input, Object};
 use super::target::Target;
-use super::{CliError, Create, Session};
+use super::{CliError, Create, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse_keys;
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{
-    ASSUMPTION, ChangesByDistribution, Features, IndexDocuments, MaybeSite, ObjectRef, Site,
+    ASSUMPTION, CachedAbsence, ChangesByDistribution, Features, Hint, ImmutablePaths,
+    IndexDocuments, KeptObjects, MaybeSite, Need, ObjectRef, PathOptions, Site,
 };
 
 /// How long the check of cache tags may take, with all retries.
@@ -48,6 +50,10 @@ pub(super) struct PlannedBatch {
     foreign_buckets: BTreeSet<String>,
     /// How many changed objects there are; `None` if paths were requested.
     pub objects: Option<usize>,
+    /// How many changed objects need no invalidation, because their copies stay valid.
+    pub kept: usize,
+    /// What decided about the paths of keys.
+    pub options: PathOptions,
     pub notes: Vec<String>,
     /// Why the keys of the site are not used: they are not those of the changed objects.
     pub site_misfit: Option<String>,
@@ -73,6 +79,8 @@ impl PlannedBatch {
             limits,
             foreign_buckets: BTreeSet::new(),
             objects: None,
+            kept: 0,
+            options: PathOptions::default(),
             notes: Vec::new(),
             site_misfit,
             refused: None,
@@ -195,25 +203,28 @@ pub(super) async fn plan(
     let limits = limits(selection, config, input);
     let id = Some(target.id.clone());
     if input.objects.is_empty() {
-        let mut planned = plan_keys_alone(id, input, inventory, limits, false);
+        let paths = input.paths.clone();
+        let mut planned = PlannedBatch::new(id, paths, Vec::new(), inventory, limits, None);
+        planned.notes.extend(widened_note(&input.widened));
         check_limits(selection, config, &planned)?;
         planned.check_features(session, create.dry_run).await;
         return Ok(planned);
     }
     let is_literal = selection.literal_keys;
+    let options = path_options(selection, config)?;
     let site = read_site(session, &target.id, is_literal).await?;
     if is_literal && matches!(site, MaybeSite::Unknown(_)) {
-        let mut planned = plan_keys_alone(id, input, inventory, limits, true);
+        let keys = KeysAlone {
+            first_spelling_only: true,
+            cached_absence: Some(CachedAbsence::Unknown),
+            options: &options,
+        };
+        let mut planned = plan_keys_alone(id, input, inventory, limits, keys);
         check_limits(selection, config, &planned)?;
         planned.apply_site(&site);
         return Ok(planned);
     }
-    let index_documents = if is_literal {
-        IndexDocuments::LiteralKeys
-    } else {
-        IndexDocuments::Auto
-    };
-    let mut planned = plan_objects(target, input, &site, index_documents, inventory, limits);
+    let mut planned = plan_objects(target, input, &site, &options, inventory, limits);
     check_limits(selection, config, &planned)?;
     planned.apply_site(&site);
     Ok(planned)
@@ -224,7 +235,7 @@ fn plan_objects(
     target: &Target,
     input: &Input,
     site: &MaybeSite,
-    index_documents: IndexDocuments,
+    options: &PathOptions,
     inventory: Option<&Inventory>,
     limits: Limits,
 ) -> PlannedBatch {
@@ -232,7 +243,7 @@ fn plan_objects(
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     let mut foreign_buckets = BTreeSet::new();
-    for (index, object) in input.objects.iter().enumerate() {
+    for (index, (object, change)) in input.objects.iter().enumerate() {
         let buckets = buckets(object, configured, site);
         let buckets = buckets.unwrap_or_else(|foreign| {
             foreign_buckets.insert(foreign);
@@ -243,18 +254,24 @@ fn plan_objects(
                 index,
                 bucket: &bucket,
                 key: &object.key,
+                change: *change,
             };
-            changes.add(site, object, index_documents);
+            changes.add(site, object, options);
         }
     }
     let mut of_keys = Vec::new();
     let mut cached = BTreeSet::new();
     let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
+    let mut kept = 0;
+    let mut hint = None;
     for changes in changes {
         notes.extend(changes.notes());
+        kept += changes.kept();
+        hint = hint.or_else(|| changes.hint());
         for object in changes.cached {
             cached.insert(object.index);
-            of_keys.extend(object.paths);
+            let index = object.index;
+            of_keys.extend(object.paths.into_iter().map(|path| (index, path)));
         }
     }
     let misfit = site_misfit(input, |object| {
@@ -268,12 +285,50 @@ fn plan_objects(
         notes.push(format!("bucket {bucket} is not one of its origins"));
     }
     let id = Some(target.id.clone());
+    let plan = |of_keys: Vec<_>| {
+        let (written, misfit) = (input.paths.clone(), misfit.clone());
+        PlannedBatch::new(id.clone(), written, of_keys, inventory, limits, misfit)
+    };
+    let without_hinted = hint.map(|hint: Hint| {
+        let others = of_keys.iter().filter(|(index, _)| !hint.covers(*index));
+        let others = others.map(|(_, path)| path.clone()).collect();
+        (plan(others).plan.paths.len(), hint)
+    });
+    let planned = plan(of_keys.into_iter().map(|(_, path)| path).collect());
+    let paths = planned.plan.paths.len();
+    notes.extend(without_hinted.and_then(|(others, hint)| hint.note(paths, others)));
     PlannedBatch {
         objects: Some(cached.len()),
+        kept,
+        options: options.clone(),
         notes,
         foreign_buckets,
-        ..PlannedBatch::new(id, input.paths.clone(), of_keys, inventory, limits, misfit)
+        ..planned
     }
+}
+
+/// Returns what the arguments and the configuration decide about the paths of keys.
+pub(super) fn path_options(
+    selection: &Selection,
+    config: Option<&SiteConfig>,
+) -> Result<PathOptions, CliError> {
+    let arguments = selection.immutable.immutable.iter().map(String::as_str);
+    let configured = config.and_then(|config| config.immutable.clone());
+    let immutable = match (arguments.len(), configured) {
+        (0, Some(configured)) => configured,
+        _ => ImmutablePaths::parse(arguments)
+            .map_err(|error| CliError::usage(format!("--immutable: {error}")))?,
+    };
+    let keep_removed_immutable = config.and_then(|config| config.keep_removed_immutable);
+    Ok(PathOptions {
+        index_documents: if selection.literal_keys {
+            IndexDocuments::LiteralKeys
+        } else {
+            IndexDocuments::Auto
+        },
+        immutable,
+        keep_removed_immutable: keep_removed_immutable.unwrap_or(true),
+    })
 }
 
 /// Reads the distribution's configuration; warns if IAM denies it.
@@ -299,27 +354,51 @@ async fn read_site(
     }
 }
 
+/// How keys become paths without a distribution's configuration.
+pub(super) struct KeysAlone<'a> {
+    /// Whether each key becomes one path.
+    pub first_spelling_only: bool,
+    /// Why the edge can keep for long that an object does not exist, if it can.
+    pub cached_absence: Option<CachedAbsence>,
+    pub options: &'a PathOptions,
+}
+
 /// Plans from paths and keys alone, without a distribution's configuration.
 pub(super) fn plan_keys_alone(
     distribution: Option<DistributionId>,
     input: &Input,
     inventory: Option<&Inventory>,
     limits: Limits,
-    first_spelling_only: bool,
+    keys: KeysAlone<'_>,
 ) -> PlannedBatch {
-    let spellings = if first_spelling_only { 1 } else { usize::MAX };
+    let spellings = if keys.first_spelling_only {
+        1
+    } else {
+        usize::MAX
+    };
     let mut of_keys = Vec::new();
     let mut widened = Vec::new();
-    for object in &input.objects {
+    let mut kept = KeptObjects::default();
+    for (object, change) in &input.objects {
+        let is_immutable = (keys.options.immutable).contains(&format!("/{}", object.key));
+        let keep_removed = keys.options.keep_removed_immutable;
+        let need = change.need(is_immutable, keep_removed, || keys.cached_absence.clone());
+        if let Need::None(reason) = need {
+            kept.add(&object.key, reason);
+            continue;
+        }
         let encoded = EncodedPaths::of_key(&object.key);
         of_keys.extend(encoded.paths.into_iter().take(spellings));
         widened.extend(encoded.widened);
     }
     let notes = [widened_note(&input.widened), widened_note(&widened)];
+    let notes = notes.into_iter().flatten().chain(kept.notes());
     let misfit = site_misfit(input, |object| vec![object.key.as_str()]);
     PlannedBatch {
-        objects: Some(input.objects.len()).filter(|count| *count > 0),
-        notes: notes.into_iter().flatten().collect(),
+        objects: (!input.objects.is_empty()).then(|| input.objects.len() - kept.count()),
+        notes: notes.collect(),
+        kept: kept.count(),
+        options: keys.options.clone(),
         ..PlannedBatch::new(
             distribution,
             input.paths.clone(),
@@ -338,13 +417,13 @@ fn site_misfit<'a>(
     relative: impl Fn(&'a Object) -> Vec<&'a str>,
 ) -> Option<String> {
     let site_keys = input.site_keys.as_ref()?;
-    let changed = |object: &'a Object, exists| ChangedKey {
+    let changed = input.objects.iter();
+    // What `aws s3` has deleted is not there any longer.
+    let changed = changed.filter(|(_, change)| change.exists != Some(false));
+    let changed = changed.map(|(object, change)| ChangedKey {
         relative: relative(object),
-        exists,
-    };
-    let written = input.written.iter().map(|object| changed(object, true));
-    let listed = input.listed.iter().map(|object| changed(object, false));
-    let changed = written.chain(listed);
+        exists: change.exists == Some(true),
+    });
     let changed: Vec<_> = changed
         .filter(|changed| !changed.relative.is_empty())
         .collect();
@@ -397,8 +476,9 @@ pub(super) fn check_objects(
         ))
         .into());
     }
-    let is_uncached =
-        |planned: &PlannedBatch| planned.objects == Some(0) && planned.plan.paths.is_empty();
+    let is_uncached = |planned: &PlannedBatch| {
+        planned.objects == Some(0) && planned.kept == 0 && planned.plan.paths.is_empty()
+    };
     let count = input.objects.len();
     Ok((count > 0 && planned.iter().all(is_uncached)).then(|| {
         format!(

@@ -27,10 +27,12 @@ use self::requester::Requester;
 use super::config::SiteConfig;
 use super::input::Input;
 use super::output::{CommandOutput, Ending, ErrorOutput};
+use super::selection;
 use super::target::{self, Target};
 use super::{CliError, Exit, Requests, Selection, Session, Verify, create, hosts, list, wait};
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{InvalidationId, InvalidationStatus};
+use crate::site::PathOptions;
 use crate::verify::sample::MAX_URLS;
 
 /// What is verified at one distribution.
@@ -45,11 +47,13 @@ pub(super) struct Subject<'a> {
     pub own: &'a [InvalidationId],
     /// Whether the content must not be served any longer.
     pub must_be_gone: bool,
+    /// What decides which removed objects stay at the edge.
+    pub options: &'a PathOptions,
 }
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliError> {
-    let selection = selection(verify);
+    let selection = selection_of(verify);
     let mut input = Input::read(&selection, &session.config.names().collect::<Vec<_>>())?;
     input
         .notes
@@ -90,6 +94,7 @@ pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliE
                 sent: &[],
                 own: &[],
                 must_be_gone: false,
+                options: &selection::path_options(&selection, target.config.as_ref())?,
             };
             requester.verify(session, subject).await
         };
@@ -212,7 +217,7 @@ fn local_files(verify: &Verify) -> Result<Option<LocalFiles>, CliError> {
         .transpose()
 }
 
-fn selection(verify: &Verify) -> Selection {
+fn selection_of(verify: &Verify) -> Selection {
     Selection {
         paths: verify.paths.clone(),
         named: verify.named.clone(),
@@ -220,6 +225,7 @@ fn selection(verify: &Verify) -> Selection {
         keys_from: verify.keys_from.clone(),
         from_s3_sync: verify.from_s3_sync.clone(),
         bucket: verify.bucket.clone(),
+        immutable: verify.immutable.clone(),
         ..Selection::default()
     }
 }

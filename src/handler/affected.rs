@@ -19,7 +19,7 @@ use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::plan::ExistingInvalidation;
-use crate::site::{ChangesByDistribution, IndexDocuments, MaybeSite, NotCached, ObjectRef};
+use crate::site::{ChangesByDistribution, MaybeSite, NotCached, ObjectRef, PathOptions};
 
 /// How long reading the configurations can take. The distributions that are read are invalidated after this time, even if
 /// reading another one hangs.
@@ -78,7 +78,7 @@ impl Invalidator {
                 .filter(|read| read.candidate.may_have(bucket))
                 .collect();
             let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
-            affected.add(bucket, &objects, &sites, settings.index_documents);
+            affected.add(bucket, &objects, &sites, &settings.path_options);
             let mut errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
             let ids = of_bucket.iter().map(|read| &read.candidate.id);
             let ids: Vec<_> = ids.collect();
@@ -244,7 +244,7 @@ impl Affected {
         bucket: &str,
         objects: &[ObjectRef<'_>],
         sites: &[&MaybeSite],
-        index_documents: IndexDocuments,
+        options: &PathOptions,
     ) {
         let with_bucket = sites.iter().find(|site| site.serves_bucket(bucket));
         for site in sites {
@@ -258,7 +258,7 @@ impl Affected {
                         };
                         self.changes.add_not_cached(site.id(), *object, not_cached);
                     }
-                    _ => self.changes.add(site, *object, index_documents),
+                    _ => self.changes.add(site, *object, options),
                 }
             }
         }
@@ -281,6 +281,7 @@ fn objects_by_bucket<'a>(changes: &[PendingChange<'a>]) -> BTreeMap<&'a str, Vec
             index,
             bucket,
             key: &change.key,
+            change: change.change,
         });
     }
     buckets

@@ -1,9 +1,9 @@
 //! Invalidates changed objects: finds the distributions that serve them, skips what is covered already, submits the rest.
 //!
 //! An [`ObjectChange`] of the event is a [`PendingChange`]. On each distribution it becomes a [`CachedObject`] with the
-//! paths under which it may be cached, and then a [`StaleObject`] to submit. Each change ends in one of four ways: no
-//! viewer can have a copy, a newer invalidation covers it, CloudFront accepted an invalidation that covers it, or it
-//! failed. Only a change that failed is retried.
+//! paths under which it may be cached, and then a [`StaleObject`] to submit. Each change ends in one of five ways: no
+//! viewer can have a copy, the copies stay valid, a newer invalidation covers it, CloudFront accepted an invalidation that
+//! covers it, or it failed. Only a change that failed is retried.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +22,9 @@ use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::{InvalidationPath, PathIndex};
+use crate::plan::collapse::collapse;
 use crate::plan::{Batch, ExistingInvalidation, ExistingPaths, InvalidationId, Limits};
-use crate::site::{CachedObject, DistributionChanges};
+use crate::site::{CachedObject, DistributionChanges, Hint};
 use crate::trigger::s3::{self, ObjectChange};
 
 /// How long listing existing invalidations may take: it is an optimization, so its time is capped.
@@ -97,6 +98,7 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> ChangeResults {
         let mut notes = distribution_changes.notes();
+        let hint = distribution_changes.hint();
         let DistributionChanges {
             distribution,
             cached,
@@ -133,6 +135,7 @@ impl Invalidator {
             return results;
         }
         let remaining = limits.remaining(&existing);
+        notes.extend(hint.and_then(|hint| hint_note(&hint, &stale, remaining)));
         self.submit_within_quota(&distribution, stale, remaining, notes, invocation)
             .await
     }
@@ -319,6 +322,17 @@ impl Skipped {
         let (_, id) = self.newest?;
         Some(format!("{} already covered by {id}", self.count))
     }
+}
+
+/// Returns a note about immutable paths that would have saved paths of these objects.
+fn hint_note(hint: &Hint, objects: &[StaleObject<'_>], limits: Limits) -> Option<String> {
+    let planned = |is_included: &dyn Fn(&StaleObject<'_>) -> bool| {
+        let objects = objects.iter().filter(|object| is_included(object));
+        let paths = objects.flat_map(|object| object.paths.clone()).collect();
+        collapse(paths, None, limits).paths.len()
+    };
+    let paths = planned(&|_| true);
+    hint.note(paths, planned(&|object| !hint.covers(object.index)))
 }
 
 fn batch_request(

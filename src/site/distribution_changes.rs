@@ -8,7 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CachedPaths, Features, IndexDocuments, NotCached, PathReason, Site, assumed_paths};
+use super::change::Need;
+use super::found_paths::{FoundPaths, find_assumed_paths};
+use super::immutable::HintKeys;
+use super::{
+    CachedAbsence, CachedPaths, Change, Features, Hint, IndexDocuments, Kept, KeptObjects,
+    NotCached, PathOptions, PathReason, Site,
+};
 use crate::distribution::DistributionId;
 use crate::excerpt::{Excerpt, MAX_NOTED, thousands};
 use crate::path::InvalidationPath;
@@ -33,6 +39,8 @@ pub struct ObjectRef<'a> {
     pub bucket: &'a str,
     /// The decoded key.
     pub key: &'a str,
+    /// What is known about the change.
+    pub change: Change,
 }
 
 /// The changed objects of several distributions, in the order in which the distributions were added.
@@ -48,6 +56,10 @@ pub struct DistributionChanges {
     pub cached: Vec<CachedObject>,
     /// The keys of the objects that viewers cannot have cached.
     not_cached: BTreeMap<NotCached, Excerpt<MAX_NOTED>>,
+    /// The keys of the objects whose copies stay valid.
+    kept: KeptObjects,
+    /// The objects that need no invalidation under an immutable path.
+    hint_keys: HintKeys,
     /// Why objects are cached under more paths than their own.
     reasons: Excerpt<MAX_NOTED>,
     /// Why wildcards replace paths of objects.
@@ -71,16 +83,20 @@ pub struct CachedObject {
 
 impl ChangesByDistribution {
     /// Adds a changed object to the changes of the distribution.
-    pub fn add(
-        &mut self,
-        site: &MaybeSite,
-        object: ObjectRef<'_>,
-        index_documents: IndexDocuments,
-    ) {
-        let cached_paths = site.cached_paths(object.bucket, object.key, index_documents);
-        let has_failover = site.has_failover(object.bucket);
+    pub fn add(&mut self, site: &MaybeSite, object: ObjectRef<'_>, options: &PathOptions) {
+        let found = site.find_paths(object.bucket, object.key, options.index_documents);
         if let Some(changes) = self.changes_of(site.id()) {
-            changes.add(object, cached_paths, has_failover);
+            match found {
+                Ok(found) => changes.add_found(site, object, found, options),
+                Err(not_cached) => changes.add_not_cached(object, not_cached),
+            }
+        }
+    }
+
+    /// Adds an object whose copies stay valid to the changes of the distribution.
+    pub fn add_kept(&mut self, distribution: &DistributionId, key: &str, kept: Kept) {
+        if let Some(changes) = self.changes_of(distribution) {
+            changes.kept.add(key, kept);
         }
     }
 
@@ -92,7 +108,7 @@ impl ChangesByDistribution {
         not_cached: NotCached,
     ) {
         if let Some(changes) = self.changes_of(distribution) {
-            changes.add(object, CachedPaths::NotCached(not_cached), false);
+            changes.add_not_cached(object, not_cached);
         }
     }
 
@@ -189,10 +205,45 @@ impl MaybeSite {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
+        self.find_paths(bucket, key, index_documents).into()
+    }
+
+    fn find_paths<'a>(
+        &self,
+        bucket: &str,
+        key: &'a str,
+        index_documents: IndexDocuments,
+    ) -> Result<FoundPaths<'a>, NotCached> {
         match self {
-            Self::Known(site) => site.cached_paths(bucket, key, index_documents),
-            Self::Outdated(site) => site.cached_paths_if_outdated(bucket, key, index_documents),
-            Self::Unknown(_) => assumed_paths(key, index_documents),
+            Self::Known(site) => site.find_paths(bucket, key, index_documents),
+            Self::Outdated(site) => Ok(site.find_paths_if_outdated(bucket, key, index_documents)),
+            Self::Unknown(_) => Ok(find_assumed_paths(key, index_documents)),
+        }
+    }
+
+    /// Returns why the copies of a changed object stay valid, if they do.
+    pub fn kept(&self, object: ObjectRef<'_>, options: &PathOptions) -> Option<Kept> {
+        let found = self.find_paths(object.bucket, object.key, options.index_documents);
+        let is_immutable = found.ok()?.is_immutable(&options.immutable);
+        match self.need_if(is_immutable, object, options) {
+            Need::Invalidation(_) => None,
+            Need::None(kept) => Some(kept),
+        }
+    }
+
+    fn need_if(&self, is_immutable: bool, object: ObjectRef<'_>, options: &PathOptions) -> Need {
+        let cached_absence = || self.cached_absence(object.bucket);
+        let keep_removed = options.keep_removed_immutable;
+        object
+            .change
+            .need(is_immutable, keep_removed, cached_absence)
+    }
+
+    /// Returns why the edge can keep for more than a minute that the bucket has no object of some name, if it can.
+    fn cached_absence(&self, bucket: &str) -> Option<CachedAbsence> {
+        match self {
+            Self::Known(site) => site.cached_absence(bucket),
+            Self::Outdated(_) | Self::Unknown(_) => Some(CachedAbsence::Unknown),
         }
     }
 }
@@ -203,6 +254,8 @@ impl DistributionChanges {
             distribution,
             cached: Vec::new(),
             not_cached: BTreeMap::new(),
+            kept: KeptObjects::default(),
+            hint_keys: HintKeys::default(),
             reasons: Excerpt::default(),
             widened: Excerpt::default(),
             uncertain_origins: Vec::new(),
@@ -210,31 +263,59 @@ impl DistributionChanges {
         }
     }
 
-    fn add(&mut self, object: ObjectRef<'_>, cached_paths: CachedPaths, has_failover: bool) {
-        match cached_paths {
-            CachedPaths::Cached { paths, reasons } => {
-                self.cached.push(CachedObject {
-                    index: object.index,
-                    paths,
-                    has_failover,
-                });
-                for reason in reasons {
-                    match reason {
-                        PathReason::Widened(widened) => self.widened.push(widened),
-                        PathReason::UncertainOrigin { .. } => {
-                            push_new(&mut self.uncertain_origins, reason.to_string());
-                        }
-                        reason if reason.concerns_all_objects() => {
-                            push_new(&mut self.assumptions, reason.to_string());
-                        }
-                        reason => self.reasons.push(reason),
-                    }
+    fn add_found(
+        &mut self,
+        site: &MaybeSite,
+        object: ObjectRef<'_>,
+        found: FoundPaths<'_>,
+        options: &PathOptions,
+    ) {
+        let is_immutable = found.is_immutable(&options.immutable);
+        let reason = match site.need_if(is_immutable, object, options) {
+            Need::None(kept) => return self.kept.add(object.key, kept),
+            Need::Invalidation(reason) => reason,
+        };
+        if let Some(reason) = reason {
+            let note = format!("objects that are possibly new are invalidated, because {reason}");
+            push_new(&mut self.assumptions, note);
+        }
+        if !is_immutable {
+            let saves = || matches!(site.need_if(true, object, options), Need::None(_));
+            self.hint_keys
+                .add(object.index, &found.decoded_paths, saves);
+        }
+        for reason in found.reasons {
+            match reason {
+                PathReason::Widened(widened) => self.widened.push(widened),
+                PathReason::UncertainOrigin { .. } => {
+                    push_new(&mut self.uncertain_origins, reason.to_string());
                 }
-            }
-            CachedPaths::NotCached(reason) => {
-                self.not_cached.entry(reason).or_default().push(object.key);
+                reason if reason.concerns_all_objects() => {
+                    push_new(&mut self.assumptions, reason.to_string());
+                }
+                reason => self.reasons.push(reason),
             }
         }
+        self.cached.push(CachedObject {
+            index: object.index,
+            paths: found.paths,
+            has_failover: site.has_failover(object.bucket),
+        });
+    }
+
+    fn add_not_cached(&mut self, object: ObjectRef<'_>, not_cached: NotCached) {
+        let keys = self.not_cached.entry(not_cached).or_default();
+        keys.push(object.key);
+    }
+
+    /// Returns how many changed objects need no invalidation, because their copies stay valid.
+    pub fn kept(&self) -> usize {
+        self.kept.count()
+    }
+
+    /// Returns which immutable paths would have saved invalidations of these objects, if many of them look so.
+    pub fn hint(&self) -> Option<Hint> {
+        self.hint_keys.hint()
     }
 
     /// Returns notes for users: what is assumed about the distribution, which objects are not invalidated, why others are
@@ -267,6 +348,7 @@ impl DistributionChanges {
                 thousands(reasons)
             ));
         }
+        notes.extend(self.kept.notes());
         let reasons = [&self.reasons, &self.widened].into_iter();
         let reasons = reasons.filter(|reasons| reasons.count() > 0);
         notes.extend(reasons.map(|reasons| reasons.join("; ")));

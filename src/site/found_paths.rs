@@ -1,7 +1,10 @@
 //! `FoundPaths`: collects the paths of one object, in all their spellings, with the reasons.
 
 use super::candidates::{Candidate, CandidateKind, candidates};
-use super::{AliasReason, CachedPaths, INDEX_DOCUMENT, IndexDocuments, PathReason, QueryStrings};
+use super::{
+    AliasReason, CachedPaths, INDEX_DOCUMENT, ImmutablePaths, IndexDocuments, NotCached,
+    PathReason, QueryStrings,
+};
 use crate::path::{EncodedPaths, InvalidationPath};
 
 /// How a path leads to an object.
@@ -14,11 +17,15 @@ pub(super) struct Route {
 /// Returns the paths of an object of a distribution whose configuration is unknown: its own path, and those by which it
 /// is the default root object `index.html`, an index document or a page without extension.
 pub fn assumed_paths(key: &str, index_documents: IndexDocuments) -> CachedPaths {
+    Ok(find_assumed_paths(key, index_documents)).into()
+}
+
+pub(super) fn find_assumed_paths(key: &str, index_documents: IndexDocuments) -> FoundPaths<'_> {
     let mut found = FoundPaths::new(key, index_documents);
     let query_strings = QueryStrings::Ignored;
     found.add_assumed(key, INDEX_DOCUMENT, query_strings, index_documents);
     found.add_reason(PathReason::Unknown);
-    found.into_cached_paths()
+    found
 }
 
 /// The paths of an object that were found so far.
@@ -30,6 +37,8 @@ pub(super) struct FoundPaths<'a> {
     pub(super) decoded_paths: Vec<String>,
     pub(super) paths: Vec<InvalidationPath>,
     pub(super) reasons: Vec<PathReason>,
+    /// Whether the object is shown for errors, under any path.
+    is_error_page: bool,
 }
 
 impl<'a> FoundPaths<'a> {
@@ -40,7 +49,14 @@ impl<'a> FoundPaths<'a> {
             decoded_paths: Vec::new(),
             paths: Vec::new(),
             reasons: Vec::new(),
+            is_error_page: false,
         }
+    }
+
+    /// Returns whether the content of the object never changes, under all of its paths.
+    pub(super) fn is_immutable(&self, immutable: &ImmutablePaths) -> bool {
+        let mut paths = self.decoded_paths.iter();
+        !self.is_error_page && paths.all(|path| immutable.contains(&format!("/{path}")))
     }
 
     pub(super) fn add(&mut self, decoded_path: &str, route: Route) {
@@ -124,9 +140,11 @@ impl<'a> FoundPaths<'a> {
         }
     }
 
-    pub(super) fn into_cached_paths(self) -> CachedPaths {
-        let Self { paths, reasons, .. } = self;
-        CachedPaths::Cached { paths, reasons }
+    /// Wildcard rule: an error page.
+    pub(super) fn replace_by_everything(&mut self, reason: PathReason) {
+        self.paths = vec![InvalidationPath::everything()];
+        self.reasons = vec![reason];
+        self.is_error_page = true;
     }
 
     /// Adds the path to the reason that it shares with others.
@@ -147,5 +165,14 @@ impl<'a> FoundPaths<'a> {
             paths: vec![path],
             reason: alias_reason,
         });
+    }
+}
+
+impl From<Result<FoundPaths<'_>, NotCached>> for CachedPaths {
+    fn from(found: Result<FoundPaths<'_>, NotCached>) -> Self {
+        match found {
+            Ok(FoundPaths { paths, reasons, .. }) => Self::Cached { paths, reasons },
+            Err(not_cached) => Self::NotCached(not_cached),
+        }
     }
 }

@@ -1066,6 +1066,15 @@ fn index_documents_can_be_forced_and_forbidden() {
     );
 }
 
+fn object<'a>(index: usize, bucket: &'a str, key: &'a str) -> ObjectRef<'a> {
+    ObjectRef {
+        index,
+        bucket,
+        key,
+        change: Change::written(),
+    }
+}
+
 #[test]
 fn notes_list_at_most_five_objects_and_reasons() {
     let mut site = beside_api(&["/api/*"]);
@@ -1078,8 +1087,8 @@ fn notes_list_at_most_five_objects_and_reasons() {
     let mut changes = ChangesByDistribution::default();
     for (index, key) in keys.into_iter().enumerate() {
         let bucket = "site";
-        let object = ObjectRef { index, bucket, key };
-        changes.add(&site, object, IndexDocuments::Auto);
+        let object = object(index, bucket, key);
+        changes.add(&site, object, &PathOptions::default());
     }
     let changes: Vec<_> = changes.into_iter().collect();
     let [changes] = changes.as_slice() else {
@@ -1099,11 +1108,7 @@ fn notes_list_at_most_five_objects_and_reasons() {
     let site = MaybeSite::Unknown(DistributionId::parse("E1EXAMPLE1ABC").expect("an id"));
     for index in 0..2 {
         let (bucket, key) = ("site", "index.html");
-        unknown.add(
-            &site,
-            ObjectRef { index, bucket, key },
-            IndexDocuments::Auto,
-        );
+        unknown.add(&site, object(index, bucket, key), &PathOptions::default());
     }
     let unknown: Vec<_> = unknown.into_iter().collect();
     assert_eq!(unknown.len(), 1);
@@ -1127,8 +1132,8 @@ fn notes_list_at_most_five_uncertain_origins() {
     for index in 0..7 {
         let bucket = format!("bucket-{index}");
         let (bucket, key) = (bucket.as_str(), "a");
-        let object = ObjectRef { index, bucket, key };
-        changes.add(&site, object, IndexDocuments::Auto);
+        let object = object(index, bucket, key);
+        changes.add(&site, object, &PathOptions::default());
     }
     let changes: Vec<_> = changes.into_iter().collect();
     let origin = |index: usize| {

@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::Content;
 use super::envelope::EventBridgeEvent;
 use crate::error::Error;
+use crate::site::Change;
 
 /// An object that was written or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,8 @@ pub struct ObjectChange {
     pub key: String,
     /// When the object changed, by S3's clock.
     pub time: DateTime<Utc>,
+    /// Whether the object was written or removed.
+    pub change: Change,
     /// Distinguishes this change of the key from other changes: S3's sequencer, or the event's name without one.
     pub change_id: String,
 }
@@ -101,6 +104,7 @@ pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -
             bucket,
             key,
             time,
+            change: _,
             change_id,
         } = change;
         let millis = time.timestamp_millis();
@@ -120,10 +124,11 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
     }
     let name = required(record.event_name, "eventName")?;
     let key = required(record.s3.object.key, "s3.object.key")?;
-    let changes = ["ObjectCreated:", "ObjectRemoved:", "LifecycleExpiration:"];
-    if !changes.iter().any(|prefix| name.starts_with(prefix)) {
-        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
-    }
+    let change = match name.split(':').next() {
+        Some("ObjectCreated") => Change::written(),
+        Some("ObjectRemoved" | "LifecycleExpiration") => Change::removed(),
+        _ => return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key })),
+    };
     let version_id = record.s3.object.version_id.as_deref();
     if name == "LifecycleExpiration:Delete" && concerns_version(version_id) {
         let name = format!("{name} of a version");
@@ -133,6 +138,7 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
         bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
         time: record.event_time,
+        change,
         change_id: record.s3.object.sequencer.unwrap_or(name),
     }))
 }
@@ -171,9 +177,11 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
     } = event.detail;
     let key = required(Some(object.key), "object.key")?;
     let name = event.detail_type;
-    if name != "Object Created" && name != "Object Deleted" {
-        return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
-    }
+    let change = match name.as_str() {
+        "Object Created" => Change::written(),
+        "Object Deleted" => Change::removed(),
+        _ => return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key })),
+    };
     if reason.as_deref() == Some("Lifecycle Expiration")
         && deletion_type.as_deref() == Some("Permanently Deleted")
         && concerns_version(object.version_id.as_deref())
@@ -185,6 +193,7 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
         bucket: bucket.name,
         key,
         time: event.time,
+        change,
         change_id: object.sequencer.unwrap_or(name),
     }))
 }

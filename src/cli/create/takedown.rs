@@ -28,6 +28,7 @@ use crate::duration::DEFAULT_WAIT;
 use crate::error::Category;
 use crate::path::InvalidationPath;
 use crate::plan::{InvalidationId, InvalidationStatus};
+use crate::site::PathOptions;
 
 /// Runs the command.
 pub(super) async fn run(
@@ -117,12 +118,14 @@ async fn verify_takedown(
         ids.cloned().collect::<Vec<_>>()
     });
     let own: Vec<_> = own.collect();
+    let options = PathOptions::default();
     let subjects = targets.iter().zip(&own).map(|(target, own)| Subject {
         target,
         input,
         sent: &[],
         own,
         must_be_gone: true,
+        options: &options,
     });
     let subjects: Vec<_> = subjects.collect();
     let (requests, selection) = (&create.requests, &create.selection);

@@ -84,6 +84,7 @@ impl Completed<'_> {
             sent: &batch.plan.paths,
             own,
             must_be_gone: false,
+            options: &batch.options,
         });
         let subjects: Vec<_> = subjects.collect();
         let mut selection = create.selection.clone();

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use super::Object;
 use crate::cli::format::counted;
+use crate::site::Change;
 
 const DRY_RUN: &str = "(dryrun) ";
 
@@ -39,9 +40,9 @@ const ALIASES: [&str; 3] = ["-s3alias", "--ol-s3", "--op-s3"];
 /// What the AWS CLI changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SyncOutput {
-    /// The objects that were written or deleted, and whether each certainly exists now. The bucket of an access point is
-    /// unknown.
-    pub objects: BTreeMap<Object, bool>,
+    /// The objects that were written or deleted, and those of failures that have possibly changed. The bucket of an access
+    /// point is unknown.
+    pub objects: BTreeMap<Object, Change>,
     /// Whether it is the output of a dry run, so that nothing has changed.
     pub dry_run: bool,
     /// The lines that report failures.
@@ -103,9 +104,15 @@ impl SyncOutput {
                 dry_run,
             } => {
                 self.dry_run |= dry_run;
+                // The end of a key that contains ` to ` is not known.
+                let change = match deleted.len() {
+                    1 => Change::removed(),
+                    _ => Change::default(),
+                };
+                let deleted = deleted.into_iter();
+                self.objects.extend(deleted.map(|object| (object, change)));
                 self.objects
-                    .extend(deleted.into_iter().map(|object| (object, false)));
-                self.objects.extend(written.map(|object| (object, true)));
+                    .extend(written.map(|object| (object, Change::written())));
             }
             Line::Failed { possibly_changed } => {
                 for object in possibly_changed {
@@ -287,11 +294,16 @@ mod tests {
         };
     }
 
-    /// Returns each changed object with a `+` if it certainly exists, and the note.
+    /// Returns each changed object with a `+` if it was written, a `-` if it was deleted and a `?` if it is possibly one of
+    /// these, and the note.
     fn objects_and_note(text: &str) -> Result<(Vec<String>, Option<String>), String> {
         let output = parse(text)?;
-        let objects = output.objects.iter().map(|(object, exists)| {
-            let sign = if *exists { "+" } else { "-" };
+        let objects = output.objects.iter().map(|(object, change)| {
+            let sign = match change.exists {
+                Some(true) => "+",
+                Some(false) => "-",
+                None => "?",
+            };
             let bucket = object.bucket.as_deref().unwrap_or("?");
             format!("{sign}{bucket}:{}", object.key)
         });
@@ -426,7 +438,7 @@ mod tests {
             // Only the source could not be deleted.
             (
                 recorded!("mv-source-not-deleted"),
-                vec!["-site:moved/new.html", "-site:uploads/denied/a.html"],
+                vec!["?site:moved/new.html", "?site:uploads/denied/a.html"],
                 "1 failure",
                 "move failed: s3://site/uploads/denied/a.html to s3://site/moved/new.html",
                 denied("DeleteObject", "DeleteObject"),
@@ -456,7 +468,7 @@ mod tests {
             ("move: s3://a/x to y", vec!["-a:x"]),
             (
                 "move: s3://a/x to y to z/x to y",
-                vec!["-a:x", "-a:x to y", "-a:x to y to z/x"],
+                vec!["?a:x", "?a:x to y", "?a:x to y to z/x"],
             ),
             ("move: x to s3://a/y", vec!["+a:y"]),
             ("move: s3://a/x to s3://b/y", vec!["-a:x", "+b:y"]),
@@ -475,16 +487,16 @@ mod tests {
             ),
             (
                 "move failed: x to s3://a/y [Errno 13] Permission denied: 'x'",
-                vec!["-a:y"],
+                vec!["?a:y"],
             ),
             ("move failed: x to s3://a/y Something else", vec![]),
             (
                 "upload failed: x y to s3://a/x y Read timeout on endpoint URL: \"https://a.s3.amazonaws.com/x\"",
-                vec!["-a:x y"],
+                vec!["?a:x y"],
             ),
             (
                 "delete failed: s3://a/x y Connection was closed before we received a valid response from endpoint URL: \"x\"",
-                vec!["-a:x y"],
+                vec!["?a:x y"],
             ),
             (
                 "upload failed: x to s3://a/x Could not connect to the endpoint URL: \"https://a.s3.amazonaws.com/x\"",

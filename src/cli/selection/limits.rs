@@ -148,15 +148,17 @@ impl WrittenLimit {
 mod tests {
     use super::*;
     use crate::cli::input::Object;
+    use crate::site::Change;
 
     #[test]
     fn limits_come_from_the_command_line_then_the_configuration_then_the_defaults() {
         let paths = Input::default();
+        let object = Object {
+            bucket: None,
+            key: "a.html".into(),
+        };
         let keys = Input {
-            objects: vec![Object {
-                bucket: None,
-                key: "a.html".into(),
-            }],
+            objects: [(object, Change::default())].into(),
             ..Input::default()
         };
         let mut config = SiteConfig::default();

@@ -1,16 +1,16 @@
 //! The URLs of paths, keys and local files.
 
-use std::collections::BTreeSet;
-
 use super::Subject;
 use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
 use crate::cli::format::counted;
-use crate::cli::input::{Input, Object};
 use crate::cli::selection;
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;
-use crate::site::{CachedPaths, INDEX_DOCUMENT, IndexDocuments, MaybeSite, PathReason, Site};
+use crate::site::{
+    CachedPaths, Change, INDEX_DOCUMENT, IndexDocuments, Kept, MaybeSite, ObjectRef, PathReason,
+    Site,
+};
 use crate::verify::RequestTarget;
 use crate::verify::judge::Existence;
 use crate::verify::origin::object_of;
@@ -46,6 +46,7 @@ pub(super) fn collect(
         input,
         sent,
         must_be_gone,
+        options,
         ..
     } = subject;
     let mut all = Candidates {
@@ -64,16 +65,29 @@ pub(super) fn collect(
         .chain(&input.paths)
         .filter(|path| path.is_wildcard())
         .collect();
-    let changes = Changes::new(input);
     let mut without_urls = Excerpt::<MAX_NOTED>::default();
-    for object in &input.objects {
+    let mut kept = Excerpt::<MAX_NOTED>::default();
+    for (index, (object, change)) in input.objects.iter().enumerate() {
         let before = all.candidates.len();
         let buckets = selection::buckets(object, configured, site).unwrap_or_default();
+        let stays = |bucket: &String| {
+            let object = ObjectRef {
+                index,
+                bucket,
+                key: &object.key,
+                change: *change,
+            };
+            !must_be_gone && site.kept(object, options) == Some(Kept::Removed)
+        };
+        if !buckets.is_empty() && buckets.iter().all(stays) {
+            kept.push(&object.key);
+            continue;
+        }
         for bucket in buckets {
             let existence = if must_be_gone {
                 Existence::MustBeGone
             } else {
-                changes.existence(object)
+                existence(*change)
             };
             all.add_object(site, &bucket, &object.key, existence, &wildcards);
         }
@@ -90,6 +104,14 @@ pub(super) fn collect(
             without_urls.join(", ")
         ));
     }
+    if kept.count() > 0 {
+        all.notes.push(format!(
+            "{}: {} not verified, because the edge keeps removed files that never change: {}",
+            target.id,
+            counted(kept.count(), "object"),
+            kept.join(", ")
+        ));
+    }
     if let Some(files) = files {
         let has_input = !input.paths.is_empty() || !input.objects.is_empty();
         for key in files.keys() {
@@ -99,31 +121,12 @@ pub(super) fn collect(
     all
 }
 
-/// What happened to the changed objects.
-struct Changes<'a> {
-    written: BTreeSet<&'a Object>,
-    listed: BTreeSet<&'a Object>,
-    has_failures: bool,
-}
-
-impl<'a> Changes<'a> {
-    fn new(input: &'a Input) -> Self {
-        Self {
-            written: input.written.iter().collect(),
-            listed: input.listed.iter().collect(),
-            has_failures: input.failures > 0,
-        }
-    }
-
-    /// Returns whether the object exists, as far as `aws s3` has printed it.
-    fn existence(&self, object: &Object) -> Existence {
-        if self.written.contains(object) {
-            Existence::Exists
-        } else if self.listed.contains(object) || self.has_failures {
-            Existence::Unknown
-        } else {
-            Existence::Deleted
-        }
+/// Returns whether a changed object exists, as far as `aws s3` has printed it.
+fn existence(change: Change) -> Existence {
+    match change.exists {
+        Some(true) => Existence::Exists,
+        Some(false) => Existence::Deleted,
+        None => Existence::Unknown,
     }
 }
 
@@ -257,9 +260,10 @@ impl Candidates {
 mod tests {
     use super::*;
     use crate::cli::config::SiteConfig;
+    use crate::cli::input::{Input, Object};
     use crate::cli::target::Target;
     use crate::distribution::DistributionId;
-    use crate::site::{CacheBehavior, Features, Origin, QueryStrings};
+    use crate::site::{CacheBehavior, Features, Origin, PathOptions, QueryStrings};
 
     /// A site whose bucket has two origins: the root for all requests, and a folder for those below `/api/`.
     fn site() -> Site {
@@ -287,14 +291,24 @@ mod tests {
         }
     }
 
+    /// Returns the URLs of changed keys, and the notes. A key with a minus was removed.
     fn paths(keys: &[&str]) -> (Vec<String>, Vec<String>) {
         let target = Target {
             id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             config: None::<SiteConfig>,
         };
-        let objects = keys.iter().map(|key| Object {
-            bucket: Some("site".to_owned()),
-            key: (*key).to_owned(),
+        let objects = keys.iter().map(|key| {
+            let object = Object {
+                bucket: Some("site".to_owned()),
+                key: key.trim_start_matches('-').to_owned(),
+            };
+            let is_removed = key.starts_with('-');
+            let change = if is_removed {
+                Change::removed()
+            } else {
+                Change::default()
+            };
+            (object, change)
         });
         let input = Input {
             objects: objects.collect(),
@@ -306,6 +320,7 @@ mod tests {
             sent: &[],
             own: &[],
             must_be_gone: false,
+            options: &PathOptions::default(),
         };
         let found = collect(subject, &MaybeSite::Known(site().into()), None);
         let targets = found
@@ -329,6 +344,16 @@ mod tests {
         let (targets, notes) = paths(&["api/a.json", "about.html"]);
         assert_eq!(targets, ["/about.html"]);
         let note = "E1EXAMPLE1ABC: 1 of 2 changed objects is not verified, because viewers cannot get it there: api/a.json";
+        assert_eq!(notes, [note]);
+    }
+
+    #[test]
+    fn a_removed_file_that_never_changes_stays_at_the_edge() {
+        let (targets, notes) =
+            paths(&["-_nuxt/BTXdFNo4.js", "_nuxt/d05Zzk2f.js", "-_nuxt/entry.js"]);
+        assert_eq!(targets, ["/_nuxt/d05Zzk2f.js", "/_nuxt/entry.js"]);
+        let note = "E1EXAMPLE1ABC: 1 object not verified, because the edge keeps removed files that never change: \
+                    _nuxt/BTXdFNo4.js";
         assert_eq!(notes, [note]);
     }
 }

@@ -94,7 +94,7 @@ fn contents(site: &MaybeSite, target: &Target, input: &Input) -> Contents {
     }
     let configured = target.config.as_ref();
     let configured = configured.and_then(|config| config.bucket.as_deref());
-    for object in &input.objects {
+    for object in input.objects.keys() {
         let mut paths = Vec::new();
         let buckets = selection::buckets(object, configured, site);
         let buckets = buckets.unwrap_or_else(|bucket| {

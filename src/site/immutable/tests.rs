@@ -1,0 +1,410 @@
+//! Real names are from the documentation, the tests and the issues of the frameworks.
+
+use super::hash::is_random_id;
+use super::*;
+
+fn parse(text: &str) -> Result<ImmutablePaths, String> {
+    ImmutablePaths::parse(text.split(',')).map_err(|error| error.to_string())
+}
+
+/// Checks whether `auto` contains the files in this directory.
+fn assert_auto(directory: &str, files: &[&str], expected: bool) {
+    let auto = ImmutablePaths::default();
+    for file in files {
+        let path = format!("{directory}{file}");
+        assert_eq!(auto.contains(&path), expected, "{path}");
+    }
+}
+
+#[test]
+fn files_of_next_with_a_hash_never_change() {
+    assert_auto(
+        "/_next/static/",
+        &[
+            "chunks/main-c9d26e0caf71ac90.js",
+            "chunks/101-6ce293165b7f28e4.js",
+            "chunks/0e762574-6c4a5d715e217f79.js",
+            "chunks/16.7e142f9bb815546eb8c3.js",
+            "chunks/app/projects/[id]/page-86c6137e633972a2.js",
+            "chunks/polyfills-42372ed130431b0a.js",
+            "chunks/pages/_app-d23763e3e6c904ff.js",
+            "chunks/pages/_app-d23763e3e6c904ff.js.map",
+            "chunks/static/JxZxVopy0INf4f5nBBSv0/pages/demo.js.c0e855f5.chunk.css",
+            "css/1212233ee98d7dc5.css",
+            "media/logo.c68b797c.png",
+            "media/4473ecc91f70f139-s.p.woff",
+            "46d9f0e7b082f6b29f93.worker.js",
+            // Turbopack, with hashes in several alphabets.
+            "chunks/07efa55314110fbd.js",
+            "chunks/04hz.zrk-iiii.js",
+            "chunks/02mwm~nf6lgvk.js",
+            "chunks/0...f7~att2_2.js",
+            "chunks/0cz1d0mv5g_q7.js",
+            "chunks/437ipb-buspo7.js",
+            "chunks/04krbzd2lmnmg.js",
+            "chunks/turbopack-164lj7fr~s_z4.js",
+            "chunks/turbopack-0snm50y8kpj5e.js",
+            "media/favicon.2vob68tjqpejf.ico",
+            "media/1bffadaabf893a1e-s.3-6t-g6q0vh0a.woff2",
+            "immutable/chunks/39oh5_-t7_b62.css",
+        ],
+        true,
+    );
+}
+
+#[test]
+fn files_of_next_without_a_hash_can_change() {
+    assert_auto(
+        "/_next/static/",
+        &[
+            "chunks/main.js",
+            "chunks/webpack.js",
+            "chunks/404-not-found.js",
+            "chunks/20240131.js",
+            "chunks/20240131123456.js",
+            "css/page-overview.css",
+            "media/photo-1920x1080.jpg",
+            "_buildManifest.js",
+            "chunks/0a1b2c3d_ssgManifest.js",
+            "service-worker/sw.js",
+            "service-worker/sw-c9d26e0caf71ac90.js",
+            // A hash of the module's path.
+            "chunks/_3e74d96d._.js",
+            "chunks/turbopack-_376339a9._.js",
+        ],
+        false,
+    );
+    assert_auto("/_next/", &["data/szPy3Pa1MS24E1-7nXChS/index.json"], false);
+}
+
+#[test]
+fn files_below_a_random_build_id_of_next_never_change() {
+    for (id, is_random) in [
+        ("szPy3Pa1MS24E1-7nXChS", true),
+        ("Rynx1As9MKvtVUO0Djcho", true),
+        ("-CcHy2kQ2s0C7F7evSLfU", true),
+        ("JxZxVopy0INf4f5nBBSv0", true),
+        // The constant of Next.js 16.2 with a deployment id.
+        ("build-TfctsWXpff2fKS", false),
+        // What a site can set: a branch, a commit, a release with 21 characters.
+        ("main", false),
+        ("development", false),
+        ("523898890af96c58193a523898890af96c58193a", false),
+        ("my-release-2024-01-01", false),
+        ("Release-2024-01-15-01", false),
+        ("ThisIsMyBuildConstant", false),
+        ("111111111111111111111", false),
+    ] {
+        assert_eq!(is_random_id(id), is_random, "{id}");
+        let files = [
+            "_buildManifest.js",
+            "_ssgManifest.js",
+            "pages/index.js",
+            "_clientMiddlewareManifest.json",
+        ];
+        assert_auto(&format!("/_next/static/{id}/"), &files, is_random);
+    }
+    // Only directly below the directory.
+    assert_auto(
+        "/_next/static/chunks/",
+        &["szPy3Pa1MS24E1-7nXChS/index.js", "szPy3Pa1MS24E1-7nXChS"],
+        false,
+    );
+}
+
+#[test]
+fn files_of_astro_with_a_hash_after_a_dot_never_change() {
+    assert_auto(
+        "/_astro/",
+        &[
+            "index.DRf8L97S.css",
+            "hoodie-front.DCYphaTe.webp",
+            "merch-shirt.Co53zc-9.png",
+            "icon_3.ezlr7GX-.svg",
+            "courseQueries._IkP52RI.js",
+            "_courseId_.2MYdhnDW.css",
+            "ClientRouter.astro_astro_type_script_index_0_lang.CDGfc0hd.js",
+            "pocketbase.es.DvLyCDLJ.js",
+            "hoisted.2361d08b.js",
+            "hero.DlKDY3ml_ZvbIwv.webp",
+            "hero.BSRunHkm_13ta4C.webp",
+            "fonts/0976180ba0e36444.woff2",
+        ],
+        true,
+    );
+    assert_auto(
+        "/_astro/",
+        &[
+            "index.js",
+            "HomePage.js",
+            "DRf8L97S.js",
+            "hero.min.js",
+            "jquery.validate.js",
+            "page.overview.css",
+            "page.HomePage.css",
+            "ec.1vui4.css",
+            "fonts/inter.woff2",
+            "video.v1234567.mp4",
+            // Remote images: the hash of the transformation.
+            "photo-1506744038136-46273834b3fb_Z1abcD.webp",
+            "hero_ZvbIwv.webp",
+            "hero.HomePage_ZvbIwv.webp",
+            "hero.DlKDY3ml-ZvbIwv.webp",
+        ],
+        false,
+    );
+}
+
+#[test]
+fn files_of_nuxt_with_a_hash_never_change() {
+    assert_auto(
+        "/_nuxt/",
+        &[
+            "BTXdFNo4.js",
+            "BRGWtgFQ.js",
+            "GletguzQ.js",
+            "f5zXXyNt.js",
+            "d05_zk2f.js",
+            "0PS8OJft.js",
+            "BHnRhB5_.js",
+            "entry.DVeVhuF1.css",
+            "error-404.C-Ezrlz-.css",
+            "login._6g424t7.css",
+            "entry.f291813e.js",
+            "entry-2d6bb7c5.mjs",
+            "video.5c65c472.js.br",
+            "BTXdFNo4.js.gz",
+        ],
+        true,
+    );
+    assert_auto(
+        "/_nuxt/",
+        &[
+            "builds/latest.json",
+            "builds/meta/4120831a-0615-436c-be4d-62114a3785a0.json",
+            "builds/meta/2361d08b.json",
+            "entry.js",
+            "overview.js",
+            "nav-item.js",
+            "HomePage.js",
+            "MyNavBar.js",
+            "MyButton.js",
+            "UIButton.js",
+            "page2024.js",
+            "20240131.js",
+            "BTXdFNo4",
+            "BTXdFNo4x.js",
+        ],
+        false,
+    );
+}
+
+#[test]
+fn files_of_sveltekit_with_a_hash_never_change() {
+    assert_auto(
+        "/_app/immutable/",
+        &[
+            "entry/start.DiRjZJ8_.js",
+            "entry/app.Fpnp_VCn.js",
+            "nodes/2.ef4891fe.js",
+            "chunks/CFm9SEez.js",
+            "chunks/YyYSWFJU.js",
+            "chunks/index-705b3c5f.js",
+            "pages/_page.svelte-705b3c5f.js",
+            "assets/fira-mono-latin-400-normal.e43b3538.woff2",
+            "workers/worker-B-HF4aT9.js",
+        ],
+        true,
+    );
+    assert_auto(
+        "/_app/",
+        &[
+            "version.json",
+            "env.js",
+            "immutable/workers/worker.js",
+            "immutable/entry/start.js",
+            "immutable/chunks/HomePage.js",
+            "chunks/CFm9SEez.js",
+        ],
+        false,
+    );
+}
+
+#[test]
+fn a_name_alone_never_decides() {
+    assert_auto(
+        "/",
+        &[
+            "assets/index-BdJjQ6lI.js",
+            "assets/js/main.c68b797c.js",
+            "static/js/main.c68b797c.js",
+            "main-c9d26e0caf71ac90.js",
+            "_next/main-c9d26e0caf71ac90.js",
+            "x_nuxt/BTXdFNo4.js",
+            "_nuxt.BTXdFNo4.js",
+        ],
+        false,
+    );
+    // A site can have a base path.
+    assert_auto(
+        "/docs/v2",
+        &["/_next/static/css/1212233ee98d7dc5.css"],
+        true,
+    );
+}
+
+#[test]
+fn patterns_add_to_auto() {
+    let hashed = "/_nuxt/BTXdFNo4.js";
+    for (text, display, of_framework, assets) in [
+        ("", "auto", true, false),
+        ("auto", "auto", true, false),
+        ("AUTO", "auto", true, false),
+        ("none", "none", false, false),
+        (" None ", "none", false, false),
+        ("/assets/*", "/assets/*", true, true),
+        ("auto, /assets/*", "/assets/*", true, true),
+        ("/img/*,/assets/*.js", "/img/*,/assets/*.js", true, true),
+        ("/assets/?.js", "/assets/?.js", true, true),
+    ] {
+        let paths = parse(text).expect(text);
+        assert_eq!(paths.to_string(), display);
+        assert_eq!(paths.contains(hashed), of_framework, "{text}");
+        assert_eq!(paths.contains("/assets/a.js"), assets, "{text}");
+        assert!(!paths.contains("/index.html"), "{text}");
+    }
+}
+
+#[test]
+fn names_what_is_not_an_immutable_path() {
+    let covers = |pattern: &str, page: &str| {
+        format!(
+            "{pattern:?} covers {page}, which changes: name the directory of the files that never change, such as /assets/*"
+        )
+    };
+    let no_pattern = "is not auto, none or a pattern that starts with a slash, such as /assets/*";
+    for (text, message) in [
+        ("assets/*", format!("\"assets/*\" {no_pattern}")),
+        ("yes", format!("\"yes\" {no_pattern}")),
+        ("*", format!("\"*\" {no_pattern}")),
+        (
+            "/assets/",
+            "\"/assets/\" covers no file: write /assets/*".to_owned(),
+        ),
+        ("/*", covers("/*", "/")),
+        ("/assets/*,/*.html", covers("/*.html", "/index.html")),
+        ("/ind*", covers("/ind*", "/index.html")),
+        (
+            "none,/assets/*",
+            "\"none\" and other values exclude each other: give one or the others".to_owned(),
+        ),
+    ] {
+        assert_eq!(parse(text), Err(message), "{text}");
+    }
+}
+
+/// Returns the hint for changed paths; those with an exclamation mark are invalidated whatever the patterns are.
+fn hint(paths: &[String]) -> Option<(Vec<String>, usize)> {
+    let mut keys = HintKeys::default();
+    for (index, path) in paths.iter().enumerate() {
+        let is_saved = !path.ends_with('!');
+        keys.add(index, &[path.trim_end_matches('!').to_owned()], || is_saved);
+    }
+    keys.hint().map(|hint| (hint.patterns, hint.objects.len()))
+}
+
+#[test]
+fn a_directory_is_suggested_if_all_changes_in_it_look_immutable() {
+    let hashed = |directory: &str, count: usize| -> Vec<String> {
+        let name = |n: usize| format!("{directory}chunk-a{:07x}.js", n * 1_000_003);
+        (0..count).map(name).collect()
+    };
+    let names =
+        |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let some = |patterns: &[&str], objects| Some((names(patterns), objects));
+    for (parts, expected) in [
+        (vec![hashed("assets/", 20)], some(&["/assets/*"], 20)),
+        (vec![hashed("assets/", 19)], None),
+        (
+            vec![hashed("assets/", 20), names(&["index.html", "a/b.html"])],
+            some(&["/assets/*"], 20),
+        ),
+        // As deep as all of the files.
+        (vec![hashed("static/js/", 20)], some(&["/static/js/*"], 20)),
+        (
+            vec![hashed("static/js/", 12), hashed("static/css/", 12)],
+            some(&["/static/*"], 24),
+        ),
+        (
+            vec![
+                hashed("static/js/", 12),
+                hashed("static/css/", 12),
+                names(&["static/a.txt"]),
+            ],
+            some(&["/static/css/*", "/static/js/*"], 24),
+        ),
+        // Another file is among them.
+        (
+            vec![hashed("assets/", 30), names(&["assets/logo.png"])],
+            None,
+        ),
+        (
+            vec![hashed("assets/", 30), names(&["assets/img/logo.png"])],
+            None,
+        ),
+        (
+            vec![hashed("assets/", 30), names(&["assets/x-BdJjQ6lI.js!"])],
+            None,
+        ),
+        // A hash that reads like a word.
+        (
+            vec![hashed("assets/", 30), names(&["assets/x-overview.js"])],
+            some(&["/assets/*"], 31),
+        ),
+        (
+            vec![
+                hashed("assets/", 30),
+                vec!["assets/x-overview.js".to_owned(); 7],
+            ],
+            None,
+        ),
+        // No directory contains them.
+        (vec![hashed("", 30)], None),
+        // At most three patterns.
+        (
+            vec![
+                hashed("a/", 10),
+                hashed("b/", 10),
+                hashed("c/", 10),
+                hashed("d/", 5),
+            ],
+            some(&["/a/*", "/b/*", "/c/*"], 30),
+        ),
+    ] {
+        assert_eq!(hint(&parts.concat()), expected, "{parts:?}");
+    }
+}
+
+#[test]
+fn a_page_is_never_among_what_looks_immutable() {
+    let mut keys = HintKeys::default();
+    for index in 0..30 {
+        keys.add(index, &[format!("a/x-{index:02}bcdef1.js")], || true);
+    }
+    assert!(keys.hint().is_some());
+    keys.add(30, &["a/index.html".to_owned(), "a/".to_owned()], || true);
+    assert_eq!(keys.hint(), None);
+}
+
+#[test]
+fn a_hint_names_what_its_patterns_save() {
+    let hint = Hint {
+        patterns: vec!["/css/*".into(), "/js/*".into()],
+        objects: (0..24).collect(),
+    };
+    let note = "the names of 24 changed objects look like hashes of their content: if all files there have such names, \
+                /css/*,/js/* as immutable paths save 17 of 20 paths (ImmutablePaths, --immutable)";
+    assert_eq!(hint.note(20, 3).as_deref(), Some(note));
+    assert_eq!(hint.note(3, 3), None);
+    assert_eq!([hint.covers(23), hint.covers(24)], [true, false]);
+}
