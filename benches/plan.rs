@@ -13,6 +13,7 @@ const KEYS: usize = 100_000;
 const LIMITS: Limits = Limits {
     paths: 20,
     wildcards: 10,
+    ..Limits::BUCKET_CHANGES
 };
 
 /// Returns the keys of a documentation site in ten versions.

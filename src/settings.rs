@@ -12,7 +12,7 @@ use crate::distribution::DistributionId;
 use crate::duration::parse_wait_limit;
 use crate::error::Error;
 use crate::plan::Limits;
-use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::{ImmutablePaths, IndexDocuments, PathOptions};
 
 /// The settings of the function.
@@ -23,6 +23,9 @@ pub struct Settings {
     pub distributions: Vec<DistributionId>,
     /// `MAX_PATHS` and `MAX_WILDCARDS`: how many paths, and wildcards among them, one invalidation of changed objects
     /// can contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
+    ///
+    /// `ECONOMY`: how much more harm to unchanged objects is accepted for fewer paths. Unit: a share of the least
+    /// possible harm, 0 to 1. Default: 0.
     pub limits: Limits,
     /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
     /// Default: `auto`. `IMMUTABLE_PATHS`: the paths whose content never changes: `auto`, `none`, or path patterns separated
@@ -68,6 +71,8 @@ impl Settings {
                     Limits::BUCKET_CHANGES.wildcards,
                     1..=MAX_WILDCARDS_IN_REQUEST,
                 )?,
+                economy: Economy::parse(&read("ECONOMY").unwrap_or_else(|| "0".to_owned()))
+                    .map_err(|error| in_setting("ECONOMY", Error::invalid_input(error)))?,
             },
             path_options: PathOptions {
                 index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
@@ -172,6 +177,7 @@ mod tests {
             limits: Limits {
                 paths: 20,
                 wildcards: 10,
+                economy: Economy::NONE,
             },
             path_options: PathOptions {
                 index_documents: IndexDocuments::Auto,
@@ -186,6 +192,7 @@ mod tests {
             "DISTRIBUTION_ID",
             "MAX_PATHS",
             "MAX_WILDCARDS",
+            "ECONOMY",
             "INDEX_DOCUMENTS",
             "INVALIDATE_STAGING",
         ]
@@ -217,6 +224,7 @@ mod tests {
         let set = [
             ("MAX_PATHS", "3000"),
             ("MAX_WILDCARDS", " 15"),
+            ("ECONOMY", "0.1 "),
             ("INDEX_DOCUMENTS", "Never"),
         ];
         let read = settings(&set).expect("settings");
@@ -224,7 +232,8 @@ mod tests {
             read.limits,
             Limits {
                 paths: 3_000,
-                wildcards: 15
+                wildcards: 15,
+                economy: Economy::parse("0.1").expect("a share"),
             }
         );
         assert_eq!(read.path_options.index_documents, IndexDocuments::Never);
@@ -252,6 +261,11 @@ mod tests {
                 "MAX_WILDCARDS",
                 "16",
                 "setting MAX_WILDCARDS: \"16\" is not a number from 1 to 15",
+            ),
+            (
+                "ECONOMY",
+                "10%",
+                "setting ECONOMY: \"10%\" is not a number from 0 to 1",
             ),
             (
                 "INDEX_DOCUMENTS",

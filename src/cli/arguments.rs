@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::{examples, exit};
 use crate::aws::profile::parse_endpoint;
 use crate::duration::parse_wait_limit;
-use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::trigger::user_parameters::parse_reference;
 
 /// Why an empty argument is refused.
@@ -198,6 +198,10 @@ pub struct Selection {
     #[arg(long, value_name = "N", help_heading = "Planning", allow_negative_numbers = true,
         value_parser = one_to(MAX_WILDCARDS_IN_REQUEST))]
     pub max_wildcards: Option<u64>,
+    /// Plan keys with fewer paths if the harm to unchanged objects grows by at most this share, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", help_heading = "Planning", allow_negative_numbers = true,
+        value_parser = Economy::parse)]
+    pub economy: Option<Economy>,
 }
 
 /// Which files never change.
@@ -233,7 +237,7 @@ pub struct Create {
     /// Remove content that must not be served any longer: each path with all its spellings and a wildcard behind
     /// them; waits until completed
     #[arg(long, conflicts_with_all = ["all", "batch", "again", "from_s3_sync", "reference", "max_paths",
-        "max_wildcards", "literal_keys", "build_directory", "inventory"])]
+        "max_wildcards", "economy", "literal_keys", "build_directory", "inventory"])]
     pub takedown: bool,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",

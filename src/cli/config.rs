@@ -16,7 +16,7 @@ use serde::de::{Deserializer, Error as _};
 use super::{CliError, directories, input};
 use crate::duration::parse_wait_limit;
 use crate::path::EncodedPaths;
-use crate::plan::limits::{MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
 
 const PROJECT_FILE: &str = "cf-invalidate.toml";
@@ -61,6 +61,9 @@ pub(super) struct SiteConfig {
     pub immutable: Option<ImmutablePaths>,
     /// Whether copies of removed objects under immutable paths stay at the edge.
     pub keep_removed_immutable: Option<bool>,
+    /// The default of `--economy`.
+    #[serde(default, deserialize_with = "economy")]
+    pub economy: Option<Economy>,
 }
 
 impl SiteConfig {
@@ -243,6 +246,12 @@ fn immutable_paths<'de, D: Deserializer<'de>>(
     Ok(Some(paths))
 }
 
+fn economy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Economy>, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    let economy = Economy::parse(&share.to_string()).map_err(D::Error::custom)?;
+    Ok(Some(economy))
+}
+
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a string or an array of strings")]
@@ -272,7 +281,8 @@ mod tests {
     #[test]
     fn reads_sites_and_rejects_unknown_keys_and_wrong_values() {
         let text = "default = 'blog'\n[sites.blog]\ndistribution = 'blog.example.com'\npaths = ['/*']\n\
-                     bucket = 'blog'\nmax_paths = 8\nmax_wildcards = 2\n[sites.shop]\ndistribution = ['E2EXAMPLE1ABC']\n";
+                     bucket = 'blog'\nmax_paths = 8\nmax_wildcards = 2\neconomy = 0.1\n\
+                     [sites.shop]\ndistribution = ['E2EXAMPLE1ABC']\n";
         let config = parse(text).expect("a configuration");
         assert_eq!(config.names().collect::<Vec<_>>(), ["blog", "shop"]);
         assert_eq!(config.default_site().map(|(name, _)| name), Some("blog"));
@@ -286,8 +296,15 @@ mod tests {
                 max_wildcards: Some(2),
                 immutable: None,
                 keep_removed_immutable: None,
+                economy: Economy::parse("0.1").ok(),
             })
         );
+        for (share, economy) in [("0", "0"), ("1", "1"), ("0.125", "0.125")] {
+            let text = format!("[sites.blog]\ndistribution = 'a'\neconomy = {share}");
+            let config = parse(&text).expect("a configuration");
+            let read = config.default_site().and_then(|(_, site)| site.economy);
+            assert_eq!(read, Economy::parse(economy).ok(), "{share}");
+        }
         for (text, reason) in [
             (
                 "defualt = 'blog'",
@@ -306,7 +323,7 @@ mod tests {
             (
                 "[sites.blog]\ndistribution = 'a'\npathes = ['/*']",
                 "line 3: unknown field `pathes`, expected one of `distribution`, `paths`, `bucket`, `max_paths`, \
-                 `max_wildcards`, `immutable`, `keep_removed_immutable`",
+                 `max_wildcards`, `immutable`, `keep_removed_immutable`, `economy`",
             ),
             (
                 "[sites.blog]\npaths = ['/*']",
@@ -328,6 +345,14 @@ mod tests {
             (
                 "[sites.blog]\ndistribution = 'a'\nmax_wildcards = 16",
                 "sites.blog: max_wildcards must be 1 to 15",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\neconomy = 1.5",
+                "line 3: \"1.5\" is not a number from 0 to 1",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\neconomy = '10%'",
+                "line 3: invalid type: string \"10%\", expected f64",
             ),
         ] {
             assert_eq!(

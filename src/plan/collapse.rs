@@ -1,4 +1,5 @@
-//! `collapse`: chooses the paths to send. Least harm first, then fewest paths.
+//! `collapse`: chooses the paths to send. Least harm first, then fewest paths. An [`Economy`](super::limits::Economy)
+//! accepts more harm for fewer paths.
 //!
 //! An invalidation has two limits: the number of paths, and how many of them are wildcards. Paths that do not fit share
 //! a wildcard, and a wildcard also drops the copies of unchanged objects: that is its harm. Every path that was passed
@@ -87,6 +88,7 @@ pub fn collapse(
     let limits = Limits {
         paths: limits.paths.max(1),
         wildcards: limits.wildcards.max(1),
+        ..limits
     };
     let changed = distinct(paths);
     let needed = without_covered(&changed);
@@ -139,6 +141,7 @@ pub fn collapse_keys(
     let left = Limits {
         paths: limits.paths.saturating_sub(written.paths.len()),
         wildcards: limits.wildcards.saturating_sub(wildcards.count()),
+        ..limits
     };
     let index = PathIndex::new(written.paths.iter().map(|path| (path.as_str(), ())));
     let keys: Vec<_> = keys
@@ -345,7 +348,8 @@ impl<'a> Unchanged<'a> {
     }
 }
 
-/// Chooses the nodes that become wildcards: least harm first, then fewest paths.
+/// Chooses the nodes that become wildcards: the fewest paths among the plans whose harm the economy accepts. Without
+/// economy, that is the least harm.
 ///
 /// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index `w *
 /// width + f`, for each state (`w`, `f`). From a row to the next one, either the next path is sent unchanged, or a node
@@ -383,17 +387,22 @@ impl<'a> Knapsack<'a> {
     fn solve(&self, harm: impl Fn(Node) -> f64) -> (Vec<InvalidationPath>, f64) {
         let (row, choices) = self.fill(harm);
         let path_count = |state: usize| state / self.width + state % self.width;
-        let (best_state, least_harm) = row
-            .into_iter()
+        let plans = row
+            .iter()
+            .copied()
             .enumerate()
-            .filter(|(state, _)| path_count(*state) <= self.limits.paths)
+            .filter(|(state, _)| path_count(*state) <= self.limits.paths);
+        let harms = plans.clone().map(|(_, harm)| harm);
+        let least_harm = harms.min_by(f64::total_cmp).unwrap_or_default();
+        let (best_state, harm) = plans
+            .filter(|(_, harm)| self.limits.economy.accepts(*harm, least_harm))
             .min_by(|(state_a, harm_a), (state_b, harm_b)| {
-                harm_a
-                    .total_cmp(harm_b)
-                    .then_with(|| path_count(*state_a).cmp(&path_count(*state_b)))
+                path_count(*state_a)
+                    .cmp(&path_count(*state_b))
+                    .then_with(|| harm_a.total_cmp(harm_b))
             })
             .unwrap_or_default();
-        (self.read_back(&choices, best_state), least_harm)
+        (self.read_back(&choices, best_state), harm)
     }
 
     /// Returns the number of 64-bit words that store a bit for each state.

@@ -35,6 +35,8 @@ pub struct Limits {
     pub paths: usize,
     /// The maximum of wildcards among them; 0 if no wildcard is left.
     pub wildcards: usize,
+    /// How much more harm is accepted for fewer paths.
+    pub economy: Economy,
 }
 
 impl Limits {
@@ -42,24 +44,28 @@ impl Limits {
     pub const UNLIMITED: Self = Self {
         paths: usize::MAX,
         wildcards: usize::MAX,
+        economy: Economy::NONE,
     };
 
     /// What CloudFront allows in one request, for paths that somebody requested by name.
     pub const REQUESTED_PATHS: Self = Self {
         paths: MAX_PATHS_IN_REQUEST,
         wildcards: MAX_WILDCARDS_IN_REQUEST,
+        economy: Economy::NONE,
     };
 
     /// The default for the changes of a bucket. It leaves a third of the wildcards to pipelines and users.
     pub const BUCKET_CHANGES: Self = Self {
         paths: 20,
         wildcards: 10,
+        economy: Economy::NONE,
     };
 
     /// One path, a wildcard if needed: each call to CloudFront then drains as much of a backlog as it can.
     pub const BACKLOG: Self = Self {
         paths: 1,
         wildcards: 1,
+        economy: Economy::NONE,
     };
 
     /// Returns [`Limits::BACKLOG`] if the oldest message was sent more than 15 minutes ago, else these limits.
@@ -84,7 +90,40 @@ impl Limits {
         Self {
             paths: self.paths.min(files.saturating_add(wildcards)).max(1),
             wildcards: self.wildcards.min(wildcards),
+            ..self
         }
+    }
+}
+
+/// How much more harm to unchanged objects is accepted for fewer paths: a share of the least possible harm, 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Economy {
+    thousandths: u16,
+}
+
+impl Economy {
+    /// The default: fewer paths only without more harm.
+    pub const NONE: Self = Self { thousandths: 0 };
+
+    /// Parses a share such as `0.1`, and rounds it to a thousandth.
+    ///
+    /// # Errors
+    ///
+    /// Returns a message that names the text and the range.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        text.parse::<f64>()
+            .ok()
+            .filter(|share| (0.0..=1.0).contains(share))
+            .map(|share| Self {
+                thousandths: (share * 1_000.0).round() as u16,
+            })
+            .ok_or_else(|| format!("{text:?} is not a number from 0 to 1"))
+    }
+
+    /// Returns whether a plan may do this harm, if `least` is the least harm that is possible.
+    pub(super) fn accepts(self, harm: f64, least: f64) -> bool {
+        // Exact for counts of objects, and without economy for estimates too: nothing is rounded then.
+        (harm - least) * 1_000.0 <= least * f64::from(self.thousandths)
     }
 }
 

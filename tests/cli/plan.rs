@@ -70,6 +70,53 @@ fn avoids_wildcards_over_unchanged_files() {
 }
 
 #[test]
+fn sends_fewer_paths_with_economy() {
+    let mut environment = Environment::new("plan-economy");
+    let changed = "a/1\na/2\nb/1\nb/2\nb/3\n";
+    let plan = "plan --keys-from - --literal-keys --max-paths 4 --max-wildcards 1";
+    let expected = ["/a/*", "/b/1", "/b/2", "/b/3"];
+    for (options, expected) in [
+        ("", &expected[..]),
+        ("--economy 0", &expected),
+        ("--economy 0.4", &expected),
+        ("--economy 0.5", &["/a/1", "/a/2", "/b/*"]),
+    ] {
+        let line = format!("{plan} {options} --offline --output json");
+        let output = environment.run_with_input(&line, changed);
+        assert_eq!(planned_paths(&output.stdout), expected, "{options:?}");
+    }
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.app]\ndistribution = 'E7EXAMPLE1ABC'\neconomy = 0.5\n",
+    );
+    for (options, expected) in [
+        ("", &["/a/1", "/a/2", "/b/*"][..]),
+        ("--economy 0", &expected),
+    ] {
+        let line = format!("{plan} {options} -d app --bucket app --output json");
+        let output = environment.run_with_input(&line, changed);
+        assert_eq!(planned_paths(&output.stdout), expected, "{options:?}");
+    }
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.app]\ndistribution = 'E7EXAMPLE1ABC'\neconomy = 2\n",
+    );
+    environment.run_with_input(&format!("{plan} -d app --bucket app"), changed);
+    environment.snapshot("plan-economy");
+}
+
+/// Returns the paths of the only plan in a JSON output.
+fn planned_paths(stdout: &str) -> Vec<String> {
+    let output: serde_json::Value = serde_json::from_str(stdout).expect("JSON");
+    let paths = output["distributions"][0]["paths"].as_array();
+    let paths = paths
+        .expect("paths")
+        .iter()
+        .filter_map(serde_json::Value::as_str);
+    paths.map(str::to_owned).collect()
+}
+
+#[test]
 fn reads_the_configuration_for_the_cached_paths_of_keys() {
     let mut environment = Environment::new("plan-site");
     let keys = "prod/index.html\nprod/blog/index.html\nprod/a.css\nstaging/index.html\n";

@@ -124,6 +124,7 @@ fn plan(keys: &[String], existing: &[ExistingInvalidation]) -> Planned {
     let limits = Limits {
         paths: MAX_PATHS_IN_REQUEST,
         wildcards: MAX_WILDCARDS_IN_REQUEST,
+        ..Limits::REQUESTED_PATHS
     };
     let distribution = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
     let batch = Batch::new("event", distribution, stale.concat(), limits);

@@ -23,6 +23,7 @@ pub(in crate::cli) fn limits(
         let Limits {
             paths,
             wildcards: of_keys,
+            economy,
         } = Limits::BUCKET_CHANGES;
         // The keys have their limits beside the paths that the user wrote.
         Limits {
@@ -32,6 +33,7 @@ pub(in crate::cli) fn limits(
             wildcards: of_keys
                 .saturating_add(wildcards.count())
                 .min(MAX_WILDCARDS_IN_REQUEST),
+            economy,
         }
     };
     let limit = |argument: Option<u64>, configured: Option<usize>, default: usize| {
@@ -43,6 +45,10 @@ pub(in crate::cli) fn limits(
     Limits {
         paths: limit(selection.max_paths, max_paths, default.paths),
         wildcards: limit(selection.max_wildcards, max_wildcards, default.wildcards),
+        economy: selection
+            .economy
+            .or(config.and_then(|config| config.economy))
+            .unwrap_or(default.economy),
     }
 }
 
@@ -148,6 +154,7 @@ impl WrittenLimit {
 mod tests {
     use super::*;
     use crate::cli::input::Object;
+    use crate::plan::limits::Economy;
     use crate::site::Change;
 
     #[test]
@@ -179,6 +186,27 @@ mod tests {
             };
             let limits = limits(&selection, config, input);
             assert_eq!((limits.paths, limits.wildcards), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_economy_comes_from_the_command_line_then_the_configuration() {
+        let economy = |share| Economy::parse(share).expect("a share");
+        let mut configured = SiteConfig::default();
+        configured.economy = Some(economy("0.5"));
+        for (option, config, expected) in [
+            (None, None, "0"),
+            (None, Some(&configured), "0.5"),
+            (Some("0.1"), Some(&configured), "0.1"),
+            (Some("0"), Some(&configured), "0"),
+            (Some("1"), None, "1"),
+        ] {
+            let selection = Selection {
+                economy: option.map(economy),
+                ..Selection::default()
+            };
+            let limits = limits(&selection, config, &Input::default());
+            assert_eq!(limits.economy, economy(expected), "{option:?}");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Tables of changed paths, the site's objects and the paths that are sent.
 
+use std::collections::BTreeSet;
+
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::limits::Economy;
 
 fn path(text: &str) -> InvalidationPath {
     InvalidationPath::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -14,7 +17,16 @@ fn paths(texts: &[&str]) -> Vec<InvalidationPath> {
 }
 
 fn limits(paths: usize, wildcards: usize) -> Limits {
-    Limits { paths, wildcards }
+    Limits {
+        paths,
+        wildcards,
+        economy: Economy::NONE,
+    }
+}
+
+fn with_economy(share: &str, limits: Limits) -> Limits {
+    let economy = Economy::parse(share).expect("a share");
+    Limits { economy, ..limits }
 }
 
 fn blindly(asked: &[&str], limits: Limits) -> Vec<String> {
@@ -253,6 +265,69 @@ fn chooses_the_prefix_with_the_fewest_unchanged_objects_when_the_site_is_known()
 }
 
 #[test]
+fn accepts_more_harm_for_fewer_paths_with_economy() {
+    // The estimated harm is 4/16 for `/a/*` and for `/b/*`, and 6/16 for `/c/*`.
+    let asked = [
+        "/a/1", "/a/2", "/a/3", "/a/4", "/b/1", "/b/2", "/b/3", "/b/4", "/c/1", "/c/2", "/c/3",
+        "/c/4", "/c/5", "/c/6",
+    ];
+    let (a, b) = (
+        ["/a/1", "/a/2", "/a/3", "/a/4"],
+        ["/b/1", "/b/2", "/b/3", "/b/4"],
+    );
+    let c = ["/c/1", "/c/2", "/c/3", "/c/4", "/c/5", "/c/6"];
+    for (economy, sent) in [
+        ("0", [&["/a/*"], &b[..], &c].concat()),
+        ("0.4", [&["/a/*"], &b[..], &c].concat()),
+        // 6/16 for 9 paths.
+        ("0.5", [&a[..], &b, &["/c/*"]].concat()),
+        // 8/16 for 8 paths.
+        ("1", [&["/a/*", "/b/*"], &c[..]].concat()),
+    ] {
+        let limits = with_economy(economy, limits(13, 3));
+        assert_eq!(blindly(&asked, limits), sent, "{economy}");
+        // Whatever fits is sent unchanged: the least harm is none.
+        let limits = Limits {
+            paths: 14,
+            ..limits
+        };
+        assert_eq!(blindly(&asked, limits), asked, "{economy}");
+    }
+}
+
+#[test]
+fn accepts_the_loss_of_more_unchanged_objects_with_economy_when_the_site_is_known() {
+    // `/a*` drops 10 unchanged objects, `/b*` 11, and `/*` all 21 and `/z`.
+    let unchanged = (0..10)
+        .map(|n| format!("a-{n}"))
+        .chain((0..11).map(|n| format!("b-{n}")));
+    let inventory = Inventory::from_keys(unchanged.chain(["z".to_owned()]));
+    let asked = ["/a1", "/a2", "/b1", "/b2", "/b3"];
+    for (economy, limits, sent, unchanged) in [
+        ("0", limits(4, 2), "/a* /b1 /b2 /b3", 10),
+        ("0.09", limits(4, 2), "/a* /b1 /b2 /b3", 10),
+        ("0.1", limits(4, 2), "/a1 /a2 /b*", 11),
+        ("1", limits(4, 2), "/a1 /a2 /b*", 11),
+        ("0", limits(2, 2), "/a* /b*", 21),
+        ("0.1", limits(2, 2), "/*", 22),
+        // Without harm, nothing is accepted.
+        ("1", limits(5, 2), "/a1 /a2 /b1 /b2 /b3", 0),
+    ] {
+        let collapsed = collapse(
+            paths(&asked),
+            Some(&inventory),
+            with_economy(economy, limits),
+        );
+        let sent_texts = texts(&collapsed.paths).join(" ");
+        assert_eq!(
+            (sent_texts.as_str(), collapsed.unchanged),
+            (sent, Some(unchanged)),
+            "{economy} {limits:?}"
+        );
+    }
+}
+
+#[test]
 fn counts_each_object_once_even_if_its_encoding_is_ambiguous() {
     let inventory = Inventory::from_keys(["icon@1x.png", "icon@2x.png", "icon@~old.png", "ico n"]);
     let asked = paths(&["/icon@1x.png", "/icon@2x.png"]);
@@ -323,42 +398,46 @@ fn limits_its_memory_whatever_the_limits() {
     assert!(knapsack.states * knapsack.nodes.len() <= MAX_TABLE_BITS);
 }
 
-/// Tries every set of prefixes and returns the least (harm, paths, wildcards).
+/// Tries every set of prefixes and returns (harm, paths, wildcards) of all plans within the limits.
 fn exhaustive(
     left: &[InvalidationPath],
     sent: &mut Vec<InvalidationPath>,
     harm: &dyn Fn(&[InvalidationPath]) -> usize,
     limits: Limits,
-) -> Option<(usize, usize, usize)> {
+) -> BTreeSet<(usize, usize, usize)> {
     let wildcards = sent.iter().filter(|path| path.is_wildcard()).count();
     if sent.len() > limits.paths || wildcards > limits.wildcards {
-        return None;
+        return BTreeSet::new();
     }
     let Some(first) = left.first() else {
-        return Some((harm(sent), sent.len(), wildcards));
+        return BTreeSet::from([(harm(sent), sent.len(), wildcards)]);
     };
     let prefixes = (1..=first.stem().len()).map(|end| first.truncated_wildcard(end));
     let candidates = prefixes.chain([first.clone()]);
     candidates
         .filter(|candidate| candidate.covers(first))
-        .filter_map(|candidate| {
+        .flat_map(|candidate| {
             let rest: Vec<_> = left
                 .iter()
                 .filter(|path| !candidate.covers(path))
                 .cloned()
                 .collect();
             sent.push(candidate);
-            let best = exhaustive(&rest, sent, harm, limits);
+            let plans = exhaustive(&rest, sent, harm, limits);
             sent.pop();
-            best
+            plans
         })
-        .min()
+        .collect()
 }
 
 /// Returns whether the path may drop an object: here `/dir/*` drops `/dir/` too.
 fn drops(path: &InvalidationPath, object: &str) -> bool {
     let under = path.is_wildcard() && object.starts_with(path.stem());
     under || path.as_str() == object
+}
+
+fn economical(thousandths: usize, limits: Limits) -> Limits {
+    with_economy(&format!("{}", thousandths as f64 / 1_000.0), limits)
 }
 
 fn any_limits(most: usize) -> impl Strategy<Value = Limits> {
@@ -401,6 +480,7 @@ proptest! {
         asked in prop::collection::vec("/[ab/]{0,4}\\*?|#[ab]", 0..7),
         site in prop::collection::vec("[ab/]{0,4}", 0..12),
         limits in any_limits(5),
+        thousandths in prop_oneof![0..=1_000_usize, Just(1_000)],
     ) {
         let asked: Vec<_> = asked.iter().map(|text| path(text)).collect();
         let inventory = Inventory::from_keys(&site);
@@ -413,11 +493,53 @@ proptest! {
             let lost = unasked.iter().filter(|object| sent.iter().any(|path| drops(path, object)));
             lost.count()
         };
-        let best = exhaustive(&without_covered(&distinct(asked.clone())).into_iter().cloned().collect::<Vec<_>>(), &mut vec![], &harm, limits);
-        let collapsed = collapse(asked, Some(&inventory), limits);
-        let wildcards = collapsed.paths.iter().filter(|path| path.is_wildcard()).count();
+        let needed: Vec<_> = without_covered(&distinct(asked.clone())).into_iter().cloned().collect();
+        let plans = exhaustive(&needed, &mut vec![], &harm, limits);
+        let collapsed = collapse(asked.clone(), Some(&inventory), limits);
+        let wildcards = |sent: &[InvalidationPath]| sent.iter().filter(|path| path.is_wildcard()).count();
+        let figures = |sent: &[InvalidationPath]| (harm(sent), sent.len(), wildcards(sent));
         prop_assert_eq!(collapsed.unchanged, Some(harm(&collapsed.paths)));
-        prop_assert_eq!(Some((harm(&collapsed.paths), collapsed.paths.len(), wildcards)), best, "{:?}", collapsed.paths);
+        prop_assert_eq!(Some(&figures(&collapsed.paths)), plans.first(), "{:?}", collapsed.paths);
+        // With economy: the fewest paths whose harm is within the share.
+        let collapsed = collapse(asked, Some(&inventory), economical(thousandths, limits));
+        let least = plans.first().map_or(0, |(harm, ..)| *harm);
+        let best = plans
+            .iter()
+            .filter(|(harm, ..)| harm * 1_000 <= least * (1_000 + thousandths))
+            .min_by_key(|(harm, paths, wildcards)| (paths, harm, wildcards));
+        prop_assert_eq!(collapsed.unchanged, Some(harm(&collapsed.paths)));
+        prop_assert_eq!(Some(&figures(&collapsed.paths)), best, "{:?}", collapsed.paths);
+    }
+
+    #[test]
+    fn economy_needs_no_more_paths_covers_all_and_keeps_to_its_share_of_harm(
+        asked in any_paths(),
+        limits in any_limits(12),
+        thousandths in prop_oneof![0..=1_000_usize, Just(1_000)],
+        site in prop::option::of(prop::collection::vec("[abé/]{0,4}", 0..20)),
+    ) {
+        let inventory = site.map(Inventory::from_keys);
+        let economical = economical(thousandths, limits);
+        let least = collapse(asked.clone(), inventory.as_ref(), limits);
+        let collapsed = collapse(asked.clone(), inventory.as_ref(), economical);
+        prop_assert!(collapsed.paths.len() <= least.paths.len());
+        prop_assert!(collapsed.paths.iter().filter(|path| path.is_wildcard()).count() <= limits.wildcards);
+        for path in &asked {
+            prop_assert!(collapsed.paths.iter().any(|wide| wide.covers(path)), "{path}: {:?}", collapsed.paths);
+        }
+        let most = |least: f64| least * (1_000 + thousandths) as f64 / 1_000.0;
+        match (least.unchanged, collapsed.unchanged) {
+            (Some(least), Some(unchanged)) => prop_assert!(unchanged as f64 <= most(least as f64) + 1e-9),
+            _ => {
+                let asked = distinct(asked);
+                let needed = without_covered(&asked);
+                let estimate = |limits| Knapsack::new(&needed, limits).solve(|node| estimated_harm(&needed, node)).1;
+                prop_assert!(estimate(economical) <= most(estimate(limits)) + 1e-9);
+            }
+        }
+        if thousandths == 0 {
+            prop_assert_eq!(collapsed, least);
+        }
     }
 }
 
@@ -429,7 +551,6 @@ fn paths_that_a_user_wrote_are_kept_and_keys_get_what_the_limits_leave() {
             .map(|path| InvalidationPath::parse(path).expect("a path"))
             .collect()
     };
-    let limits = |paths, wildcards| Limits { paths, wildcards };
     let keys = "/blog/1 /blog/2 /img/1 /img/2";
     for (written, keys, limits, expected) in [
         // Beyond the limits, too: they are refused elsewhere, not merged.
