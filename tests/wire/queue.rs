@@ -579,6 +579,24 @@ async fn handles_the_largest_batch_with_one_call() {
 }
 
 #[tokio::test]
+async fn sends_fewer_paths_with_economy() {
+    let keys = ["a/1", "a/2", "b/1", "b/2", "b/3"];
+    let bodies = keys.map(|key| notification(key, ago(60)));
+    for (economy, paths) in [
+        ("0", vec!["/a/*", "/b/1", "/b/2", "/b/3"]),
+        ("0.5", vec!["/a/1", "/a/2", "/b/*"]),
+    ] {
+        let fixture = Fixture::start()
+            .set("MAX_PATHS", "4")
+            .set("MAX_WILDCARDS", "1")
+            .set("ECONOMY", economy);
+        assert_eq!(fixture.handle(&batch(&bodies)).await, failures(&[]));
+        let paths = paths.into_iter().map(str::to_owned).collect();
+        assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)], "{economy}");
+    }
+}
+
+#[tokio::test]
 async fn deletes_a_test_event_though_the_settings_are_invalid() {
     let fixture = Fixture::start().set("MAX_PATHS", "many");
     let test =
