@@ -194,6 +194,8 @@ mod tests {
             "MAX_WILDCARDS",
             "ECONOMY",
             "INDEX_DOCUMENTS",
+            "IMMUTABLE_PATHS",
+            "KEEP_REMOVED_IMMUTABLE",
             "INVALIDATE_STAGING",
         ]
         .map(|name| (name, " "));
@@ -220,12 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn reads_limits_and_index_documents() {
+    fn reads_limits_and_what_decides_about_paths() {
         let set = [
             ("MAX_PATHS", "3000"),
             ("MAX_WILDCARDS", " 15"),
             ("ECONOMY", "0.1 "),
             ("INDEX_DOCUMENTS", "Never"),
+            ("IMMUTABLE_PATHS", "/assets/*, /img/*"),
+            ("KEEP_REMOVED_IMMUTABLE", "False"),
         ];
         let read = settings(&set).expect("settings");
         assert_eq!(
@@ -236,7 +240,13 @@ mod tests {
                 economy: Economy::parse("0.1").expect("a share"),
             }
         );
-        assert_eq!(read.path_options.index_documents, IndexDocuments::Never);
+        let immutable = ImmutablePaths::parse(["/assets/*", "/img/*"]);
+        let expected = PathOptions {
+            index_documents: IndexDocuments::Never,
+            immutable: immutable.expect("patterns"),
+            keep_removed_immutable: false,
+        };
+        assert_eq!(read.path_options, expected);
     }
 
     #[test]
@@ -271,6 +281,16 @@ mod tests {
                 "INDEX_DOCUMENTS",
                 "yes",
                 "setting INDEX_DOCUMENTS: \"yes\" is not auto, always or never",
+            ),
+            (
+                "IMMUTABLE_PATHS",
+                "/assets/",
+                "setting IMMUTABLE_PATHS: \"/assets/\" covers no file: write /assets/*",
+            ),
+            (
+                "KEEP_REMOVED_IMMUTABLE",
+                "no",
+                "setting KEEP_REMOVED_IMMUTABLE: \"no\" is not true or false",
             ),
             (
                 "INVALIDATE_STAGING",

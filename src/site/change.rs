@@ -112,10 +112,16 @@ pub enum Kept {
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Immutable => "not invalidated, because content under these names never changes",
-            Self::Removed => "removed, but not invalidated, because open pages can still need these files that never change",
-            Self::New => "new, so no older copy exists",
-            Self::SameContent => "not invalidated, because size and content are the same as before",
+            Self::Immutable => {
+                "not invalidated, because the content under these names never changes"
+            }
+            Self::Removed => {
+                "removed, but their copies stay at the edge, because open pages can still need them"
+            }
+            Self::New => "not invalidated, because they are new and have no older copies",
+            Self::SameContent => {
+                "not invalidated, because they were written again with the same content"
+            }
         })
     }
 }

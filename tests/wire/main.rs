@@ -14,6 +14,7 @@ mod edge_sites;
 mod errors;
 mod fixture;
 mod heads;
+mod immutable;
 mod queue;
 mod reuse;
 mod s3;
