@@ -10,6 +10,7 @@ use super::config::Config;
 use super::{Arguments, CliError, Command, GlobalOptions};
 use crate::distribution::DistributionId;
 use crate::error::Audience;
+use crate::site::ImmutablePaths;
 
 /// The variables that name the distributions. The first that is set is used.
 const DISTRIBUTIONS: [&str; 2] = ["CF_INVALIDATE_DISTRIBUTION", "DISTRIBUTION_ID"];
@@ -62,7 +63,10 @@ fn complete(
     defaults.note = name_distributions(&mut arguments.command, environment);
     if let Some(immutable) = immutable(&mut arguments.command).filter(|paths| paths.is_empty()) {
         if let Some((_, value)) = first_set(&[IMMUTABLE_PATHS], environment) {
-            immutable.extend(value.split(',').map(str::to_owned));
+            let items: Vec<_> = value.split(',').collect();
+            ImmutablePaths::parse(items.iter().copied())
+                .map_err(|error| CliError::usage(format!("{IMMUTABLE_PATHS}: {error}")))?;
+            immutable.extend(items.into_iter().map(str::to_owned));
         }
     }
     let config = match config {

@@ -15,6 +15,7 @@ mod environment;
 mod environment_errors;
 mod exit_codes;
 mod free_paths;
+mod immutable;
 mod inspect;
 mod invoke_and_status;
 mod keys;

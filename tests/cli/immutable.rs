@@ -1,0 +1,163 @@
+//! Files that never change: `--immutable`, the environment and the configuration file.
+
+use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
+
+const SYNC: &str = "upload: out/index.html to s3://site/index.html\n\
+                    upload: out/_astro/index.DRf8L97S.css to s3://site/_astro/index.DRf8L97S.css\n\
+                    upload: out/assets/a.js to s3://site/assets/a.js\n\
+                    delete: s3://site/_astro/index.BdJjQ6lI.css\n";
+
+/// Returns an environment whose first distribution caches errors for a minute at most.
+fn environment(name: &str) -> Environment {
+    let configuration = include_str!("../distributions/legacy.xml");
+    let long = "<ErrorCachingMinTTL>300<";
+    assert!(configuration.contains(long));
+    let short = configuration.replace(long, "<ErrorCachingMinTTL>60<");
+    let path = format!("distribution/{FIRST}/config");
+    Environment::with_options(name, account().with_document(&path, &short))
+}
+
+/// Runs a command with the output of a sync as its input, and returns the paths that were sent since the last one.
+fn create(environment: &mut Environment, options: &str, sync: &str) -> Vec<String> {
+    let before = environment.accepted().len();
+    let line = format!("create -d {FIRST} --no-checks --from-s3-sync - {options}");
+    let output = environment.run_with_input(&line, sync);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let sent = environment.accepted().split_off(before);
+    sent.into_iter().flat_map(|(_, paths)| paths).collect()
+}
+
+#[test]
+fn hashed_files_of_a_sync_are_not_sent() {
+    let mut environment = environment("immutable");
+    let hashed = ["/_astro/index.BdJjQ6lI.css", "/_astro/index.DRf8L97S.css"];
+    let all = [&["/"][..], &hashed, &["/assets/a.js", "/index.html"]].concat();
+    for (options, expected) in [
+        ("", vec!["/", "/assets/a.js", "/index.html"]),
+        ("--immutable auto", vec!["/", "/assets/a.js", "/index.html"]),
+        ("--immutable /assets/*", vec!["/", "/index.html"]),
+        ("--immutable /x/*,/assets/*", vec!["/", "/index.html"]),
+        (
+            "--immutable /x/* --immutable /assets/*",
+            vec!["/", "/index.html"],
+        ),
+        ("--immutable none", all.clone()),
+        // Paths that the user writes are sent.
+        (
+            "/_astro/index.BdJjQ6lI.css --immutable /assets/*",
+            vec!["/", "/_astro/index.BdJjQ6lI.css", "/index.html"],
+        ),
+    ] {
+        assert_eq!(
+            create(&mut environment, options, SYNC),
+            expected,
+            "{options}"
+        );
+    }
+    let only_hashed = "upload: out/_astro/a.DRf8L97S.css to s3://site/_astro/a.DRf8L97S.css\n";
+    assert_eq!(
+        create(&mut environment, "", only_hashed),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        create(&mut environment, "--output json", only_hashed),
+        Vec::<String>::new()
+    );
+    environment.snapshot("immutable");
+}
+
+#[test]
+fn the_option_wins_over_the_environment_and_that_over_the_configuration() {
+    let mut environment = environment("immutable-defaults");
+    environment.write(
+        "cf-invalidate.toml",
+        &format!("[sites.site]\ndistribution = '{FIRST}'\nimmutable = ['auto', '/assets/*']\n"),
+    );
+    let plan = |environment: &mut Environment, options: &str| -> Vec<String> {
+        let line = format!("plan -d site --from-s3-sync - --output json {options}");
+        let output = environment.run_with_input(&line, SYNC);
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let paths = json["paths"].as_array().expect("paths").iter();
+        paths
+            .map(|path| path.as_str().expect("a path").to_owned())
+            .collect()
+    };
+    assert_eq!(plan(&mut environment, ""), ["/", "/index.html"]);
+    assert_eq!(plan(&mut environment, "--immutable none").len(), 5);
+    environment.set("IMMUTABLE_PATHS", "none");
+    assert_eq!(plan(&mut environment, "").len(), 5);
+    assert_eq!(
+        plan(&mut environment, "--immutable auto"),
+        ["/", "/assets/a.js", "/index.html"]
+    );
+    environment.set("IMMUTABLE_PATHS", "");
+    environment.write(
+        "cf-invalidate.toml",
+        &format!("[sites.site]\ndistribution = '{FIRST}'\nkeep_removed_immutable = false\n"),
+    );
+    let expected = [
+        "/",
+        "/_astro/index.BdJjQ6lI.css",
+        "/assets/a.js",
+        "/index.html",
+    ];
+    assert_eq!(plan(&mut environment, ""), expected);
+}
+
+#[test]
+fn a_wrong_value_is_an_error() {
+    let mut environment = Environment::new("immutable-errors");
+    for value in ["assets/*", "/*", "/assets/", "none,/a/*"] {
+        let line = format!("plan -d {FIRST} --keys-from - --immutable {value}");
+        assert_eq!(environment.run_with_input(&line, "a\n").code, 2, "{value}");
+    }
+    environment.set("IMMUTABLE_PATHS", "everything");
+    let line = format!("plan -d {FIRST} --keys-from -");
+    assert_eq!(environment.run_with_input(&line, "a\n").code, 2);
+    assert_eq!(environment.accepted(), []);
+    environment.snapshot("immutable-errors");
+}
+
+#[test]
+fn new_files_are_sent_if_missing_ones_get_a_page() {
+    let mut environment = Environment::new("immutable-single-page");
+    let sync = "upload: out/_app/immutable/chunks/CFm9SEez.js to s3://app/_app/immutable/chunks/CFm9SEez.js\n\
+                delete: s3://app/_app/immutable/chunks/DsnmJJEf.js\n";
+    environment.run_with_input(&format!("plan -d {APP} --from-s3-sync -"), sync);
+    let keys = "prod/_nuxt/BTXdFNo4.js\nprod/_nuxt/builds/latest.json\n";
+    environment.run_with_input(&format!("plan -d {WEBSITE} --keys-from -"), keys);
+    environment.run_with_input(
+        "plan --offline --keys-from -",
+        "_nuxt/BTXdFNo4.js\nindex.html\n",
+    );
+    environment.run_with_input("plan --offline --keys-from -", "index.html\n");
+    environment.snapshot("immutable-single-page");
+}
+
+#[test]
+fn a_takedown_removes_hashed_files() {
+    let mut environment = Environment::new("immutable-takedown");
+    let key = "_astro/index.BdJjQ6lI.css";
+    let line = format!("create -d {FIRST} --takedown --keys-from -");
+    let output = environment.run_with_input(&line, &format!("{key}\n"));
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let paths: Vec<_> = environment
+        .accepted()
+        .into_iter()
+        .flat_map(|(_, paths)| paths)
+        .collect();
+    assert_eq!(paths, ["/_astro/index.BdJjQ6lI.css*"]);
+}
+
+#[test]
+fn a_hint_names_the_pattern_of_many_hashed_files() {
+    let mut environment = environment("immutable-hint");
+    let keys: String = (0..30)
+        .map(|n| format!("assets/x-a{:07x}.js\n", n * 1_000_003))
+        .collect();
+    let keys = keys + "assets.html\n";
+    let plan = format!("plan -d {FIRST} --keys-from -");
+    environment.run_with_input(&plan, &keys);
+    environment.run_with_input(&format!("{plan} --immutable /assets/*"), &keys);
+    environment.snapshot("immutable-hint");
+}
