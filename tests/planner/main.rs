@@ -1,7 +1,8 @@
 //! The planner as a command for `score.py`: reads changed keys from standard input, one per line, and prints
 //! `{"paths": [...]}`.
 //!
-//! `plan --max-paths N --max-wildcards N [--inventory FILE]`, where the file contains the keys of the site, one per line.
+//! `plan --max-paths N --max-wildcards N [--economy SHARE] [--inventory FILE]`, where the file contains the keys of the
+//! site, one per line.
 //!
 //! Each key becomes its first path only, because the scorer has no other encodings.
 
@@ -11,13 +12,11 @@ use std::io::{Read, stdin};
 use cloudfront_invalidator::path::InvalidationPath;
 use cloudfront_invalidator::plan::Limits;
 use cloudfront_invalidator::plan::collapse::{Inventory, collapse};
+use cloudfront_invalidator::plan::limits::Economy;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut limits = Limits {
-        paths: 20,
-        wildcards: 10,
-    };
+    let mut limits = Limits::BUCKET_CHANGES;
     let mut inventory = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
@@ -27,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match option.as_str() {
             "--max-paths" => limits.paths = value.parse()?,
             "--max-wildcards" => limits.wildcards = value.parse()?,
+            "--economy" => limits.economy = Economy::parse(&value)?,
             "--inventory" => {
                 inventory = Some(Inventory::from_keys(
                     std::fs::read_to_string(value)?.lines(),
