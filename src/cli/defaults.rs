@@ -61,13 +61,12 @@ fn complete(
         return Ok(defaults);
     }
     defaults.note = name_distributions(&mut arguments.command, environment);
-    if let Some(immutable) = immutable(&mut arguments.command).filter(|paths| paths.is_empty()) {
-        if let Some((_, value)) = first_set(&[IMMUTABLE_PATHS], environment) {
-            let items: Vec<_> = value.split(',').collect();
-            ImmutablePaths::parse(items.iter().copied())
-                .map_err(|error| CliError::usage(format!("{IMMUTABLE_PATHS}: {error}")))?;
-            immutable.extend(items.into_iter().map(str::to_owned));
-        }
+    if let Some(immutable) = immutable(&mut arguments.command).filter(|paths| paths.is_empty())
+        && let Some((_, value)) = first_set(&[IMMUTABLE_PATHS], environment)
+    {
+        ImmutablePaths::parse(value.split(','))
+            .map_err(|error| CliError::usage(format!("{IMMUTABLE_PATHS}: {error}")))?;
+        immutable.extend(value.split(',').map(str::to_owned));
     }
     let config = match config {
         Ok(config) => config,

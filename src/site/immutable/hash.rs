@@ -18,8 +18,12 @@ const MIN_TURBOPACK_PARTS: usize = 4;
 /// The number of characters of the random build ids of Next.js, which nanoid generates.
 const BUILD_ID: usize = 21;
 
-/// How many parts a random id of this length has at least: 98 % of nanoid's have, and hardly a name that somebody chose.
-const MIN_BUILD_ID_PARTS: usize = 8;
+/// The beginning of the build id that Next.js 16.2 uses for all builds with a deployment id.
+const CONSTANT_BUILD_ID: &str = "build-";
+
+/// How often a random id changes at least between capitals, small letters and digits without a separator between them. 99.9 %
+/// of nanoid's ids do, and hardly a name that somebody chose.
+const MIN_BUILD_ID_CHANGES: usize = 3;
 
 /// Returns whether the name has a hash in hexadecimal digits, as in `main-523898890af96c58.js`, `1212233ee98d7dc5.css`,
 /// `logo.c68b797c.png` or `4473ecc91f70f139-s.p.woff`.
@@ -90,11 +94,15 @@ pub(super) fn has_turbopack_hash(name: &str) -> bool {
 
 /// Returns whether the text is a random build id of Next.js, such as `szPy3Pa1MS24E1-7nXChS`.
 pub(super) fn is_random_id(text: &str) -> bool {
+    let between_separators = text.split(['-', '_']).filter(|part| !part.is_empty());
+    let changes = word_count(text).saturating_sub(between_separators.count());
     text.len() == BUILD_ID
         && text.bytes().all(is_base64)
         && text.bytes().any(|byte| byte.is_ascii_uppercase())
         && text.bytes().any(|byte| byte.is_ascii_lowercase())
-        && word_count(text) >= MIN_BUILD_ID_PARTS
+        && !text.starts_with(CONSTANT_BUILD_ID)
+        && !reads_like_words(text, 2)
+        && changes >= MIN_BUILD_ID_CHANGES
 }
 
 fn without_extension(name: &str) -> Option<&str> {

@@ -94,6 +94,10 @@ fn files_below_a_random_build_id_of_next_never_change() {
         ("Release-2024-01-15-01", false),
         ("ThisIsMyBuildConstant", false),
         ("111111111111111111111", false),
+        ("Prd-2024-01-15-Bld-12", false),
+        ("Web-Prod-2024-01-15-a", false),
+        ("Release2024Build12345", false),
+        ("build-TfctsWXpff2fKSx", false),
     ] {
         assert_eq!(is_random_id(id), is_random, "{id}");
         let files = [
