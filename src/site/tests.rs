@@ -1408,3 +1408,94 @@ proptest! {
         prop_assert_eq!(distinct.len(), paths.len());
     }
 }
+
+/// Returns the keys that are invalidated, and the notes about the others.
+fn needed(site: MaybeSite, options: &PathOptions, keys: &[&str]) -> (Vec<String>, Vec<String>) {
+    let mut changes = ChangesByDistribution::default();
+    for (index, key) in keys.iter().enumerate() {
+        let is_removed = key.starts_with('-');
+        let object = ObjectRef {
+            key: key.trim_start_matches('-'),
+            change: if is_removed {
+                Change::removed()
+            } else {
+                Change::written()
+            },
+            ..object(index, "site", "")
+        };
+        changes.add(&site, object, options);
+    }
+    let changes = changes.into_iter().next().expect("a distribution");
+    let cached = changes.cached.iter().map(|object| keys[object.index]);
+    let needed: Vec<_> = cached.map(str::to_owned).collect();
+    assert_eq!(needed.len() + changes.kept(), keys.len());
+    (needed, changes.notes())
+}
+
+#[test]
+fn a_configuration_that_is_not_up_to_date_keeps_removed_objects_only() {
+    let known = || std::sync::Arc::new(site());
+    let keys = ["_nuxt/BTXdFNo4.js", "-_nuxt/f5zXXyNt.js"];
+    let options = PathOptions::default();
+    let removed = "1 removed, but their copies stay at the edge, because open pages can still need them: _nuxt/f5zXXyNt.js";
+    let (invalidated, notes) = needed(MaybeSite::Known(known()), &options, &keys);
+    assert_eq!(invalidated, Vec::<String>::new());
+    let written =
+        "1 not invalidated, because the content under these names never changes: _nuxt/BTXdFNo4.js";
+    assert_eq!(notes, [written, removed]);
+    for site in [
+        MaybeSite::Outdated(known()),
+        MaybeSite::Unknown(known().id.clone()),
+    ] {
+        let (invalidated, notes) = needed(site, &options, &keys);
+        assert_eq!(invalidated, ["_nuxt/BTXdFNo4.js"]);
+        let absence = "objects that are possibly new are invalidated, because how long errors are cached is not known";
+        assert_eq!(notes.first().map(String::as_str), Some(absence));
+        assert_eq!(notes.last().map(String::as_str), Some(removed));
+    }
+}
+
+#[test]
+fn s3_under_another_name_answers_missing_objects_as_the_bucket_does() {
+    let keys = ["_nuxt/BTXdFNo4.js"];
+    for (domain_name, is_kept) in [
+        ("site.s3.us-east-1.amazonaws.com", true),
+        ("site.s3-website-us-east-1.amazonaws.com", true),
+        ("any-name-s3alias.s3.us-east-1.amazonaws.com", true),
+        ("s3.us-east-1.amazonaws.com", true),
+        ("www.example.com", false),
+    ] {
+        let mut site = site();
+        site.origins[0].domain_name = domain_name.into();
+        let site = MaybeSite::Known(site.into());
+        let (invalidated, _) = needed(site, &PathOptions::default(), &keys);
+        assert_eq!(invalidated.is_empty(), is_kept, "{domain_name}");
+    }
+}
+
+#[test]
+fn an_object_is_immutable_only_under_all_of_its_paths() {
+    let mut site = site();
+    site.default_root_object = Some("v1/start.html".into());
+    site.custom_error_responses = vec![CustomErrorResponse {
+        error_code: 404,
+        response_page_path: Some("/v1/missing.html".into()),
+        response_code: Some("200".into()),
+        error_caching_min_ttl: None,
+    }];
+    let options = PathOptions {
+        immutable: ImmutablePaths::parse(["/v1/*"]).expect("a pattern"),
+        ..PathOptions::default()
+    };
+    let keys = [
+        "-v1/a.html",
+        "-v1/start.html",
+        "-v1/missing.html",
+        "-v2/a.html",
+    ];
+    let (invalidated, _) = needed(MaybeSite::Known(site.into()), &options, &keys);
+    assert_eq!(
+        invalidated,
+        ["-v1/start.html", "-v1/missing.html", "-v2/a.html"]
+    );
+}
