@@ -1,8 +1,9 @@
 //! The measurement of freshness as a command: a hundred thousand requests of viewers, none of which must be stale.
 //!
-//! `fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--program FILE] [--log FILE] [--sabotage NAME]` runs
-//! the function that was built in the same profile, or another program, and prints a report. The exit code is 0 if no
-//! answer was stale, 1 if one was, and 2 if the measurement could not run. With `--sabotage` the exit code must be 1.
+//! `fresh [--seed N] [--requests N] [--small] [--first-scenario N] [--ministack PROGRAM] [--program FILE] [--log FILE]
+//! [--sabotage NAME]` runs the function that was built in the same profile, or another program, and prints a report. The
+//! exit code is 0 if no answer was stale, 1 if one was, and 2 if the measurement could not run. With `--sabotage` the exit
+//! code must be 1.
 
 #[path = "../standin/mod.rs"]
 mod standin;
@@ -17,8 +18,8 @@ use std::process::ExitCode;
 use command::{built_function, number};
 use driver::Fresh;
 
-const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--ministack PROGRAM] [--program FILE] \
-     [--log FILE] [--sabotage alias|spelling|early|lost|outdated]";
+const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--first-scenario N] \
+     [--ministack PROGRAM] [--program FILE] [--log FILE] [--sabotage alias|spelling|early|lost|outdated]";
 const REQUESTS: usize = 100_000;
 const SMALL_REQUESTS: usize = 12_000;
 const KEYS: usize = 36;
@@ -76,6 +77,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
                 fresh.keys = SMALL_KEYS;
                 fresh.deploys = SMALL_DEPLOYS;
             }
+            "--first-scenario" => fresh.first_scenario = number(&value()?)?,
             "--ministack" => fresh.ministack = value()?.into(),
             "--program" => fresh.program = value()?.into(),
             "--log" => fresh.log = Some(value()?.into()),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::bucket::Bucket;
+use super::bundler::Bundler;
 use super::configuration::{self, Created};
 use super::function::Deployed;
 use super::http::Http;
@@ -85,12 +86,14 @@ impl Bed<'_> {
                 origins: &origins,
                 distributions: created,
                 targets,
+                pages: scenario.site.bundler.map_or_else(Vec::new, Bundler::pages),
             },
             bucket: Bucket::new(self.ministack),
             deployed,
             configured,
             random: Random::new(scenario.seed),
             passed_on: BTreeMap::new(),
+            open: Vec::new(),
             figures: Figures::default(),
         };
         run.run().await

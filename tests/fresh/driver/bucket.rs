@@ -24,7 +24,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The bucket, whose objects hold their key and version.
+/// The bucket. Its objects hold their key and version unless a change has their content.
 pub struct Bucket<'a> {
     ministack: &'a MiniStack,
     versions: u64,
@@ -61,11 +61,9 @@ impl<'a> Bucket<'a> {
                 if self.versions.is_multiple_of(ONE_IN_COMPRESSIBLE) {
                     body.push_str(&" ".repeat(COMPRESSIBLE_BYTES));
                 }
-                let headers = [("content-type", "text/html")];
-                self.ministack
-                    .call("s3", (Method::PUT, &target), &headers, body)
-                    .await?;
+                self.write(&target, body).await?;
             }
+            Change::Write { content, .. } => self.write(&target, content.clone()).await?,
             Change::Copy { from, .. } => {
                 let source = object_target(from);
                 let headers = [("x-amz-copy-source", source.as_str())];
@@ -80,6 +78,13 @@ impl<'a> Bucket<'a> {
                     .await?;
             }
         }
+        Ok(())
+    }
+
+    async fn write(&self, target: &str, body: String) -> io::Result<()> {
+        let headers = [("content-type", "text/html")];
+        let request = (Method::PUT, target);
+        self.ministack.call("s3", request, &headers, body).await?;
         Ok(())
     }
 }

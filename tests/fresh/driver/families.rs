@@ -1,9 +1,10 @@
 //! The families of sites that the project supports, each with random details.
 
+use super::bundler::{Bundler, Framework};
 use super::site::{Behavior, Distribution, Endpoint, ErrorPage, IndexFunction, QueryStrings, Site};
 use super::soak::random::Random;
 
-const FAMILIES: [fn(&mut Random) -> Site; 15] = [
+const FAMILIES: [fn(&mut Random) -> Site; 19] = [
     plain,
     server,
     origin_path_with_error_page,
@@ -19,6 +20,10 @@ const FAMILIES: [fn(&mut Random) -> Site; 15] = [
     shared_bucket,
     website_under_origin_path,
     shared_bucket_with_function,
+    next,
+    astro,
+    nuxt,
+    svelte_kit,
 ];
 
 const ROOT_OBJECTS: [&str; 4] = ["index.html", "index.html", "about.html", "blog/index.html"];
@@ -42,6 +47,7 @@ fn single(family: &'static str, distribution: Distribution) -> Site {
         family,
         distributions: vec![distribution],
         is_denied: false,
+        bundler: None,
     }
 }
 
@@ -175,6 +181,7 @@ fn shared_bucket(random: &mut Random) -> Site {
         family: "two distributions on one bucket",
         distributions: vec![first, second],
         is_denied: false,
+        bundler: None,
     }
 }
 
@@ -188,6 +195,7 @@ fn shared_bucket_with_function(random: &mut Random) -> Site {
         family: "two distributions on one bucket, one with a function",
         distributions: distributions.into(),
         is_denied: false,
+        bundler: None,
     }
 }
 
@@ -232,6 +240,90 @@ fn denied(random: &mut Random) -> Site {
     }
 }
 
+fn next(random: &mut Random) -> Site {
+    let framework = random.pick(&[Framework::Next, Framework::NextWithDeploymentId]);
+    bundled(random, "Next.js export", framework)
+}
+
+fn astro(random: &mut Random) -> Site {
+    bundled(random, "Astro", Framework::Astro)
+}
+
+fn nuxt(random: &mut Random) -> Site {
+    bundled(random, "Nuxt", Framework::Nuxt)
+}
+
+fn svelte_kit(random: &mut Random) -> Site {
+    bundled(random, "SvelteKit", Framework::SvelteKit)
+}
+
+/// Returns a site with two distributions that differ in what they do about errors.
+fn bundled(random: &mut Random, family: &'static str, framework: Framework) -> Site {
+    let bundler = Bundler {
+        framework,
+        base: random.pick(&["", "docs/"]),
+    };
+    let origin_path = random.pick(&["", "/prod"]);
+    let mut errors = Errors::ALL;
+    random.shuffle(&mut errors);
+    let distributions = errors.into_iter().take(2).map(|errors| {
+        let mut distribution = simple(random, Endpoint::Rest, origin_path);
+        distribution.default_root_object = match bundler.base {
+            "" => "index.html",
+            _ => "docs/index.html",
+        };
+        distribution.behaviors[0].function = maybe_function(random);
+        distribution.error_pages = errors.pages(random, bundler);
+        distribution
+    });
+    Site {
+        family,
+        distributions: distributions.collect(),
+        is_denied: false,
+        bundler: Some(bundler),
+    }
+}
+
+/// What viewers of a bundler's site get in place of an error.
+#[derive(Clone, Copy)]
+enum Errors {
+    /// The origin's error, for ten seconds.
+    Default,
+    /// A page for at most a minute.
+    Short,
+    /// A page for longer.
+    Long,
+    /// An entry page with status 200, which renders every path.
+    SinglePage,
+}
+
+impl Errors {
+    const ALL: [Self; 4] = [Self::Default, Self::Short, Self::Long, Self::SinglePage];
+
+    fn pages(self, random: &mut Random, bundler: Bundler) -> Vec<ErrorPage> {
+        let is_at_root = bundler.base.is_empty();
+        let page = |root, below_base| if is_at_root { root } else { below_base };
+        let not_found = |caching_min_ttl| ErrorPage {
+            error_code: 403,
+            page: page("/404.html", "/docs/404.html"),
+            response_code: 404,
+            caching_min_ttl,
+        };
+        let fallback = |error_code| ErrorPage {
+            error_code,
+            page: page("/index.html", "/docs/index.html"),
+            response_code: 200,
+            caching_min_ttl: 0,
+        };
+        match self {
+            Self::Default => Vec::new(),
+            Self::Short => vec![not_found(random.pick(&[0, 10, 60]))],
+            Self::Long => vec![not_found(random.pick(&[300, 86_400]))],
+            Self::SinglePage => vec![fallback(403), fallback(404)],
+        }
+    }
+}
+
 fn maybe_function(random: &mut Random) -> Option<IndexFunction> {
     random.pick(&[
         None,
@@ -252,6 +344,11 @@ pub fn reconfigured(random: &mut Random, site: &Site, names_distributions: bool)
     }
     let mut site = site.clone();
     let number = random.below(site.distributions.len());
+    if let Some(bundler) = site.bundler {
+        let errors = random.pick(&Errors::ALL);
+        site.distributions[number].error_pages = errors.pages(random, bundler);
+        return Some(site);
+    }
     let adds_distribution = !names_distributions && site.distributions.len() == 1;
     let distribution = &mut site.distributions[number];
     let default = distribution.behaviors.len() - 1;

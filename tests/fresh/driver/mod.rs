@@ -24,6 +24,7 @@
 mod answer;
 mod bed;
 mod bucket;
+mod bundler;
 mod configuration;
 mod description;
 mod distribution_xml;

@@ -41,7 +41,8 @@ pub struct Scenario {
     pub site: Site,
     /// All keys that exist at any time; viewers request the missing ones too.
     pub keys: Vec<String>,
-    pub first: BTreeSet<String>,
+    /// The changes that make the first objects.
+    pub first: Vec<Change>,
     pub deploys: Vec<Deploy>,
     /// MAX_PATHS of the function.
     pub max_paths: usize,
@@ -85,15 +86,27 @@ pub enum Delivery {
 
 #[derive(Clone, Debug)]
 pub enum Change {
+    /// Writes a new version.
     Put(String),
-    Copy { from: String, to: String },
+    /// Writes this content.
+    Write {
+        key: String,
+        content: String,
+    },
+    Copy {
+        from: String,
+        to: String,
+    },
     Delete(String),
 }
 
 impl Change {
     pub fn key(&self) -> &str {
         match self {
-            Self::Put(key) | Self::Copy { to: key, .. } | Self::Delete(key) => key,
+            Self::Put(key)
+            | Self::Write { key, .. }
+            | Self::Copy { to: key, .. }
+            | Self::Delete(key) => key,
         }
     }
 
@@ -144,14 +157,36 @@ impl Scenario {
             .flatten();
         let with_ambiguous = random.one_in(ONE_IN_AMBIGUOUS);
         let prefixes = prefixes([&site].into_iter().chain(&reconfigured));
-        let keys = keys(random, &prefixes, key_count, with_ambiguous);
-        let existing = keys
-            .iter()
-            .filter(|_| !random.one_in(ONE_IN_MISSING_AT_FIRST));
-        let first: BTreeSet<String> = existing.cloned().collect();
-        let mut exists = first.clone();
-        let deploys = (0..deploys).map(|_| Deploy::plan(random, &keys, &mut exists));
+        let builds = site
+            .bundler
+            .map(|bundler| bundler.plan(random, prefixes[0], deploys));
+        let keys = match &builds {
+            Some(builds) => builds.keys(),
+            None => keys(random, &prefixes, key_count, with_ambiguous),
+        };
+        let first = match &builds {
+            Some(builds) => builds.first(),
+            None => {
+                let existing = keys
+                    .iter()
+                    .filter(|_| !random.one_in(ONE_IN_MISSING_AT_FIRST));
+                existing.cloned().map(Change::Put).collect()
+            }
+        };
+        let mut exists = exists_after(&first);
+        let deploys = (0..deploys).map(|deploy| {
+            let changes = match &builds {
+                Some(builds) => builds.changes(random, deploy),
+                None => random_changes(random, &keys, &mut exists),
+            };
+            Deploy::plan(random, changes)
+        });
         let mut deploys: Vec<Deploy> = deploys.collect();
+        let keeps_errors = builds.is_some()
+            && [&site]
+                .into_iter()
+                .chain(&reconfigured)
+                .any(Site::keeps_errors);
         if let Some(site) = reconfigured {
             let number = random.below(deploys.len());
             deploys[number].reconfigure(random, site);
@@ -161,7 +196,8 @@ impl Scenario {
             keys,
             first,
             deploys,
-            max_paths: if random.one_in(ONE_IN_FEW_PATHS) {
+            // Wildcards for files that may have a cached error would cover those of old entry pages.
+            max_paths: if random.one_in(ONE_IN_FEW_PATHS) && !keeps_errors {
                 20
             } else {
                 3_000
@@ -186,9 +222,8 @@ fn prefixes<'a>(sites: impl Iterator<Item = &'a Site>) -> Vec<&'static str> {
 }
 
 impl Deploy {
-    fn plan(random: &mut Random, keys: &[String], exists: &mut BTreeSet<String>) -> Self {
-        let count = 1 + random.below(MAX_CHANGES);
-        let changes: Vec<Change> = (0..count).map(|_| change(random, keys, exists)).collect();
+    fn plan(random: &mut Random, changes: Vec<Change>) -> Self {
+        let count = changes.len();
         let delivery = match random.below(10) {
             0..=4 => Delivery::Direct,
             5..=8 => Delivery::Queue,
@@ -224,6 +259,24 @@ impl Deploy {
     }
 }
 
+fn random_changes(
+    random: &mut Random,
+    keys: &[String],
+    exists: &mut BTreeSet<String>,
+) -> Vec<Change> {
+    let count = 1 + random.below(MAX_CHANGES);
+    (0..count).map(|_| change(random, keys, exists)).collect()
+}
+
+/// Returns the keys that exist after changes of an empty bucket.
+pub fn exists_after(changes: &[Change]) -> BTreeSet<String> {
+    let mut exists = BTreeSet::new();
+    for change in changes {
+        change.apply(&mut exists);
+    }
+    exists
+}
+
 fn change(random: &mut Random, keys: &[String], exists: &mut BTreeSet<String>) -> Change {
     let key = keys[random.below(keys.len())].clone();
     let sources: Vec<&String> = exists.iter().collect();
@@ -242,7 +295,7 @@ fn change(random: &mut Random, keys: &[String], exists: &mut BTreeSet<String>) -
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Put(key) => write!(f, "put {key:?}"),
+            Self::Put(key) | Self::Write { key, .. } => write!(f, "put {key:?}"),
             Self::Copy { from, to } => write!(f, "copy {from:?} to {to:?}"),
             Self::Delete(key) => write!(f, "delete {key:?}"),
         }

@@ -43,6 +43,8 @@ impl Report {
         sum.deploys += figures.deploys;
         sum.configuration_changes += figures.configuration_changes;
         sum.failed_reads += figures.failed_reads;
+        sum.file_requests += figures.file_requests;
+        sum.lost += figures.lost;
         sum.stale += figures.stale;
         sum.stale_targets.extend(figures.stale_targets.clone());
         self.scenarios += 1;
@@ -73,6 +75,8 @@ impl fmt::Display for Report {
             deploys,
             configuration_changes,
             failed_reads,
+            file_requests,
+            lost,
             stale,
             ..
         } = self.figures;
@@ -87,6 +91,8 @@ impl fmt::Display for Report {
             ("failed reads of them", failed_reads),
             ("requests of viewers", requests),
             ("  that reached MiniStack", origin_requests),
+            ("files of old entry pages", file_requests),
+            ("  not found", lost),
             ("copies dropped", dropped),
             ("  unchanged, without a job", evicted),
             ("invalidation calls", calls),

@@ -20,7 +20,7 @@ use super::site::Site;
 use super::soak::REPLICA;
 use super::soak::deploys::Notification;
 use super::soak::random::Random;
-use super::viewers::{Current, Stale, Viewers};
+use super::viewers::{Current, OpenPage, Stale, Viewers};
 use crate::standin::{AcceptedInvalidation, Standin};
 
 pub(super) const COMPLETES_AFTER: Duration = Duration::from_secs(14);
@@ -46,6 +46,10 @@ pub struct Figures {
     pub configuration_changes: usize,
     /// How many calls that read configurations failed, without denials.
     pub failed_reads: usize,
+    /// Requests of viewers with old entry pages for the files that these name.
+    pub file_requests: usize,
+    /// How many of these files were not found.
+    pub lost: usize,
     pub stale: usize,
     pub stale_targets: BTreeSet<String>,
 }
@@ -73,15 +77,17 @@ pub(super) struct Run<'a> {
     pub(super) random: Random,
     /// How many invalidations the edge has got, by distribution.
     pub(super) passed_on: BTreeMap<String, usize>,
+    /// The entry pages that viewers have opened, with files that nothing but an invalidation has dropped since.
+    pub(super) open: Vec<OpenPage>,
     pub(super) figures: Figures,
 }
 
 impl Run<'_> {
     pub(super) async fn run(mut self) -> io::Result<(Figures, Option<Finding>)> {
-        for key in &self.scenario.first {
-            self.bucket.apply(&Change::Put(key.clone())).await?;
+        for change in &self.scenario.first {
+            self.bucket.apply(change).await?;
             if self.scenario.site.is_replicated() {
-                self.bucket.replicate(key).await?;
+                self.bucket.replicate(change.key()).await?;
             }
         }
         let (stale, mut before) = self.viewers.request_all().await?;
@@ -90,12 +96,14 @@ impl Run<'_> {
                 "stale before any deploy: {stale:?}"
             )));
         }
+        self.open = self.viewers.open_pages().await?;
         let mut finding = None;
         for (index, deploy) in self.scenario.deploys.iter().enumerate() {
             let accepted_before = self.standin.accepted().len();
             if let Some(site) = &deploy.reconfigured {
                 let (stale, current) = self.reconfigure(site).await?;
                 before = current;
+                self.open = self.viewers.open_pages().await?;
                 if !stale.is_empty() {
                     let new = self.standin.accepted().len() - accepted_before;
                     finding = Some(self.finding(index, stale, &[], new));
@@ -107,6 +115,9 @@ impl Run<'_> {
             let (stale, current) = self.viewers.request_all().await?;
             self.count(deploy, &before, &current);
             before = current;
+            if stale.is_empty() {
+                self.request_files(index).await?;
+            }
             if !stale.is_empty() {
                 let accepted = self.standin.accepted();
                 let new = accepted.len() - accepted_before;
@@ -123,6 +134,27 @@ impl Run<'_> {
             self.figures.failed_reads = self.standin.failed_calls().len();
         }
         Ok((self.figures, finding))
+    }
+
+    /// Requests the files of open pages, which were in the caches before the deploy, and opens the current pages.
+    async fn request_files(&mut self, index: usize) -> io::Result<()> {
+        let deploy = &self.scenario.deploys[index];
+        let site = self.scenario.reconfigured(index);
+        let distributions = &site.unwrap_or(&self.scenario.site).distributions;
+        let drops_everything: Vec<bool> = distributions
+            .iter()
+            .map(|distribution| {
+                let mut keys = deploy.changes.iter().map(Change::key);
+                deploy.job_after.is_some() || keys.any(|key| distribution.is_kept_error_page(key))
+            })
+            .collect();
+        self.open
+            .retain(|page| !drops_everything[page.distribution]);
+        let (requests, lost) = self.viewers.request_files(&self.open).await?;
+        self.figures.file_requests += requests;
+        self.figures.lost += lost.len();
+        self.open.extend(self.viewers.open_pages().await?);
+        Ok(())
     }
 
     /// Changes the bucket, delivers the notifications, and runs the pipeline job if there is one.

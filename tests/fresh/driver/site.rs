@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bundler::Bundler;
 use super::soak::{BUCKET, REPLICA};
 use crate::standin::{EdgeBehavior, EdgeDistribution, QueryKey};
 
 const ACCESS_POINT_ALIAS: &str = "site-0123456789abcdef0123456789ab-s3alias";
+/// In seconds. The function invalidates for the sake of errors that are kept longer.
+const MAX_SHORT_ERROR_CACHING: u64 = 60;
 /// The folder that [`IndexFunction::OriginPath`] is about.
 const BETA: &str = "beta";
 
@@ -21,6 +24,8 @@ pub struct Site {
     pub distributions: Vec<Distribution>,
     /// Whether IAM denies the function to read the configurations.
     pub is_denied: bool,
+    /// What builds the site, if its files have names with hashes.
+    pub bundler: Option<Bundler>,
 }
 
 /// A distribution whose origins are the bucket, perhaps under another name, under one or more origin paths.
@@ -107,13 +112,33 @@ impl Site {
         self.is_denied || self.distributions.iter().any(is_hidden)
     }
 
+    /// Returns whether a distribution keeps errors, or pages in place of them.
+    pub fn keeps_errors(&self) -> bool {
+        let mut distributions = self.distributions.iter();
+        distributions.any(|distribution| distribution.error_pages.iter().any(ErrorPage::is_kept))
+    }
+
     pub fn is_replicated(&self) -> bool {
         let mut distributions = self.distributions.iter();
         distributions.any(|distribution| distribution.endpoint == Endpoint::Replicated)
     }
 }
 
+impl ErrorPage {
+    /// Returns whether copies of the page stay under other paths for longer than viewers wait here.
+    pub fn is_kept(&self) -> bool {
+        self.response_code < 300 || self.caching_min_ttl > MAX_SHORT_ERROR_CACHING
+    }
+}
+
 impl Distribution {
+    /// Returns whether an object is a page that CloudFront keeps in place of errors, so that a change of it requires an
+    /// invalidation of everything.
+    pub fn is_kept_error_page(&self, key: &str) -> bool {
+        let mut pages = self.error_pages.iter();
+        pages.any(|page| page.is_kept() && self.key(page.page.trim_start_matches('/')) == key)
+    }
+
     /// Returns the domain names of the origins under one origin path.
     pub fn origin_domains(&self) -> Vec<String> {
         let rest = |bucket: &str, region: &str| format!("{bucket}.s3.{region}.amazonaws.com");

@@ -1,11 +1,10 @@
 //! Reduces a scenario with a stale answer to the smallest one that still has it.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use super::bed::Bed;
 use super::description::describe;
-use super::plan::{Change, Deploy, Scenario};
+use super::plan::{Change, Deploy, Scenario, exists_after};
 use super::run::Finding;
 use super::targets::Target;
 
@@ -31,7 +30,8 @@ pub async fn find(bed: &Bed<'_>, scenario: Scenario, finding: Finding) -> io::Re
 fn candidates(scenario: &Scenario, deploy: usize) -> Vec<Scenario> {
     let reconfigured = scenario.reconfigured(deploy).cloned();
     let before = &scenario.deploys[..deploy];
-    let first = exists_after(&scenario.first, before);
+    let before = before.iter().flat_map(|deploy| &deploy.changes);
+    let first: Vec<Change> = scenario.first.iter().chain(before).cloned().collect();
     let deploy = &scenario.deploys[deploy];
     let changes = &deploy.changes;
     let (left, right) = changes.split_at(changes.len() / 2);
@@ -59,8 +59,8 @@ fn candidates(scenario: &Scenario, deploy: usize) -> Vec<Scenario> {
 }
 
 /// Returns whether each copy has a source that exists, although other changes are missing.
-fn has_sources(first: &BTreeSet<String>, changes: &[Change]) -> bool {
-    let mut exists = first.clone();
+fn has_sources(first: &[Change], changes: &[Change]) -> bool {
+    let mut exists = exists_after(first);
     changes.iter().all(|change| {
         let has_source = match change {
             Change::Copy { from, .. } => exists.contains(from),
@@ -69,13 +69,4 @@ fn has_sources(first: &BTreeSet<String>, changes: &[Change]) -> bool {
         change.apply(&mut exists);
         has_source
     })
-}
-
-/// Returns the keys that exist after the deploys.
-fn exists_after(first: &BTreeSet<String>, deploys: &[Deploy]) -> BTreeSet<String> {
-    let mut exists = first.clone();
-    for change in deploys.iter().flat_map(|deploy| &deploy.changes) {
-        change.apply(&mut exists);
-    }
-    exists
 }

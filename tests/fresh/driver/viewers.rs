@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::answer::Answer;
+use super::bundler::{is_certainly_immutable, is_immutable_content, named_files};
 use super::configuration::Created;
 use super::origin::Origins;
 use super::soak::random::Random;
 use super::targets::Target;
-use crate::standin::{Edge, ViewerRequest};
+use crate::standin::{Edge, ViewerRequest, ViewerResponse};
 
 pub const POPS: usize = 3;
 
@@ -19,9 +20,20 @@ pub struct Viewers<'a> {
     /// Targets of other distributions are not requested.
     pub distributions: Vec<Created>,
     pub targets: &'a [Target],
+    /// The paths of entry pages, which name files with a hash in their names.
+    pub pages: Vec<String>,
 }
 
-/// An answer that is not what the origin serves.
+/// An entry page that a viewer has opened and does not load again.
+#[derive(Clone, Debug)]
+pub struct OpenPage {
+    pub distribution: usize,
+    pop: usize,
+    /// The files that the page names and whose names certainly contain a hash, as the viewer got them.
+    files: Vec<(Target, Answer)>,
+}
+
+/// An answer that is neither what the origin serves nor a file of which there is one version.
 #[derive(Clone, Debug)]
 pub struct Stale {
     pub target: Target,
@@ -45,7 +57,82 @@ impl Viewers<'_> {
                 self.request(target, pop).await?;
             }
         }
+        if !self.pages.is_empty() {
+            let page = &self.pages[random.below(self.pages.len())];
+            let distribution = random.below(self.distributions.len());
+            self.open(distribution, page, random.below(POPS)).await?;
+        }
         Ok(())
+    }
+
+    /// Opens every entry page at every POP.
+    ///
+    /// # Errors
+    ///
+    /// If a page names a file that is not found.
+    pub async fn open_pages(&self) -> io::Result<Vec<OpenPage>> {
+        let mut open = Vec::new();
+        for distribution in 0..self.distributions.len() {
+            for page in &self.pages {
+                for pop in 0..POPS {
+                    let (opened, missing) = self.open(distribution, page, pop).await?;
+                    if let Some(file) = missing.first() {
+                        return Err(io::Error::other(format!(
+                            "the current {page} names {file}, which is not found"
+                        )));
+                    }
+                    open.push(opened);
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    /// Requests an entry page and then the files that it names. Returns what was found, and the paths that were not.
+    async fn open(
+        &self,
+        distribution: usize,
+        page: &str,
+        pop: usize,
+    ) -> io::Result<(OpenPage, Vec<String>)> {
+        let target = |path: &str| Target {
+            distribution,
+            target: path.to_owned(),
+            accept_encoding: "",
+        };
+        let (_, response) = self.request(&target(page), pop).await?;
+        let (mut files, mut missing) = (Vec::new(), Vec::new());
+        for path in named_files(&response.body) {
+            let target = target(&path);
+            let (answer, response) = self.request(&target, pop).await?;
+            if !is_immutable_content(&response.body, &path) {
+                missing.push(path);
+            } else if is_certainly_immutable(&path) {
+                files.push((target, answer));
+            }
+        }
+        let open = OpenPage {
+            distribution,
+            pop,
+            files,
+        };
+        Ok((open, missing))
+    }
+
+    /// Requests the files of open pages again. Returns how many requests that were, and the answers that are not what the
+    /// viewer of the page got before.
+    pub async fn request_files(&self, pages: &[OpenPage]) -> io::Result<(usize, Vec<Stale>)> {
+        let (mut requests, mut lost) = (0, Vec::new());
+        for page in pages {
+            for (target, expected) in &page.files {
+                requests += 1;
+                let (answered, response) = self.request(target, page.pop).await?;
+                if answered != *expected {
+                    lost.push(Stale::new(target, page.pop, answered, &response, expected));
+                }
+            }
+        }
+        Ok((requests, lost))
     }
 
     /// Requests every target at every POP; returns the stale answers, and what the origin serves.
@@ -61,17 +148,9 @@ impl Viewers<'_> {
                 .origins
                 .current(&distribution.domain, target.path())
                 .await?;
-            for (pop, (answered, headers)) in answers.into_iter().enumerate() {
-                if answered != served {
-                    let value = |name| super::http::header(&headers, name).unwrap_or_default();
-                    stale.push(Stale {
-                        target: target.clone(),
-                        pop,
-                        x_cache: value("x-cache").to_owned(),
-                        age: value("age").to_owned(),
-                        answered,
-                        current: served.clone(),
-                    });
+            for (pop, (answered, response)) in answers.into_iter().enumerate() {
+                if answered != served && !is_immutable_content(&response.body, target.path()) {
+                    stale.push(Stale::new(target, pop, answered, &response, &served));
                 }
             }
             let path = (distribution.id.clone(), target.path().to_owned());
@@ -84,11 +163,7 @@ impl Viewers<'_> {
         target.distribution < self.distributions.len()
     }
 
-    async fn request(
-        &self,
-        target: &Target,
-        pop: usize,
-    ) -> io::Result<(Answer, Vec<(String, String)>)> {
+    async fn request(&self, target: &Target, pop: usize) -> io::Result<(Answer, ViewerResponse)> {
         let request = ViewerRequest {
             host: &self.distributions[target.distribution].domain,
             target: &target.target,
@@ -97,6 +172,26 @@ impl Viewers<'_> {
         };
         let response = self.edge.get(request, self.origins).await?;
         let answer = Answer::new(response.status, &response.headers, &response.body);
-        Ok((answer, response.headers))
+        Ok((answer, response))
+    }
+}
+
+impl Stale {
+    fn new(
+        target: &Target,
+        pop: usize,
+        answered: Answer,
+        response: &ViewerResponse,
+        current: &Answer,
+    ) -> Self {
+        let value = |name| response.header(name).unwrap_or_default().to_owned();
+        Self {
+            target: target.clone(),
+            pop,
+            x_cache: value("x-cache"),
+            age: value("age"),
+            answered,
+            current: current.clone(),
+        }
     }
 }
