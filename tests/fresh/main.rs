@@ -2,8 +2,8 @@
 //!
 //! `fresh [--seed N] [--requests N] [--small] [--first-scenario N] [--ministack PROGRAM] [--program FILE] [--log FILE]
 //! [--sabotage NAME]` runs the function that was built in the same profile, or another program, and prints a report. The
-//! exit code is 0 if no answer was stale, 1 if one was, and 2 if the measurement could not run. With `--sabotage` the exit
-//! code must be 1.
+//! exit code is 0 if no answer was stale and no file of an old entry page was missing, 1 if one was, and 2 if the
+//! measurement could not run. With `--sabotage` the exit code must be 1.
 
 #[path = "../standin/mod.rs"]
 mod standin;
@@ -19,7 +19,8 @@ use command::{built_function, number};
 use driver::Fresh;
 
 const USAGE: &str = "usage: fresh [--seed N] [--requests N] [--small] [--first-scenario N] \
-     [--ministack PROGRAM] [--program FILE] [--log FILE] [--sabotage alias|spelling|early|lost|outdated]";
+     [--ministack PROGRAM] [--program FILE] [--log FILE] [--sabotage \
+     alias|spelling|early|lost|outdated|immutable|removed]";
 const REQUESTS: usize = 100_000;
 const SMALL_REQUESTS: usize = 12_000;
 const KEYS: usize = 36;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     match fresh.run() {
         Ok(report) => {
             print!("{report}");
-            ExitCode::from(u8::from(report.figures.stale > 0))
+            ExitCode::from(u8::from(report.has_wrong_answers()))
         }
         Err(error) => {
             eprintln!("fresh: {error}");
@@ -61,7 +62,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Fresh, String> {
         sabotage: None,
         max_paths: None,
         shows_progress: true,
-        stops_at_stale: false,
+        stops_at_finding: false,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || {

@@ -1,4 +1,4 @@
-//! A measurement that is short enough for every test run, and the proof that it notices stale answers.
+//! A measurement that is short enough for every test run, and the proof that it notices wrong answers.
 //!
 //! It needs MiniStack's virtual environment: `make local` runs it. MINISTACK is the path of its program.
 
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use driver::{Fresh, Report, Sabotage};
+
+/// The number of the first scenario with the site of a bundler.
+const BUNDLERS: usize = 15;
 
 fn fresh(requests: usize) -> Fresh {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venvs/cloud/bin/ministack");
@@ -27,7 +30,7 @@ fn fresh(requests: usize) -> Fresh {
         sabotage: None,
         max_paths: None,
         shows_progress: false,
-        stops_at_stale: false,
+        stops_at_finding: false,
     }
 }
 
@@ -36,9 +39,9 @@ fn run(fresh: &Fresh) -> Report {
 }
 
 #[test]
-fn nothing_is_stale() {
-    // Most of a run is waiting, so three runs share the families of sites.
-    let runs = [0, 5, 10].map(|first_scenario| {
+fn nothing_is_stale_or_lost() {
+    // Most of a run is waiting, so four runs share the families of sites.
+    let runs = [0, 5, 10, BUNDLERS].map(|first_scenario| {
         let fresh = Fresh {
             first_scenario,
             ..fresh(2_000)
@@ -47,16 +50,20 @@ fn nothing_is_stale() {
     });
     let mut configuration_changes = 0;
     let mut failed_reads = 0;
+    let mut file_requests = 0;
     for run in runs {
         let report = run.join().expect("a run that ends");
         print!("{report}");
         assert_eq!(report.figures.stale, 0, "{report}");
+        assert_eq!(report.figures.lost, 0, "{report}");
         assert!(report.figures.dropped > 0, "nothing was dropped: {report}");
         configuration_changes += report.figures.configuration_changes;
         failed_reads += report.figures.failed_reads;
+        file_requests += report.figures.file_requests;
     }
     assert!(configuration_changes > 0, "no configuration changed");
     assert!(failed_reads > 0, "no read failed");
+    assert!(file_requests > 0, "no old entry page was used");
 }
 
 #[test]
@@ -66,19 +73,27 @@ fn each_sabotage_is_noticed() {
             sabotage: Some(sabotage),
             // Wildcards would cover the lost paths.
             max_paths: Some(3_000),
-            stops_at_stale: true,
-            // A site with a default root object, and then one with a function.
-            first_scenario: 2,
+            stops_at_finding: true,
+            first_scenario: match sabotage {
+                Sabotage::Immutable | Sabotage::Removed => BUNDLERS,
+                // A site with a default root object, and then one with a function.
+                _ => 2,
+            },
             ..fresh(50_000)
         };
         thread::spawn(move || (sabotage, run(&fresh)))
     });
     for run in sabotaged {
         let (sabotage, report) = run.join().expect("a run that ends");
+        if sabotage == Sabotage::Removed {
+            assert!(report.figures.lost > 0, "{sabotage:?}: {report}");
+            continue;
+        }
         let is_caused = |target: &&String| match sabotage {
             Sabotage::Alias => target.ends_with('/'),
             Sabotage::Spelling => target.contains('%'),
-            Sabotage::Early | Sabotage::Lost | Sabotage::Outdated => true,
+            Sabotage::Immutable => target.contains("/about"),
+            _ => true,
         };
         let caused = report.figures.stale_targets.iter().filter(is_caused);
         assert!(caused.count() > 0, "{sabotage:?} was not noticed: {report}");

@@ -38,7 +38,7 @@ impl Bed<'_> {
         self.run_with(scenario, &targets(scenario)).await
     }
 
-    /// Runs a scenario until it ends or an answer is stale.
+    /// Runs a scenario until it ends or an answer is wrong.
     pub async fn run_with(
         &self,
         scenario: &Scenario,
@@ -112,10 +112,11 @@ impl Bed<'_> {
             String::new()
         };
         let max_paths = scenario.max_paths.to_string();
-        let settings = [
+        let mut settings = vec![
             ("MAX_PATHS", max_paths.as_str()),
             ("DISTRIBUTION_ID", ids.as_str()),
         ];
+        settings.extend(self.sabotage.and_then(Sabotage::setting));
         Deployed::new(self.program.clone(), self.log.clone(), standin, &settings)
     }
 }

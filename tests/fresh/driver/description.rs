@@ -1,4 +1,4 @@
-//! The description of a case with stale answers: what was requested, of which site, after which deploy.
+//! The description of a case with wrong answers: what was requested, of which site, after which deploy.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use super::plan::{Deploy, Scenario};
 use super::run::Finding;
 use super::site::{Distribution, Site};
+use super::viewers::Stale;
 use crate::standin::iso8601;
 
 const LISTED: usize = 10;
@@ -15,7 +16,8 @@ const LISTED_PATHS: usize = 40;
 pub fn describe(scenario: &Scenario, finding: &Finding) -> String {
     let mut text = String::new();
     let deploy = &scenario.deploys[finding.deploy];
-    let written = write_answers(&mut text, finding)
+    let written = write_answers(&mut text, "STALE", "the origin", &finding.stale)
+        .and_then(|()| write_answers(&mut text, "NOT FOUND", "before the deploy", &finding.lost))
         .and_then(|()| write_site(&mut text, &scenario.site))
         .and_then(|()| write_reconfigured(&mut text, scenario.reconfigured(finding.deploy)))
         .and_then(|()| write_deploy(&mut text, scenario, deploy))
@@ -24,14 +26,22 @@ pub fn describe(scenario: &Scenario, finding: &Finding) -> String {
     written.map_or_else(|error| error.to_string(), |()| text)
 }
 
-fn write_answers(text: &mut String, finding: &Finding) -> fmt::Result {
+fn write_answers(
+    text: &mut String,
+    heading: &str,
+    expected_from: &str,
+    answers: &[Stale],
+) -> fmt::Result {
+    if answers.is_empty() {
+        return Ok(());
+    }
     let mut by_target: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for stale in &finding.stale {
+    for stale in answers {
         let target = &stale.target;
         let key = (target.distribution, &target.target, target.accept_encoding);
         by_target.entry(key).or_default().push(stale);
     }
-    writeln!(text, "STALE: {} answers", finding.stale.len())?;
+    writeln!(text, "{heading}: {} answers", answers.len())?;
     for ((distribution, target, encoding), answers) in by_target.into_iter().take(LISTED) {
         writeln!(
             text,
@@ -44,7 +54,7 @@ fn write_answers(text: &mut String, finding: &Finding) -> fmt::Result {
                 "    POP {pop}: {}, {x_cache}, Age {age}",
                 stale.answered
             )?;
-            writeln!(text, "    the origin: {}", stale.current)?;
+            writeln!(text, "    {expected_from}: {}", stale.current)?;
         }
     }
     Ok(())

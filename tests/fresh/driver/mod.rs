@@ -14,6 +14,9 @@
 //! The owner also changes configurations: the function gets a change of an object under the old configuration, and then
 //! others under the new one. In some deploys the calls that read configurations fail at first.
 //!
+//! Sites of bundlers also have viewers who keep an entry page open over deploys. The files that it names, with a hash of
+//! their content in their names, were in the caches before, and must still be found when they are removed from the bucket.
+//!
 //! Only the edge is a cache. MiniStack routes requests, runs CloudFront Functions and applies error pages.
 
 #![allow(
@@ -59,7 +62,7 @@ use soak::random::Random;
 pub use report::Report;
 pub use sabotage::Sabotage;
 
-/// How many stale scenarios are reduced and described.
+/// How many scenarios with wrong answers are reduced and described.
 const MAX_CASES: usize = 3;
 
 /// A run of the measurement.
@@ -80,17 +83,17 @@ pub struct Fresh {
     pub ministack: PathBuf,
     /// The file that the function's log lines are appended to, if any.
     pub log: Option<PathBuf>,
-    /// What makes answers stale on purpose.
+    /// What makes answers wrong on purpose.
     pub sabotage: Option<Sabotage>,
     /// MAX_PATHS of the function; `None` for a random choice.
     pub max_paths: Option<usize>,
     pub shows_progress: bool,
-    /// Whether the run ends at the first stale answer, without its smallest case.
-    pub stops_at_stale: bool,
+    /// Whether the run ends at the first wrong answer, without its smallest case.
+    pub stops_at_finding: bool,
 }
 
 impl Fresh {
-    /// Runs scenarios until there were enough requests. A scenario ends early if an answer is stale.
+    /// Runs scenarios until there were enough requests. A scenario ends early if an answer is wrong.
     ///
     /// # Errors
     ///
@@ -129,7 +132,7 @@ impl Fresh {
             let mut scenario =
                 Scenario::plan(&mut random.fork(), number, (self.keys, self.deploys));
             scenario.max_paths = self.max_paths.unwrap_or(scenario.max_paths);
-            // Only the sabotage can then make an answer stale.
+            // Only the sabotage can then make an answer wrong.
             match self.sabotage {
                 None => {}
                 Some(Sabotage::Outdated) => scenario.keep_reading(),
@@ -147,7 +150,7 @@ impl Fresh {
                 println!("{}", report.progress(&scenario, self.requests));
             }
             match finding {
-                Some(_) if self.stops_at_stale => break,
+                Some(_) if self.stops_at_finding => break,
                 Some(finding) if report.cases.len() < MAX_CASES => {
                     let case = smallest::find(&bed, scenario, finding).await?;
                     report.cases.push(case);

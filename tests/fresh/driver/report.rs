@@ -1,4 +1,4 @@
-//! The report: the figures, and the smallest case of a stale answer.
+//! The report: the figures, and the smallest cases of wrong answers.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub struct Report {
     pub figures: Figures,
     pub scenarios: usize,
     pub duration: Duration,
-    /// The smallest cases that show a stale answer.
+    /// The smallest cases that show a wrong answer.
     pub cases: Vec<String>,
 }
 
@@ -50,13 +50,19 @@ impl Report {
         self.scenarios += 1;
     }
 
+    /// Returns whether an answer was wrong: stale, or not the file that an old entry page names.
+    pub fn has_wrong_answers(&self) -> bool {
+        self.figures.stale > 0 || self.figures.lost > 0
+    }
+
     /// Returns a line about the scenario that has just ended.
     pub fn progress(&self, scenario: &Scenario, requests: usize) -> String {
         format!(
-            "{:>7} of {} requests, {} stale: {}",
+            "{:>7} of {} requests, {} stale, {} not found: {}",
             thousands(self.figures.requests),
             thousands(requests),
             self.figures.stale,
+            self.figures.lost,
             scenario.site.family
         )
     }
@@ -103,11 +109,13 @@ impl fmt::Display for Report {
         }
         let seconds = self.duration.as_secs_f64();
         writeln!(f, "{:<26}{seconds:>8.0} s", "duration")?;
-        let [requests, stale, evicted, paths] = [requests, stale, evicted, paths].map(thousands);
+        let [requests, stale, lost] = [requests, stale, lost].map(thousands);
+        let [evicted, paths] = [evicted, paths].map(thousands);
         let seed = self.seed;
         writeln!(
             f,
-            "fresh: {requests} requests, {stale} stale, {evicted} evicted, {paths} paths, seed {seed}"
+            "fresh: {requests} requests, {stale} stale, {lost} not found, {evicted} evicted, {paths} paths, \
+             seed {seed}"
         )
     }
 }
@@ -127,7 +135,8 @@ mod tests {
         });
         let text = report.to_string();
         let last = text.lines().last();
-        let expected = "fresh: 128,400 requests, 0 stale, 1,204 evicted, 812 paths, seed 1";
+        let expected =
+            "fresh: 128,400 requests, 0 stale, 0 not found, 1,204 evicted, 812 paths, seed 1";
         assert_eq!(last, Some(expected));
     }
 }

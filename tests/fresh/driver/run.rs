@@ -54,12 +54,14 @@ pub struct Figures {
     pub stale_targets: BTreeSet<String>,
 }
 
-/// The stale answers after a deploy, and what led to them.
+/// The wrong answers after a deploy, and what led to them.
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The index of the deploy in the scenario.
     pub deploy: usize,
     pub stale: Vec<Stale>,
+    /// The answers in place of files that old entry pages name.
+    pub lost: Vec<Stale>,
     pub events: Vec<String>,
     pub invalidations: Vec<AcceptedInvalidation>,
 }
@@ -115,13 +117,18 @@ impl Run<'_> {
             let (stale, current) = self.viewers.request_all().await?;
             self.count(deploy, &before, &current);
             before = current;
-            if stale.is_empty() {
-                self.request_files(index).await?;
-            }
-            if !stale.is_empty() {
-                let accepted = self.standin.accepted();
-                let new = accepted.len() - accepted_before;
-                finding = Some(self.finding(index, stale, &notifications, new));
+            let lost = if stale.is_empty() {
+                self.request_files(index).await?
+            } else {
+                Vec::new()
+            };
+            if !stale.is_empty() || !lost.is_empty() {
+                let new = self.standin.accepted().len() - accepted_before;
+                let finding_of_deploy = self.finding(index, stale, &notifications, new);
+                finding = Some(Finding {
+                    lost,
+                    ..finding_of_deploy
+                });
                 break;
             }
         }
@@ -136,8 +143,9 @@ impl Run<'_> {
         Ok((self.figures, finding))
     }
 
-    /// Requests the files of open pages, which were in the caches before the deploy, and opens the current pages.
-    async fn request_files(&mut self, index: usize) -> io::Result<()> {
+    /// Requests the files of open pages, which were in the caches before the deploy, and opens the current pages. Returns
+    /// the answers that are not the files.
+    async fn request_files(&mut self, index: usize) -> io::Result<Vec<Stale>> {
         let deploy = &self.scenario.deploys[index];
         let site = self.scenario.reconfigured(index);
         let distributions = &site.unwrap_or(&self.scenario.site).distributions;
@@ -154,7 +162,7 @@ impl Run<'_> {
         self.figures.file_requests += requests;
         self.figures.lost += lost.len();
         self.open.extend(self.viewers.open_pages().await?);
-        Ok(())
+        Ok(lost)
     }
 
     /// Changes the bucket, delivers the notifications, and runs the pipeline job if there is one.
@@ -383,6 +391,7 @@ impl Run<'_> {
         Finding {
             deploy,
             stale,
+            lost: Vec::new(),
             events: notifications
                 .iter()
                 .map(super::soak::envelope::body)

@@ -1,7 +1,8 @@
-//! Ways in which a faulty function or CloudFront leaves stale copies, to prove that the driver notices them.
+//! Ways in which a faulty function or CloudFront leaves stale copies or drops valid ones, to prove that the driver notices
+//! them.
 //!
-//! The function works as always. Only the edge gets something else than CloudFront accepted, or CloudFront's API returns
-//! configurations that are no longer in force.
+//! The function works as always. Only the edge gets something else than CloudFront accepted, CloudFront's API returns
+//! configurations that are no longer in force, or the function has settings that do not fit the site.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,7 +14,7 @@ const ONE_IN_LOST: usize = 4;
 const ESCAPES_OF_S3_CLIENTS: [&str; 8] = ["%21", "%24", "%26", "%27", "%28", "%2C", "%3A", "%40"];
 const LONGER: u32 = 100;
 
-/// A way to leave stale copies.
+/// A way to leave stale copies, or to drop valid ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// Paths that end in a slash are ignored, as if the function had no rule for index documents.
@@ -26,16 +27,31 @@ pub enum Sabotage {
     Lost,
     /// The function gets configurations from before all changes of them.
     Outdated,
+    /// The function does not invalidate some entry pages, because a setting declares that they never change.
+    Immutable,
+    /// The function invalidates removed files that old entry pages name.
+    Removed,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Alias,
         Self::Spelling,
         Self::Early,
         Self::Lost,
         Self::Outdated,
+        Self::Immutable,
+        Self::Removed,
     ];
+
+    /// Returns the name and the value of the function's setting.
+    pub fn setting(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Immutable => Some(("IMMUTABLE_PATHS", "/*about/*")),
+            Self::Removed => Some(("KEEP_REMOVED_IMMUTABLE", "false")),
+            _ => None,
+        }
+    }
 
     /// Returns the paths of an invalidation that take effect; `number` counts the invalidations.
     pub fn paths(self, accepted: &AcceptedInvalidation, number: usize) -> Vec<String> {
@@ -44,7 +60,7 @@ impl Sabotage {
             Self::Spelling => !ESCAPES_OF_S3_CLIENTS
                 .iter()
                 .any(|escape| path.contains(escape)),
-            Self::Early | Self::Outdated => true,
+            Self::Early | Self::Outdated | Self::Immutable | Self::Removed => true,
             Self::Lost => !number.is_multiple_of(ONE_IN_LOST),
         };
         accepted.paths.iter().filter(is_kept).cloned().collect()

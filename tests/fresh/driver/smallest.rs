@@ -1,4 +1,4 @@
-//! Reduces a scenario with a stale answer to the smallest one that still has it.
+//! Reduces a scenario with a wrong answer to the smallest one that still has it.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use super::targets::Target;
 
 /// Returns a description of the smallest case that was found.
 pub async fn find(bed: &Bed<'_>, scenario: Scenario, finding: Finding) -> io::Result<String> {
-    let Some(first) = finding.stale.first() else {
-        return Ok("no answer is stale".to_owned());
+    let Some(first) = finding.stale.first().or(finding.lost.first()) else {
+        return Ok("no answer is wrong".to_owned());
     };
     let target = first.target.clone();
     let mut smallest = (scenario.clone(), finding.clone());

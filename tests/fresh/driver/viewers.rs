@@ -66,57 +66,40 @@ impl Viewers<'_> {
     }
 
     /// Opens every entry page at every POP.
-    ///
-    /// # Errors
-    ///
-    /// If a page names a file that is not found.
     pub async fn open_pages(&self) -> io::Result<Vec<OpenPage>> {
         let mut open = Vec::new();
         for distribution in 0..self.distributions.len() {
             for page in &self.pages {
                 for pop in 0..POPS {
-                    let (opened, missing) = self.open(distribution, page, pop).await?;
-                    if let Some(file) = missing.first() {
-                        return Err(io::Error::other(format!(
-                            "the current {page} names {file}, which is not found"
-                        )));
-                    }
-                    open.push(opened);
+                    open.push(self.open(distribution, page, pop).await?);
                 }
             }
         }
         Ok(open)
     }
 
-    /// Requests an entry page and then the files that it names. Returns what was found, and the paths that were not.
-    async fn open(
-        &self,
-        distribution: usize,
-        page: &str,
-        pop: usize,
-    ) -> io::Result<(OpenPage, Vec<String>)> {
+    /// Requests an entry page and then the files that it names.
+    async fn open(&self, distribution: usize, page: &str, pop: usize) -> io::Result<OpenPage> {
         let target = |path: &str| Target {
             distribution,
             target: path.to_owned(),
             accept_encoding: "",
         };
         let (_, response) = self.request(&target(page), pop).await?;
-        let (mut files, mut missing) = (Vec::new(), Vec::new());
+        let mut files = Vec::new();
         for path in named_files(&response.body) {
             let target = target(&path);
             let (answer, response) = self.request(&target, pop).await?;
-            if !is_immutable_content(&response.body, &path) {
-                missing.push(path);
-            } else if is_certainly_immutable(&path) {
+            let is_found = is_immutable_content(&response.body, &path);
+            if is_found && is_certainly_immutable(&path) {
                 files.push((target, answer));
             }
         }
-        let open = OpenPage {
+        Ok(OpenPage {
             distribution,
             pop,
             files,
-        };
-        Ok((open, missing))
+        })
     }
 
     /// Requests the files of open pages again. Returns how many requests that were, and the answers that are not what the
