@@ -41,8 +41,10 @@ const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 const HEX_LENGTH: usize = 16;
 const BASE64URL_LENGTH: usize = 8;
 const BUILD_ID_LENGTH: usize = 21;
-/// How often a hash changes between capitals, small letters and digits if it cannot be a word.
-const MIN_CHANGES_OF_KIND: usize = 4;
+/// How often a hash and a build id change at least between capitals, small letters and digits if they can be nothing else.
+const MIN_CHANGES_IN_HASH: usize = 4;
+const MIN_CHANGES_IN_BUILD_ID: usize = 14;
+const VOWELS: [char; 12] = ['a', 'e', 'i', 'o', 'u', 'y', 'A', 'E', 'I', 'O', 'U', 'Y'];
 
 /// The site of a bundler below a path of the distribution.
 #[derive(Clone, Copy, Debug)]
@@ -282,15 +284,7 @@ impl Framework {
     fn hash(self, random: &mut Random) -> String {
         match self {
             Self::Next | Self::NextWithDeploymentId => characters(random, HEX, HEX_LENGTH),
-            _ => {
-                let is_any = random.one_in(ONE_IN_ANY_HASH);
-                loop {
-                    let hash = characters(random, BASE64URL, BASE64URL_LENGTH);
-                    if is_any || is_certain_hash(&hash) {
-                        return hash;
-                    }
-                }
-            }
+            _ => mostly(random, BASE64URL_LENGTH, is_certain_hash),
         }
     }
 
@@ -299,7 +293,18 @@ impl Framework {
             let parts = [8, 4, 4, 4, 12].map(|length| characters(random, HEX, length));
             return parts.join("-");
         }
-        characters(random, BASE64URL, BUILD_ID_LENGTH)
+        mostly(random, BUILD_ID_LENGTH, is_certain_build_id)
+    }
+}
+
+/// Draws a random name, which sometimes is not certainly one.
+fn mostly(random: &mut Random, length: usize, is_certain: fn(&str) -> bool) -> String {
+    let is_any = random.one_in(ONE_IN_ANY_HASH);
+    loop {
+        let drawn = characters(random, BASE64URL, length);
+        if is_any || is_certain(&drawn) {
+            return drawn;
+        }
     }
 }
 
@@ -351,12 +356,8 @@ pub fn named_files(page: &[u8]) -> Vec<String> {
 /// Returns whether nothing but a hash or a random build id can be in a path, and all browsers spell it the same way.
 pub fn is_certainly_immutable(path: &str) -> bool {
     let has_one_spelling = !path.contains('%');
-    let mut parts = path.split(['/', '.']);
-    let mut hashes = parts.clone().flat_map(|part| part.split('-'));
-    has_one_spelling
-        && (parts.any(|part| {
-            part.len() == BUILD_ID_LENGTH && changes_of_kind(part) >= MIN_CHANGES_OF_KIND
-        }) || hashes.any(is_certain_hash))
+    let mut parts = path.split(['/', '.', '-']);
+    has_one_spelling && parts.any(|part| is_certain_hash(part) || is_certain_build_id(part))
 }
 
 fn is_certain_hash(part: &str) -> bool {
@@ -367,8 +368,21 @@ fn is_certain_hash(part: &str) -> bool {
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_digit)
-        && changes_of_kind(part) >= MIN_CHANGES_OF_KIND;
+        && changes_of_kind(part) >= MIN_CHANGES_IN_HASH
+        && has_letters_without_vowel(part);
     is_hex || is_base64url
+}
+
+fn is_certain_build_id(part: &str) -> bool {
+    part.len() == BUILD_ID_LENGTH
+        && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && changes_of_kind(part) >= MIN_CHANGES_IN_BUILD_ID
+}
+
+/// Returns whether letters between two digits are not a word.
+fn has_letters_without_vowel(text: &str) -> bool {
+    let mut letters = text.split(|character: char| character.is_ascii_digit());
+    letters.any(|letters| !letters.is_empty() && !letters.contains(VOWELS))
 }
 
 /// Counts the changes between capitals, small letters, digits and other characters.
@@ -397,14 +411,19 @@ mod tests {
             ("/docs/_astro/index.B3xY7kQ2.css", true),
             ("/_nuxt/B3xY7kQ2.js", true),
             (
-                "/_next/static/dQ3xY_7kB-a2Zr9LmN4pT/_buildManifest.js",
+                "/_next/static/dQ3xYa7kBaa2Zr9LmN4pT/_buildManifest.js",
                 true,
+            ),
+            (
+                "/_next/static/production-of-monday/_buildManifest.js",
+                false,
             ),
             (
                 "/_next/static/build-TfctsWXpff2fKS/_buildManifest.js",
                 false,
             ),
             ("/_nuxt/Dsgqhzle.js", false),
+            ("/_nuxt/0OMK9Mhy.js", false),
             (
                 "/_next/static/chunks/app/%5Bslug%5D/page-1e99280113febad8.js",
                 false,
