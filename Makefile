@@ -57,7 +57,7 @@ soak: rust ## Send 100,000 changes with faults and changed configurations and ch
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
 	$(call step,soak,target/debug/examples/soak $(SOAK))
 
-fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that no answer is stale (three minutes)
+fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that none is stale or lost (three minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example fresh)
 	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
 
