@@ -47,7 +47,7 @@ impl Sabotage {
     /// Returns the name and the value of the function's setting.
     pub fn setting(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Immutable => Some(("IMMUTABLE_PATHS", "/*about/*")),
+            Self::Immutable => Some(("IMMUTABLE_PATHS", "/*about/*,/*blog/*,/*pricing/*")),
             Self::Removed => Some(("KEEP_REMOVED_IMMUTABLE", "false")),
             _ => None,
         }
