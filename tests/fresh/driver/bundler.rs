@@ -1,8 +1,8 @@
 //! Sites of bundlers: files whose names contain a hash of their content, and entry pages that name these files.
 //!
 //! The content of such a file follows from its key, so a copy of it never becomes stale. An entry page changes with the
-//! files that it names. Each build keeps some files; a deploy writes what is different and deletes what the build does
-//! not have, as `aws s3 sync --delete` does.
+//! files that it names. Each build keeps some files; a deploy writes what is different. Some owners delete what the build does
+//! not have, as `aws s3 sync --delete` does, others leave it for open pages.
 //!
 //! Names of files: builds of Next.js 16, Astro 5, Nuxt 4 and SvelteKit 2.
 
@@ -52,6 +52,8 @@ pub struct Bundler {
     pub framework: Framework,
     /// The path of the site: empty, or with a final slash.
     pub base: &'static str,
+    /// Whether a deploy deletes the files that the build does not have.
+    pub deletes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ pub enum Framework {
 #[derive(Clone, Debug)]
 pub struct Builds {
     builds: Vec<BTreeMap<String, String>>,
+    deletes: bool,
 }
 
 /// What distinguishes the builds of a site.
@@ -89,7 +92,10 @@ impl Bundler {
             build = build.next(random, self.framework);
             builds.push(self.objects(folder, &build));
         }
-        Builds { builds }
+        Builds {
+            builds,
+            deletes: self.deletes,
+        }
     }
 
     /// Returns the paths of the entry pages.
@@ -169,7 +175,9 @@ impl Builds {
         });
         let mut changes: Vec<Change> = written.map(write).collect();
         let deleted = before.keys().filter(|key| !after.contains_key(*key));
-        changes.extend(deleted.cloned().map(Change::Delete));
+        if self.deletes {
+            changes.extend(deleted.cloned().map(Change::Delete));
+        }
         let is_delete = |change: &Change| matches!(change, Change::Delete(_));
         match random.below(3) {
             0 => changes.sort_by_key(|change| (is_delete(change), is_page(change.key()))),
@@ -448,6 +456,7 @@ mod tests {
             let bundler = Bundler {
                 framework,
                 base: "docs/",
+                deletes: true,
             };
             let builds = bundler.plan(&mut random, "prod", 1);
             let changes = builds.changes(&mut random, 0);

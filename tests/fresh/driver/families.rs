@@ -4,6 +4,9 @@ use super::bundler::{Bundler, Framework};
 use super::site::{Behavior, Distribution, Endpoint, ErrorPage, IndexFunction, QueryStrings, Site};
 use super::soak::random::Random;
 
+/// How many of the owners of a bundler's site leave the files of earlier builds in the bucket.
+const ONE_IN_KEPT_FILES: usize = 3;
+
 const FAMILIES: [fn(&mut Random) -> Site; 19] = [
     plain,
     server,
@@ -262,6 +265,7 @@ fn bundled(random: &mut Random, family: &'static str, framework: Framework) -> S
     let bundler = Bundler {
         framework,
         base: random.pick(&["", "docs/"]),
+        deletes: !random.one_in(ONE_IN_KEPT_FILES),
     };
     let origin_path = random.pick(&["", "/prod"]);
     let mut errors = Errors::ALL;

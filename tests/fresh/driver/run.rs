@@ -148,12 +148,16 @@ impl Run<'_> {
     async fn request_files(&mut self, index: usize) -> io::Result<Vec<Stale>> {
         let deploy = &self.scenario.deploys[index];
         let site = self.scenario.reconfigured(index);
-        let distributions = &site.unwrap_or(&self.scenario.site).distributions;
+        let site = site.unwrap_or(&self.scenario.site);
+        let distributions = &site.distributions;
         let drops_everything: Vec<bool> = distributions
             .iter()
             .map(|distribution| {
                 let mut keys = deploy.changes.iter().map(Change::key);
-                deploy.job_after.is_some() || keys.any(|key| distribution.is_kept_error_page(key))
+                let deletes = site.bundler.is_some_and(|bundler| bundler.deletes);
+                let is_dropped = deploy.job_after.is_some()
+                    || keys.any(|key| distribution.is_kept_error_page(key));
+                deletes && is_dropped
             })
             .collect();
         self.open
