@@ -11,6 +11,7 @@
 //! | `connection` | the AWS clients, with the user's credentials |
 //! | `target` | the distributions of a command |
 //! | `input` | what changed: paths, keys, the output of `aws s3 sync`, a batch |
+//! | `local_file` | the files of `--site` |
 //! | `selection` | the planned paths of each distribution |
 //! | `hosts` | the check of the hosts of URLs |
 //! | `preflight` | the checks before a batch is sent |
@@ -39,6 +40,7 @@ mod input;
 mod invalidation_cache;
 mod invoke;
 mod list;
+mod local_file;
 mod output;
 mod plan;
 mod preflight;

@@ -451,7 +451,7 @@ fn keys(output: ListObjectsV2Output) -> Vec<String> {
 }
 
 /// Decodes a key of a list, in which a plus is a space; `None` if it is not UTF-8. The SDK does not decode keys.
-fn decoded_key(key: &str) -> Option<String> {
+pub(crate) fn decoded_key(key: &str) -> Option<String> {
     let key = key.replace('+', " ");
     let decoded = percent_decode_str(&key).decode_utf8().ok()?;
     Some(decoded.into_owned())

@@ -180,6 +180,16 @@ pub struct Selection {
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath,
         value_parser = file())]
     pub inventory: Option<PathBuf>,
+    /// Invalidate no new objects: those that this listing of the bucket from before the deploy lacks; the JSON of `aws
+    /// s3api list-objects-v2`, or keys, one on each line
+    #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath,
+        value_parser = file(), conflicts_with_all = ["all", "batch"])]
+    pub inventory_before: Option<PathBuf>,
+    /// Invalidate no objects that were written again with the same content: the files of --site that have the size and
+    /// the MD5 of --inventory-before; changes of metadata are not seen
+    #[arg(long, help_heading = "Planning", requires_all = ["inventory_before", "build_directory"],
+        conflicts_with_all = ["all", "batch"])]
+    pub skip_unchanged: bool,
     /// Put this folder before the keys of --site and --inventory, which leave it out, such as docs/
     #[arg(long, value_name = "FOLDER", help_heading = "Planning", value_parser = not_empty)]
     pub prefix: Option<String>,
@@ -232,12 +242,13 @@ pub struct Create {
     pub selection: Selection,
     /// Repeat an earlier invalidation under a new caller reference
     #[arg(long, value_name = "ID", help_heading = "Input", value_parser = not_empty, conflicts_with_all =
-        ["all", "paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch"])]
+        ["all", "paths", "paths_option", "paths_from", "keys_from", "from_s3_sync", "batch", "inventory_before",
+        "skip_unchanged"])]
     pub again: Option<String>,
     /// Remove content that must not be served any longer: each path with all its spellings and a wildcard behind
     /// them; waits until completed
     #[arg(long, conflicts_with_all = ["all", "batch", "again", "from_s3_sync", "reference", "max_paths",
-        "max_wildcards", "economy", "literal_keys", "build_directory", "inventory"])]
+        "max_wildcards", "economy", "literal_keys", "build_directory", "inventory", "inventory_before", "skip_unchanged"])]
     pub takedown: bool,
     /// Wait until completed, at most this long: 90s, 5m, 1h [default: 15m]
     #[arg(long, value_name = "LIMIT", num_args = 0..=1, require_equals = true, default_missing_value = "true",

@@ -18,7 +18,7 @@ use self::verification::Completed;
 use super::config::SiteConfig;
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, Ending};
-use super::selection::{self, PlannedBatch};
+use super::selection::{self, PlannedBatch, UnchangedFiles};
 use super::target::{self, Target};
 use super::wait::{self, WaitResult};
 use super::{CliError, Create, Exit, Session, hosts, plan, preflight};
@@ -111,7 +111,7 @@ fn finish_without_changes(session: &Session, create: &Create, input: &Input) -> 
     exit
 }
 
-/// Warns if the keys of the site are not used.
+/// Warns if the keys of the site are not used, or if objects with the same content are skipped.
 pub(super) fn warn_of_site(session: &Session, planned: &[PlannedBatch], input: &mut Input) {
     let warnings = selection::site_warnings(planned);
     let texts = warnings.iter();
@@ -128,6 +128,7 @@ async fn plan_all(
     inventory: Option<&Inventory>,
 ) -> Result<Vec<PlannedBatch>, CliError> {
     let mut planned = Vec::new();
+    let unchanged = UnchangedFiles::new(&create.selection);
     for target in targets {
         if !create.selection.has_input() {
             input.request(default_paths(session, create, target)?);
@@ -136,7 +137,8 @@ async fn plan_all(
             let warning = hosts::check(session, std::slice::from_ref(target), &hosts).await?;
             input.notes.extend(warning);
         }
-        let batch = selection::plan(session, create, target, input, inventory);
+        let unchanged = unchanged.as_ref();
+        let batch = selection::plan(session, create, target, input, inventory, unchanged);
         planned.push(batch.await?);
     }
     Ok(planned)

@@ -8,12 +8,15 @@
 //! | `--from-s3-sync` | the output of `aws s3` |
 //! | `--batch` | an invalidation batch of the AWS CLI |
 //! | `--site`, `--inventory` | the keys of the site, changed or not |
+//! | `--inventory-before` | the objects of the bucket before the deploy |
 
 mod arguments;
 mod batch;
+mod before;
 mod build_directory;
 mod hosts;
 mod lines;
+mod listing;
 mod s3_sync;
 mod site_keys;
 mod written;
@@ -29,6 +32,7 @@ use self::build_directory::BuildDirectory;
 pub(super) use self::build_directory::keys as keys_of_directory;
 pub(super) use self::hosts::host;
 use self::lines::Keys;
+pub(super) use self::listing::Content;
 use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
 pub(super) use self::written::parse as parse_written;
@@ -54,6 +58,8 @@ pub(super) struct Input {
     pub widened: Vec<Widened>,
     /// The changed objects. Those that a list names can have been written or deleted.
     pub objects: BTreeMap<Object, Change>,
+    /// What the changed objects contained before the deploy, with `--skip-unchanged`.
+    pub contents_before: BTreeMap<Object, Content>,
     /// The keys of the site.
     pub site_keys: Option<SiteKeys>,
     /// The hosts of the URLs among the requested paths.
@@ -119,6 +125,7 @@ impl Input {
             input.hosts.extend(batch.hosts);
             input.reference = batch.reference;
         }
+        input.read_inventory_before(selection)?;
         input.read_site_keys(selection)?;
         input.request(requested);
         Ok(input)
@@ -239,7 +246,9 @@ impl Selection {
 }
 
 fn check_stdin_is_read_once(selection: &Selection) -> Result<(), CliError> {
-    let files = selection.files().chain(selection.inventory.as_deref());
+    let inventories = [&selection.inventory, &selection.inventory_before];
+    let inventories = inventories.into_iter().flatten().map(AsRef::as_ref);
+    let files = selection.files().chain(inventories);
     if files.filter(|file| is_stdin(file)).count() > 1 {
         return Err(CliError::usage(
             "- is standard input, which only one option can read",

@@ -7,7 +7,7 @@ use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, Ending};
-use super::selection::{self, KeysAlone, PlannedBatch};
+use super::selection::{self, KeysAlone, PlannedBatch, UnchangedFiles};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
@@ -60,6 +60,7 @@ pub(super) async fn offline(
 ) -> Result<Exit, CliError> {
     let selection = &create.selection;
     let inventory = input.site_keys.as_ref().map(SiteKeys::inventory);
+    let unchanged = UnchangedFiles::new(selection);
     if !input.objects.is_empty() && !selection.literal_keys {
         session.terminal.note(
             "offline: the paths are derived from the keys alone, without the configuration of a distribution",
@@ -75,6 +76,7 @@ pub(super) async fn offline(
         let keys = KeysAlone {
             first_spelling_only: selection.literal_keys,
             cached_absence: None,
+            unchanged: unchanged.as_ref(),
             options: &options,
         };
         let mut batch = selection::plan_keys_alone(
@@ -84,7 +86,7 @@ pub(super) async fn offline(
             selection::limits(selection, config, &input),
             keys,
         );
-        if batch.kept > 0 {
+        if batch.kept > batch.skipped {
             batch.notes.push(ASSUMED_ERROR_CACHING.to_owned());
         }
         selection::check_limits(selection, config, &batch)?;

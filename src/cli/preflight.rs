@@ -430,6 +430,7 @@ mod tests {
             ..Input::default()
         };
         let keys = KeysAlone {
+            unchanged: None,
             first_spelling_only: true,
             cached_absence: None,
             options: &PathOptions::default(),

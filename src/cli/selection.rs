@@ -5,6 +5,7 @@
 //! of the function.
 
 mod limits;
+mod unchanged;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) use self::limits::{check_limits, limits};
+pub(super) use self::unchanged::UnchangedFiles;
 use super::config::SiteConfig;
 use super::format::counted;
 use super::input::{ChangedKey, Input, Object};
@@ -20,12 +22,13 @@ use super::target::Target;
 use super::{CliError, Create, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse_keys;
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{
     ASSUMPTION, CachedAbsence, ChangesByDistribution, Features, Hint, ImmutablePaths,
-    IndexDocuments, KeptObjects, MaybeSite, Need, ObjectRef, PathOptions, Site,
+    IndexDocuments, Kept, KeptObjects, MaybeSite, Need, ObjectRef, PathOptions, Site,
 };
 
 /// How long the check of cache tags may take, with all retries.
@@ -34,6 +37,10 @@ const MAX_READ_TIME: Duration = Duration::from_secs(30);
 /// What is assumed with `--literal-keys` if IAM denies reading the configuration.
 const LITERAL_ASSUMPTION: &str =
     "the keys are used as paths, without a check of the bucket and without an origin path";
+
+/// What `--skip-unchanged` does not see.
+const SKIPPED: &str = "objects with the same content are skipped: changes of metadata, such as Cache-Control and Content-Type, are not \
+                       seen; if an earlier invalidation of these objects failed, invalidate them without --skip-unchanged";
 
 /// The paths that are planned for one distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub(super) struct PlannedBatch {
     pub objects: Option<usize>,
     /// How many changed objects need no invalidation, because their copies stay valid.
     pub kept: usize,
+    /// How many of them were written again with the same content.
+    pub skipped: usize,
     /// What decided about the paths of keys.
     pub options: PathOptions,
     pub notes: Vec<String>,
@@ -80,6 +89,7 @@ impl PlannedBatch {
             foreign_buckets: BTreeSet::new(),
             objects: None,
             kept: 0,
+            skipped: 0,
             options: PathOptions::default(),
             notes: Vec::new(),
             site_misfit,
@@ -197,6 +207,7 @@ pub(super) async fn plan(
     target: &Target,
     input: &Input,
     inventory: Option<&Inventory>,
+    unchanged: Option<&UnchangedFiles>,
 ) -> Result<PlannedBatch, CliError> {
     let selection = &create.selection;
     let config = target.config.as_ref();
@@ -217,6 +228,7 @@ pub(super) async fn plan(
         let keys = KeysAlone {
             first_spelling_only: true,
             cached_absence: Some(CachedAbsence::Unknown),
+            unchanged,
             options: &options,
         };
         let mut planned = plan_keys_alone(id, input, inventory, limits, keys);
@@ -224,7 +236,7 @@ pub(super) async fn plan(
         planned.apply_site(&site);
         return Ok(planned);
     }
-    let mut planned = plan_objects(target, input, &site, &options, inventory, limits);
+    let mut planned = plan_objects(target, input, &site, &options, inventory, unchanged, limits);
     check_limits(selection, config, &planned)?;
     planned.apply_site(&site);
     Ok(planned)
@@ -237,24 +249,47 @@ fn plan_objects(
     site: &MaybeSite,
     options: &PathOptions,
     inventory: Option<&Inventory>,
+    unchanged: Option<&UnchangedFiles>,
     limits: Limits,
 ) -> PlannedBatch {
     let config = target.config.as_ref();
     let configured = config.and_then(|config| config.bucket.as_deref());
     let mut changes = ChangesByDistribution::default();
     let mut foreign_buckets = BTreeSet::new();
+    let mut skipped = 0;
+    let mut in_any_bucket = Excerpt::<MAX_NOTED>::default();
+    let misfit = site_misfit(input, unchanged, |object| {
+        let buckets = buckets(object, configured, site).unwrap_or_default();
+        let keys = buckets
+            .iter()
+            .map(|bucket| site.relative_keys(bucket, &object.key));
+        keys.flatten().collect()
+    });
+    let unchanged = unchanged.filter(|_| misfit.is_none());
     for (index, (object, change)) in input.objects.iter().enumerate() {
+        let mut change = *change;
         let buckets = buckets(object, configured, site);
         let buckets = buckets.unwrap_or_else(|foreign| {
             foreign_buckets.insert(foreign);
             Vec::new()
         });
+        // The listing from before is that of one bucket, and the object is possibly in another one.
+        if buckets.len() > 1 && change.existed.is_some() {
+            change.existed = None;
+            in_any_bucket.push(&object.key);
+        }
         for bucket in buckets {
+            let relative = site.relative_keys(&bucket, &object.key);
+            if unchanged.is_some_and(|files| files.contain(input, object, change, &relative)) {
+                changes.add_kept(site.id(), &object.key, Kept::SameContent);
+                skipped += 1;
+                continue;
+            }
             let object = ObjectRef {
                 index,
                 bucket: &bucket,
                 key: &object.key,
-                change: *change,
+                change,
             };
             changes.add(site, object, options);
         }
@@ -274,13 +309,13 @@ fn plan_objects(
             of_keys.extend(object.paths.into_iter().map(|path| (index, path)));
         }
     }
-    let misfit = site_misfit(input, |object| {
-        let buckets = buckets(object, configured, site).unwrap_or_default();
-        let keys = buckets
-            .iter()
-            .map(|bucket| site.relative_keys(bucket, &object.key));
-        keys.flatten().collect()
-    });
+    if in_any_bucket.count() > 0 {
+        notes.push(format!(
+            "the bucket of {} is not known, so --inventory-before does not show whether they existed (give --bucket): {}",
+            counted(in_any_bucket.count(), "changed object"),
+            in_any_bucket.join(", ")
+        ));
+    }
     for bucket in &foreign_buckets {
         notes.push(format!("bucket {bucket} is not one of its origins"));
     }
@@ -300,6 +335,7 @@ fn plan_objects(
     PlannedBatch {
         objects: Some(cached.len()),
         kept,
+        skipped,
         options: options.clone(),
         notes,
         foreign_buckets,
@@ -360,6 +396,8 @@ pub(super) struct KeysAlone<'a> {
     pub first_spelling_only: bool,
     /// Why the edge can keep for long that an object does not exist, if it can.
     pub cached_absence: Option<CachedAbsence>,
+    /// The files with which the objects are compared.
+    pub unchanged: Option<&'a UnchangedFiles>,
     pub options: &'a PathOptions,
 }
 
@@ -379,7 +417,15 @@ pub(super) fn plan_keys_alone(
     let mut of_keys = Vec::new();
     let mut widened = Vec::new();
     let mut kept = KeptObjects::default();
+    let mut skipped = 0;
+    let misfit = site_misfit(input, keys.unchanged, |object| vec![object.key.as_str()]);
+    let unchanged = keys.unchanged.filter(|_| misfit.is_none());
     for (object, change) in &input.objects {
+        if unchanged.is_some_and(|files| files.contain(input, object, *change, &[&object.key])) {
+            kept.add(&object.key, Kept::SameContent);
+            skipped += 1;
+            continue;
+        }
         let is_immutable = (keys.options.immutable).contains(&format!("/{}", object.key));
         let keep_removed = keys.options.keep_removed_immutable;
         let need = change.need(is_immutable, keep_removed, || keys.cached_absence.clone());
@@ -393,11 +439,11 @@ pub(super) fn plan_keys_alone(
     }
     let notes = [widened_note(&input.widened), widened_note(&widened)];
     let notes = notes.into_iter().flatten().chain(kept.notes());
-    let misfit = site_misfit(input, |object| vec![object.key.as_str()]);
     PlannedBatch {
         objects: (!input.objects.is_empty()).then(|| input.objects.len() - kept.count()),
         notes: notes.collect(),
         kept: kept.count(),
+        skipped,
         options: keys.options.clone(),
         ..PlannedBatch::new(
             distribution,
@@ -414,6 +460,7 @@ pub(super) fn plan_keys_alone(
 /// object as viewers of the distribution request it; an object without one is not a part of its site.
 fn site_misfit<'a>(
     input: &'a Input,
+    unchanged: Option<&UnchangedFiles>,
     relative: impl Fn(&'a Object) -> Vec<&'a str>,
 ) -> Option<String> {
     let site_keys = input.site_keys.as_ref()?;
@@ -427,10 +474,14 @@ fn site_misfit<'a>(
     let changed: Vec<_> = changed
         .filter(|changed| !changed.relative.is_empty())
         .collect();
-    site_keys.misfit(&changed)
+    let misfit = site_keys.misfit(&changed)?;
+    Some(match unchanged {
+        Some(_) => format!("{misfit}; --skip-unchanged skips nothing"),
+        None => misfit,
+    })
 }
 
-/// Returns for which distributions the keys of the site are not used, and why.
+/// Returns for which distributions the keys of the site are not used, and why, and what is not seen where objects are skipped.
 pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
     let warnings = planned.iter().filter_map(|planned| {
         let misfit = planned.site_misfit.as_ref()?;
@@ -439,7 +490,9 @@ pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
             None => misfit.clone(),
         })
     });
-    warnings.collect()
+    let is_any_skipped = planned.iter().any(|planned| planned.skipped > 0);
+    let skipped = is_any_skipped.then(|| SKIPPED.to_owned());
+    warnings.chain(skipped).collect()
 }
 
 /// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution. Returns

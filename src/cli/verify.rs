@@ -7,13 +7,11 @@
 //! | `distribution` | what is known about a distribution, and what was found there |
 //! | `requester`, `requests` | the verification of one distribution, and its requests |
 //! | `contents` | the comparison of a response with a local file |
-//! | `local_file` | the files of `--site` |
 //! | `report` | the result as a table and as JSON |
 
 mod candidates;
 mod contents;
 mod distribution;
-mod local_file;
 mod report;
 mod requester;
 mod requests;
@@ -21,11 +19,11 @@ mod requests;
 use std::collections::BTreeSet;
 
 use self::distribution::DistributionVerification;
-use self::local_file::LocalFiles;
 pub(super) use self::report::VerificationOutput;
 use self::requester::Requester;
 use super::config::SiteConfig;
 use super::input::Input;
+use super::local_file::LocalFiles;
 use super::output::{CommandOutput, Ending, ErrorOutput};
 use super::selection;
 use super::target::{self, Target};

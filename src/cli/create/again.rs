@@ -46,5 +46,5 @@ pub(super) async fn plan(
         paths: paths.map(InvalidationPath::accepted_before).collect(),
         widened: Vec::new(),
     });
-    selection::plan(session, create, target, input, None).await
+    selection::plan(session, create, target, input, None, None).await
 }

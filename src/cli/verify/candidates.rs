@@ -1,9 +1,9 @@
 //! The URLs of paths, keys and local files.
 
 use super::Subject;
-use super::local_file::LocalFiles;
 use crate::cli::config::SiteConfig;
 use crate::cli::format::counted;
+use crate::cli::local_file::LocalFiles;
 use crate::cli::selection;
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::InvalidationPath;

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::local_file::LocalFile;
 use crate::aws::edge::EdgeContent;
+use crate::cli::local_file::LocalFile;
 use crate::verify::judge::ContentMatch;
 use crate::verify::{Answer, EdgeResponse};
 

@@ -55,7 +55,8 @@ impl LocalFiles {
         Ok(files)
     }
 
-    fn new(directory: impl Into<PathBuf>, prefix: &str) -> Self {
+    /// Returns the files below the directory without a list of them.
+    pub(super) fn new(directory: impl Into<PathBuf>, prefix: &str) -> Self {
         let folder = prefix.trim_matches('/');
         let slash = if folder.is_empty() { "" } else { "/" };
         Self {
@@ -125,6 +126,11 @@ impl LocalFile {
     pub(super) fn matches_etag(&self, strong_etag: &str) -> Option<bool> {
         let is_md5 = strong_etag.len() == 32 && strong_etag.eq_ignore_ascii_case(self.md5()?);
         is_md5.then_some(true)
+    }
+
+    /// Returns whether the file certainly has this size and content. The ETag has neither `W/` nor quotes.
+    pub(super) fn has_content(&self, bytes: u64, strong_etag: &str) -> bool {
+        self.bytes == bytes && self.matches_etag(strong_etag) == Some(true)
     }
 
     /// Returns whether the object of the origin has other content than the file; `None` if that is unknown.

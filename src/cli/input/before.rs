@@ -1,0 +1,133 @@
+//! What `--inventory-before` shows about the changed objects: whether each existed before the deploy, and with which content.
+//!
+//! A new object can need no invalidation, and so can one with the same content. So a listing that is possibly not the one from
+//! before the deploy is not used, with a warning.
+
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::listing::{self, Listing};
+use super::{Input, file_error, is_stdin, read};
+use crate::cli::format::counted;
+use crate::cli::{CliError, Selection};
+use crate::excerpt::{Excerpt, MAX_NOTED};
+use crate::site::Change;
+
+impl Input {
+    /// Reads `--inventory-before`, and adds to the changed objects what it shows about them.
+    pub(super) fn read_inventory_before(&mut self, selection: &Selection) -> Result<(), CliError> {
+        let Some(file) = &selection.inventory_before else {
+            return Ok(());
+        };
+        if selection.keys_from.is_none() && selection.from_s3_sync.is_none() {
+            return Err(CliError::usage(
+                "--inventory-before describes changed objects: give them with --from-s3-sync or --keys-from",
+            ));
+        }
+        let listing = listing::parse(&read(file)?).map_err(|error| file_error(file, error))?;
+        if selection.skip_unchanged
+            && let Some(key) = listing.without_content()
+        {
+            return Err(file_error(
+                file,
+                format!(
+                    "--skip-unchanged compares sizes and ETags, and the listing has none of {key}: write it with `aws s3api \
+                     list-objects-v2 --bucket NAME --output json`"
+                ),
+            ));
+        }
+        self.check_bucket_of_listing()?;
+        self.notes.extend(listing.note.clone());
+        let name = if is_stdin(file) {
+            "the listing of --inventory-before".to_owned()
+        } else {
+            format!("--inventory-before {}", file.display())
+        };
+        let misfit = self
+            .misfit_of_listing(&listing)
+            .or_else(|| self.newer_than_changes(file, selection.from_s3_sync.as_deref()));
+        match misfit {
+            Some(misfit) => self.notes.push(format!(
+                "{name} is not used, because {misfit}: list the bucket of the changed objects before the upload"
+            )),
+            None => self.add_listing(&listing, &name, selection.skip_unchanged),
+        }
+        Ok(())
+    }
+
+    fn check_bucket_of_listing(&self) -> Result<(), CliError> {
+        let mut buckets = self.objects.keys().map(|object| &object.bucket);
+        let first = buckets.next();
+        let Some((first, other)) = first.zip(buckets.find(|bucket| Some(*bucket) != first)) else {
+            return Ok(());
+        };
+        let name = |bucket: &Option<String>| match bucket {
+            Some(bucket) => format!("bucket {bucket}"),
+            None => "an unknown bucket".to_owned(),
+        };
+        Err(CliError::usage(format!(
+            "the changed objects are in {} and {}, but --inventory-before is the listing of one bucket: run the command for each \
+             bucket alone, or without --inventory-before",
+            name(first),
+            name(other)
+        )))
+    }
+
+    /// Returns why it is not the listing of the bucket from before the deploy, if it certainly is not.
+    fn misfit_of_listing(&self, listing: &Listing) -> Option<String> {
+        let object = self.objects.keys().next()?;
+        if let Some((bucket, listed)) = object.bucket.as_ref().zip(listing.bucket.as_ref())
+            && bucket != listed
+        {
+            return Some(format!(
+                "it is the listing of bucket {listed}, and the changed objects are in bucket {bucket}"
+            ));
+        }
+        let mut deleted = (self.objects.iter())
+            .filter(|(_, change)| change.exists == Some(false))
+            .map(|(object, _)| &object.key);
+        let missing = deleted.find(|key| listing.contains(key) == Some(false))?;
+        Some(format!(
+            "it lacks {missing}, which aws s3 has deleted and which existed before"
+        ))
+    }
+
+    /// Returns that the listing is newer than the changes, if it is.
+    fn newer_than_changes(&self, listing: &Path, changes: Option<&Path>) -> Option<String> {
+        // After a dry run, the objects are still those from before.
+        let changes = changes.filter(|_| !self.dry_run)?;
+        let modified = |file: &Path| -> Option<SystemTime> {
+            (!is_stdin(file)).then(|| {
+                fs::metadata(file)
+                    .and_then(|metadata| metadata.modified())
+                    .ok()
+            })?
+        };
+        (modified(listing)? > modified(changes)?).then(|| {
+            let changes = changes.display();
+            format!("it is newer than {changes}, so it possibly has the objects after the deploy")
+        })
+    }
+
+    fn add_listing(&mut self, listing: &Listing, name: &str, keeps_contents: bool) {
+        let mut not_shown = Excerpt::<MAX_NOTED>::default();
+        for (object, change) in &mut self.objects {
+            let existed = listing.contains(&object.key);
+            *change = Change { existed, ..*change };
+            if existed.is_none() {
+                not_shown.push(&object.key);
+            }
+            if keeps_contents && let Some(content) = listing.content(&object.key) {
+                self.contents_before.insert(object.clone(), content.clone());
+            }
+        }
+        if not_shown.count() > 0 {
+            self.notes.push(format!(
+                "{name} does not show whether {} existed before, so they are not left out as new: {}",
+                counted(not_shown.count(), "changed object"),
+                not_shown.join(", ")
+            ));
+        }
+    }
+}
