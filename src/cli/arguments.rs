@@ -180,12 +180,12 @@ pub struct Selection {
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath,
         value_parser = file())]
     pub inventory: Option<PathBuf>,
-    /// Invalidate no new objects: those that this listing of the bucket from before the deploy lacks; the JSON of `aws
-    /// s3api list-objects-v2`, or keys, one on each line
+    /// Do not invalidate new objects, which this listing of the bucket from before the deploy lacks, unless errors are
+    /// cached for long: the JSON of `aws s3api list-objects-v2`, or keys, one on each line
     #[arg(long, value_name = "FILE|-", help_heading = "Planning", value_hint = ValueHint::FilePath,
         value_parser = file(), conflicts_with_all = ["all", "batch"])]
     pub inventory_before: Option<PathBuf>,
-    /// Invalidate no objects that were written again with the same content: the files of --site that have the size and
+    /// Do not invalidate objects that were written again with the same content: the files of --site with the size and
     /// the MD5 of --inventory-before; changes of metadata are not seen
     #[arg(long, help_heading = "Planning", requires_all = ["inventory_before", "build_directory"],
         conflicts_with_all = ["all", "batch"])]

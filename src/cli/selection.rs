@@ -311,7 +311,7 @@ fn plan_objects(
     }
     if in_any_bucket.count() > 0 {
         notes.push(format!(
-            "the bucket of {} is not known, so --inventory-before does not show whether they existed (give --bucket): {}",
+            "--inventory-before is the listing of one bucket, and the bucket of {} is not known (give --bucket): {}",
             counted(in_any_bucket.count(), "changed object"),
             in_any_bucket.join(", ")
         ));

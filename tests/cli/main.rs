@@ -17,6 +17,7 @@ mod exit_codes;
 mod free_paths;
 mod immutable;
 mod inspect;
+mod inventory_before;
 mod invoke_and_status;
 mod keys;
 mod literal_keys;

@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use super::listing::{self, Listing};
 use super::{Input, file_error, is_stdin, read};
-use crate::cli::format::counted;
 use crate::cli::{CliError, Selection};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::site::Change;
@@ -64,7 +63,7 @@ impl Input {
         };
         let name = |bucket: &Option<String>| match bucket {
             Some(bucket) => format!("bucket {bucket}"),
-            None => "an unknown bucket".to_owned(),
+            None => "an unknown bucket (name it with --bucket)".to_owned(),
         };
         Err(CliError::usage(format!(
             "the changed objects are in {} and {}, but --inventory-before is the listing of one bucket: run the command for each \
@@ -124,8 +123,7 @@ impl Input {
         }
         if not_shown.count() > 0 {
             self.notes.push(format!(
-                "{name} does not show whether {} existed before, so they are not left out as new: {}",
-                counted(not_shown.count(), "changed object"),
+                "not left out as new, because {name} does not show this part of the bucket: {}",
                 not_shown.join(", ")
             ));
         }

@@ -542,7 +542,7 @@ mod tests {
             ("{\"Contents\": [\n  {\"Key\": \"a\", \"Size\": -1}]}", not_json("invalid value: integer `-1`, expected a number at line 2 column 25")),
             ("{\"Contents\": [{\"Key\": \"a\"}]}\n{\"Contents\": []}", not_json("trailing characters at line 2 column 1")),
             ("{\"Contents\": 1}", not_json("invalid type: integer `1`, expected a sequence at line 1 column 14")),
-            ("[[\"a\"]]", not_json("invalid type: sequence, expected a key, or an object with Key, ETag and Size at line 1 column 1")),
+            ("[[\"a\"]]", not_json("invalid type: sequence, expected a key, or an object with Key, ETag and Size at line 1 column 2")),
             ("[slug].html\na.html\n", not_json("expected value at line 1 column 2")),
             ("Contents:\n- ETag: x\n  Key: a\n", other_format("Contents:")),
             ("- a.html\n", other_format("- a.html")),

@@ -57,3 +57,73 @@ impl UnchangedFiles {
         }) && has_file
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cli::input::Content;
+
+    #[test]
+    fn all_files_of_the_object_need_the_content_from_before() {
+        let directory = std::env::temp_dir();
+        let directory = directory.join(format!("cf-invalidate-{}-unchanged", std::process::id()));
+        fs::create_dir_all(directory.join("b")).expect("a directory");
+        for (name, content) in [
+            ("a", "text"),
+            ("b/a", "text"),
+            ("c", "text"),
+            ("b/c", "other"),
+        ] {
+            fs::write(directory.join(name), content).expect("a file");
+        }
+        let selection = Selection {
+            build_directory: Some(directory.clone()),
+            skip_unchanged: true,
+            ..Selection::default()
+        };
+        let files = UnchangedFiles::new(&selection).expect("files");
+        let object = |key: &str| Object {
+            bucket: None,
+            key: key.to_owned(),
+        };
+        let before = |bytes| Content {
+            bytes,
+            etag: "1cb251ec0d568de6a929b520c4aed8d1".to_owned(),
+        };
+        let contents = [("same", before(4)), ("shorter", before(3))];
+        let input = Input {
+            contents_before: contents.map(|(key, content)| (object(key), content)).into(),
+            ..Input::default()
+        };
+        let change = |existed, exists| Change { existed, exists };
+        let written = change(Some(true), Some(true));
+        let mut cases = vec![
+            ("same", written, vec!["a"], true),
+            ("same", change(Some(true), None), vec!["a"], true),
+            ("same", change(Some(true), Some(false)), vec!["a"], false),
+            ("same", change(Some(false), Some(true)), vec!["a"], false),
+            ("same", change(None, Some(true)), vec!["a"], false),
+            ("same", written, vec!["b/a", "a"], true),
+            ("same", written, vec!["missing", "a"], true),
+            ("same", written, vec!["c", "b/c"], false),
+            ("same", written, vec!["missing"], false),
+            ("same", written, vec!["b"], false),
+            ("same", written, vec![], false),
+            ("shorter", written, vec!["a"], false),
+            ("not listed", written, vec!["a"], false),
+        ];
+        let check = |cases: &[(&str, Change, Vec<&str>, bool)]| {
+            for (key, change, relative, expected) in cases {
+                let actual = files.contain(&input, &object(key), *change, relative);
+                assert_eq!(actual, *expected, "{key} {change:?} {relative:?}");
+            }
+        };
+        check(&cases);
+        // The files were read, and are not read again.
+        fs::remove_dir_all(&directory).expect("removed");
+        cases.retain(|(_, _, relative, _)| !relative.contains(&"c"));
+        check(&cases);
+    }
+}
