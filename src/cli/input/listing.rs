@@ -359,8 +359,8 @@ fn common_folder(objects: &BTreeMap<String, Option<Content>>) -> String {
     let folders = first
         .match_indices('/')
         .map(|(slash, _)| first.get(..=slash));
-    let shared = folders.flatten().filter(|folder| last.starts_with(folder));
-    shared.last().unwrap_or_default().to_owned()
+    let mut shared = folders.flatten().filter(|folder| last.starts_with(folder));
+    shared.next_back().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
