@@ -37,7 +37,7 @@ pub use distribution_changes::{
 pub use features::Features;
 pub use found_paths::assumed_paths;
 use found_paths::{FoundPaths, Route};
-pub use immutable::{Hint, ImmutablePaths};
+pub use immutable::{Hint, HintKeys, ImmutablePaths};
 use origin::Relation;
 pub use origin::{BucketName, Endpoint, Origin};
 

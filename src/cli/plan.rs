@@ -7,7 +7,7 @@ use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
 use super::output::{CreateOutput, DistributionOutput, Ending};
-use super::selection::{self, KeysAlone, PlannedBatch, UnchangedFiles};
+use super::selection::{self, KeyPlanning, PlannedBatch, UnchangedFiles};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
@@ -73,19 +73,15 @@ pub(super) async fn offline(
             input.request(configured_paths(config)?);
         }
         let options = selection::path_options(selection, config)?;
-        let keys = KeysAlone {
-            first_spelling_only: selection.literal_keys,
-            cached_absence: None,
-            unchanged: unchanged.as_ref(),
+        let planning = KeyPlanning {
+            input: &input,
             options: &options,
+            limits: selection::limits(selection, config, &input),
+            inventory: inventory.as_ref(),
+            unchanged: unchanged.as_ref(),
         };
-        let mut batch = selection::plan_keys_alone(
-            DistributionId::parse(&target.name).ok(),
-            &input,
-            inventory.as_ref(),
-            selection::limits(selection, config, &input),
-            keys,
-        );
+        let distribution = DistributionId::parse(&target.name).ok();
+        let mut batch = planning.without_site(distribution, selection.literal_keys, None);
         if batch.kept > batch.skipped {
             batch.notes.push(ASSUMED_ERROR_CACHING.to_owned());
         }

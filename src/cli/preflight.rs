@@ -379,7 +379,7 @@ mod tests {
     use std::rc::Rc;
 
     use crate::cli::input::Object;
-    use crate::cli::selection::{KeysAlone, plan_keys_alone};
+    use crate::cli::selection::KeyPlanning;
     use crate::cli::terminal::Terminal;
     use crate::site::{Change, PathOptions};
 
@@ -429,13 +429,14 @@ mod tests {
             objects: objects.collect(),
             ..Input::default()
         };
-        let keys = KeysAlone {
-            unchanged: None,
-            first_spelling_only: true,
-            cached_absence: None,
+        let planning = KeyPlanning {
+            input: &input,
             options: &PathOptions::default(),
+            limits: Limits::BUCKET_CHANGES,
+            inventory: None,
+            unchanged: None,
         };
-        plan_keys_alone(None, &input, None, Limits::BUCKET_CHANGES, keys)
+        planning.without_site(None, true, None)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! viewers can have cached the objects, which the distribution's configuration determines, within the lower default limits
 //! of the function.
 
+mod keys;
 mod limits;
 mod unchanged;
 
@@ -13,22 +14,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(super) use self::keys::{KeyPlanning, buckets};
 pub(super) use self::limits::{check_limits, limits};
 pub(super) use self::unchanged::UnchangedFiles;
 use super::config::SiteConfig;
 use super::format::counted;
-use super::input::{ChangedKey, Input, Object};
+use super::input::Input;
 use super::target::Target;
 use super::{CliError, Create, Selection, Session};
 use crate::distribution::DistributionId;
 use crate::error::Error;
-use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::collapse::collapse_keys;
 use crate::plan::{Collapsed, Inventory, Limits};
 use crate::site::{
-    ASSUMPTION, CachedAbsence, ChangesByDistribution, Features, Hint, ImmutablePaths,
-    IndexDocuments, Kept, KeptObjects, MaybeSite, Need, ObjectRef, PathOptions, Site,
+    ASSUMPTION, CachedAbsence, Features, ImmutablePaths, IndexDocuments, MaybeSite, PathOptions,
 };
 
 /// How long the check of cache tags may take, with all retries.
@@ -224,123 +224,21 @@ pub(super) async fn plan(
     let is_literal = selection.literal_keys;
     let options = path_options(selection, config)?;
     let site = read_site(session, &target.id, is_literal).await?;
-    if is_literal && matches!(site, MaybeSite::Unknown(_)) {
-        let keys = KeysAlone {
-            first_spelling_only: true,
-            cached_absence: Some(CachedAbsence::Unknown),
-            unchanged,
-            options: &options,
-        };
-        let mut planned = plan_keys_alone(id, input, inventory, limits, keys);
-        check_limits(selection, config, &planned)?;
-        planned.apply_site(&site);
-        return Ok(planned);
-    }
-    let mut planned = plan_objects(target, input, &site, &options, inventory, unchanged, limits);
+    let planning = KeyPlanning {
+        input,
+        options: &options,
+        limits,
+        inventory,
+        unchanged,
+    };
+    let mut planned = if is_literal && matches!(site, MaybeSite::Unknown(_)) {
+        planning.without_site(id, true, Some(CachedAbsence::Unknown))
+    } else {
+        planning.for_site(target, &site)
+    };
     check_limits(selection, config, &planned)?;
     planned.apply_site(&site);
     Ok(planned)
-}
-
-/// Plans the changed objects, and the paths that the user wrote, with the configuration of the distribution.
-fn plan_objects(
-    target: &Target,
-    input: &Input,
-    site: &MaybeSite,
-    options: &PathOptions,
-    inventory: Option<&Inventory>,
-    unchanged: Option<&UnchangedFiles>,
-    limits: Limits,
-) -> PlannedBatch {
-    let config = target.config.as_ref();
-    let configured = config.and_then(|config| config.bucket.as_deref());
-    let mut changes = ChangesByDistribution::default();
-    let mut foreign_buckets = BTreeSet::new();
-    let mut skipped = 0;
-    let mut in_any_bucket = Excerpt::<MAX_NOTED>::default();
-    let misfit = site_misfit(input, unchanged, |object| {
-        let buckets = buckets(object, configured, site).unwrap_or_default();
-        let keys = buckets
-            .iter()
-            .map(|bucket| site.relative_keys(bucket, &object.key));
-        keys.flatten().collect()
-    });
-    let unchanged = unchanged.filter(|_| misfit.is_none());
-    for (index, (object, change)) in input.objects.iter().enumerate() {
-        let mut change = *change;
-        let buckets = buckets(object, configured, site);
-        let buckets = buckets.unwrap_or_else(|foreign| {
-            foreign_buckets.insert(foreign);
-            Vec::new()
-        });
-        // The listing from before is that of one bucket, and the object is possibly in another one.
-        if buckets.len() > 1 && change.existed.is_some() {
-            change.existed = None;
-            in_any_bucket.push(&object.key);
-        }
-        for bucket in buckets {
-            let relative = site.relative_keys(&bucket, &object.key);
-            if unchanged.is_some_and(|files| files.contain(input, object, change, &relative)) {
-                changes.add_kept(site.id(), &object.key, Kept::SameContent);
-                skipped += 1;
-                continue;
-            }
-            let object = ObjectRef {
-                index,
-                bucket: &bucket,
-                key: &object.key,
-                change,
-            };
-            changes.add(site, object, options);
-        }
-    }
-    let mut of_keys = Vec::new();
-    let mut cached = BTreeSet::new();
-    let mut notes: Vec<_> = widened_note(&input.widened).into_iter().collect();
-    let mut kept = 0;
-    let mut hint = None;
-    for changes in changes {
-        notes.extend(changes.notes());
-        kept += changes.kept();
-        hint = hint.or_else(|| changes.hint());
-        for object in changes.cached {
-            cached.insert(object.index);
-            let index = object.index;
-            of_keys.extend(object.paths.into_iter().map(|path| (index, path)));
-        }
-    }
-    if in_any_bucket.count() > 0 {
-        notes.push(format!(
-            "--inventory-before is the listing of one bucket, and the bucket of {} is not known (give --bucket): {}",
-            counted(in_any_bucket.count(), "changed object"),
-            in_any_bucket.join(", ")
-        ));
-    }
-    for bucket in &foreign_buckets {
-        notes.push(format!("bucket {bucket} is not one of its origins"));
-    }
-    let id = Some(target.id.clone());
-    let plan = |of_keys: Vec<_>| {
-        let (written, misfit) = (input.paths.clone(), misfit.clone());
-        PlannedBatch::new(id.clone(), written, of_keys, inventory, limits, misfit)
-    };
-    let without_hinted = hint.map(|hint: Hint| {
-        let others = of_keys.iter().filter(|(index, _)| !hint.covers(*index));
-        let others = others.map(|(_, path)| path.clone()).collect();
-        (plan(others).plan.paths.len(), hint)
-    });
-    let planned = plan(of_keys.into_iter().map(|(_, path)| path).collect());
-    let paths = planned.plan.paths.len();
-    notes.extend(without_hinted.and_then(|(others, hint)| hint.note(paths, others)));
-    PlannedBatch {
-        objects: Some(cached.len()),
-        kept,
-        skipped,
-        options: options.clone(),
-        notes,
-        foreign_buckets,
-        ..planned
-    }
 }
 
 /// Returns what the arguments and the configuration decide about the paths of keys.
@@ -390,97 +288,6 @@ async fn read_site(
     }
 }
 
-/// How keys become paths without a distribution's configuration.
-pub(super) struct KeysAlone<'a> {
-    /// Whether each key becomes one path.
-    pub first_spelling_only: bool,
-    /// Why the edge can keep for long that an object does not exist, if it can.
-    pub cached_absence: Option<CachedAbsence>,
-    /// The files with which the objects are compared.
-    pub unchanged: Option<&'a UnchangedFiles>,
-    pub options: &'a PathOptions,
-}
-
-/// Plans from paths and keys alone, without a distribution's configuration.
-pub(super) fn plan_keys_alone(
-    distribution: Option<DistributionId>,
-    input: &Input,
-    inventory: Option<&Inventory>,
-    limits: Limits,
-    keys: KeysAlone<'_>,
-) -> PlannedBatch {
-    let spellings = if keys.first_spelling_only {
-        1
-    } else {
-        usize::MAX
-    };
-    let mut of_keys = Vec::new();
-    let mut widened = Vec::new();
-    let mut kept = KeptObjects::default();
-    let mut skipped = 0;
-    let misfit = site_misfit(input, keys.unchanged, |object| vec![object.key.as_str()]);
-    let unchanged = keys.unchanged.filter(|_| misfit.is_none());
-    for (object, change) in &input.objects {
-        if unchanged.is_some_and(|files| files.contain(input, object, *change, &[&object.key])) {
-            kept.add(&object.key, Kept::SameContent);
-            skipped += 1;
-            continue;
-        }
-        let is_immutable = (keys.options.immutable).contains(&format!("/{}", object.key));
-        let keep_removed = keys.options.keep_removed_immutable;
-        let need = change.need(is_immutable, keep_removed, || keys.cached_absence.clone());
-        if let Need::None(reason) = need {
-            kept.add(&object.key, reason);
-            continue;
-        }
-        let encoded = EncodedPaths::of_key(&object.key);
-        of_keys.extend(encoded.paths.into_iter().take(spellings));
-        widened.extend(encoded.widened);
-    }
-    let notes = [widened_note(&input.widened), widened_note(&widened)];
-    let notes = notes.into_iter().flatten().chain(kept.notes());
-    PlannedBatch {
-        objects: (!input.objects.is_empty()).then(|| input.objects.len() - kept.count()),
-        notes: notes.collect(),
-        kept: kept.count(),
-        skipped,
-        options: keys.options.clone(),
-        ..PlannedBatch::new(
-            distribution,
-            input.paths.clone(),
-            of_keys,
-            inventory,
-            limits,
-            misfit,
-        )
-    }
-}
-
-/// Returns why the keys of the site are not those of the changed objects, if they are not. `relative` returns the key of an
-/// object as viewers of the distribution request it; an object without one is not a part of its site.
-fn site_misfit<'a>(
-    input: &'a Input,
-    unchanged: Option<&UnchangedFiles>,
-    relative: impl Fn(&'a Object) -> Vec<&'a str>,
-) -> Option<String> {
-    let site_keys = input.site_keys.as_ref()?;
-    let changed = input.objects.iter();
-    // What `aws s3` has deleted is not there any longer.
-    let changed = changed.filter(|(_, change)| change.exists != Some(false));
-    let changed = changed.map(|(object, change)| ChangedKey {
-        relative: relative(object),
-        exists: change.exists == Some(true),
-    });
-    let changed: Vec<_> = changed
-        .filter(|changed| !changed.relative.is_empty())
-        .collect();
-    let misfit = site_keys.misfit(&changed)?;
-    Some(match unchanged {
-        Some(_) => format!("{misfit}; --skip-unchanged skips nothing"),
-        None => misfit,
-    })
-}
-
 /// Returns for which distributions the keys of the site are not used, and why, and what is not seen where objects are skipped.
 pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
     let warnings = planned.iter().filter_map(|planned| {
@@ -493,21 +300,6 @@ pub(super) fn site_warnings(planned: &[PlannedBatch]) -> Vec<String> {
     let is_any_skipped = planned.iter().any(|planned| planned.skipped > 0);
     let skipped = is_any_skipped.then(|| SKIPPED.to_owned());
     warnings.chain(skipped).collect()
-}
-
-/// Returns the buckets that the object can be in: its own, or the configured one, or all buckets of the distribution. Returns
-/// the bucket that is not an origin of the distribution as the error.
-pub(super) fn buckets(
-    object: &Object,
-    configured: Option<&str>,
-    site: &MaybeSite,
-) -> Result<Vec<String>, String> {
-    match (object.bucket.as_deref().or(configured), site) {
-        (Some(bucket), site) if site.may_have_origin(bucket) => Ok(vec![bucket.to_owned()]),
-        (Some(bucket), _) => Err(bucket.to_owned()),
-        (None, MaybeSite::Known(site) | MaybeSite::Outdated(site)) => Ok(origin_buckets(site)),
-        (None, MaybeSite::Unknown(_)) => Ok(vec![String::new()]),
-    }
 }
 
 /// Checks that each bucket is an origin of one of the distributions, and returns a warning if none of the changed objects is
@@ -539,21 +331,4 @@ pub(super) fn check_objects(
             counted(count, "changed object")
         )
     }))
-}
-
-/// Returns the buckets among the origins. If there is none, returns an empty name, which can be any of the origins.
-fn origin_buckets(site: &Site) -> Vec<String> {
-    let mut buckets: Vec<String> = Vec::new();
-    for origin in &site.origins {
-        let dots = origin.domain_name.match_indices('.');
-        let names = dots.filter_map(|(dot, _)| origin.domain_name.get(..dot));
-        let bucket_names = names.filter(|name| origin.endpoint_of(name).is_some());
-        buckets.extend(bucket_names.map(str::to_owned));
-    }
-    buckets.sort_unstable();
-    buckets.dedup();
-    if buckets.is_empty() {
-        buckets.push(String::new());
-    }
-    buckets
 }

@@ -118,10 +118,8 @@ impl fmt::Display for Kept {
             Self::Removed => {
                 "removed, but their copies stay at the edge, because open pages can still need them"
             }
-            Self::New => "not invalidated, because they are new and have no older copies",
-            Self::SameContent => {
-                "not invalidated, because they were written again with the same content"
-            }
+            Self::New => "new, without an older copy to invalidate",
+            Self::SameContent => "not invalidated, because the same content was written again",
         })
     }
 }

@@ -224,11 +224,18 @@ impl MaybeSite {
     /// Returns why the copies of a changed object stay valid, if they do.
     pub fn kept(&self, object: ObjectRef<'_>, options: &PathOptions) -> Option<Kept> {
         let found = self.find_paths(object.bucket, object.key, options.index_documents);
-        let is_immutable = found.ok()?.is_immutable(&options.immutable);
-        match self.need_if(is_immutable, object, options) {
+        match self.need(object, &found.ok()?, options) {
             Need::Invalidation(_) => None,
             Need::None(kept) => Some(kept),
         }
+    }
+
+    fn need(&self, object: ObjectRef<'_>, found: &FoundPaths<'_>, options: &PathOptions) -> Need {
+        if found.is_error_page() {
+            // It is cached under the paths of other objects.
+            return Need::Invalidation(None);
+        }
+        self.need_if(found.is_immutable(&options.immutable), object, options)
     }
 
     fn need_if(&self, is_immutable: bool, object: ObjectRef<'_>, options: &PathOptions) -> Need {
@@ -270,8 +277,7 @@ impl DistributionChanges {
         found: FoundPaths<'_>,
         options: &PathOptions,
     ) {
-        let is_immutable = found.is_immutable(&options.immutable);
-        let reason = match site.need_if(is_immutable, object, options) {
+        let reason = match site.need(object, &found, options) {
             Need::None(kept) => return self.kept.add(object.key, kept),
             Need::Invalidation(reason) => reason,
         };
@@ -279,8 +285,9 @@ impl DistributionChanges {
             let note = format!("objects that are possibly new are invalidated, because {reason}");
             push_new(&mut self.assumptions, note);
         }
-        if !is_immutable {
-            let saves = || matches!(site.need_if(true, object, options), Need::None(_));
+        if !found.is_immutable(&options.immutable) {
+            let is_page = found.is_error_page();
+            let saves = || !is_page && matches!(site.need_if(true, object, options), Need::None(_));
             self.hint_keys
                 .add(object.index, &found.decoded_paths, saves);
         }

@@ -56,7 +56,12 @@ impl<'a> FoundPaths<'a> {
     /// Returns whether the content of the object never changes, under all of its paths.
     pub(super) fn is_immutable(&self, immutable: &ImmutablePaths) -> bool {
         let mut paths = self.decoded_paths.iter();
-        !self.is_error_page && paths.all(|path| immutable.contains(&format!("/{path}")))
+        paths.all(|path| immutable.contains(&format!("/{path}")))
+    }
+
+    /// Returns whether the object is shown for errors, under any path.
+    pub(super) fn is_error_page(&self) -> bool {
+        self.is_error_page
     }
 
     pub(super) fn add(&mut self, decoded_path: &str, route: Route) {

@@ -1409,17 +1409,19 @@ proptest! {
     }
 }
 
-/// Returns the keys that are invalidated, and the notes about the others.
+/// Returns the keys that are invalidated, and the notes about the others. A key with a minus was removed, one with a plus is new.
 fn needed(site: MaybeSite, options: &PathOptions, keys: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut changes = ChangesByDistribution::default();
     for (index, key) in keys.iter().enumerate() {
-        let is_removed = key.starts_with('-');
         let object = ObjectRef {
-            key: key.trim_start_matches('-'),
-            change: if is_removed {
-                Change::removed()
-            } else {
-                Change::written()
+            key: key.trim_start_matches(['-', '+']),
+            change: match key.get(..1) {
+                Some("-") => Change::removed(),
+                Some("+") => Change {
+                    existed: Some(false),
+                    exists: Some(true),
+                },
+                _ => Change::written(),
             },
             ..object(index, "site", "")
         };
@@ -1498,4 +1500,22 @@ fn an_object_is_immutable_only_under_all_of_its_paths() {
         invalidated,
         ["-v1/start.html", "-v1/missing.html", "-v2/a.html"]
     );
+}
+
+#[test]
+fn a_new_page_for_errors_is_invalidated_as_each_of_its_changes() {
+    let mut site = site();
+    site.custom_error_responses = vec![
+        error_response("/500.html", 500, "500", Some(300)),
+        error_response("/404.html", 404, "404", Some(60)),
+    ];
+    let keys = ["+500.html", "+404.html", "+a.html"];
+    let (invalidated, notes) = needed(
+        MaybeSite::Known(site.into()),
+        &PathOptions::default(),
+        &keys,
+    );
+    assert_eq!(invalidated, ["+500.html"]);
+    let new = "2 new, without an older copy to invalidate: 404.html, a.html";
+    assert_eq!(notes.first().map(String::as_str), Some(new));
 }

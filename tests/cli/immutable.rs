@@ -159,5 +159,6 @@ fn a_hint_names_the_pattern_of_many_hashed_files() {
     let plan = format!("plan -d {FIRST} --keys-from -");
     environment.run_with_input(&plan, &keys);
     environment.run_with_input(&format!("{plan} --immutable /assets/*"), &keys);
+    environment.run_with_input("plan --offline --max-paths 3 --keys-from -", &keys);
     environment.snapshot("immutable-hint");
 }

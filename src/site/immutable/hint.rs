@@ -71,12 +71,7 @@ impl Hint {
 impl HintKeys {
     /// Adds an object that is invalidated under these paths, which have no leading slash. `saves` returns whether it would not be
     /// if they were immutable.
-    pub(in crate::site) fn add(
-        &mut self,
-        index: usize,
-        decoded_paths: &[String],
-        saves: impl FnOnce() -> bool,
-    ) {
+    pub fn add(&mut self, index: usize, decoded_paths: &[String], saves: impl FnOnce() -> bool) {
         let [path] = decoded_paths else {
             // A page, or a server as origin.
             for path in decoded_paths {
@@ -105,7 +100,7 @@ impl HintKeys {
 
     /// Returns the patterns for the largest directories in which all objects look immutable, if there are at least 20 such
     /// objects.
-    pub(in crate::site) fn hint(&self) -> Option<Hint> {
+    pub fn hint(&self) -> Option<Hint> {
         let hashed = self
             .directories
             .values()
