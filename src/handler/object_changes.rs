@@ -24,7 +24,7 @@ use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::{InvalidationPath, PathIndex};
 use crate::plan::collapse::collapse;
 use crate::plan::{Batch, ExistingInvalidation, ExistingPaths, InvalidationId, Limits};
-use crate::site::{CachedObject, DistributionChanges, Hint};
+use crate::site::{CachedObject, DistributionChanges};
 use crate::trigger::s3::{self, ObjectChange};
 
 /// How long listing existing invalidations may take: it is an optimization, so its time is capped.
@@ -102,6 +102,7 @@ impl Invalidator {
         let DistributionChanges {
             distribution,
             cached,
+            kept,
             ..
         } = distribution_changes;
         let mut stale: Vec<_> = cached
@@ -135,7 +136,14 @@ impl Invalidator {
             return results;
         }
         let remaining = limits.remaining(&existing);
-        notes.extend(hint.and_then(|hint| hint_note(&hint, &stale, remaining)));
+        if kept.has_removed() || hint.is_some() {
+            let paths = planned_paths(&stale, remaining);
+            notes.extend(kept.dropped_note(&paths));
+            notes.extend(hint.and_then(|hint| {
+                let others = stale.iter().filter(|object| !hint.covers(object.index));
+                hint.note(paths.len(), planned_paths(others, remaining).len())
+            }));
+        }
         self.submit_within_quota(&distribution, stale, remaining, notes, invocation)
             .await
     }
@@ -324,15 +332,13 @@ impl Skipped {
     }
 }
 
-/// Returns a note about immutable paths that would have saved paths of these objects.
-fn hint_note(hint: &Hint, objects: &[StaleObject<'_>], limits: Limits) -> Option<String> {
-    let planned = |is_included: &dyn Fn(&StaleObject<'_>) -> bool| {
-        let objects = objects.iter().filter(|object| is_included(object));
-        let paths = objects.flat_map(|object| object.paths.clone()).collect();
-        collapse(paths, None, limits).paths.len()
-    };
-    let paths = planned(&|_| true);
-    hint.note(paths, planned(&|object| !hint.covers(object.index)))
+/// Returns the paths that the objects become within the limits.
+fn planned_paths<'a, 'b: 'a>(
+    objects: impl IntoIterator<Item = &'a StaleObject<'b>>,
+    limits: Limits,
+) -> Vec<InvalidationPath> {
+    let paths = objects.into_iter().flat_map(|object| object.paths.clone());
+    collapse(paths.collect(), None, limits).paths
 }
 
 fn batch_request(

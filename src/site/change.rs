@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{ImmutablePaths, IndexDocuments};
 use crate::excerpt::{Excerpt, MAX_NOTED, thousands};
+use crate::path::{InvalidationPath, PathIndex};
 
 /// What the settings decide about the paths of a changed object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,35 +114,61 @@ impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Immutable => {
-                "not invalidated, because the content under these names never changes"
+                "without paths of their own, because the content under these names never changes"
             }
             Self::Removed => {
-                "removed, but their copies stay at the edge, because open pages can still need them"
+                "removed without paths of their own, because open pages can still need these files"
             }
             Self::New => "new, without an older copy to invalidate",
-            Self::SameContent => "not invalidated, because the same content was written again",
+            Self::SameContent => {
+                "without paths of their own, because the same content was written again"
+            }
         })
     }
 }
 
 /// The changed objects whose copies stay valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeptObjects(BTreeMap<Kept, Excerpt<MAX_NOTED>>);
+pub struct KeptObjects {
+    keys: BTreeMap<Kept, Excerpt<MAX_NOTED>>,
+    /// The paths of the removed objects.
+    removed: Vec<InvalidationPath>,
+}
 
 impl KeptObjects {
-    /// Adds an object.
-    pub fn add(&mut self, key: &str, kept: Kept) {
-        self.0.entry(kept).or_default().push(key);
+    /// Adds an object with its path.
+    pub fn add(&mut self, key: &str, path: Option<InvalidationPath>, kept: Kept) {
+        self.keys.entry(kept).or_default().push(key);
+        self.removed.extend(path.filter(|_| kept == Kept::Removed));
     }
 
     /// Returns the number of the objects.
     pub fn count(&self) -> usize {
-        self.0.values().map(Excerpt::count).sum()
+        self.keys.values().map(Excerpt::count).sum()
+    }
+
+    /// Returns whether some of the objects are removed.
+    pub fn has_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
+    /// Returns a note about the removed objects whose copies the paths of other objects drop, if there are any.
+    pub fn dropped_note(&self, sent: &[InvalidationPath]) -> Option<String> {
+        let sent = PathIndex::new(sent.iter().map(|path| (path.as_str(), ())));
+        let is_dropped = |path: &&InvalidationPath| sent.greatest_covering(path.as_str()).is_some();
+        let dropped = self.removed.iter().filter(is_dropped).count();
+        (dropped > 0).then(|| {
+            format!(
+                "wildcards drop the copies of {} removed files that open pages can still need: leave such files in the \
+                 bucket for some time after a deploy",
+                thousands(dropped)
+            )
+        })
     }
 
     /// Returns a note for each reason. It lists at most five objects and counts the rest.
     pub fn notes(&self) -> impl Iterator<Item = String> {
-        let kept = self.0.iter();
+        let kept = self.keys.iter();
         kept.map(|(kept, keys)| format!("{} {kept}: {}", thousands(keys.count()), keys.join(", ")))
     }
 }

@@ -56,8 +56,8 @@ pub struct DistributionChanges {
     pub cached: Vec<CachedObject>,
     /// The keys of the objects that viewers cannot have cached.
     not_cached: BTreeMap<NotCached, Excerpt<MAX_NOTED>>,
-    /// The keys of the objects whose copies stay valid.
-    kept: KeptObjects,
+    /// The objects whose copies stay valid.
+    pub kept: KeptObjects,
     /// The objects that need no invalidation under an immutable path.
     hint_keys: HintKeys,
     /// Why objects are cached under more paths than their own.
@@ -96,7 +96,7 @@ impl ChangesByDistribution {
     /// Adds an object whose copies stay valid to the changes of the distribution.
     pub fn add_kept(&mut self, distribution: &DistributionId, key: &str, kept: Kept) {
         if let Some(changes) = self.changes_of(distribution) {
-            changes.kept.add(key, kept);
+            changes.kept.add(key, None, kept);
         }
     }
 
@@ -278,7 +278,10 @@ impl DistributionChanges {
         options: &PathOptions,
     ) {
         let reason = match site.need(object, &found, options) {
-            Need::None(kept) => return self.kept.add(object.key, kept),
+            Need::None(kept) => {
+                let own_path = found.paths.into_iter().next();
+                return self.kept.add(object.key, own_path, kept);
+            }
             Need::Invalidation(reason) => reason,
         };
         if let Some(reason) = reason {
@@ -313,11 +316,6 @@ impl DistributionChanges {
     fn add_not_cached(&mut self, object: ObjectRef<'_>, not_cached: NotCached) {
         let keys = self.not_cached.entry(not_cached).or_default();
         keys.push(object.key);
-    }
-
-    /// Returns how many changed objects need no invalidation, because their copies stay valid.
-    pub fn kept(&self) -> usize {
-        self.kept.count()
     }
 
     /// Returns which immutable paths would have saved invalidations of these objects, if many of them look so.

@@ -124,6 +124,9 @@ fn new_files_are_sent_if_missing_ones_get_a_page() {
     let sync = "upload: out/_app/immutable/chunks/CFm9SEez.js to s3://app/_app/immutable/chunks/CFm9SEez.js\n\
                 delete: s3://app/_app/immutable/chunks/DsnmJJEf.js\n";
     environment.run_with_input(&format!("plan -d {APP} --from-s3-sync -"), sync);
+    // The fallback page changes, so its `/*` drops removed files too.
+    let with_page = format!("upload: out/index.html to s3://app/index.html\n{sync}");
+    environment.run_with_input(&format!("plan -d {APP} --from-s3-sync -"), &with_page);
     let keys = "prod/_nuxt/BTXdFNo4.js\nprod/_nuxt/builds/latest.json\n";
     environment.run_with_input(&format!("plan -d {WEBSITE} --keys-from -"), keys);
     environment.run_with_input(

@@ -6,7 +6,7 @@ use crate::fixture::{BUCKET, FIRST, Fixture, configuration, configuration_with};
 use crate::standin::{Fault, Operation, Options};
 
 const CHUNK: &str = "_next/static/chunks/main-c9d26e0caf71ac90.js";
-const KEPT: &str = "1 not invalidated, because the content under these names never changes: _next/static/chunks/main-c9d26e0caf71ac90.js";
+const KEPT: &str = "1 without paths of their own, because the content under these names never changes: _next/static/chunks/main-c9d26e0caf71ac90.js";
 
 /// Returns a notification with one record for each change: an event name without its prefix, and a key.
 fn notification(changes: &[(&str, &str)]) -> Value {
@@ -72,7 +72,7 @@ async fn written_and_removed_files_that_never_change_are_kept() {
         (
             removed(&[CHUNK]),
             format!(
-                "1 removed, but their copies stay at the edge, because open pages can still need them: {CHUNK}"
+                "1 removed without paths of their own, because open pages can still need these files: {CHUNK}"
             ),
         ),
     ] {
@@ -108,7 +108,7 @@ async fn entry_pages_are_invalidated_without_the_files_that_never_change() {
         text,
         format!(
             "{FIRST}: submitted as {} (2 objects became 3 paths: / /_next/static/main/_buildManifest.js /index.html); {KEPT}; \
-             1 removed, but their copies stay at the edge, because open pages can still need them: \
+             1 removed without paths of their own, because open pages can still need these files: \
              _next/static/css/1212233ee98d7dc5.css; index.html is also / (default root object)",
             fixture.first_id()
         )
@@ -307,4 +307,27 @@ async fn many_hashed_names_elsewhere_are_invalidated_with_a_hint() {
     let fixture = with_limit();
     let (_, text) = handle(&fixture, &written(&keys[5..])).await;
     assert!(!text.contains("look like hashes"), "{text}");
+}
+
+#[tokio::test]
+async fn a_wildcard_that_drops_removed_files_is_reported() {
+    let fallback = "<ErrorCode>404</ErrorCode><ResponsePagePath>/index.html</ResponsePagePath><ResponseCode>200</ResponseCode>";
+    let event = notification(&[
+        ("ObjectRemoved:Delete", CHUNK),
+        (
+            "ObjectRemoved:Delete",
+            "_next/static/css/1212233ee98d7dc5.css",
+        ),
+        ("ObjectCreated:Put", "index.html"),
+    ]);
+    let note = "wildcards drop the copies of 2 removed files that open pages can still need: leave such files in the bucket \
+                for some time after a deploy";
+    let fixture = with_errors(&[fallback]);
+    let (sent, text) = handle(&fixture, &event).await;
+    assert_eq!(sent, ["/*"]);
+    assert!(text.contains(note), "{text}");
+    let fixture = with_errors(&[]);
+    let (sent, text) = handle(&fixture, &event).await;
+    assert_eq!(sent, ["/index.html"]);
+    assert!(!text.contains("wildcards drop"), "{text}");
 }

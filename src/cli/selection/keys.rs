@@ -31,7 +31,7 @@ pub(in crate::cli) struct KeyPlanning<'a> {
 struct KeyPaths {
     /// With the index of the object in the input.
     paths: Vec<(usize, InvalidationPath)>,
-    kept: usize,
+    kept: KeptObjects,
     /// Which immutable paths would have saved some of the paths.
     hint: Option<Hint>,
     notes: Vec<String>,
@@ -87,8 +87,8 @@ impl KeyPlanning<'_> {
         let mut cached = BTreeSet::new();
         for changes in changes {
             found.notes.extend(changes.notes());
-            found.kept += changes.kept();
             found.hint = found.hint.or_else(|| changes.hint());
+            found.kept = changes.kept;
             for object in changes.cached {
                 cached.insert(object.index);
                 let paths = object.paths.into_iter().map(|path| (object.index, path));
@@ -129,13 +129,12 @@ impl KeyPlanning<'_> {
         let unchanged = self.unchanged.filter(|_| misfit.is_none());
         let mut found = KeyPaths::default();
         let mut widened = Vec::new();
-        let mut kept = KeptObjects::default();
         let mut hint_keys = HintKeys::default();
         let mut skipped = 0;
         for (index, (object, change)) in input.objects.iter().enumerate() {
             let key = &object.key;
             if unchanged.is_some_and(|files| files.contain(input, object, *change, &[key])) {
-                kept.add(key, Kept::SameContent);
+                found.kept.add(key, None, Kept::SameContent);
                 skipped += 1;
                 continue;
             }
@@ -144,25 +143,27 @@ impl KeyPlanning<'_> {
                 change.need(is_immutable, keep_removed, || cached_absence.clone())
             };
             let is_immutable = self.options.immutable.contains(&format!("/{key}"));
+            let encoded = EncodedPaths::of_key(key);
             if let Need::None(reason) = need(is_immutable) {
-                kept.add(key, reason);
+                let own_path = encoded.paths.into_iter().next();
+                found.kept.add(key, own_path, reason);
                 continue;
             }
             if !is_immutable {
                 let saves = || matches!(need(true), Need::None(_));
                 hint_keys.add(index, std::slice::from_ref(key), saves);
             }
-            let encoded = EncodedPaths::of_key(key);
             let paths = encoded.paths.into_iter().take(spellings);
             found.paths.extend(paths.map(|path| (index, path)));
             widened.extend(encoded.widened);
         }
         found.notes.extend(widened_note(&widened));
-        found.notes.extend(kept.notes());
-        found.kept = kept.count();
+        found.notes.extend(found.kept.notes());
         found.hint = hint_keys.hint();
+        let changed = input.objects.len();
+        let objects = (changed > 0).then(|| changed - found.kept.count());
         PlannedBatch {
-            objects: (!input.objects.is_empty()).then(|| input.objects.len() - kept.count()),
+            objects,
             skipped,
             ..self.plan(distribution, found, misfit)
         }
@@ -198,11 +199,12 @@ impl KeyPlanning<'_> {
         let planned = plan(paths.into_iter().map(|(_, path)| path).collect());
         let hint = hint.zip(without_hinted);
         let hint = hint.and_then(|(hint, others)| hint.note(planned.plan.paths.len(), others));
+        let dropped = kept.dropped_note(&planned.plan.paths);
         let written = widened_note(&self.input.widened).into_iter();
         PlannedBatch {
-            kept,
+            kept: kept.count(),
             options: self.options.clone(),
-            notes: written.chain(notes).chain(hint).collect(),
+            notes: written.chain(notes).chain(dropped).chain(hint).collect(),
             ..planned
         }
     }

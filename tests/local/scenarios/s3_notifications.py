@@ -19,6 +19,7 @@ UPLOADS = {
     "blog/index.html": ["/blog/index.html"],
 }
 DELETED = "style.css"
+HASHED = "_next/static/css/1212233ee98d7dc5.css"
 
 
 class S3Notifications:
@@ -36,6 +37,7 @@ class S3Notifications:
             ("Configure the bucket to notify the function", partial(self._stack.notify_function, BUCKET)),
             *((f"Upload {key}", partial(self._upload, key)) for key in UPLOADS),
             (f"Delete {DELETED}", self._delete),
+            ("Upload and delete a file with a hash in its name, which needs no invalidation", self._change_hashed),
         ]
 
     def _deploy(self) -> None:
@@ -57,6 +59,14 @@ class S3Notifications:
     def _delete(self) -> None:
         self._stack.aws.client("s3").delete_object(Bucket=BUCKET, Key=DELETED)
         self._check(UPLOADS[DELETED])
+
+    def _change_hashed(self) -> None:
+        stack = self._stack
+        stack.upload(BUCKET, HASHED)
+        stack.function_logged(f"content under these names never changes: {HASHED}")
+        stack.aws.client("s3").delete_object(Bucket=BUCKET, Key=HASHED)
+        stack.function_logged(f"removed without paths of their own, because open pages can still need these files: {HASHED}")
+        stack.cloudfront_received_nothing()
 
     def _check(self, paths: list[str]) -> None:
         request = self._stack.cloudfront_received((self.distribution, paths))[0]
