@@ -65,8 +65,8 @@ use serde_json::json;
 
 use crate::aws::profile::without_user_info;
 pub use arguments::{
-    Arguments, Command, Create, GlobalOptions, Invoke, List, Output, Plan, Requests, Selection,
-    Status, Usage, Verify,
+    Arguments, Command, Create, GlobalOptions, ImmutableArguments, Invoke, List, Output, Plan,
+    Requests, Selection, Status, Usage, Verify,
 };
 use config::Config;
 use connection::Connection;

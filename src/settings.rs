@@ -275,7 +275,7 @@ mod tests {
             (
                 "ECONOMY",
                 "10%",
-                "setting ECONOMY: \"10%\" is not a number from 0 to 1",
+                "setting ECONOMY: \"10%\" is not a number from 0 to 1, such as 0.1 for 10 %",
             ),
             (
                 "INDEX_DOCUMENTS",

@@ -125,6 +125,11 @@ pub struct CustomErrorResponse {
 }
 
 impl CustomErrorResponse {
+    /// Returns whether it is about missing objects. S3 answers 403 if the distribution has no permission to list the bucket.
+    fn is_for_missing_objects(&self) -> bool {
+        matches!(self.error_code, 403 | 404)
+    }
+
     /// Returns whether viewers get a page with a status of success.
     fn is_success(&self) -> bool {
         let code = self.response_code.as_deref();
@@ -278,9 +283,8 @@ impl Site {
 
     /// Returns why the edge can keep for more than a minute that the bucket has no object of some name, if it can.
     fn cached_absence(&self, bucket: &str) -> Option<CachedAbsence> {
-        // S3 answers 403 if the distribution has no permission to list the bucket.
-        let missing = |response: &&CustomErrorResponse| matches!(response.error_code, 403 | 404);
-        let mut responses = self.custom_error_responses.iter().filter(missing);
+        let responses = self.custom_error_responses.iter();
+        let mut responses = responses.filter(|response| response.is_for_missing_objects());
         let from_error = responses.find_map(|response| {
             let error_code = response.error_code;
             let caching_ttl = response.caching_ttl();
@@ -488,7 +492,7 @@ impl Site {
     pub fn fallback_page(&self) -> Option<&str> {
         let mut responses = self.custom_error_responses.iter();
         responses.find_map(|response| {
-            let is_fallback = response.is_success() && matches!(response.error_code, 403 | 404);
+            let is_fallback = response.is_success() && response.is_for_missing_objects();
             response
                 .response_page_path
                 .as_deref()

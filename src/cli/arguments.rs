@@ -11,7 +11,12 @@ use super::{examples, exit};
 use crate::aws::profile::parse_endpoint;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
+use crate::site::ImmutablePaths;
 use crate::trigger::user_parameters::parse_reference;
+
+/// The help of `--immutable` of `verify`.
+const VERIFY_IMMUTABLE: &str = "Do not verify removed files at these paths, which the edge keeps: auto, none, or patterns, as \
+                                for `create` [default: auto] [env: IMMUTABLE_PATHS]";
 
 /// Why an empty argument is refused.
 const EMPTY: &str = "it is empty: if it comes from a variable, that variable is empty or not set";
@@ -78,7 +83,9 @@ pub enum Command {
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
     /// Request URLs as a viewer does, and show whether the edge returns their current version
-    #[command(after_help = examples::VERIFY)]
+    #[command(after_help = examples::VERIFY, mut_arg("immutable", |argument| {
+        argument.help(VERIFY_IMMUTABLE).help_heading("Verification")
+    }))]
     Verify(Verify),
     /// Show the status of an invalidation, or of all in progress, or else of the newest
     #[command(after_help = examples::STATUS)]
@@ -219,8 +226,11 @@ pub struct Selection {
 pub struct ImmutableArguments {
     /// Do not invalidate these paths, whose content never changes: auto (the hashed files of Next.js, Astro, Nuxt and
     /// SvelteKit), none, or patterns such as '/assets/*' in addition to auto [default: auto] [env: IMMUTABLE_PATHS]
-    #[arg(long, value_name = "PATTERNS", help_heading = "Planning", value_delimiter = ',', value_parser = not_empty)]
+    #[arg(long, value_name = "PATTERNS", help_heading = "Planning", value_delimiter = ',', value_parser = immutable_path)]
     pub immutable: Vec<String>,
+    /// Whether the environment has given the values.
+    #[arg(skip)]
+    pub is_from_environment: bool,
 }
 
 /// The arguments of `plan`: those of `create`, of which some have no effect.
@@ -409,6 +419,14 @@ fn not_empty(text: &str) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
+}
+
+/// Checks a value of `--immutable`.
+fn immutable_path(text: &str) -> Result<String, String> {
+    let text = not_empty(text)?;
+    let paths = ImmutablePaths::parse([text.as_str()]);
+    paths.map_err(|error| error.to_string())?;
+    Ok(text)
 }
 
 /// Returns the parser of a file or a directory, also in the form of the AWS CLI: `file://name`.

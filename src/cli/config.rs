@@ -241,13 +241,23 @@ fn immutable_paths<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ImmutablePaths>, D::Error> {
     let items = one_or_several(deserializer)?;
+    if items.is_empty() {
+        return Err(D::Error::custom(
+            "the list is empty: write \"auto\" or \"none\"",
+        ));
+    }
     let items = items.iter().flat_map(|item| item.split(','));
     let paths = ImmutablePaths::parse(items).map_err(D::Error::custom)?;
     Ok(Some(paths))
 }
 
 fn economy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Economy>, D::Error> {
-    let share = f64::deserialize(deserializer)?;
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a number from 0 to 1")]
+    enum Share {
+        Number(f64),
+    }
+    let Share::Number(share) = Share::deserialize(deserializer)?;
     let economy = Economy::parse(&share.to_string()).map_err(D::Error::custom)?;
     Ok(Some(economy))
 }
@@ -338,6 +348,14 @@ mod tests {
                 "sites.blog: distribution is empty",
             ),
             (
+                "[sites.blog]\ndistribution = 'a'\nimmutable = []",
+                "line 3: the list is empty: write \"auto\" or \"none\"",
+            ),
+            (
+                "[sites.blog]\ndistribution = 'a'\neconomy = '0.1'",
+                "line 3: expected a number from 0 to 1",
+            ),
+            (
                 "[sites.blog]\ndistribution = 'a'\nimmutable = ['/assets/*', '/*']",
                 "line 3: \"/*\" covers /, which changes: name the directory of the files that never change, such as \
                  /assets/*",
@@ -348,11 +366,7 @@ mod tests {
             ),
             (
                 "[sites.blog]\ndistribution = 'a'\neconomy = 1.5",
-                "line 3: \"1.5\" is not a number from 0 to 1",
-            ),
-            (
-                "[sites.blog]\ndistribution = 'a'\neconomy = '10%'",
-                "line 3: invalid type: string \"10%\", expected f64",
+                "line 3: \"1.5\" is not a number from 0 to 1, such as 0.1 for 10 %",
             ),
         ] {
             assert_eq!(

@@ -7,10 +7,9 @@
 use std::env;
 
 use super::config::Config;
-use super::{Arguments, CliError, Command, GlobalOptions};
+use super::{Arguments, CliError, Command, GlobalOptions, ImmutableArguments};
 use crate::distribution::DistributionId;
 use crate::error::Audience;
-use crate::site::ImmutablePaths;
 
 /// The variables that name the distributions. The first that is set is used.
 const DISTRIBUTIONS: [&str; 2] = ["CF_INVALIDATE_DISTRIBUTION", "DISTRIBUTION_ID"];
@@ -25,8 +24,9 @@ const CREDENTIALS: [&str; 5] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
-/// The variable with the default of `--immutable`, which is that of the function.
-const IMMUTABLE_PATHS: &str = "IMMUTABLE_PATHS";
+/// The variable with the default of `--immutable`, which is that of the function. Its value is checked where it is needed: a wrong
+/// one must not stop an invalidation of everything.
+pub(super) const IMMUTABLE_PATHS: &str = "IMMUTABLE_PATHS";
 
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
@@ -61,12 +61,14 @@ fn complete(
         return Ok(defaults);
     }
     defaults.note = name_distributions(&mut arguments.command, environment);
-    if let Some(immutable) = immutable(&mut arguments.command).filter(|paths| paths.is_empty())
+    if let Some(arguments) = immutable(&mut arguments.command)
+        && arguments.immutable.is_empty()
         && let Some((_, value)) = first_set(&[IMMUTABLE_PATHS], environment)
     {
-        ImmutablePaths::parse(value.split(','))
-            .map_err(|error| CliError::usage(format!("{IMMUTABLE_PATHS}: {error}")))?;
-        immutable.extend(value.split(',').map(str::to_owned));
+        arguments
+            .immutable
+            .extend(value.split(',').map(str::to_owned));
+        arguments.is_from_environment = true;
     }
     let config = match config {
         Ok(config) => config,
@@ -125,12 +127,12 @@ fn distributions(command: &mut Command) -> Option<&mut Vec<String>> {
     }
 }
 
-/// Returns the values of `--immutable`; `None` if the command has no such option.
-fn immutable(command: &mut Command) -> Option<&mut Vec<String>> {
+/// Returns `--immutable`; `None` if the command has no such option.
+fn immutable(command: &mut Command) -> Option<&mut ImmutableArguments> {
     match command {
-        Command::Create(create) => Some(&mut create.selection.immutable.immutable),
-        Command::Plan(plan) => Some(&mut plan.create.selection.immutable.immutable),
-        Command::Verify(verify) => Some(&mut verify.immutable.immutable),
+        Command::Create(create) => Some(&mut create.selection.immutable),
+        Command::Plan(plan) => Some(&mut plan.create.selection.immutable),
+        Command::Verify(verify) => Some(&mut verify.immutable),
         _ => None,
     }
 }

@@ -147,7 +147,7 @@ pub(super) struct DistributionOutput {
     /// How many distinct paths the plan was made from.
     pub from: usize,
     pub merged: Vec<Merged>,
-    /// How many changed objects there are; `None` if paths were requested.
+    /// How many changed objects are invalidated; `None` if paths were requested.
     pub objects: Option<usize>,
     /// How many unchanged objects lose their cached copy too, if the site's objects are known.
     pub unchanged: Option<usize>,

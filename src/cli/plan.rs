@@ -14,10 +14,12 @@ use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::Merged;
+use crate::site::PathOptions;
 
 /// What is assumed if objects are not invalidated.
-const ASSUMED_ERROR_CACHING: &str = "errors for missing objects are assumed to be cached for 10 s, CloudFront's default; if the \
-                                     distribution keeps them longer than 60 s, new objects are invalidated too";
+const ASSUMED_ERROR_CACHING: &str = "offline, errors are assumed to be cached for 10 s, CloudFront's default, without a page \
+                                     or another origin in their place; otherwise `create` also sends objects that are \
+                                     possibly new";
 
 /// Runs the command.
 pub(super) async fn run(session: &Session, plan: &Plan) -> Result<Exit, CliError> {
@@ -72,7 +74,11 @@ pub(super) async fn offline(
         if !selection.has_input() {
             input.request(configured_paths(config)?);
         }
-        let options = selection::path_options(selection, config)?;
+        let options = if input.objects.is_empty() {
+            PathOptions::default()
+        } else {
+            selection::path_options(selection, config)?
+        };
         let planning = KeyPlanning {
             input: &input,
             options: &options,

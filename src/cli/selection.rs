@@ -18,6 +18,7 @@ pub(super) use self::keys::{KeyPlanning, buckets};
 pub(super) use self::limits::{check_limits, limits};
 pub(super) use self::unchanged::UnchangedFiles;
 use super::config::SiteConfig;
+use super::defaults::IMMUTABLE_PATHS;
 use super::format::counted;
 use super::input::Input;
 use super::target::Target;
@@ -55,7 +56,7 @@ pub(super) struct PlannedBatch {
     pub limits: Limits,
     /// The buckets of changed objects that are not origins of the distribution.
     foreign_buckets: BTreeSet<String>,
-    /// How many changed objects there are; `None` if paths were requested.
+    /// How many changed objects are invalidated; `None` if paths were requested.
     pub objects: Option<usize>,
     /// How many changed objects need no invalidation, because their copies stay valid.
     pub kept: usize,
@@ -246,12 +247,18 @@ pub(super) fn path_options(
     selection: &Selection,
     config: Option<&SiteConfig>,
 ) -> Result<PathOptions, CliError> {
-    let arguments = selection.immutable.immutable.iter().map(String::as_str);
+    let arguments = &selection.immutable;
+    let values = arguments.immutable.iter().map(String::as_str);
     let configured = config.and_then(|config| config.immutable.clone());
-    let immutable = match (arguments.len(), configured) {
+    let source = if arguments.is_from_environment {
+        IMMUTABLE_PATHS
+    } else {
+        "--immutable"
+    };
+    let immutable = match (values.len(), configured) {
         (0, Some(configured)) => configured,
-        _ => ImmutablePaths::parse(arguments)
-            .map_err(|error| CliError::usage(format!("--immutable: {error}")))?,
+        _ => ImmutablePaths::parse(values)
+            .map_err(|error| CliError::usage(format!("{source}: {error}")))?,
     };
     let keep_removed_immutable = config.and_then(|config| config.keep_removed_immutable);
     Ok(PathOptions {

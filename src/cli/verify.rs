@@ -86,13 +86,18 @@ pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliE
             } else if !has_input {
                 input.request(configured_paths(target)?);
             }
+            let options = if input.objects.is_empty() {
+                PathOptions::default()
+            } else {
+                selection::path_options(&selection, target.config.as_ref())?
+            };
             let subject = Subject {
                 target,
                 input: &input,
                 sent: &[],
                 own: &[],
                 must_be_gone: false,
-                options: &selection::path_options(&selection, target.config.as_ref())?,
+                options: &options,
             };
             requester.verify(session, subject).await
         };

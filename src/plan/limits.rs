@@ -117,7 +117,7 @@ impl Economy {
             .map(|share| Self {
                 thousandths: (share * 1_000.0).round() as u16,
             })
-            .ok_or_else(|| format!("{text:?} is not a number from 0 to 1"))
+            .ok_or_else(|| format!("{text:?} is not a number from 0 to 1, such as 0.1 for 10 %"))
     }
 
     /// Returns whether a plan may do this harm, if `least` is the least harm that is possible.

@@ -97,7 +97,7 @@ pub enum Need {
     None(Kept),
 }
 
-/// Why the copies of a changed object stay valid. The text follows a number of objects, as in "2 with …".
+/// Why the copies of a changed object stay valid. The text follows a number of objects, as in "2 without a path, …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
     /// Its content never changes.
@@ -114,14 +114,14 @@ impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Immutable => {
-                "without paths of their own, because the content under these names never changes"
+                "without a path, because the content under these names never changes"
             }
             Self::Removed => {
-                "removed without paths of their own, because open pages can still need these files"
+                "removed without a path, because open pages can still need these files (KeepRemovedImmutable, --takedown)"
             }
             Self::New => "new, without an older copy to invalidate",
             Self::SameContent => {
-                "without paths of their own, because the same content was written again"
+                "without a path, because the same content was written again"
             }
         })
     }
@@ -190,7 +190,7 @@ pub enum CachedAbsence {
     },
     /// It gets an object of this name from another origin of an origin group.
     Failover,
-    /// The origin is a server, which answers as it likes.
+    /// The origin is a server, so its response for a missing object is not known.
     Server {
         /// The origin's domain name.
         domain_name: String,

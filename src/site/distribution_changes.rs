@@ -235,10 +235,10 @@ impl MaybeSite {
             // It is cached under the paths of other objects.
             return Need::Invalidation(None);
         }
-        self.need_if(found.is_immutable(&options.immutable), object, options)
+        self.need_with(found.is_immutable(&options.immutable), object, options)
     }
 
-    fn need_if(&self, is_immutable: bool, object: ObjectRef<'_>, options: &PathOptions) -> Need {
+    fn need_with(&self, is_immutable: bool, object: ObjectRef<'_>, options: &PathOptions) -> Need {
         let cached_absence = || self.cached_absence(object.bucket);
         let keep_removed = options.keep_removed_immutable;
         object
@@ -290,7 +290,8 @@ impl DistributionChanges {
         }
         if !found.is_immutable(&options.immutable) {
             let is_page = found.is_error_page();
-            let saves = || !is_page && matches!(site.need_if(true, object, options), Need::None(_));
+            let saves =
+                || !is_page && matches!(site.need_with(true, object, options), Need::None(_));
             self.hint_keys
                 .add(object.index, &found.decoded_paths, saves);
         }

@@ -16,7 +16,7 @@ use self::hash::{
     has_hash_after_dot, has_hash_at_end, has_hex_hash, has_turbopack_hash, is_random_id,
 };
 pub use self::hint::{Hint, HintKeys};
-use super::path_pattern;
+use super::{INDEX_DOCUMENT, path_pattern};
 use crate::error::Error;
 
 /// The entry pages of most sites. A pattern that covers one would keep the whole site stale.
@@ -61,7 +61,7 @@ impl ImmutablePaths {
                 return Ok(Self::NONE);
             }
             return Err(Error::invalid_input(
-                "\"none\" and other values exclude each other: give one or the others",
+                "\"none\" cannot be combined with other values: write none alone, or leave it out",
             ));
         }
         let patterns = items.into_iter();
@@ -74,10 +74,13 @@ impl ImmutablePaths {
         })
     }
 
-    /// Returns whether the content of this path never changes. The path starts with a slash and is not encoded.
+    /// Returns whether the content of this path never changes. The path starts with a slash and is not encoded. A pattern never
+    /// covers an index document, because that is a page.
     pub fn contains(&self, path: &str) -> bool {
         let is_matched = |pattern: &String| path_pattern::matches(pattern, path);
-        self.patterns.iter().any(is_matched) || self.auto && is_of_framework(path)
+        let is_page = file_name(path) == INDEX_DOCUMENT;
+        let is_covered = !is_page && self.patterns.iter().any(is_matched);
+        is_covered || self.auto && is_of_framework(path)
     }
 }
 
@@ -96,6 +99,10 @@ fn parse_pattern(pattern: &str) -> Result<String, Error> {
         "is not auto, none or a pattern that starts with a slash, such as /assets/*".to_owned()
     } else if pattern.ends_with('/') {
         format!("covers no file: write {pattern}*")
+    } else if is_encoded(pattern) {
+        "is encoded: write the characters themselves, as in the keys of the bucket".to_owned()
+    } else if !pattern.contains(['*', '?']) && !file_name(pattern).contains('.') {
+        format!("covers only this path: write {pattern}/*")
     } else if let Some(page) = ENTRY_PAGES
         .into_iter()
         .find(|page| path_pattern::matches(pattern, page))
@@ -107,6 +114,15 @@ fn parse_pattern(pattern: &str) -> Result<String, Error> {
         return Ok(pattern.to_owned());
     };
     Err(Error::invalid_input(format!("{pattern:?} {problem}")))
+}
+
+/// Returns whether the pattern has a percent-encoded character.
+fn is_encoded(pattern: &str) -> bool {
+    let mut after_percent = pattern.split('%').skip(1);
+    after_percent.any(|rest| {
+        let digits = rest.get(..2).unwrap_or_default();
+        digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// A framework that names files by their content.

@@ -1439,10 +1439,11 @@ fn a_configuration_that_is_not_up_to_date_keeps_removed_objects_only() {
     let known = || std::sync::Arc::new(site());
     let keys = ["_nuxt/BTXdFNo4.js", "-_nuxt/f5zXXyNt.js"];
     let options = PathOptions::default();
-    let removed = "1 removed without paths of their own, because open pages can still need these files: _nuxt/f5zXXyNt.js";
+    let removed = "1 removed without a path, because open pages can still need these files (KeepRemovedImmutable, --takedown): _nuxt/f5zXXyNt.js";
     let (invalidated, notes) = needed(MaybeSite::Known(known()), &options, &keys);
     assert_eq!(invalidated, Vec::<String>::new());
-    let written = "1 without paths of their own, because the content under these names never changes: _nuxt/BTXdFNo4.js";
+    let written =
+        "1 without a path, because the content under these names never changes: _nuxt/BTXdFNo4.js";
     assert_eq!(notes, [written, removed]);
     for site in [
         MaybeSite::Outdated(known()),

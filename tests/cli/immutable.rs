@@ -1,4 +1,6 @@
 //! Files that never change: `--immutable`, the environment and the configuration file.
+//!
+//! An option wins over the environment, and that over the configuration file. Paths that the user writes are always sent.
 
 use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
 

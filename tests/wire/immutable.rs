@@ -1,4 +1,7 @@
 //! Files that never change need no invalidation, unless viewers can have cached that they do not exist.
+//!
+//! Each test sends notifications of S3, and compares what CloudFront received and what the function returned. Rules:
+//! `docs/how-paths-are-chosen.md#files-that-never-change`.
 
 use serde_json::{Value, json};
 
@@ -6,7 +9,7 @@ use crate::fixture::{BUCKET, FIRST, Fixture, configuration, configuration_with};
 use crate::standin::{Fault, Operation, Options};
 
 const CHUNK: &str = "_next/static/chunks/main-c9d26e0caf71ac90.js";
-const KEPT: &str = "1 without paths of their own, because the content under these names never changes: _next/static/chunks/main-c9d26e0caf71ac90.js";
+const KEPT: &str = "1 without a path, because the content under these names never changes: _next/static/chunks/main-c9d26e0caf71ac90.js";
 
 /// Returns a notification with one record for each change: an event name without its prefix, and a key.
 fn notification(changes: &[(&str, &str)]) -> Value {
@@ -72,7 +75,7 @@ async fn written_and_removed_files_that_never_change_are_kept() {
         (
             removed(&[CHUNK]),
             format!(
-                "1 removed without paths of their own, because open pages can still need these files: {CHUNK}"
+                "1 removed without a path, because open pages can still need these files (KeepRemovedImmutable, --takedown): {CHUNK}"
             ),
         ),
     ] {
@@ -108,7 +111,7 @@ async fn entry_pages_are_invalidated_without_the_files_that_never_change() {
         text,
         format!(
             "{FIRST}: submitted as {} (2 objects became 3 paths: / /_next/static/main/_buildManifest.js /index.html); {KEPT}; \
-             1 removed without paths of their own, because open pages can still need these files: \
+             1 removed without a path, because open pages can still need these files (KeepRemovedImmutable, --takedown): \
              _next/static/css/1212233ee98d7dc5.css; index.html is also / (default root object)",
             fixture.first_id()
         )
@@ -158,12 +161,12 @@ async fn patterns_are_compared_with_the_paths_of_viewers() {
         let (sent, _) = handle(&fixture, &written(&[key])).await;
         assert_eq!(sent, expected, "{key}");
     }
-    // A page in the directory has a path outside of it.
+    // An index document is a page.
     let fixture = fixture(&configuration(BUCKET, "", ""))
         .set("IMMUTABLE_PATHS", "/v1/*")
         .set("INDEX_DOCUMENTS", "always");
-    let (sent, _) = handle(&fixture, &written(&["v1/index.html", "v1/a/index.html"])).await;
-    assert_eq!(sent, ["/v1", "/v1/", "/v1/index", "/v1/index.html"]);
+    let (sent, _) = handle(&fixture, &written(&["v1/a.html", "v1/a/index.html"])).await;
+    assert_eq!(sent, ["/v1/a", "/v1/a/", "/v1/a/index", "/v1/a/index.html"]);
 }
 
 #[tokio::test]
@@ -291,8 +294,8 @@ async fn many_hashed_names_elsewhere_are_invalidated_with_a_hint() {
         .collect();
     let mut keys: Vec<_> = keys.iter().map(String::as_str).collect();
     keys.push("index.html");
-    let hint = "the names of 24 changed objects look like hashes of their content: if all files there have such names, \
-                /assets/* as immutable paths save 1 of 2 paths (ImmutablePaths, --immutable)";
+    let hint = "the names of 24 changed objects look like hashes of their content: ImmutablePaths or --immutable '/assets/*' \
+                would save 1 of 2 paths, if all files there have such names";
     let with_limit = || fixture(&configuration(BUCKET, "", "")).set("MAX_PATHS", "2");
     let fixture = with_limit();
     let (sent, text) = handle(&fixture, &written(&keys)).await;

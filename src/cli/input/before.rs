@@ -83,6 +83,12 @@ impl Input {
                 "it is the listing of bucket {listed}, and the changed objects are in bucket {bucket}"
             ));
         }
+        if listing.is_list_without(self.objects.keys().map(|object| object.key.as_str())) {
+            return Some(format!(
+                "it has none of the changed objects, such as {}, and does not state which part of the bucket it lists",
+                object.key
+            ));
+        }
         let mut deleted = (self.objects.iter())
             .filter(|(_, change)| change.exists == Some(false))
             .map(|(object, _)| &object.key);

@@ -26,6 +26,9 @@ use crate::verify::strong_etag;
 /// What writes a listing with all that is needed.
 const COMMAND: &str = "`aws s3api list-objects-v2 --bucket NAME --output json`";
 
+/// How many objects a page of a listing has at most.
+const PAGE: usize = 1_000;
+
 /// With what lists in YAML, tables and XML begin, and keys hardly do.
 const OTHER_FORMATS: [&str; 6] = ["- ", "Contents:", "---", "+--", "|", "<"];
 
@@ -177,7 +180,8 @@ pub(super) fn parse(text: &str) -> Result<Listing, String> {
              {{\"Contents\": []}}"
         ));
     }
-    if start.trim_end() == "null" {
+    // The AWS CLI writes `None` for null with `--output text`.
+    if ["null", "None"].contains(&start.trim_end()) {
         return Err(nothing("the listing"));
     }
     let not_json = |error: serde_json::Error| {
@@ -197,6 +201,11 @@ pub(super) fn parse(text: &str) -> Result<Listing, String> {
         let objects: Vec<ListedObject> = serde_json::from_str(text).map_err(not_json)?;
         if objects.is_empty() {
             return Err(nothing("the listing"));
+        }
+        if objects.len() == PAGE {
+            return Err(format!(
+                "it has exactly {PAGE} objects, so it is possibly the first page of several: write all of it with {COMMAND}"
+            ));
         }
         Ok(Listing::new(objects))
     } else {
@@ -222,7 +231,8 @@ impl Listing {
                  / before it)"
             ));
         }
-        let Keys { keys, note } = lines::parse_keys(text)?;
+        let Keys { keys, note } = lines::parse_keys(text)
+            .map_err(|error| format!("{error}; or write the listing with {COMMAND}"))?;
         let objects = keys
             .into_iter()
             .map(|key| ListedObject { key, content: None });
@@ -305,6 +315,13 @@ impl Listing {
             return Some(true);
         }
         (self.covers(key) && !self.decoded.contains(key)).then_some(false)
+    }
+
+    /// Returns whether it does not state which part of the bucket it lists, and has none of these keys. Then it can be anything,
+    /// such as the output of a failed command.
+    pub(super) fn is_list_without<'a>(&self, mut keys: impl Iterator<Item = &'a str>) -> bool {
+        let is_unstated = matches!(self.scope, Scope::Unstated { .. });
+        is_unstated && !keys.any(|key| self.objects.contains_key(key))
     }
 
     /// Returns the content of an object, if it is listed.
@@ -490,6 +507,8 @@ mod tests {
 
     #[test]
     fn a_listing_that_is_not_complete_or_not_readable_is_refused() {
+        let page: Vec<_> = (0..1_000).map(|number| format!("\"{number}\"")).collect();
+        let page = format!("[{}]", page.join(","));
         let not_complete = |field: &str| {
             format!(
                 "the listing is not complete, because it has {field}: write all of it with `aws s3api list-objects-v2 --bucket \
@@ -526,29 +545,91 @@ mod tests {
             ("", empty.to_owned()),
             (" \n\n", empty.to_owned()),
             ("null\n", nothing("the listing")),
+            ("None\n", nothing("the listing")),
+            (
+                &page,
+                format!(
+                    "it has exactly 1000 objects, so it is possibly the first page of several: write all of it with {COMMAND}"
+                ),
+            ),
             ("[]", nothing("the listing")),
             ("{}", nothing("the listing")),
             (r#"{"Contents": null}"#, nothing("Contents")),
-            (r#"{"Contents": [], "NextToken": "x"}"#, not_complete("NextToken")),
-            (r#"{"Contents": [{"Key": "a"}], "NextContinuationToken": "x"}"#, not_complete("NextContinuationToken")),
-            (r#"{"Contents": [{"Key": "a"}], "NextMarker": "x"}"#, not_complete("NextMarker")),
-            (r#"{"Contents": [{"Key": "a"}], "IsTruncated": true}"#, not_complete("IsTruncated")),
-            (r#"{"Contents": [{"Key": "a"}], "StartAfter": "x"}"#, not_complete("StartAfter")),
-            (r#"{"Contents": [{"Key": "a"}], "Marker": "x"}"#, not_complete("Marker")),
-            (r#"{"Versions": [{"Key": "a"}], "Prefix": ""}"#, no_contents("Versions")),
+            (
+                r#"{"Contents": [], "NextToken": "x"}"#,
+                not_complete("NextToken"),
+            ),
+            (
+                r#"{"Contents": [{"Key": "a"}], "NextContinuationToken": "x"}"#,
+                not_complete("NextContinuationToken"),
+            ),
+            (
+                r#"{"Contents": [{"Key": "a"}], "NextMarker": "x"}"#,
+                not_complete("NextMarker"),
+            ),
+            (
+                r#"{"Contents": [{"Key": "a"}], "IsTruncated": true}"#,
+                not_complete("IsTruncated"),
+            ),
+            (
+                r#"{"Contents": [{"Key": "a"}], "StartAfter": "x"}"#,
+                not_complete("StartAfter"),
+            ),
+            (
+                r#"{"Contents": [{"Key": "a"}], "Marker": "x"}"#,
+                not_complete("Marker"),
+            ),
+            (
+                r#"{"Versions": [{"Key": "a"}], "Prefix": ""}"#,
+                no_contents("Versions"),
+            ),
             (r#"{"Keys": ["a"]}"#, no_contents("Keys")),
-            ("{\"Contents\": [\n  {\"Key\": \"a\"},\n  {\"ETag\": \"x\"}\n]}", not_json("missing field `Key` at line 3 column 15")),
-            ("{\"Contents\": [\n  {\"Key\": \"a\",", not_json("EOF while parsing a value at line 2 column 14")),
-            ("{\"Contents\": [\n  {\"Key\": \"a\", \"Size\": -1}]}", not_json("invalid value: integer `-1`, expected a number at line 2 column 25")),
-            ("{\"Contents\": [{\"Key\": \"a\"}]}\n{\"Contents\": []}", not_json("trailing characters at line 2 column 1")),
-            ("{\"Contents\": 1}", not_json("invalid type: integer `1`, expected a sequence at line 1 column 14")),
-            ("[[\"a\"]]", not_json("invalid type: sequence, expected a key, or an object with Key, ETag and Size at line 1 column 2")),
-            ("[slug].html\na.html\n", not_json("expected value at line 1 column 2")),
-            ("Contents:\n- ETag: x\n  Key: a\n", other_format("Contents:")),
+            (
+                "{\"Contents\": [\n  {\"Key\": \"a\"},\n  {\"ETag\": \"x\"}\n]}",
+                not_json("missing field `Key` at line 3 column 15"),
+            ),
+            (
+                "{\"Contents\": [\n  {\"Key\": \"a\",",
+                not_json("EOF while parsing a value at line 2 column 14"),
+            ),
+            (
+                "{\"Contents\": [\n  {\"Key\": \"a\", \"Size\": -1}]}",
+                not_json("invalid value: integer `-1`, expected a number at line 2 column 25"),
+            ),
+            (
+                "{\"Contents\": [{\"Key\": \"a\"}]}\n{\"Contents\": []}",
+                not_json("trailing characters at line 2 column 1"),
+            ),
+            (
+                "{\"Contents\": 1}",
+                not_json("invalid type: integer `1`, expected a sequence at line 1 column 14"),
+            ),
+            (
+                "[[\"a\"]]",
+                not_json(
+                    "invalid type: sequence, expected a key, or an object with Key, ETag and Size at line 1 column 2",
+                ),
+            ),
+            (
+                "[slug].html\na.html\n",
+                not_json("expected value at line 1 column 2"),
+            ),
+            (
+                "Contents:\n- ETag: x\n  Key: a\n",
+                other_format("Contents:"),
+            ),
             ("- a.html\n", other_format("- a.html")),
             ("-----\n|  ListObjectsV2  |\n", other_format("-----")),
-            ("<?xml version=\"1.0\"?>", other_format("<?xml version=\"1.0\"?>")),
-            ("a.html\tb.html", "line 1: \"a.html\\tb.html\" is not a key: write each key on a line of its own, without tabs".to_owned()),
+            (
+                "<?xml version=\"1.0\"?>",
+                other_format("<?xml version=\"1.0\"?>"),
+            ),
+            (
+                "a.html\tb.html",
+                format!(
+                    "line 1: \"a.html\\tb.html\" is not a key: write each key on a line of its own, without tabs; or {REMEDY}"
+                ),
+            ),
         ] {
             assert_eq!(parse(text), Err(expected), "{text}");
         }

@@ -1,4 +1,8 @@
 //! `KeyPlanning`: from changed objects to the paths of one distribution.
+//!
+//! An object that needs no invalidation (`Change::need`, `UnchangedFiles`) gets no path, and a note names it. Without the
+//! configuration of the distribution, each key is its own path. An object whose bucket is not known is one of each bucket of
+//! the distribution.
 
 use std::collections::BTreeSet;
 

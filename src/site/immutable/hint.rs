@@ -52,14 +52,12 @@ impl Hint {
         self.objects.binary_search(&index).is_ok()
     }
 
-    /// Returns a note for users: of this number of paths, the patterns would have saved so many. `None` if none.
-    pub fn note(&self, paths: usize, without_hinted: usize) -> Option<String> {
-        let saved = paths
-            .checked_sub(without_hinted)
-            .filter(|saved| *saved > 0)?;
+    /// Returns a note with how many of the paths the patterns would save: all but `others`. `None` if they save none.
+    pub fn note(&self, paths: usize, others: usize) -> Option<String> {
+        let saved = paths.checked_sub(others).filter(|saved| *saved > 0)?;
         Some(format!(
-            "the names of {} changed objects look like hashes of their content: if all files there have such names, \
-             {} as immutable paths save {} of {} paths (ImmutablePaths, --immutable)",
+            "the names of {} changed objects look like hashes of their content: ImmutablePaths or --immutable '{}' would save {} \
+             of {} paths, if all files there have such names",
             thousands(self.objects.len()),
             self.patterns.join(","),
             thousands(saved),
@@ -69,8 +67,8 @@ impl Hint {
 }
 
 impl HintKeys {
-    /// Adds an object that is invalidated under these paths, which have no leading slash. `saves` returns whether it would not be
-    /// if they were immutable.
+    /// Adds an object that is invalidated under these paths, which have no leading slash. `saves` returns whether the object
+    /// would need no invalidation under an immutable path.
     pub fn add(&mut self, index: usize, decoded_paths: &[String], saves: impl FnOnce() -> bool) {
         let [path] = decoded_paths else {
             // A page, or a server as origin.

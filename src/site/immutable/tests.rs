@@ -270,12 +270,16 @@ fn patterns_add_to_auto() {
         ("auto, /assets/*", "/assets/*", true, true),
         ("/img/*,/assets/*.js", "/img/*,/assets/*.js", true, true),
         ("/assets/?.js", "/assets/?.js", true, true),
+        ("/assets/a.js", "/assets/a.js", true, true),
+        ("/100%/*", "/100%/*", true, false),
     ] {
         let paths = parse(text).expect(text);
         assert_eq!(paths.to_string(), display);
         assert_eq!(paths.contains(hashed), of_framework, "{text}");
         assert_eq!(paths.contains("/assets/a.js"), assets, "{text}");
-        assert!(!paths.contains("/index.html"), "{text}");
+        for page in ["/index.html", "/assets/index.html", "/assets/a/index.html"] {
+            assert!(!paths.contains(page), "{text}");
+        }
     }
 }
 
@@ -295,12 +299,20 @@ fn names_what_is_not_an_immutable_path() {
             "/assets/",
             "\"/assets/\" covers no file: write /assets/*".to_owned(),
         ),
+        (
+            "/assets",
+            "\"/assets\" covers only this path: write /assets/*".to_owned(),
+        ),
+        (
+            "/caf%C3%A9/*",
+            "\"/caf%C3%A9/*\" is encoded: write the characters themselves, as in the keys of the bucket".to_owned(),
+        ),
         ("/*", covers("/*", "/")),
         ("/assets/*,/*.html", covers("/*.html", "/index.html")),
         ("/ind*", covers("/ind*", "/index.html")),
         (
             "none,/assets/*",
-            "\"none\" and other values exclude each other: give one or the others".to_owned(),
+            "\"none\" cannot be combined with other values: write none alone, or leave it out".to_owned(),
         ),
     ] {
         assert_eq!(parse(text), Err(message), "{text}");
@@ -406,8 +418,8 @@ fn a_hint_names_what_its_patterns_save() {
         patterns: vec!["/css/*".into(), "/js/*".into()],
         objects: (0..24).collect(),
     };
-    let note = "the names of 24 changed objects look like hashes of their content: if all files there have such names, \
-                /css/*,/js/* as immutable paths save 17 of 20 paths (ImmutablePaths, --immutable)";
+    let note = "the names of 24 changed objects look like hashes of their content: ImmutablePaths or --immutable '/css/*,/js/*' \
+                would save 17 of 20 paths, if all files there have such names";
     assert_eq!(hint.note(20, 3).as_deref(), Some(note));
     assert_eq!(hint.note(3, 3), None);
     assert_eq!([hint.covers(23), hint.covers(24)], [true, false]);

@@ -65,7 +65,7 @@ class S3Notifications:
         stack.upload(BUCKET, HASHED)
         stack.function_logged(f"content under these names never changes: {HASHED}")
         stack.aws.client("s3").delete_object(Bucket=BUCKET, Key=HASHED)
-        stack.function_logged(f"removed without paths of their own, because open pages can still need these files: {HASHED}")
+        stack.function_logged(f"removed without a path, because open pages can still need these files (KeepRemovedImmutable, --takedown): {HASHED}")
         stack.cloudfront_received_nothing()
 
     def _check(self, paths: list[str]) -> None:
