@@ -297,16 +297,30 @@ impl Site {
                 })
             }
         });
-        let from_failover = || self.has_failover(bucket).then_some(CachedAbsence::Failover);
-        let from_server = || {
-            let sources = self.sources(bucket).into_iter();
-            let mut servers = sources
-                .filter(|source| source.relation == Relation::Server && !source.origin.is_s3());
-            servers.next().map(|source| CachedAbsence::Server {
-                domain_name: source.origin.domain_name.clone(),
+        let sources = self.sources(bucket);
+        let is_source = |id: &String| sources.iter().any(|source| source.origin.id == *id);
+        let mut groups = self.origin_groups.iter();
+        // Two origins can also be two folders of the bucket.
+        let has_failover =
+            groups.any(|group| group.members.len() > 1 && group.members.iter().any(is_source));
+        let from_source = || {
+            let mut sources = sources.iter();
+            sources.find_map(|source| {
+                let domain_name = || source.origin.domain_name.clone();
+                match source.relation {
+                    Relation::Bucket(Endpoint::Website) => Some(CachedAbsence::Website {
+                        domain_name: domain_name(),
+                    }),
+                    Relation::Server if !source.origin.is_s3() => Some(CachedAbsence::Server {
+                        domain_name: domain_name(),
+                    }),
+                    _ => None,
+                }
             })
         };
-        from_error.or_else(from_failover).or_else(from_server)
+        from_error
+            .or_else(|| has_failover.then_some(CachedAbsence::Failover))
+            .or_else(from_source)
     }
 
     /// Returns the origins from which viewers can get objects of the bucket, as far as the domain names show it.

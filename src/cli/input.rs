@@ -28,10 +28,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use self::arguments::Surroundings;
+pub(super) use self::before::Before;
 use self::build_directory::BuildDirectory;
 pub(super) use self::build_directory::keys as keys_of_directory;
 pub(super) use self::hosts::host;
 use self::lines::Keys;
+#[cfg(test)]
 pub(super) use self::listing::Content;
 use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
@@ -59,7 +61,11 @@ pub(super) struct Input {
     /// The changed objects. Those that a list names can have been written or deleted.
     pub objects: BTreeMap<Object, Change>,
     /// What the changed objects contained before the deploy, with `--skip-unchanged`.
-    pub contents_before: BTreeMap<Object, Content>,
+    pub contents_before: BTreeMap<Object, Before>,
+    /// The local files of the objects that `aws s3` has uploaded.
+    pub sources: BTreeMap<Object, String>,
+    /// The objects that `aws s3` has deleted before it wrote them.
+    pub written_again: BTreeSet<Object>,
     /// The keys of the site.
     pub site_keys: Option<SiteKeys>,
     /// The hosts of the URLs among the requested paths.
@@ -176,8 +182,17 @@ impl Input {
         if bucket.is_none() && output.objects.keys().any(|object| object.bucket.is_none()) {
             self.notes.push(BUCKET_UNKNOWN.to_owned());
         }
-        for (mut object, change) in output.objects {
-            object.bucket = object.bucket.or_else(|| bucket.map(str::to_owned));
+        let in_bucket = |object: Object| Object {
+            bucket: object.bucket.or_else(|| bucket.map(str::to_owned)),
+            ..object
+        };
+        let sources = output.sources.into_iter();
+        self.sources = sources
+            .map(|(object, source)| (in_bucket(object), source))
+            .collect();
+        self.written_again = output.written_again.into_iter().map(in_bucket).collect();
+        for (object, change) in output.objects {
+            let object = in_bucket(object);
             // A list can name an object that was deleted after `aws s3` had written it, or the other way round.
             let known = self.objects.entry(object).or_insert(change);
             if change.exists == Some(true) {

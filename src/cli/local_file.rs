@@ -71,10 +71,15 @@ impl LocalFiles {
         self.keys.iter().map(String::as_str)
     }
 
+    /// Returns the name of the file with this key, relative to the directory.
+    pub(super) fn name<'a>(&self, relative_key: &'a str) -> Option<&'a str> {
+        relative_key.strip_prefix(&self.prefix)
+    }
+
     /// Returns the file with this key, which is relative to the root of the site. `None` if `aws s3 sync` would upload no file
     /// with this key: there is none, or the key leads out of the directory or in a circle.
     pub(super) fn file(&self, relative_key: &str) -> Option<LocalFile> {
-        let name = relative_key.strip_prefix(&self.prefix)?;
+        let name = self.name(relative_key)?;
         let mut path = self.directory.clone();
         let mut directories = Vec::new();
         for segment in name.split('/') {

@@ -195,6 +195,13 @@ pub enum CachedAbsence {
         /// The origin's domain name.
         domain_name: String,
     },
+    /// The origin is a website endpoint. Its error document can have a `Cache-Control` of its own, and CloudFront caches errors as
+    /// long as [that allows](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html);
+    /// its redirection rules can send viewers elsewhere.
+    Website {
+        /// The origin's domain name.
+        domain_name: String,
+    },
     /// The configuration is unknown or outdated.
     Unknown,
 }
@@ -223,6 +230,12 @@ impl fmt::Display for CachedAbsence {
                 write!(
                     f,
                     "what origin {domain_name} returns for missing objects is not known"
+                )
+            }
+            Self::Website { domain_name } => {
+                write!(
+                    f,
+                    "the error document or a redirection of website endpoint {domain_name} can be cached for long"
                 )
             }
             Self::Unknown => f.write_str("how long errors are cached is not known"),

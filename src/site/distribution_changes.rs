@@ -12,8 +12,8 @@ use super::change::Need;
 use super::found_paths::{FoundPaths, find_assumed_paths};
 use super::immutable::HintKeys;
 use super::{
-    CachedAbsence, CachedPaths, Change, Features, Hint, IndexDocuments, Kept, KeptObjects,
-    NotCached, PathOptions, PathReason, Site,
+    CachedAbsence, CachedPaths, Change, Features, Hint, ImmutablePaths, IndexDocuments, Kept,
+    KeptObjects, NotCached, PathOptions, PathReason, Site,
 };
 use crate::distribution::DistributionId;
 use crate::excerpt::{Excerpt, MAX_NOTED, thousands};
@@ -288,7 +288,7 @@ impl DistributionChanges {
             let note = format!("objects that are possibly new are invalidated, because {reason}");
             push_new(&mut self.assumptions, note);
         }
-        if !found.is_immutable(&options.immutable) {
+        if options.immutable != ImmutablePaths::NONE && !found.is_immutable(&options.immutable) {
             let is_page = found.is_error_page();
             let saves =
                 || !is_page && matches!(site.need_with(true, object, options), Need::None(_));

@@ -1462,7 +1462,7 @@ fn s3_under_another_name_answers_missing_objects_as_the_bucket_does() {
     let keys = ["_nuxt/BTXdFNo4.js"];
     for (domain_name, is_kept) in [
         ("site.s3.us-east-1.amazonaws.com", true),
-        ("site.s3-website-us-east-1.amazonaws.com", true),
+        ("site.s3-website-us-east-1.amazonaws.com", false),
         ("any-name-s3alias.s3.us-east-1.amazonaws.com", true),
         ("s3.us-east-1.amazonaws.com", true),
         ("www.example.com", false),
@@ -1518,4 +1518,33 @@ fn a_new_page_for_errors_is_invalidated_as_each_of_its_changes() {
     assert_eq!(invalidated, ["+500.html"]);
     let new = "2 new, without an older copy to invalidate: 404.html, a.html";
     assert_eq!(notes.first().map(String::as_str), Some(new));
+}
+
+#[test]
+fn an_origin_group_of_two_folders_of_the_bucket_can_answer_for_a_missing_object() {
+    let mut site = with_origin_path("/release");
+    site.origins.push(origin(
+        "archive",
+        "site.s3.eu-west-1.amazonaws.com",
+        "/archive",
+    ));
+    site.origin_groups = vec![OriginGroup {
+        id: "group".into(),
+        members: vec!["bucket".into(), "archive".into()],
+    }];
+    site.cache_behaviors = vec![behavior("*", "group")];
+    let keys = [
+        "+release/a.html",
+        "release/_nuxt/BTXdFNo4.js",
+        "-release/_nuxt/f5zXXyNt.js",
+    ];
+    let (invalidated, notes) = needed(
+        MaybeSite::Known(site.into()),
+        &PathOptions::default(),
+        &keys,
+    );
+    assert_eq!(invalidated, keys[..2]);
+    let reason = "objects that are possibly new are invalidated, because an origin group has another origin that can have an \
+                  object of that name";
+    assert_eq!(notes.first().map(String::as_str), Some(reason));
 }

@@ -25,6 +25,12 @@ use super::envelope::EventBridgeEvent;
 use crate::error::Error;
 use crate::site::Change;
 
+/// The deletion of a version or of a delete marker can make an older version the current one, so the object can exist.
+const DELETED_VERSION: Change = Change {
+    existed: None,
+    exists: None,
+};
+
 /// An object that was written or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectChange {
@@ -34,7 +40,7 @@ pub struct ObjectChange {
     pub key: String,
     /// When the object changed, by S3's clock.
     pub time: DateTime<Utc>,
-    /// Whether the object was written or removed.
+    /// Whether the object was written or removed, as far as it is known.
     pub change: Change,
     /// Distinguishes this change of the key from other changes: S3's sequencer, or the event's name without one.
     pub change_id: String,
@@ -134,6 +140,11 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
         let name = format!("{name} of a version");
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
+    let change = if name.ends_with(":Delete") && version_id.is_some_and(|id| !id.is_empty()) {
+        DELETED_VERSION
+    } else {
+        change
+    };
     Ok(ObjectEvent::Change(ObjectChange {
         bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
@@ -189,6 +200,13 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
         let name = format!("{name} (Lifecycle Expiration) of a version");
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
+    let version_id = object.version_id.as_deref();
+    let is_version = version_id.is_some_and(|id| !id.is_empty());
+    let change = if deletion_type.as_deref() == Some("Permanently Deleted") && is_version {
+        DELETED_VERSION
+    } else {
+        change
+    };
     Ok(ObjectEvent::Change(ObjectChange {
         bucket: bucket.name,
         key,

@@ -589,6 +589,42 @@ fn ignores_only_lifecycle_deletions_of_a_version_from_event_bridge() {
 }
 
 #[test]
+fn the_deletion_of_a_version_can_restore_an_older_one() {
+    let unknown = Change::default();
+    for (name, version_id, expected) in [
+        ("ObjectRemoved:Delete", Some("IYV3p45B"), unknown),
+        ("ObjectRemoved:Delete", Some("null"), unknown),
+        ("LifecycleExpiration:Delete", Some("null"), unknown),
+        ("ObjectRemoved:Delete", Some(""), Change::removed()),
+        ("ObjectRemoved:Delete", None, Change::removed()),
+        (
+            "ObjectRemoved:DeleteMarkerCreated",
+            Some("IYV3p45B"),
+            Change::removed(),
+        ),
+        ("ObjectCreated:Put", Some("IYV3p45B"), Change::written()),
+    ] {
+        let mut record = record(name, "a");
+        record["s3"]["object"]["versionId"] = json!(version_id);
+        let content = records_content(json!([record]));
+        let changes: Vec<_> = content.changes.iter().map(|change| change.change).collect();
+        assert_eq!(changes, [expected], "{name} {version_id:?}");
+    }
+    for (deletion_type, version_id, expected) in [
+        ("Permanently Deleted", Some("IYV3p45B"), unknown),
+        ("Permanently Deleted", None, Change::removed()),
+        ("Delete Marker Created", Some("IYV3p45B"), Change::removed()),
+    ] {
+        let event = bridged_removal("DeleteObject", deletion_type, version_id);
+        let Ok(Trigger::Notification(content)) = Trigger::parse(&event) else {
+            panic!("not a notification: {event}");
+        };
+        let changes: Vec<_> = content.changes.iter().map(|change| change.change).collect();
+        assert_eq!(changes, [expected], "{event}");
+    }
+}
+
+#[test]
 fn decodes_a_key_once() {
     for (encoded, key) in [
         ("100%25.html", "100%.html"),

@@ -133,6 +133,47 @@ fn objects_with_the_same_content_get_no_path() {
 }
 
 #[test]
+fn only_an_upload_of_the_compared_file_is_skipped() {
+    let mut environment = with_uploads("before-sources");
+    for (line, is_skipped) in [
+        ("upload: public/about.html to s3://site/about.html", true),
+        ("upload: ./about.html to s3://site/about.html", true),
+        (
+            "upload: public/maintenance.html to s3://site/about.html",
+            false,
+        ),
+        ("upload: public/xabout.html to s3://site/about.html", false),
+        (
+            "copy: s3://staging/about.html to s3://site/about.html",
+            false,
+        ),
+        (
+            "move: s3://site/drafts/about.html to s3://site/about.html",
+            false,
+        ),
+        (
+            "delete: s3://site/about.html\nupload: public/about.html to s3://site/about.html",
+            false,
+        ),
+    ] {
+        environment.write("changes.txt", &format!("{line}\n"));
+        // The listing has what was moved.
+        let contents = [("about.html", MD5), ("drafts/about.html", MD5)];
+        environment.write("before.json", &listing(&contents));
+        let early = SystemTime::now() - Duration::from_secs(60);
+        let file = File::options()
+            .write(true)
+            .open(environment.directory.join("before.json"));
+        file.and_then(|file| file.set_modified(early))
+            .expect("a time");
+        let output = environment.run(&format!("plan -d {BARE} {OPTIONS} --output json"));
+        let output: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let paths = output["paths"].as_array().expect("paths");
+        assert_eq!(paths.contains(&json!("/about.html")), !is_skipped, "{line}");
+    }
+}
+
+#[test]
 fn the_local_files_are_those_below_the_origin_path() {
     let mut environment = Environment::new("before-origin-path");
     let keys = ["docs/a.html", "docs/b.html"];
@@ -186,6 +227,20 @@ fn a_listing_that_is_not_from_before_is_not_used() {
     let output = environment.run(&plan);
     assert!(output.stdout.contains(all), "{}", output.stdout);
     environment.run(&format!("plan --offline --output json {OPTIONS}"));
+    // Other deploys can have changed the bucket since.
+    let file = File::options()
+        .write(true)
+        .open(environment.directory.join("before.json"));
+    let earlier = SystemTime::now() - Duration::from_secs(25 * 60 * 60);
+    file.and_then(|file| file.set_modified(earlier))
+        .expect("a time");
+    let output = environment.run(&plan);
+    assert!(output.stdout.contains(all), "{}", output.stdout);
+    let file = File::options()
+        .write(true)
+        .open(environment.directory.join("before.json"));
+    file.and_then(|file| file.set_modified(later))
+        .expect("a time");
     // A dry run changes nothing, so a later listing is still the one from before.
     environment.write(
         "changes.txt",

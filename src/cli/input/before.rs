@@ -5,13 +5,35 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::listing::{self, Listing};
+use super::listing::{self, Content, Listing};
 use super::{Input, file_error, is_stdin, read};
 use crate::cli::{CliError, Selection};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::site::Change;
+
+/// How long before the changes the bucket can have been listed.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What an object contained before the deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Before {
+    pub content: Content,
+    /// The local file that was uploaded, if it is known.
+    pub source: Option<String>,
+}
+
+impl Before {
+    /// Returns whether the local file with this name, relative to the uploaded directory, can be the one that was uploaded.
+    pub(in crate::cli) fn is_from(&self, name: &str) -> bool {
+        self.source.as_ref().is_none_or(|source| {
+            let source = source.replace('\\', "/");
+            let directory = source.strip_suffix(name);
+            directory.is_some_and(|directory| directory.is_empty() || directory.ends_with('/'))
+        })
+    }
+}
 
 impl Input {
     /// Reads `--inventory-before`, and adds to the changed objects what it shows about them.
@@ -45,7 +67,7 @@ impl Input {
         };
         let misfit = self
             .misfit_of_listing(&listing)
-            .or_else(|| self.newer_than_changes(file, selection.from_s3_sync.as_deref()));
+            .or_else(|| self.misfit_of_time(file, selection.from_s3_sync.as_deref()));
         match misfit {
             Some(misfit) => self.notes.push(format!(
                 "{name} is not used, because {misfit}: list the bucket of the changed objects before the upload"
@@ -98,8 +120,8 @@ impl Input {
         ))
     }
 
-    /// Returns that the listing is newer than the changes, if it is.
-    fn newer_than_changes(&self, listing: &Path, changes: Option<&Path>) -> Option<String> {
+    /// Returns why the time of the listing is not the one before the changes, if it is not.
+    fn misfit_of_time(&self, listing: &Path, changes: Option<&Path>) -> Option<String> {
         // After a dry run, the objects are still those from before.
         let changes = changes.filter(|_| !self.dry_run)?;
         let modified = |file: &Path| -> Option<SystemTime> {
@@ -109,22 +131,40 @@ impl Input {
                     .ok()
             })?
         };
-        (modified(listing)? > modified(changes)?).then(|| {
-            let changes = changes.display();
-            format!("it is newer than {changes}, so it possibly has the objects after the deploy")
-        })
+        let (listed, changed) = (modified(listing)?, modified(changes)?);
+        let changes = changes.display();
+        match changed.duration_since(listed) {
+            Err(_) => Some(format!(
+                "it is newer than {changes}, so it possibly has the objects after the deploy"
+            )),
+            Ok(age) if age > MAX_AGE => Some(format!(
+                "it is more than a day older than {changes}, so other deploys have possibly changed the bucket since"
+            )),
+            Ok(_) => None,
+        }
     }
 
-    fn add_listing(&mut self, listing: &Listing, name: &str, keeps_contents: bool) {
+    fn add_listing(&mut self, listing: &Listing, name: &str, with_contents: bool) {
         let mut not_shown = Excerpt::<MAX_NOTED>::default();
         for (object, change) in &mut self.objects {
+            if self.written_again.contains(object) {
+                continue;
+            }
             let existed = listing.contains(&object.key);
             *change = Change { existed, ..*change };
             if existed.is_none() {
                 not_shown.push(&object.key);
             }
-            if keeps_contents && let Some(content) = listing.content(&object.key) {
-                self.contents_before.insert(object.clone(), content.clone());
+            let source = self.sources.get(object).cloned();
+            // A copy within S3 has no local file.
+            let has_file = source.is_some() || change.exists.is_none();
+            if with_contents
+                && has_file
+                && let Some(content) = listing.content(&object.key)
+            {
+                let content = content.clone();
+                let before = Before { content, source };
+                self.contents_before.insert(object.clone(), before);
             }
         }
         if not_shown.count() > 0 {

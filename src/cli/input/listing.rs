@@ -74,15 +74,15 @@ enum Scope {
         folders: Vec<String>,
         delimiter: Option<String>,
     },
-    /// That is not stated, so a folder that is not listed is possibly left out. All keys are in the common folder, which ends
-    /// with a slash or is empty.
-    Unstated { common_folder: String },
+    /// That is not stated, so the list can be that of the prefix that all keys share, and a folder that is not listed is possibly
+    /// left out.
+    Unstated { common_prefix: String },
 }
 
 impl Default for Scope {
     fn default() -> Self {
         Self::Unstated {
-            common_folder: String::new(),
+            common_prefix: String::new(),
         }
     }
 }
@@ -203,9 +203,7 @@ pub(super) fn parse(text: &str) -> Result<Listing, String> {
             return Err(nothing("the listing"));
         }
         if objects.len() == PAGE {
-            return Err(format!(
-                "it has exactly {PAGE} objects, so it is possibly the first page of several: write all of it with {COMMAND}"
-            ));
+            return Err(possibly_a_page());
         }
         Ok(Listing::new(objects))
     } else {
@@ -218,6 +216,12 @@ fn nothing(part: &str) -> String {
     format!(
         "{part} contains nothing, as after --query with an expression that matches nothing: write the listing with {COMMAND}; for \
          an empty bucket, write {{\"Contents\": []}}"
+    )
+}
+
+fn possibly_a_page() -> String {
+    format!(
+        "it has exactly {PAGE} objects, so it is possibly the first page of several: write all of it with {COMMAND}"
     )
 }
 
@@ -236,9 +240,13 @@ impl Listing {
         let objects = keys
             .into_iter()
             .map(|key| ListedObject { key, content: None });
+        let objects: Vec<_> = objects.collect();
+        if objects.len() == PAGE {
+            return Err(possibly_a_page());
+        }
         Ok(Self {
             note,
-            ..Self::new(objects.collect())
+            ..Self::new(objects)
         })
     }
 
@@ -279,7 +287,12 @@ impl Listing {
             }
         };
         let folders = output.common_prefixes.into_iter().flatten();
-        let folders: Vec<_> = folders.map(|folder| folder.prefix).collect();
+        // They can be encoded.
+        let folders = folders.flat_map(|CommonPrefix { prefix }| {
+            let decoded = decoded_key(&prefix);
+            [Some(prefix), decoded].into_iter().flatten()
+        });
+        let folders: Vec<_> = folders.collect();
         let delimiter = output.delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut listing = Self::new(contents);
         listing.bucket = output.name;
@@ -301,7 +314,7 @@ impl Listing {
         Self {
             decoded: encoded.filter_map(|key| decoded_key(key)).collect(),
             scope: Scope::Unstated {
-                common_folder: common_folder(&objects),
+                common_prefix: common_prefix(&objects),
             },
             objects,
             bucket: None,
@@ -348,36 +361,41 @@ impl Listing {
                 let is_in_folder = |delimiter: &String| rest.contains(delimiter.as_str());
                 !folders.iter().any(is_below) && !delimiter.as_ref().is_some_and(is_in_folder)
             }),
-            Scope::Unstated { common_folder } => {
-                let Some(rest) = key.strip_prefix(common_folder.as_str()) else {
-                    return false;
-                };
-                match rest.split_once('/') {
-                    None => true,
-                    Some((name, _)) => {
-                        let folder = format!("{common_folder}{name}/");
-                        let mut listed = self.objects.range(folder.clone()..);
-                        listed
-                            .next()
-                            .is_some_and(|(key, _)| key.starts_with(&folder))
-                    }
-                }
+            Scope::Unstated { common_prefix } => {
+                let common_folder = folder_of(common_prefix);
+                let rest = key.strip_prefix(common_folder).unwrap_or_default();
+                let is_folder_listed = rest.split_once('/').is_none_or(|(name, _)| {
+                    let folder = format!("{common_folder}{name}/");
+                    let mut listed = self.objects.range(folder.clone()..);
+                    let first = listed.next();
+                    first.is_some_and(|(key, _)| key.starts_with(&folder))
+                });
+                key.starts_with(common_prefix) && is_folder_listed
             }
         }
     }
 }
 
-/// Returns the deepest folder that contains all objects; it ends with a slash or is empty.
-fn common_folder(objects: &BTreeMap<String, Option<Content>>) -> String {
+/// Returns what all keys have in common at their start. A single key has its folder.
+fn common_prefix(objects: &BTreeMap<String, Option<Content>>) -> String {
     let first = objects.first_key_value().map(|(key, _)| key.as_str());
     let last = objects.last_key_value().map(|(key, _)| key.as_str());
     let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    if objects.len() < 2 {
+        return folder_of(first).to_owned();
+    }
     // The keys are sorted, so what the first and the last one share, all share.
-    let folders = first
-        .match_indices('/')
-        .map(|(slash, _)| first.get(..=slash));
-    let mut shared = folders.flatten().filter(|folder| last.starts_with(folder));
-    shared.next_back().unwrap_or_default().to_owned()
+    let shared = first.chars().zip(last.chars());
+    let shared = shared.take_while(|(first, last)| first == last);
+    shared.map(|(character, _)| character).collect()
+}
+
+/// Returns the folder of the key, with its slash, or an empty text.
+fn folder_of(key: &str) -> &str {
+    let slash = key.rfind('/');
+    slash
+        .and_then(|slash| key.get(..=slash))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -426,6 +444,17 @@ mod tests {
             (
                 "doc/a.html\ndocs/a.html\n",
                 vec!["docs/b.html", "dox/b.html"],
+                "no unknown",
+            ),
+            // All keys begin with the same text, so it is possibly the prefix that was listed.
+            (
+                "docs/abc.html\ndocs/abd.html\n",
+                vec!["docs/abz.html", "docs/zzz.html"],
+                "no unknown",
+            ),
+            (
+                r#"["docs/a.html", "data/x.json"]"#,
+                vec!["docs/b.html", "index.html"],
                 "no unknown",
             ),
             (
@@ -488,6 +517,11 @@ mod tests {
                 r#"{"Contents": [{"Key": "a.html"}], "CommonPrefixes": [{"Prefix": "blog/"}], "Prefix": ""}"#,
                 vec!["b.html", "blog/a.html", "docs/a.html"],
                 "no unknown no",
+            ),
+            (
+                r#"{"Contents": [], "CommonPrefixes": [{"Prefix": "caf%C3%A9/"}], "Prefix": ""}"#,
+                vec!["café/a.html", "caf%C3%A9/a.html", "a.html"],
+                "unknown unknown no",
             ),
             (
                 r#"{"Contents": [{"Key": "x/a.html"}], "Delimiter": "/", "Prefix": "x/"}"#,

@@ -15,7 +15,7 @@
 //! ` to s3://` separates source and target. Formats:
 //! [`ResultPrinter`](https://github.com/aws/aws-cli/blob/develop/awscli/customizations/s3/results.py).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Object;
 use crate::cli::format::counted;
@@ -43,6 +43,10 @@ pub(super) struct SyncOutput {
     /// The objects that were written or deleted, and those of failures that have possibly changed. The bucket of an access
     /// point is unknown.
     pub objects: BTreeMap<Object, Change>,
+    /// The local files of the objects that were uploaded.
+    pub sources: BTreeMap<Object, String>,
+    /// The objects that were deleted, at least possibly, before they were written: a viewer can have requested them meanwhile.
+    pub written_again: BTreeSet<Object>,
     /// Whether it is the output of a dry run, so that nothing has changed.
     pub dry_run: bool,
     /// The lines that report failures.
@@ -87,6 +91,8 @@ enum Line {
     NoChange,
     Changed {
         written: Option<Object>,
+        /// The local file of an upload.
+        source: Option<String>,
         deleted: Vec<Object>,
         dry_run: bool,
     },
@@ -100,6 +106,7 @@ impl SyncOutput {
             Line::NoChange => {}
             Line::Changed {
                 written,
+                source,
                 deleted,
                 dry_run,
             } => {
@@ -111,13 +118,21 @@ impl SyncOutput {
                 };
                 let deleted = deleted.into_iter();
                 self.objects.extend(deleted.map(|object| (object, change)));
-                self.objects
-                    .extend(written.map(|object| (object, Change::written())));
+                if let Some(object) = written {
+                    let previous = self.objects.insert(object.clone(), Change::written());
+                    if previous.is_some_and(|previous| previous.exists != Some(true)) {
+                        self.written_again.insert(object.clone());
+                    }
+                    match source {
+                        Some(source) => self.sources.insert(object, source),
+                        None => self.sources.remove(&object),
+                    };
+                }
             }
             Line::Failed { possibly_changed } => {
-                for object in possibly_changed {
-                    self.objects.entry(object).or_default();
-                }
+                let unknown = possibly_changed.into_iter();
+                self.objects
+                    .extend(unknown.map(|object| (object, Change::default())));
                 self.failures.push(text.trim_end().to_owned());
             }
         }
@@ -144,11 +159,18 @@ fn parse_line(line: &str) -> Option<Line> {
     let (kind, transfer) = operation.split_once(": ")?;
     let changed = |written, deleted| Line::Changed {
         written,
+        source: None,
         deleted,
         dry_run,
     };
     Some(match kind {
-        "upload" | "copy" => changed(Some(target(transfer)?), vec![]),
+        "upload" => Line::Changed {
+            written: Some(target(transfer)?),
+            source: source(transfer).map(str::to_owned),
+            deleted: vec![],
+            dry_run,
+        },
+        "copy" => changed(Some(target(transfer)?), vec![]),
         "move" if transfer.contains(" to s3://") => {
             let source = source(transfer)?;
             let deleted = parse_object(source);
@@ -524,6 +546,44 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_written_after_a_deletion_and_the_sources_of_uploads_are_known() {
+        let text = "delete: s3://a/again\nupload: out/again to s3://a/again\nupload: out/new to s3://a/new\n\
+                    copy: s3://b/x to s3://a/copied\nupload: out/copied to s3://a/overwritten\n\
+                    copy: s3://b/x to s3://a/overwritten\nupload: out/gone to s3://a/gone\ndelete: s3://a/gone\n\
+                    upload failed: out/f to s3://a/f Read timeout on endpoint URL: \"x\"\nupload: out/f to s3://a/f\n";
+        let output = parse(text).expect("known lines");
+        let keys = |objects: Vec<&Object>| -> Vec<String> {
+            objects
+                .into_iter()
+                .map(|object| object.key.clone())
+                .collect()
+        };
+        assert_eq!(keys(output.written_again.iter().collect()), ["again", "f"]);
+        let sources: Vec<_> = output.sources.into_iter().collect();
+        let sources = sources
+            .into_iter()
+            .map(|(object, source)| (object.key, source));
+        let expected = [
+            ("again", "out/again"),
+            ("f", "out/f"),
+            ("gone", "out/gone"),
+            ("new", "out/new"),
+        ];
+        let expected = expected.map(|(key, source)| (key.to_owned(), source.to_owned()));
+        assert_eq!(sources.collect::<Vec<_>>(), expected);
+        let (objects, _) = objects_and_note(text).expect("known lines");
+        let signs = [
+            "+a:again",
+            "+a:copied",
+            "+a:f",
+            "-a:gone",
+            "+a:new",
+            "+a:overwritten",
+        ];
+        assert_eq!(objects, signs);
     }
 
     #[test]

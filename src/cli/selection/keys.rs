@@ -15,8 +15,8 @@ use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 use crate::plan::{Inventory, Limits};
 use crate::site::{
-    CachedAbsence, ChangesByDistribution, Hint, HintKeys, Kept, KeptObjects, MaybeSite, Need,
-    ObjectRef, PathOptions, Site,
+    CachedAbsence, ChangesByDistribution, Hint, HintKeys, ImmutablePaths, Kept, KeptObjects,
+    MaybeSite, Need, ObjectRef, PathOptions, Site,
 };
 
 /// What is planned, and with what.
@@ -153,7 +153,7 @@ impl KeyPlanning<'_> {
                 found.kept.add(key, own_path, reason);
                 continue;
             }
-            if !is_immutable {
+            if !is_immutable && self.options.immutable != ImmutablePaths::NONE {
                 let saves = || matches!(need(true), Need::None(_));
                 hint_keys.add(index, std::slice::from_ref(key), saves);
             }

@@ -52,8 +52,12 @@ impl UnchangedFiles {
             let file = found.entry((*key).to_owned());
             let file = file.or_insert_with(|| self.files.file(key));
             has_file |= file.is_some();
-            let file = file.as_ref();
-            file.is_none_or(|file| file.has_content(before.bytes, &before.etag))
+            let name = self.files.name(key).unwrap_or_default();
+            let content = &before.content;
+            let is_same = |file: &LocalFile| {
+                before.is_from(name) && file.has_content(content.bytes, &content.etag)
+            };
+            file.as_ref().is_none_or(is_same)
         }) && has_file
     }
 }
@@ -63,7 +67,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::cli::input::Content;
+    use crate::cli::input::{Before, Content};
 
     #[test]
     fn all_files_of_the_object_need_the_content_from_before() {
@@ -92,9 +96,25 @@ mod tests {
             bytes,
             etag: "1cb251ec0d568de6a929b520c4aed8d1".to_owned(),
         };
-        let contents = [("same", before(4)), ("shorter", before(3))];
+        let contents = [
+            ("same", before(4)),
+            ("shorter", before(3)),
+            ("uploaded", before(4)),
+            ("other file", before(4)),
+            ("other name", before(4)),
+        ];
+        let sources = BTreeMap::from([
+            ("uploaded", "public/b/a"),
+            ("other file", "public/c"),
+            ("other name", "public/xb/a"),
+        ]);
         let input = Input {
-            contents_before: contents.map(|(key, content)| (object(key), content)).into(),
+            contents_before: contents
+                .map(|(key, content)| {
+                    let source = sources.get(key).map(|source| (*source).to_owned());
+                    (object(key), Before { content, source })
+                })
+                .into(),
             ..Input::default()
         };
         let change = |existed, exists| Change { existed, exists };
@@ -113,6 +133,10 @@ mod tests {
             ("same", written, vec![], false),
             ("shorter", written, vec!["a"], false),
             ("not listed", written, vec!["a"], false),
+            ("uploaded", written, vec!["b/a"], true),
+            ("uploaded", written, vec!["a"], true),
+            ("other file", written, vec!["b/a"], false),
+            ("other name", written, vec!["b/a"], false),
         ];
         let check = |cases: &[(&str, Change, Vec<&str>, bool)]| {
             for (key, change, relative, expected) in cases {

@@ -4,10 +4,13 @@
 //! ([Rollup](https://rollupjs.org/configuration-options/#output-hashcharacters)), or as 13 characters of an alphabet of its own
 //! (Turbopack). Words can have the same length, such as `overview` and `HomePage`. So a text counts as a hash only if it does
 //! not read like words and numbers: some part of it is a single letter or has no vowel. Some hashes read like words by
-//! chance (3 % of Rollup's), and are then treated as if their files changed.
+//! chance (2 to 4 %), and are then treated as if their files changed.
 
 /// The number of characters of Rollup's hashes.
 const ROLLUP_HASH: usize = 8;
+
+/// The extensions of images, whose names Astro makes of the original name and the transformation.
+const IMAGES: [&str; 8] = ["avif", "gif", "jpeg", "jpg", "png", "svg", "tiff", "webp"];
 
 /// The number of characters of Turbopack's hashes.
 const TURBOPACK_HASH: usize = 13;
@@ -33,8 +36,12 @@ pub(super) fn has_hex_hash(name: &str) -> bool {
 
 /// Returns whether the name has a hash between two dots, as in `index.DRf8L97S.css`, `hero.DlKDY3ml_ZvbIwv.webp` (an image
 /// with the hash of its transformation) or `hoisted.2361d08b.js`.
+///
+/// In the name of an image, a `_` is only before the hash of the transformation: `banner.de_2kYQr.webp` is an image of another site
+/// without a hash of its content.
 pub(super) fn has_hash_after_dot(name: &str) -> bool {
-    let name = without_extension(name).unwrap_or_default();
+    let (name, extension) = name.rsplit_once('.').unwrap_or_default();
+    let is_image = IMAGES.contains(&extension);
     name.split('.').skip(1).any(|part| {
         let hash = part.get(..ROLLUP_HASH).unwrap_or_default();
         let rest = part.get(ROLLUP_HASH..).unwrap_or_default();
@@ -45,7 +52,9 @@ pub(super) fn has_hash_after_dot(name: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric())
         };
-        let has_rollup_hash = is_rollup_hash(hash, 3) && (rest.is_empty() || is_transformed(rest));
+        let is_ambiguous = is_image && hash.contains('_');
+        let has_rollup_hash =
+            is_rollup_hash(hash, 3) && !is_ambiguous && (rest.is_empty() || is_transformed(rest));
         has_rollup_hash || is_hex_hash(part)
     })
 }

@@ -5,7 +5,9 @@
 //! directory is suggested only if all changed objects in it look so. Some hashes read like words, so a few names may only have
 //! the form of the others.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::file_name;
 use super::hash::{
@@ -107,7 +109,7 @@ impl HintKeys {
             return None;
         }
         let mut suggested = self.suggested();
-        suggested.sort_by_key(|(_, directory)| std::cmp::Reverse(directory.objects().count()));
+        suggested.sort_by_key(|(_, directory)| Reverse(directory.len()));
         suggested.truncate(MAX_PATTERNS);
         let hashed = suggested
             .iter()
@@ -142,12 +144,14 @@ impl HintKeys {
             let mut above = ancestors(path).skip(1);
             is_suggested(path) && !above.any(is_suggested)
         });
-        let deepest = highest.map(|(path, tree)| {
-            let mut same = trees.iter().filter(|(below, directory)| {
-                ancestors(below).any(|ancestor| ancestor == *path)
-                    && directory.objects().count() == tree.objects().count()
-            });
-            let (path, tree) = same.next_back().unwrap_or((path, tree));
+        let deepest = highest.map(|(highest, tree)| {
+            let folder = format!("{highest}/");
+            let below = (Bound::Included(folder.as_str()), Bound::Unbounded);
+            let below = trees.range::<str, _>(below);
+            let below = below.take_while(|(path, _)| path.starts_with(&folder));
+            // Directories that contain all of the objects are below each other.
+            let same = below.filter(|(_, directory)| directory.len() == tree.len());
+            let (path, tree) = same.last().unwrap_or((highest, tree));
             ((*path).to_owned(), tree.clone())
         });
         deepest.collect()
@@ -155,6 +159,10 @@ impl HintKeys {
 }
 
 impl Directory {
+    fn len(&self) -> usize {
+        self.hashed.len() + self.form_only.len()
+    }
+
     fn objects(&self) -> impl Iterator<Item = usize> {
         self.hashed.iter().chain(&self.form_only).copied()
     }

@@ -152,6 +152,9 @@ fn files_of_astro_with_a_hash_after_a_dot_never_change() {
             // Remote images: the hash of the transformation.
             "photo-1506744038136-46273834b3fb_Z1abcD.webp",
             "hero_ZvbIwv.webp",
+            "banner.de_2kYQr.webp",
+            "trip.DSC_0042_1mpDx.jpg",
+            "Screenshot 10.30.45_1mpDx.png",
             "hero.HomePage_ZvbIwv.webp",
             "hero.DlKDY3ml-ZvbIwv.webp",
         ],
