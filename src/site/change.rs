@@ -195,9 +195,10 @@ pub enum CachedAbsence {
         /// The origin's domain name.
         domain_name: String,
     },
-    /// The origin is a website endpoint. Its error document can have a `Cache-Control` of its own, and CloudFront caches errors as
-    /// long as [that allows](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html);
-    /// its redirection rules can send viewers elsewhere.
+    /// The origin is a website endpoint. Its error document can have a `Cache-Control` of its own
+    /// ([seen](https://github.com/mdn/yari/issues/2037)), and CloudFront caches errors
+    /// [as long as that allows](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html).
+    /// Its redirection rules can send viewers elsewhere.
     Website {
         /// The origin's domain name.
         domain_name: String,
