@@ -44,6 +44,7 @@ fn files_of_next_with_a_hash_never_change() {
             "chunks/04krbzd2lmnmg.js",
             "chunks/turbopack-164lj7fr~s_z4.js",
             "chunks/turbopack-0snm50y8kpj5e.js",
+            "chunks/04~e~12345678.js",
             "media/favicon.2vob68tjqpejf.ico",
             "media/1bffadaabf893a1e-s.3-6t-g6q0vh0a.woff2",
             "immutable/chunks/39oh5_-t7_b62.css",
@@ -65,12 +66,23 @@ fn files_of_next_without_a_hash_can_change() {
             "css/page-overview.css",
             "media/photo-1920x1080.jpg",
             "_buildManifest.js",
-            "chunks/0a1b2c3d_ssgManifest.js",
+            "chunks/0a1b2c3d-ssgManifest.js",
+            "chunks/0a1b2c3d-clientMiddlewareManifest.json",
             "service-worker/sw.js",
             "service-worker/sw-c9d26e0caf71ac90.js",
             // A hash of the module's path.
             "chunks/_3e74d96d._.js",
             "chunks/turbopack-_376339a9._.js",
+            "chunks/pages-3e74d96d._.js",
+            // Neither 8 hexadecimal digits nor all of them letters.
+            "chunks/main-c9d26e0.js",
+            "chunks/deadbeef.js",
+            // Not the 13 characters of Turbopack.
+            "chunks/x04krbzd2lmnmg.js",
+            "chunks/54krbzd2lmnmg.js",
+            "chunks/z4krbzd2lmnmg.js",
+            "chunks/04KRbzd2lmnmg.js",
+            "chunks/404-go-123456.js",
         ],
         false,
     );
@@ -84,6 +96,7 @@ fn files_below_a_random_build_id_of_next_never_change() {
         ("Rynx1As9MKvtVUO0Djcho", true),
         ("-CcHy2kQ2s0C7F7evSLfU", true),
         ("JxZxVopy0INf4f5nBBSv0", true),
+        ("KJHGFDSQXcvbnmlkjh4dw", true),
         // The constant of Next.js 16.2 with a deployment id.
         ("build-TfctsWXpff2fKS", false),
         // What a site can set: a branch, a commit, a release with 21 characters.
@@ -98,6 +111,13 @@ fn files_below_a_random_build_id_of_next_never_change() {
         ("Web-Prod-2024-01-15-a", false),
         ("Release2024Build12345", false),
         ("build-TfctsWXpff2fKSx", false),
+        ("version-candidate-X1y", false),
+        // Another length, another alphabet, or capitals or small letters alone.
+        ("szPy3Pa1MS24E1-7nXCh", false),
+        ("szPy3Pa1MS24E1-7nXChSx", false),
+        ("szPy3Pa1MS24E1.7nXChS", false),
+        ("szpy3pa1ms24e1-7nxchs", false),
+        ("SZPY3PA1MS24E1-7NXCHS", false),
     ] {
         assert_eq!(is_random_id(id), is_random, "{id}");
         let files = [
@@ -108,6 +128,11 @@ fn files_below_a_random_build_id_of_next_never_change() {
         ];
         assert_auto(&format!("/_next/static/{id}/"), &files, is_random);
     }
+    assert_auto(
+        "/_next/static/",
+        &["szPy3Pa1MS24E1-7nXChS/", "szPy3Pa1MS24E1-7nXChS"],
+        false,
+    );
     // Only directly below the directory.
     assert_auto(
         "/_next/static/chunks/",
@@ -132,6 +157,9 @@ fn files_of_astro_with_a_hash_after_a_dot_never_change() {
             "hoisted.2361d08b.js",
             "hero.DlKDY3ml_ZvbIwv.webp",
             "hero.BSRunHkm_13ta4C.webp",
+            "hero.DlKDY3ml_Zvb1.webp",
+            "hero.DlKDY3ml_ZvbIwv12.webp",
+            "menu.Doke24Ku.js",
             "fonts/0976180ba0e36444.woff2",
         ],
         true,
@@ -157,6 +185,10 @@ fn files_of_astro_with_a_hash_after_a_dot_never_change() {
             "Screenshot 10.30.45_1mpDx.png",
             "hero.HomePage_ZvbIwv.webp",
             "hero.DlKDY3ml-ZvbIwv.webp",
+            "hero.DlKDY3ml_Zvb.webp",
+            "hero.DlKDY3ml_ZvbIwv123.webp",
+            "hero.DlKDY3ml_Zvb-Iw.webp",
+            "page.NavBar24.css",
         ],
         false,
     );
@@ -181,6 +213,10 @@ fn files_of_nuxt_with_a_hash_never_change() {
             "entry-2d6bb7c5.mjs",
             "video.5c65c472.js.br",
             "BTXdFNo4.js.gz",
+            "Dode2aKu.js",
+            "kzt12xvb.js",
+            "NFSMrupa.js",
+            "assets/builds/BTXdFNo4.js",
         ],
         true,
     );
@@ -190,6 +226,7 @@ fn files_of_nuxt_with_a_hash_never_change() {
             "builds/latest.json",
             "builds/meta/4120831a-0615-436c-be4d-62114a3785a0.json",
             "builds/meta/2361d08b.json",
+            "builds/_nuxt/BTXdFNo4.js",
             "entry.js",
             "overview.js",
             "nav-item.js",
@@ -201,6 +238,8 @@ fn files_of_nuxt_with_a_hash_never_change() {
             "20240131.js",
             "BTXdFNo4",
             "BTXdFNo4x.js",
+            "entry_BTXdFNo4.js",
+            "nav-html.js",
         ],
         false,
     );
@@ -269,6 +308,7 @@ fn patterns_add_to_auto() {
         ("AUTO", "auto", true, false),
         ("none", "none", false, false),
         (" None ", "none", false, false),
+        ("none,none", "none", false, false),
         ("/assets/*", "/assets/*", true, true),
         ("auto, /assets/*", "/assets/*", true, true),
         ("/img/*,/assets/*.js", "/img/*,/assets/*.js", true, true),
@@ -341,6 +381,10 @@ fn a_directory_is_suggested_if_all_changes_in_it_look_immutable() {
     let names =
         |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let some = |patterns: &[&str], objects| Some((names(patterns), objects));
+    let words: Vec<_> = (10..30).map(|n| format!("assets/x-Doke{n}Ku.js")).collect();
+    let turbopack: Vec<_> = (10..30)
+        .map(|n| format!("assets/0{n}krbzd2lmnm.js"))
+        .collect();
     for (parts, expected) in [
         (vec![hashed("assets/", 20)], some(&["/assets/*"], 20)),
         (vec![hashed("assets/", 19)], None),
@@ -383,21 +427,38 @@ fn a_directory_is_suggested_if_all_changes_in_it_look_immutable() {
         (
             vec![
                 hashed("assets/", 30),
+                vec!["assets/x-overview.js".to_owned(); 6],
+            ],
+            some(&["/assets/*"], 36),
+        ),
+        (
+            vec![
+                hashed("assets/", 30),
                 vec!["assets/x-overview.js".to_owned(); 7],
             ],
             None,
         ),
+        (
+            vec![hashed("assets/", 30), names(&["assets/preoverview.js"])],
+            None,
+        ),
+        (
+            vec![hashed("assets/", 30), names(&["assets/x-over~iew.js"])],
+            None,
+        ),
+        (vec![words], None),
+        (vec![turbopack], some(&["/assets/*"], 20)),
         // No directory contains them.
         (vec![hashed("", 30)], None),
         // At most three patterns.
         (
             vec![
-                hashed("a/", 10),
+                hashed("a/", 5),
                 hashed("b/", 10),
-                hashed("c/", 10),
-                hashed("d/", 5),
+                hashed("c/", 12),
+                hashed("d/", 11),
             ],
-            some(&["/a/*", "/b/*", "/c/*"], 30),
+            some(&["/b/*", "/c/*", "/d/*"], 33),
         ),
     ] {
         assert_eq!(hint(&parts.concat()), expected, "{parts:?}");
@@ -413,6 +474,24 @@ fn a_page_is_never_among_what_looks_immutable() {
     assert!(keys.hint().is_some());
     keys.add(30, &["a/index.html".to_owned(), "a/".to_owned()], || true);
     assert_eq!(keys.hint(), None);
+}
+
+#[test]
+fn a_hint_covers_the_objects_of_all_its_patterns() {
+    let mut keys = HintKeys::default();
+    for index in 0..40 {
+        let path = match index % 3 {
+            0 => format!("b/x-{index:02}bcdef1.js"),
+            1 => format!("a/x-{index:02}bcdef1.js"),
+            _ => format!("page-{index}.html"),
+        };
+        keys.add(index, &[path], || true);
+    }
+    let hint = keys.hint().expect("a hint");
+    assert_eq!(hint.patterns, ["/a/*", "/b/*"]);
+    let covered: Vec<_> = (0..40).filter(|index| hint.covers(*index)).collect();
+    let expected: Vec<_> = (0..40).filter(|index| index % 3 != 2).collect();
+    assert_eq!(covered, expected);
 }
 
 #[test]
