@@ -1409,8 +1409,8 @@ proptest! {
     }
 }
 
-/// Returns the keys that are invalidated, and the notes about the others. A key with a minus was removed, one with a plus is new.
-fn needed(site: MaybeSite, options: &PathOptions, keys: &[&str]) -> (Vec<String>, Vec<String>) {
+/// Returns the changes of these keys. A key with a minus was removed, one with a plus is new.
+fn changes(site: &MaybeSite, options: &PathOptions, keys: &[&str]) -> DistributionChanges {
     let mut changes = ChangesByDistribution::default();
     for (index, key) in keys.iter().enumerate() {
         let object = ObjectRef {
@@ -1425,9 +1425,14 @@ fn needed(site: MaybeSite, options: &PathOptions, keys: &[&str]) -> (Vec<String>
             },
             ..object(index, "site", "")
         };
-        changes.add(&site, object, options);
+        changes.add(site, object, options);
     }
-    let changes = changes.into_iter().next().expect("a distribution");
+    changes.into_iter().next().expect("a distribution")
+}
+
+/// Returns the keys that are invalidated, and the notes about the others.
+fn needed(site: MaybeSite, options: &PathOptions, keys: &[&str]) -> (Vec<String>, Vec<String>) {
+    let changes = changes(&site, options, keys);
     let cached = changes.cached.iter().map(|object| keys[object.index]);
     let needed: Vec<_> = cached.map(str::to_owned).collect();
     assert_eq!(needed.len() + changes.kept.count(), keys.len());
@@ -1547,4 +1552,36 @@ fn an_origin_group_of_two_folders_of_the_bucket_can_answer_for_a_missing_object(
     let reason = "objects that are possibly new are invalidated, because an origin group has another origin that can have an \
                   object of that name";
     assert_eq!(notes.first().map(String::as_str), Some(reason));
+fn a_hint_is_only_about_objects_that_a_pattern_would_keep() {
+    let mut site = site();
+    site.custom_error_responses = vec![error_response(
+        "/assets/e-a0000000.svg",
+        500,
+        "500",
+        Some(300),
+    )];
+    let site = MaybeSite::Known(site.into());
+    let options = PathOptions {
+        immutable: ImmutablePaths::parse(["/assets/old/*"]).expect("a pattern"),
+        keep_removed_immutable: false,
+        ..PathOptions::default()
+    };
+    let hashed: Vec<_> = (0..20).map(|n| format!("assets/x-a{n:07x}.js")).collect();
+    let assets = Some(vec!["/assets/*".to_owned()]);
+    for (key, expected) in [
+        ("index.html", assets.clone()),
+        // A pattern covers it, and it is removed.
+        ("-assets/old/a.js", assets),
+        // It is cached under other paths, so no pattern keeps it.
+        ("assets/e-a0000000.svg", None),
+        // A removed object is not kept.
+        ("-assets/x-a7654321.js", None),
+    ] {
+        let keys = hashed.iter().map(String::as_str).chain([key]);
+        let keys: Vec<_> = keys.collect();
+        let changes = changes(&site, &options, &keys);
+        assert_eq!(changes.cached.len(), keys.len(), "{key}");
+        let patterns = changes.hint().map(|hint| hint.patterns);
+        assert_eq!(patterns, expected, "{key}");
+    }
 }
