@@ -430,6 +430,12 @@ mod tests {
                 vec!["blog/a.html", "blog/b/c.html", "docs/a.html"],
                 "yes no unknown",
             ),
+            // The folder is not listed, but the next one.
+            (
+                "a.html\nx/a.html\n",
+                vec!["docs/a.html", "x/b.html", "y/a.html"],
+                "unknown no unknown",
+            ),
             // All that is listed is in one folder, so it is possibly all that was listed.
             (
                 "docs/v1/a.html\ndocs/v1/b.html\n",
@@ -502,6 +508,14 @@ mod tests {
                 "no",
             ),
             (r#"{"Contents": []}"#, vec!["a.html", "x/a.html"], "no no"),
+            (r#"{"Name": "site"}"#, vec!["a.html"], "no"),
+            // What is null or empty has no meaning.
+            (
+                r#"{"Contents": [{"Key": "a.html"}], "NextToken": null, "StartAfter": "", "Marker": "", "Delimiter": "",
+                    "Prefix": ""}"#,
+                vec!["b.html", "x/b.html"],
+                "no no",
+            ),
             // A part of the bucket.
             (
                 r#"{"Contents": [{"Key": "docs/a.html"}], "Prefix": "docs/"}"#,
@@ -527,6 +541,16 @@ mod tests {
                 r#"{"Contents": [{"Key": "x/a.html"}], "Delimiter": "/", "Prefix": "x/"}"#,
                 vec!["x/b.html", "x/y/a.html", "b.html"],
                 "no unknown unknown",
+            ),
+            (
+                r#"{"Contents": [{"Key": "a.html"}], "CommonPrefixes": [{"Prefix": "blog/"}]}"#,
+                vec!["blog/a.html", "docs/a.html"],
+                "unknown no",
+            ),
+            (
+                r#"{"Contents": [{"Key": "a.html"}], "Delimiter": "-"}"#,
+                vec!["b.html", "b-c.html", "x/b.html"],
+                "no unknown no",
             ),
             // Keys that are possibly encoded.
             (
