@@ -328,6 +328,24 @@ fn accepts_the_loss_of_more_unchanged_objects_with_economy_when_the_site_is_know
 }
 
 #[test]
+fn chooses_the_least_harm_among_as_many_paths_with_economy() {
+    // `/a*` drops 11 unchanged objects, `/b*` and `/c*` 5 each.
+    let unchanged = [("a", 11), ("b", 5), ("c", 5)];
+    let unchanged = unchanged
+        .iter()
+        .flat_map(|(folder, count)| (0..*count).map(move |n| format!("{folder}-{n}")));
+    let inventory = Inventory::from_keys(unchanged);
+    let asked = ["/a1", "/a2", "/a3", "/b1", "/b2", "/c1", "/c2"];
+    for economy in ["0", "0.1", "0.5"] {
+        let limits = with_economy(economy, limits(5, 3));
+        let collapsed = collapse(paths(&asked), Some(&inventory), limits);
+        let sent = texts(&collapsed.paths).join(" ");
+        let expected = ("/a1 /a2 /a3 /b* /c*", Some(10));
+        assert_eq!((sent.as_str(), collapsed.unchanged), expected, "{economy}");
+    }
+}
+
+#[test]
 fn counts_each_object_once_even_if_its_encoding_is_ambiguous() {
     let inventory = Inventory::from_keys(["icon@1x.png", "icon@2x.png", "icon@~old.png", "ico n"]);
     let asked = paths(&["/icon@1x.png", "/icon@2x.png"]);
