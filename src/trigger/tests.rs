@@ -473,7 +473,20 @@ fn reads_every_record() {
         record("LifecycleExpiration:Delete", "d"),
         record("LifecycleExpiration:DeleteMarkerCreated", "e"),
     ]);
-    assert_eq!(keys(&records_content(records)), ["a", "b", "c", "d", "e"]);
+    let content = records_content(records);
+    let found = content.changes.iter();
+    let found: Vec<_> = found
+        .map(|change| (change.key.as_str(), change.change))
+        .collect();
+    let (written, removed) = (Change::written(), Change::removed());
+    let expected = [
+        ("a", written),
+        ("b", written),
+        ("c", removed),
+        ("d", removed),
+        ("e", removed),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
