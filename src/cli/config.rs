@@ -315,6 +315,23 @@ mod tests {
             let read = config.default_site().and_then(|(_, site)| site.economy);
             assert_eq!(read, Economy::parse(economy).ok(), "{share}");
         }
+        for (text, immutable) in [
+            ("'none'", "none"),
+            ("'auto'", "auto"),
+            ("'auto,/assets/*'", "/assets/*"),
+            ("['auto', '/assets/*,/img/*']", "/assets/*,/img/*"),
+        ] {
+            let text = format!("[sites.blog]\ndistribution = 'a'\nimmutable = {text}");
+            let config = parse(&text).expect("a configuration");
+            let read = config
+                .default_site()
+                .and_then(|(_, site)| site.immutable.clone());
+            assert_eq!(
+                read,
+                ImmutablePaths::parse(immutable.split(',')).ok(),
+                "{text}"
+            );
+        }
         for (text, reason) in [
             (
                 "defualt = 'blog'",
