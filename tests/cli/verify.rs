@@ -1,5 +1,6 @@
 //! `verify` and `create --verify`: whether the edge returns the current version of URLs.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -879,6 +880,32 @@ fn a_deletion_that_possibly_failed_is_not_known() {
          valid response from endpoint URL: \"https://site.s3.amazonaws.com/old.html\"\n";
     let fresh = expected(&[("/old.html", "fresh")]);
     assert_eq!(run(&mut environment, failed), (1, fresh));
+}
+
+#[test]
+fn removed_files_that_never_change_are_not_requested() {
+    let mut environment = environment("verify-immutable");
+    let keys = ["_astro/index.DRf8L97S.css", "assets/a.js", "old.html"];
+    let sync = keys.map(|key| format!("delete: s3://site/{key}\n"));
+    environment.write("sync.txt", &sync.concat());
+    let paths = keys.map(|key| format!("/{key}"));
+    for (variable, option, requested) in [
+        ("", "", &paths[1..]),
+        ("", "--immutable /assets/*", &paths[2..]),
+        ("", "--immutable none", &paths[..]),
+        ("/assets/*", "", &paths[2..]),
+        ("none", "", &paths[..]),
+        ("none", "--immutable auto", &paths[1..]),
+    ] {
+        environment.set("IMMUTABLE_PATHS", variable);
+        let output = environment.run(&format!(
+            "verify -d {FIRST} --from-s3-sync sync.txt --output json {option}"
+        ));
+        let verdicts = verdicts(&json(&output)).into_iter();
+        let found: BTreeSet<_> = verdicts.map(|(path, _)| path).collect();
+        let requested = requested.iter().cloned().collect();
+        assert_eq!(found, requested, "{variable} {option}");
+    }
 }
 
 #[test]

@@ -291,16 +291,18 @@ mod tests {
         }
     }
 
-    /// Returns the URLs of changed keys, and the notes. A key with a minus was removed.
+    /// Returns the URLs of changed keys, and the notes. A key with a minus was removed. `other:` before it is its bucket.
     fn paths(keys: &[&str]) -> (Vec<String>, Vec<String>) {
         let target = Target {
             id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             config: None::<SiteConfig>,
         };
         let objects = keys.iter().map(|key| {
+            let object = key.trim_start_matches('-');
+            let (bucket, name) = object.split_once(':').unwrap_or(("site", object));
             let object = Object {
-                bucket: Some("site".to_owned()),
-                key: key.trim_start_matches('-').to_owned(),
+                bucket: Some(bucket.to_owned()),
+                key: name.to_owned(),
             };
             let is_removed = key.starts_with('-');
             let change = if is_removed {
@@ -353,6 +355,12 @@ mod tests {
             paths(&["-_nuxt/BTXdFNo4.js", "_nuxt/d05Zzk2f.js", "-_nuxt/entry.js"]);
         assert_eq!(targets, ["/_nuxt/d05Zzk2f.js", "/_nuxt/entry.js"]);
         let note = "E1EXAMPLE1ABC: 1 object not verified, because the edge keeps removed files that never change: \
+                    _nuxt/BTXdFNo4.js";
+        assert_eq!(notes, [note]);
+        // The edge keeps nothing of another bucket.
+        let (targets, notes) = paths(&["-other:_nuxt/BTXdFNo4.js"]);
+        assert_eq!(targets, Vec::<String>::new());
+        let note = "E1EXAMPLE1ABC: 1 of 1 changed object is not verified, because viewers cannot get it there: \
                     _nuxt/BTXdFNo4.js";
         assert_eq!(notes, [note]);
     }
