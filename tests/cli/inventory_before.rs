@@ -68,6 +68,16 @@ fn new_objects_get_no_path_unless_errors_are_cached_for_long() {
     environment.snapshot("before-new");
 }
 
+/// Returns the paths of a plan.
+fn planned(environment: &mut Environment, line: &str) -> Vec<String> {
+    let output = environment.run(&format!("{line} --output json"));
+    let output: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let paths = output["paths"].as_array().expect("paths").iter();
+    paths
+        .filter_map(|path| path.as_str().map(str::to_owned))
+        .collect()
+}
+
 /// Files of which some have the same content as before, the listing from before, and the changes.
 fn with_uploads(name: &str) -> Environment {
     let environment = Environment::new(name);
@@ -127,6 +137,7 @@ fn objects_with_the_same_content_get_no_path() {
     // Nothing has changed.
     environment.write("changes.txt", &uploads(&["about.html"]));
     let sent = environment.accepted().len();
+    environment.run(&format!("plan --offline {OPTIONS}"));
     environment.run(&format!("create -d {BARE} {OPTIONS}"));
     assert_eq!(environment.accepted().len(), sent);
     environment.snapshot("before-unchanged");
@@ -170,6 +181,23 @@ fn only_an_upload_of_the_compared_file_is_skipped() {
         let output: Value = serde_json::from_str(&output.stdout).expect("JSON");
         let paths = output["paths"].as_array().expect("paths");
         assert_eq!(paths.contains(&json!("/about.html")), !is_skipped, "{line}");
+fn files_of_another_directory_skip_nothing() {
+    let mut environment = with_uploads("before-other-directory");
+    environment.write("other/about.html", "text");
+    let other = OPTIONS.replace("--site public", "--site other");
+    for command in ["plan --offline", &format!("plan -d {BARE}")] {
+        let paths = planned(&mut environment, &format!("{command} {OPTIONS}"));
+        assert!(!paths.contains(&"/about.html".to_owned()), "{paths:?}");
+        let paths = planned(&mut environment, &format!("{command} {other}"));
+        let all = [
+            "/about.html",
+            "/changed.html",
+            "/gone.html",
+            "/kms.html",
+            "/multipart.bin",
+            "/size.html",
+        ];
+        assert_eq!(paths, all, "{command}");
     }
 }
 
@@ -214,16 +242,25 @@ fn a_listing_that_is_not_from_before_is_not_used() {
     environment.write("before.json", &other.to_string());
     let output = environment.run(&plan);
     assert!(output.stdout.contains(all), "{}", output.stdout);
-    // It was written after the changes.
     environment.write("before.json", &complete.to_string());
-    let file = File::options();
-    let file = file
-        .clone()
-        .write(true)
-        .open(environment.directory.join("before.json"));
-    let later = SystemTime::now() + Duration::from_secs(60);
-    file.and_then(|file| file.set_modified(later))
-        .expect("a time");
+    let now = SystemTime::now();
+    let directory = environment.directory.clone();
+    let modify = |name: &str, time: SystemTime| {
+        let file = File::options();
+        let file = file.clone().write(true).open(directory.join(name));
+        file.and_then(|file| file.set_modified(time))
+            .expect("a time");
+    };
+    // Both were written at the same time, as far as the file system shows it.
+    modify("changes.txt", now);
+    modify("before.json", now);
+    let without_the_same = planned(&mut environment, &plan);
+    assert!(
+        !without_the_same.contains(&"/about.html".to_owned()),
+        "{without_the_same:?}"
+    );
+    // It was written after the changes.
+    modify("before.json", now + Duration::from_secs(60));
     let output = environment.run(&plan);
     assert!(output.stdout.contains(all), "{}", output.stdout);
     environment.run(&format!("plan --offline --output json {OPTIONS}"));
@@ -261,9 +298,22 @@ fn what_the_listing_does_not_show_is_invalidated() {
     // A list without any of the objects can be anything.
     let changes = uploads(&["blog/c.html", "index.html"]);
     environment.run_with_input(&format!("{plan} --from-s3-sync -"), &changes);
+    // A deleted object that it does not show proves nothing.
+    let changes = uploads(&["blog/c.html"]) + "delete: s3://site/docs/old.html\n";
+    environment.run_with_input(&format!("{plan} --from-s3-sync -"), &changes);
+    // What is removed from its keys is reported.
+    environment.write("keys.txt", "/blog/a.html\n./blog/b.html\n");
+    environment.run_with_input(&format!("{plan} --from-s3-sync -"), &changes);
     // The object is possibly in one bucket or in the other, and the listing is that of one.
     let plan = "plan -d E5EXAMPLE1ABC --inventory-before keys.txt --keys-from -";
     environment.run_with_input(plan, "blog/a.html\nblog/c.html\n");
+    environment.run_with_input(plan, "prod/blog/c.html\nblog/c.html\n");
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.group]\ndistribution = 'E5EXAMPLE1ABC'\nbucket = 'site'\n",
+    );
+    let plan = "plan -d group --inventory-before keys.txt --keys-from -";
+    environment.run_with_input(plan, "blog/c.html\n");
     environment.snapshot("before-not-shown");
 }
 
