@@ -3,6 +3,7 @@
 //! An option wins over the environment, and that over the configuration file. Paths that the user writes are always sent.
 
 use crate::environment::{APP, Environment, FIRST, WEBSITE, account};
+use crate::standin::{Fault, Operation};
 
 const SYNC: &str = "upload: out/index.html to s3://site/index.html\n\
                     upload: out/_astro/index.DRf8L97S.css to s3://site/_astro/index.DRf8L97S.css\n\
@@ -56,6 +57,9 @@ fn hashed_files_of_a_sync_are_not_sent() {
             "{options}"
         );
     }
+    environment.set("IMMUTABLE_PATHS", "/x/*,/assets/*");
+    assert_eq!(create(&mut environment, "", SYNC), ["/", "/index.html"]);
+    environment.unset("IMMUTABLE_PATHS");
     let only_hashed = "upload: out/_astro/a.DRf8L97S.css to s3://site/_astro/a.DRf8L97S.css\n";
     assert_eq!(
         create(&mut environment, "", only_hashed),
@@ -140,6 +144,60 @@ fn new_files_are_sent_if_missing_ones_get_a_page() {
 }
 
 #[test]
+fn an_object_of_a_list_and_a_sync_was_possibly_written_and_deleted() {
+    let key = "_astro/index.DRf8L97S.css";
+    let path = format!("/{key}");
+    let upload = format!("upload: out/{key} to s3://site/{key}\n");
+    let delete = format!("delete: s3://site/{key}\n");
+    let keep_none =
+        format!("[sites.site]\ndistribution = '{FIRST}'\nkeep_removed_immutable = false\n");
+    let plan = |environment: &mut Environment, sync: &str| {
+        environment.write("keys.txt", &format!("{key}\n"));
+        let line = "plan -d site --bucket site --keys-from keys.txt --from-s3-sync - --output json";
+        let output = environment.run_with_input(line, sync);
+        let output: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
+        output["paths"].clone()
+    };
+    // Errors are cached for a minute, and what is possibly removed is invalidated: what was written certainly exists.
+    let mut short = environment("immutable-list-and-sync");
+    short.write("cf-invalidate.toml", &keep_none);
+    assert_eq!(plan(&mut short, &upload), serde_json::json!([]));
+    assert_eq!(plan(&mut short, &delete), serde_json::json!([path]));
+    // Errors are cached for 300 s: what was deleted is possibly written again.
+    let mut long = Environment::new("immutable-list-and-sync-long");
+    let keep = keep_none.replace("false", "true");
+    long.write("cf-invalidate.toml", &keep);
+    assert_eq!(plan(&mut long, &upload), serde_json::json!([path]));
+    assert_eq!(plan(&mut long, &delete), serde_json::json!([path]));
+}
+
+#[test]
+fn hashed_files_are_sent_without_a_hint_if_the_configuration_is_denied() {
+    let mut environment = Environment::new("immutable-denied");
+    let operation = Operation::GetDistributionConfig;
+    environment
+        .standin
+        .fail(operation, Fault::AccessDenied, u64::MAX);
+    let keys: String = (0..30).map(|n| format!("assets/x-a{n:07x}.js\n")).collect();
+    for options in ["", "--literal-keys"] {
+        let line = format!("plan -d {FIRST} --keys-from - --max-paths 40 --output json {options}");
+        let output =
+            environment.run_with_input(&line, &(keys.clone() + "_astro/index.DRf8L97S.css\n"));
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(
+            output.stdout.contains("/_astro/index.DRf8L97S.css"),
+            "{}",
+            output.stdout
+        );
+        assert!(
+            !output.stdout.contains("look like hashes"),
+            "{}",
+            output.stdout
+        );
+    }
+}
+
+#[test]
 fn a_takedown_removes_hashed_files() {
     let mut environment = Environment::new("immutable-takedown");
     let key = "_astro/index.BdJjQ6lI.css";
@@ -165,5 +223,22 @@ fn a_hint_names_the_pattern_of_many_hashed_files() {
     environment.run_with_input(&plan, &keys);
     environment.run_with_input(&format!("{plan} --immutable /assets/*"), &keys);
     environment.run_with_input("plan --offline --max-paths 3 --keys-from -", &keys);
+    // What is covered already, and invalidated because it is removed, is not among them.
+    environment.write(
+        "cf-invalidate.toml",
+        "[sites.site]\ndistribution = 'E1EXAMPLE1ABC'\nkeep_removed_immutable = false\n",
+    );
+    let sync: String = (0..30)
+        .map(|n| {
+            format!(
+                "upload: a to s3://site/assets/x-a{:07x}.js\n",
+                n * 1_000_003
+            )
+        })
+        .collect();
+    environment.run_with_input(
+        "plan --offline -d site --max-paths 3 --from-s3-sync - --immutable /assets/old/*",
+        &(sync + "delete: s3://site/assets/old/a.js\n"),
+    );
     environment.snapshot("immutable-hint");
 }
