@@ -898,13 +898,15 @@ fn removed_files_that_never_change_are_not_requested() {
         ("none", "--immutable auto", &paths[1..]),
     ] {
         environment.set("IMMUTABLE_PATHS", variable);
-        let output = environment.run(&format!(
-            "verify -d {FIRST} --from-s3-sync sync.txt --output json {option}"
-        ));
-        let verdicts = verdicts(&json(&output)).into_iter();
-        let found: BTreeSet<_> = verdicts.map(|(path, _)| path).collect();
-        let requested = requested.iter().cloned().collect();
-        assert_eq!(found, requested, "{variable} {option}");
+        for command in ["verify", "create --verify --no-checks"] {
+            let output = environment.run(&format!(
+                "{command} -d {FIRST} --from-s3-sync sync.txt --output json {option}"
+            ));
+            let verdicts = verdicts(&json(&output)).into_iter();
+            let found: BTreeSet<_> = verdicts.map(|(path, _)| path).collect();
+            let requested = requested.iter().cloned().collect();
+            assert_eq!(found, requested, "{command} {variable} {option}");
+        }
     }
 }
 
