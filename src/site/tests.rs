@@ -1552,6 +1552,9 @@ fn an_origin_group_of_two_folders_of_the_bucket_can_answer_for_a_missing_object(
     let reason = "objects that are possibly new are invalidated, because an origin group has another origin that can have an \
                   object of that name";
     assert_eq!(notes.first().map(String::as_str), Some(reason));
+}
+
+#[test]
 fn a_hint_is_only_about_objects_that_a_pattern_would_keep() {
     let mut site = site();
     site.custom_error_responses = vec![error_response(
