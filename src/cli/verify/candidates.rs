@@ -70,7 +70,7 @@ pub(super) fn collect(
     for (index, (object, change)) in input.objects.iter().enumerate() {
         let before = all.candidates.len();
         let buckets = selection::buckets(object, configured, site).unwrap_or_default();
-        let stays = |bucket: &String| {
+        let stays = |bucket: &&String| {
             let object = ObjectRef {
                 index,
                 bucket,
@@ -79,7 +79,13 @@ pub(super) fn collect(
             };
             !must_be_gone && site.kept(object, options) == Some(Kept::Removed)
         };
-        if !buckets.is_empty() && buckets.iter().all(stays) {
+        // Of several buckets, some do not have the requests for the key.
+        let is_cached = |bucket: &&String| {
+            let cached = site.cached_paths(bucket, &object.key, options.index_documents);
+            matches!(cached, CachedPaths::Cached { .. })
+        };
+        let mut cached = buckets.iter().filter(is_cached).peekable();
+        if cached.peek().is_some() && cached.all(|bucket| stays(&bucket)) {
             kept.push(&object.key);
             continue;
         }
@@ -291,8 +297,13 @@ mod tests {
         }
     }
 
-    /// Returns the URLs of changed keys, and the notes. A key with a minus was removed. `other:` before it is its bucket.
+    /// Returns the URLs of changed keys, and the notes. A key with a minus was removed. `other:` before it is its bucket, a colon
+    /// alone an unknown one.
     fn paths(keys: &[&str]) -> (Vec<String>, Vec<String>) {
+        paths_of(site(), keys)
+    }
+
+    fn paths_of(site: Site, keys: &[&str]) -> (Vec<String>, Vec<String>) {
         let target = Target {
             id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             config: None::<SiteConfig>,
@@ -301,7 +312,7 @@ mod tests {
             let object = key.trim_start_matches('-');
             let (bucket, name) = object.split_once(':').unwrap_or(("site", object));
             let object = Object {
-                bucket: Some(bucket.to_owned()),
+                bucket: Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty()),
                 key: name.to_owned(),
             };
             let is_removed = key.starts_with('-');
@@ -324,7 +335,7 @@ mod tests {
             must_be_gone: false,
             options: &PathOptions::default(),
         };
-        let found = collect(subject, &MaybeSite::Known(site().into()), None);
+        let found = collect(subject, &MaybeSite::Known(site.into()), None);
         let targets = found
             .candidates
             .iter()
@@ -357,6 +368,15 @@ mod tests {
         let note = "E1EXAMPLE1ABC: 1 object not verified, because the edge keeps removed files that never change: \
                     _nuxt/BTXdFNo4.js";
         assert_eq!(notes, [note]);
+        // If the bucket is not known, one that does not have the requests for the key does not matter.
+        let mut two_buckets = site();
+        two_buckets.origins[0].domain_name = "other.s3.eu-west-1.amazonaws.com".to_owned();
+        let (targets, notes) = paths_of(two_buckets, &["-:_nuxt/BTXdFNo4.js"]);
+        assert_eq!((targets, notes.len()), (vec![], 1));
+        assert!(
+            notes[0].contains("the edge keeps removed files"),
+            "{notes:?}"
+        );
         // The edge keeps nothing of another bucket.
         let (targets, notes) = paths(&["-other:_nuxt/BTXdFNo4.js"]);
         assert_eq!(targets, Vec::<String>::new());

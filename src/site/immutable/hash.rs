@@ -144,13 +144,21 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Returns whether each part of the text is a separator, a number, or a word: a vowel, and at least as many letters as the
-/// shortest word.
+/// Returns whether each part of the text is a separator, a number, a word, or the capitals before a word as in `HTMLPage`. A word
+/// has a vowel, and at least as many letters as the shortest word.
 fn reads_like_words(text: &str, shortest_word: usize) -> bool {
     const VOWELS: [char; 12] = ['a', 'e', 'i', 'o', 'u', 'y', 'A', 'E', 'I', 'O', 'U', 'Y'];
-    parts(text).iter().all(|part| {
+    let is_word = |part: &str| part.len() >= shortest_word && part.contains(VOWELS);
+    let parts = parts(text);
+    parts.iter().enumerate().all(|(index, part)| {
         let has_letters = part.bytes().any(|byte| byte.is_ascii_alphabetic());
-        !has_letters || part.len() >= shortest_word && part.contains(VOWELS)
+        let next = parts.get(index + 1).copied().unwrap_or_default();
+        let is_acronym = part.len() > 1
+            && part.bytes().all(|byte| byte.is_ascii_uppercase())
+            && next.starts_with(|next: char| next.is_ascii_uppercase())
+            && next.len() > 2
+            && is_word(next);
+        !has_letters || is_word(part) || is_acronym
     })
 }
 
