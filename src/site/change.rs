@@ -152,14 +152,16 @@ impl KeptObjects {
         !self.removed.is_empty()
     }
 
-    /// Returns a note about the removed objects whose copies the paths of other objects drop, if there are any.
+    /// Returns a note about the removed objects whose copies a wildcard drops, if there are any.
     pub fn dropped_note(&self, sent: &[InvalidationPath]) -> Option<String> {
-        let sent = PathIndex::new(sent.iter().map(|path| (path.as_str(), ())));
-        let is_dropped = |path: &&InvalidationPath| sent.greatest_covering(path.as_str()).is_some();
+        let wildcards = sent.iter().filter(|path| path.is_wildcard());
+        let wildcards = PathIndex::new(wildcards.map(|path| (path.as_str(), ())));
+        let is_dropped =
+            |path: &&InvalidationPath| wildcards.greatest_covering(path.as_str()).is_some();
         let dropped = self.removed.iter().filter(is_dropped).count();
         (dropped > 0).then(|| {
             format!(
-                "wildcards drop the copies of {} removed files that open pages can still need: leave such files in the \
+                "wildcards drop the copies of removed files that open pages can still need ({}): leave such files in the \
                  bucket for some time after a deploy",
                 thousands(dropped)
             )

@@ -323,7 +323,7 @@ async fn a_wildcard_that_drops_removed_files_is_reported() {
         ),
         ("ObjectCreated:Put", "index.html"),
     ]);
-    let note = "wildcards drop the copies of 2 removed files that open pages can still need: leave such files in the bucket \
+    let note = "wildcards drop the copies of removed files that open pages can still need (2): leave such files in the bucket \
                 for some time after a deploy";
     let fixture = with_errors(&[fallback]);
     let (sent, text) = handle(&fixture, &event).await;
