@@ -24,7 +24,7 @@ use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::{InvalidationPath, PathIndex};
 use crate::plan::collapse::collapse;
 use crate::plan::{Batch, ExistingInvalidation, ExistingPaths, InvalidationId, Limits};
-use crate::site::{CachedObject, DistributionChanges};
+use crate::site::{CachedObject, DistributionChanges, Hint, KeptObjects};
 use crate::trigger::s3::{self, ObjectChange};
 
 /// How long listing existing invalidations may take: it is an optimization, so its time is capped.
@@ -136,14 +136,7 @@ impl Invalidator {
             return results;
         }
         let remaining = limits.remaining(&existing);
-        if kept.has_removed() || hint.is_some() {
-            let paths = planned_paths(&stale, remaining);
-            notes.extend(kept.dropped_note(&paths));
-            notes.extend(hint.and_then(|hint| {
-                let others = stale.iter().filter(|object| !hint.covers(object.index));
-                hint.note(paths.len(), planned_paths(others, remaining).len())
-            }));
-        }
+        let notes = ChangeNotes { notes, kept, hint };
         self.submit_within_quota(&distribution, stale, remaining, notes, invocation)
             .await
     }
@@ -154,13 +147,13 @@ impl Invalidator {
         distribution: &DistributionId,
         stale: Vec<StaleObject<'_>>,
         remaining: Limits,
-        notes: Vec<String>,
+        notes: ChangeNotes,
         invocation: &Invocation,
     ) -> ChangeResults {
         // Messages that cannot be read or are covered already are no backlog, however old they are.
         let oldest = stale.iter().filter_map(|object| object.pending.sent).min();
         let limits = remaining.for_backlog(oldest, self.clock.now().into());
-        let all = batch_request(distribution, &stale, limits, notes.clone());
+        let all = batch_request(distribution, &stale, limits, &notes);
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(remaining) {
             return self.submit_objects(all, &stale, invocation).await;
@@ -169,7 +162,7 @@ impl Invalidator {
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
             .into_iter()
             .partition(|object| !object.needs_wildcard());
-        let only_files = batch_request(distribution, &files, limits, notes);
+        let only_files = batch_request(distribution, &files, limits, &notes);
         let mut results = ChangeResults::default();
         if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
             results = self.submit_objects(only_files, &files, invocation).await;
@@ -332,31 +325,53 @@ impl Skipped {
     }
 }
 
-/// Returns the paths that the objects become within the limits.
-fn planned_paths<'a, 'b: 'a>(
-    objects: impl IntoIterator<Item = &'a StaleObject<'b>>,
-    limits: Limits,
-) -> Vec<InvalidationPath> {
-    let paths = objects.into_iter().flat_map(|object| object.paths.clone());
-    collapse(paths.collect(), None, limits).paths
+/// What a report notes about the changes of a distribution.
+struct ChangeNotes {
+    /// The notes that do not depend on the paths that are sent.
+    notes: Vec<String>,
+    kept: KeptObjects,
+    hint: Option<Hint>,
+}
+
+impl ChangeNotes {
+    /// Returns the notes for a batch that was planned for the objects within the limits.
+    fn of_batch(&self, batch: &Batch, objects: &[StaleObject<'_>], limits: Limits) -> Vec<String> {
+        let hint = self.hint.as_ref().and_then(|hint| {
+            let others = objects.iter().filter(|object| !hint.covers(object.index));
+            let others = collapse(paths_of(others).collect(), None, limits);
+            hint.note(batch.paths().len(), others.paths.len())
+        });
+        let dropped = self.kept.dropped_note(batch.paths());
+        let notes = self.notes.iter().cloned();
+        notes.chain(dropped).chain(hint).collect()
+    }
+}
+
+/// Returns the paths of the objects.
+fn paths_of<'a>(
+    objects: impl IntoIterator<Item = &'a StaleObject<'a>>,
+) -> impl Iterator<Item = InvalidationPath> {
+    let objects = objects.into_iter();
+    objects.flat_map(|object| object.paths.iter().cloned())
 }
 
 fn batch_request(
     distribution: &DistributionId,
     objects: &[StaleObject<'_>],
     limits: Limits,
-    notes: Vec<String>,
+    notes: &ChangeNotes,
 ) -> BatchRequest {
     let changes = || objects.iter().map(|object| object.pending.change);
     let event = s3::event_identity(changes());
     let keys: BTreeSet<_> = changes()
         .map(|change| (&change.bucket, &change.key))
         .collect();
-    let paths = objects.iter().flat_map(|object| object.paths.clone());
+    let paths = paths_of(objects).collect();
+    let batch = Batch::new(&event, distribution.clone(), paths, limits);
     BatchRequest {
-        batch: Batch::new(&event, distribution.clone(), paths.collect(), limits),
         objects: Some(keys.len()),
-        notes,
+        notes: notes.of_batch(&batch, objects, limits),
+        batch,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! An object needs none if its copies stay valid: its name contains a hash of its content
 //! ([`ImmutablePaths`](super::ImmutablePaths)), or it is new, so that there is no copy of an older version. But the edge can have
-//! cached that the object does not exist: the error, or the page that is shown instead of it. Usually this lasts for seconds.
-//! If it can last for longer, objects that are possibly new are invalidated nevertheless.
+//! cached a response for the missing object: an error, or the page that is shown instead. Usually this lasts for seconds. If it can
+//! last for longer, objects that are possibly new are invalidated nevertheless.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -147,13 +147,11 @@ impl KeptObjects {
         self.keys.values().map(Excerpt::count).sum()
     }
 
-    /// Returns whether some of the objects are removed.
-    pub fn has_removed(&self) -> bool {
-        !self.removed.is_empty()
-    }
-
     /// Returns a note about the removed objects whose copies a wildcard drops, if there are any.
     pub fn dropped_note(&self, sent: &[InvalidationPath]) -> Option<String> {
+        if self.removed.is_empty() {
+            return None;
+        }
         let wildcards = sent.iter().filter(|path| path.is_wildcard());
         let wildcards = PathIndex::new(wildcards.map(|path| (path.as_str(), ())));
         let is_dropped =

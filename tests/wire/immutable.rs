@@ -3,9 +3,11 @@
 //! Each test sends notifications of S3, and compares what CloudFront received and what the function returned. Rules:
 //! `docs/how-paths-are-chosen.md#files-that-never-change`.
 
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::fixture::{BUCKET, FIRST, Fixture, configuration, configuration_with};
+use crate::fixture::{BUCKET, FIRST, Fixture, configuration, configuration_with, logged};
+use crate::queue::batch_sent;
 use crate::standin::{Fault, Operation, Options};
 
 const CHUNK: &str = "_next/static/chunks/main-c9d26e0caf71ac90.js";
@@ -333,4 +335,22 @@ async fn a_wildcard_that_drops_removed_files_is_reported() {
     let (sent, text) = handle(&fixture, &event).await;
     assert_eq!(sent, ["/index.html"]);
     assert!(!text.contains("wildcards drop"), "{text}");
+}
+
+#[tokio::test]
+async fn the_wildcard_of_a_backlog_drops_removed_files_too() {
+    let fixture = fixture(&configuration(BUCKET, "", ""));
+    let event = notification(&[
+        ("ObjectRemoved:Delete", CHUNK),
+        ("ObjectCreated:Put", "a.html"),
+        ("ObjectCreated:Put", "b.html"),
+    ]);
+    let long_ago = Utc::now() - TimeDelta::hours(1);
+    let batch = batch_sent(&[event.to_string()], long_ago);
+    fixture.handle(&batch).await.expect("a batch response");
+    let sent = fixture.accepted();
+    assert_eq!(sent, [(FIRST.to_owned(), vec!["/*".to_owned()])]);
+    let note = "wildcards drop the copies of removed files that open pages can still need (1)";
+    let logged = logged();
+    assert!(logged.iter().any(|line| line.contains(note)), "{logged:?}");
 }
