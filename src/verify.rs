@@ -115,7 +115,7 @@ pub fn strong_etag(etag: &str) -> &str {
 pub enum Answer {
     /// It responded.
     Response(EdgeResponse),
-    /// There is no response, for this reason.
+    /// No response, with the reason.
     NoResponse(String),
 }
 

@@ -224,21 +224,25 @@ impl MaybeSite {
     /// Returns why the copies of a changed object stay valid, if they do.
     pub fn kept(&self, object: ObjectRef<'_>, options: &PathOptions) -> Option<Kept> {
         let found = self.find_paths(object.bucket, object.key, options.index_documents);
-        match self.need(object, &found.ok()?, options) {
+        let found = found.ok()?;
+        let is_immutable = found.is_immutable(&options.immutable);
+        match self.need(object, &found, is_immutable, options) {
             Need::Invalidation(_) => None,
             Need::None(kept) => Some(kept),
         }
     }
 
-    fn need(&self, object: ObjectRef<'_>, found: &FoundPaths<'_>, options: &PathOptions) -> Need {
+    fn need(
+        &self,
+        object: ObjectRef<'_>,
+        found: &FoundPaths<'_>,
+        is_immutable: bool,
+        options: &PathOptions,
+    ) -> Need {
         if found.is_error_page() {
             // It is cached under the paths of other objects.
             return Need::Invalidation(None);
         }
-        self.need_with(found.is_immutable(&options.immutable), object, options)
-    }
-
-    fn need_with(&self, is_immutable: bool, object: ObjectRef<'_>, options: &PathOptions) -> Need {
         let cached_absence = || self.cached_absence(object.bucket);
         let keep_removed = options.keep_removed_immutable;
         object
@@ -277,7 +281,8 @@ impl DistributionChanges {
         found: FoundPaths<'_>,
         options: &PathOptions,
     ) {
-        let reason = match site.need(object, &found, options) {
+        let is_immutable = found.is_immutable(&options.immutable);
+        let reason = match site.need(object, &found, is_immutable, options) {
             Need::None(kept) => {
                 let own_path = found.paths.into_iter().next();
                 return self.kept.add(object.key, own_path, kept);
@@ -288,10 +293,8 @@ impl DistributionChanges {
             let note = format!("objects that are possibly new are invalidated, because {reason}");
             push_new(&mut self.assumptions, note);
         }
-        if options.immutable != ImmutablePaths::NONE && !found.is_immutable(&options.immutable) {
-            let is_page = found.is_error_page();
-            let saves =
-                || !is_page && matches!(site.need_with(true, object, options), Need::None(_));
+        if options.immutable != ImmutablePaths::NONE && !is_immutable {
+            let saves = || matches!(site.need(object, &found, true, options), Need::None(_));
             self.hint_keys
                 .add(object.index, &found.decoded_paths, saves);
         }

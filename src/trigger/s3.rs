@@ -25,12 +25,6 @@ use super::envelope::EventBridgeEvent;
 use crate::error::Error;
 use crate::site::Change;
 
-/// The deletion of a version or of a delete marker can make an older version the current one, so the object can exist.
-const DELETED_VERSION: Change = Change {
-    existed: None,
-    exists: None,
-};
-
 /// An object that was written or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectChange {
@@ -130,21 +124,17 @@ fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
     }
     let name = required(record.event_name, "eventName")?;
     let key = required(record.s3.object.key, "s3.object.key")?;
-    let change = match name.split(':').next() {
-        Some("ObjectCreated") => Change::written(),
-        Some("ObjectRemoved" | "LifecycleExpiration") => Change::removed(),
+    let version_id = record.s3.object.version_id.as_deref();
+    let change = match name.split_once(':').unwrap_or((&name, "")) {
+        ("ObjectCreated", _) => Change::written(),
+        ("ObjectRemoved" | "LifecycleExpiration", "Delete") => permanent_deletion(version_id),
+        ("ObjectRemoved" | "LifecycleExpiration", _) => Change::removed(),
         _ => return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key })),
     };
-    let version_id = record.s3.object.version_id.as_deref();
     if name == "LifecycleExpiration:Delete" && concerns_version(version_id) {
         let name = format!("{name} of a version");
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
-    let change = if name.ends_with(":Delete") && version_id.is_some_and(|id| !id.is_empty()) {
-        DELETED_VERSION
-    } else {
-        change
-    };
     Ok(ObjectEvent::Change(ObjectChange {
         bucket: required(record.s3.bucket.name, "s3.bucket.name")?,
         key: decode_key(&key)?,
@@ -188,25 +178,21 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
     } = event.detail;
     let key = required(Some(object.key), "object.key")?;
     let name = event.detail_type;
+    let version_id = object.version_id.as_deref();
+    let is_permanent = deletion_type.as_deref() == Some("Permanently Deleted");
     let change = match name.as_str() {
         "Object Created" => Change::written(),
+        "Object Deleted" if is_permanent => permanent_deletion(version_id),
         "Object Deleted" => Change::removed(),
         _ => return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key })),
     };
     if reason.as_deref() == Some("Lifecycle Expiration")
-        && deletion_type.as_deref() == Some("Permanently Deleted")
-        && concerns_version(object.version_id.as_deref())
+        && is_permanent
+        && concerns_version(version_id)
     {
         let name = format!("{name} (Lifecycle Expiration) of a version");
         return Ok(ObjectEvent::Ignored(IgnoredEvent { name, subject: key }));
     }
-    let version_id = object.version_id.as_deref();
-    let is_version = version_id.is_some_and(|id| !id.is_empty());
-    let change = if deletion_type.as_deref() == Some("Permanently Deleted") && is_version {
-        DELETED_VERSION
-    } else {
-        change
-    };
     Ok(ObjectEvent::Change(ObjectChange {
         bucket: bucket.name,
         key,
@@ -214,6 +200,16 @@ fn bridged_object_event(event: &Value) -> Result<ObjectEvent, Error> {
         change,
         change_id: object.sequencer.unwrap_or(name),
     }))
+}
+
+/// Returns what is known about the object after a permanent deletion. That of a version or of a delete marker can make an older
+/// version the current one, so the object can exist.
+fn permanent_deletion(version_id: Option<&str>) -> Change {
+    if version_id.is_some_and(|id| !id.is_empty()) {
+        Change::default()
+    } else {
+        Change::removed()
+    }
 }
 
 /// Returns whether a lifecycle rule's permanent deletion concerns a version, and not the object itself. Such a rule

@@ -252,14 +252,13 @@ impl Listing {
 
     fn of_output(output: ListObjects) -> Result<Self, String> {
         let is_present = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let is_set = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
         let incomplete = [
-            ("NextToken", is_set(&output.next_token)),
+            ("NextToken", output.next_token.is_some()),
             (
                 "NextContinuationToken",
-                is_set(&output.next_continuation_token),
+                output.next_continuation_token.is_some(),
             ),
-            ("NextMarker", is_set(&output.next_marker)),
+            ("NextMarker", output.next_marker.is_some()),
             ("IsTruncated", output.is_truncated == Some(true)),
             ("StartAfter", is_present(&output.start_after)),
             ("Marker", is_present(&output.marker)),

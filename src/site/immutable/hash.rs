@@ -15,7 +15,7 @@ const IMAGES: [&str; 8] = ["avif", "gif", "jpeg", "jpg", "png", "svg", "tiff", "
 /// The number of characters of Turbopack's hashes.
 const TURBOPACK_HASH: usize = 13;
 
-/// With so many words and numbers, a text of this length is no longer a name: `404-not-found` has three.
+/// A text of this length with so many words and numbers counts as a hash. The name `404-not-found` has three.
 const MIN_TURBOPACK_PARTS: usize = 4;
 
 /// The number of characters of the random build ids of Next.js, which nanoid generates.

@@ -83,7 +83,7 @@ pub enum Reason {
     OriginSendsAge,
     /// The response was generated at the edge, for this request; `X-Cache`.
     Generated(String),
-    /// There is no response, for this reason.
+    /// No response, with the reason.
     NoResponse(String),
     /// The behavior with this path pattern requires signed URLs or cookies.
     Signed(String),
