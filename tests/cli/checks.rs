@@ -131,9 +131,13 @@ fn each_endpoint_and_account_has_a_cache_of_its_own() {
     first.set("AWS_ACCOUNT_ID", "111122223333");
     assert_eq!(used(&mut first), "2026-01: 1");
     // A file of an earlier version.
-    let stored = "{\"I2EM8044MZE87P\": {\"id\": \"I2EM8044MZE87P\", \"created\": \"2026-01-01T00:00:00Z\", \
-                  \"status\": \"Completed\", \"reference\": \"r\", \"paths\": []}}";
-    first.write(&format!(".cache/cf-invalidate/{FIRST}.json"), stored);
+    let received = first.standin.invalidations();
+    let id = received[0].outcome.as_ref().expect("an id");
+    let stored = format!(
+        "{{\"{id}\": {{\"id\": \"{id}\", \"created\": \"2026-01-01T00:00:00Z\", \
+         \"status\": \"Completed\", \"reference\": \"r\", \"paths\": []}}}}"
+    );
+    first.write(&format!(".cache/cf-invalidate/{FIRST}.json"), &stored);
     assert_eq!(used(&mut first), "2026-01: 1");
     assert_eq!(first.count_calls(Operation::GetInvalidation), 2);
     assert_eq!(second.count_calls(Operation::GetInvalidation), 1);

@@ -18,12 +18,14 @@ mod batch;
 mod xml;
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
 
 use super::edge::Edge;
 use super::fault::{ACCOUNT, ApiError, Operation};
@@ -167,7 +169,8 @@ pub(super) struct CloudFront {
     distributions: BTreeMap<String, Vec<Invalidation>>,
     /// When the bucket of throttling tokens is full again.
     tokens_full_at: SystemTime,
-    created: u64,
+    /// How many invalidations each distribution ever had.
+    created: BTreeMap<String, u64>,
     received: Vec<ReceivedInvalidation>,
     /// Paths that are rejected beyond the documented rules.
     pub(super) refused_paths: Vec<String>,
@@ -183,7 +186,7 @@ impl CloudFront {
                 .map(|edge| Arc::new(Edge::new(edge, options.clock.clone()))),
             options,
             tokens_full_at: UNIX_EPOCH,
-            created: 0,
+            created: BTreeMap::new(),
             received: Vec::new(),
             refused_paths: Vec::new(),
         }
@@ -214,7 +217,7 @@ impl CloudFront {
 
     /// Deletes the invalidations and the edge's copies; ids continue, so that none is used twice.
     pub(super) fn reset(&mut self) {
-        let (created, edge) = (self.created, self.edge.take());
+        let (created, edge) = (mem::take(&mut self.created), self.edge.take());
         *self = Self::new(self.options.clone());
         self.created = created;
         if let Some(edge) = &edge {
@@ -327,9 +330,10 @@ impl CloudFront {
             return Ok((StatusCode::OK, invalidation.clone()));
         }
         self.check_quotas(existing, &batch.paths, now)?;
-        self.created += 1;
+        let number = self.created.entry(distribution.to_owned()).or_default();
+        *number += 1;
         let invalidation = Invalidation {
-            id: upstream_id.unwrap_or_else(|| invalidation_id(self.created)),
+            id: upstream_id.unwrap_or_else(|| invalidation_id(distribution, *number)),
             created: now,
             batch,
         };
@@ -488,13 +492,14 @@ fn default_domain(id: &str) -> String {
     format!("d{}.cloudfront.net", id.to_ascii_lowercase())
 }
 
-/// Returns the id of the nth invalidation; multiplication by an odd number keeps different numbers different.
-fn invalidation_id(number: u64) -> String {
+/// Returns the id of the nth invalidation of a distribution. It does not depend on the other distributions, because
+/// requests for several distributions arrive in any order.
+fn invalidation_id(distribution: &str, number: u64) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let scattered = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let digit = |power: u32| char::from(DIGITS[(scattered / 36_u64.pow(power) % 36) as usize]);
+    let hash = Sha256::digest(format!("{distribution} {number}"));
+    let digits = hash.iter().map(|byte| DIGITS[usize::from(*byte) % 36]);
     std::iter::once('I')
-        .chain((0..=12).rev().map(digit))
+        .chain(digits.take(13).map(char::from))
         .collect()
 }
 
@@ -531,7 +536,7 @@ mod tests {
     }
 
     fn created(number: u64) -> Created {
-        Ok((201, invalidation_id(number)))
+        Ok((201, invalidation_id("E2EXAMPLE", number)))
     }
 
     fn rejected(code: &str, message: &str) -> Created {
@@ -595,7 +600,7 @@ mod tests {
         for (reuse, same_paths, other_paths) in [
             (
                 ReferenceReuse::Documented,
-                Ok((200, invalidation_id(1))),
+                Ok((200, invalidation_id("E2EXAMPLE", 1))),
                 already_exists("InvalidationBatchAlreadyExists"),
             ),
             (
@@ -617,9 +622,13 @@ mod tests {
 
     #[test]
     fn ids_have_cloudfronts_form_and_differ() {
-        let ids: Vec<String> = (1..=1_000).map(invalidation_id).collect();
+        let of = |distribution: &str| {
+            let ids = (1..=1_000).map(|number| invalidation_id(distribution, number));
+            ids.collect::<Vec<String>>()
+        };
+        let ids = [of("E1EXAMPLE"), of("E2EXAMPLE")].concat();
         let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
-        assert_eq!(ids[..2], ["I2EM8044MZE87P", "I0X31Z773TZZMY"]);
+        assert_eq!(ids[0], "I1XQE3P0GPDJOM");
         assert_eq!(distinct.len(), ids.len());
     }
 }
