@@ -18,8 +18,8 @@
 //! | `wait` | the wait for completion |
 //! | `invalidation_cache` | completed invalidations, stored on disk |
 //! | `terminal`, `stdout` | stdout, stderr, prompts, progress, the log |
-//! | `output`, `format` | the JSON objects; numbers, times and tables as text |
-//! | `exit`, `error` | the exit codes; `CliError` |
+//! | `output`, `format` | the JSON objects of the command line alone; numbers, paths and tables as text |
+//! | `error` | `CliError` |
 //!
 //! The library writes the texts of paths, plans and errors, so they are the same as in the function. Only the advice in
 //! an error depends on its audience.
@@ -33,7 +33,6 @@ mod directories;
 mod distributions;
 mod error;
 mod examples;
-mod exit;
 mod format;
 mod hosts;
 mod input;
@@ -72,12 +71,12 @@ use config::Config;
 use connection::Connection;
 use defaults::Defaults;
 pub use error::CliError;
-pub use exit::Exit;
 use output::FailedOutput;
 use stdout::Stdout;
 use terminal::Terminal;
 
 use crate::error::Error;
+pub use crate::exit::Exit;
 
 /// What every command works with.
 struct Session {

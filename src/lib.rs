@@ -15,6 +15,7 @@
 //! | [`handler`] | `Invalidator`: pipeline jobs, object changes, SQS batches |
 //! | [`aws`] | the only modules that name an SDK: the clients, the classification of their errors |
 //! | [`outcome`] | `Outcome`: what was requested, what happened |
+//! | [`output`], [`exit`] | the JSON objects, with the exit codes in them |
 //! | [`settings`] | `Settings` from the environment |
 //! | [`trigger`] | `Trigger`: what invoked the function; one file for each caller and each kind of content |
 //! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
@@ -46,10 +47,12 @@ pub mod distribution;
 pub mod duration;
 pub mod error;
 pub mod excerpt;
+pub mod exit;
 pub mod handler;
 pub mod invocation;
 pub mod log;
 pub mod outcome;
+pub mod output;
 pub mod path;
 pub mod plan;
 pub mod settings;

@@ -7,12 +7,19 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::{examples, exit};
+use super::examples;
 use crate::aws::profile::parse_endpoint;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
 use crate::trigger::user_parameters::parse_reference;
+
+/// What `--help` prints about the exit codes.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 rejected, failed, declined, or the output cannot be written; 2 usage;
+            3 submitted, completion not confirmed, or nothing could be verified;
+            4 busy, try again later; 5 no permission or no valid credentials;
+            6 viewers still get old content; 130 Ctrl-C";
 
 /// The help of `--immutable` of `verify`.
 const VERIFY_IMMUTABLE: &str = "Do not verify removed files at these paths, which the edge keeps: auto, none, or patterns, as \
@@ -23,7 +30,7 @@ const EMPTY: &str = "it is empty: if it comes from a variable, that variable is 
 
 /// Create CloudFront invalidations for changed paths and objects
 #[derive(Clone, Debug, Parser)]
-#[command(name = "cf-invalidate", version, propagate_version = true, max_term_width = 100, after_help = exit::HELP)]
+#[command(name = "cf-invalidate", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The options of all commands.
     #[command(flatten)]

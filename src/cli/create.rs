@@ -17,12 +17,12 @@ use self::submission::{Request, Submitted};
 use self::verification::Completed;
 use super::config::SiteConfig;
 use super::input::{Input, SiteKeys};
-use super::output::{CreateOutput, Ending};
 use super::selection::{self, PlannedBatch, UnchangedFiles};
 use super::target::{self, Target};
 use super::wait::{self, WaitResult};
 use super::{CliError, Create, Exit, Session, hosts, plan, preflight};
 use crate::error::Error;
+use crate::output::{CreateOutput, Ending};
 use crate::path::EncodedPaths;
 use crate::plan::Inventory;
 

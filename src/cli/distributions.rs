@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::format::table;
-use super::output::CommandOutput;
 use super::{CliError, Exit, Session};
 use crate::aws::cloudfront::DistributionSummary;
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::output::CommandOutput;
 
 /// A distribution, whose `id` is the former name of `distribution`.
 #[derive(Serialize)]

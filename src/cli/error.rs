@@ -1,7 +1,8 @@
 //! `CliError`: why a command has no result.
 
 use super::Exit;
-use crate::error::{Audience, Error};
+use crate::error::{Audience, Category, Error};
+use crate::output::ErrorOutput;
 
 /// Why a command has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,19 @@ impl CliError {
             Self::Failed(error) => error.message(audience),
         }
     }
+
+    /// Returns the JSON object of the error.
+    pub(super) fn output(&self, audience: &Audience) -> ErrorOutput {
+        match self {
+            Self::Failed(error) => ErrorOutput::from_error(error, audience),
+            Self::InvalidArguments(message) | Self::Declined(message) => {
+                ErrorOutput::new(Category::InvalidInput, message.clone(), None)
+            }
+            Self::Interrupted(message) => {
+                ErrorOutput::new(Category::Unavailable, message.clone(), None)
+            }
+        }
+    }
 }
 
 impl From<Error> for CliError {
@@ -52,7 +66,6 @@ impl From<Error> for CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::ErrorOutput;
     use crate::error::ErrorKind;
 
     #[test]
@@ -128,7 +141,7 @@ mod tests {
                 (exit, code),
                 "{error:?}"
             );
-            let output = ErrorOutput::from_cli_error(&error, &Audience::Operator);
+            let output = error.output(&Audience::Operator);
             assert_eq!(output.kind, cause, "{error:?}");
         }
     }

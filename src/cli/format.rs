@@ -1,16 +1,10 @@
-//! Numbers, times, paths and tables as text.
+//! Numbers, paths and tables as text.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Table, presets};
 
 pub(super) use crate::excerpt::thousands;
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::path::SubmittedPath;
-
-/// Formats a time as CloudFront does.
-pub(super) fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
 
 /// Formats a number and its noun, in the plural unless the number is 1.
 pub(super) fn counted(number: usize, noun: &str) -> String {

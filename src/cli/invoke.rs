@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::output::{CommandOutput, ErrorOutput};
 use super::{CliError, Exit, Invoke, Session, input, terminal};
 use crate::aws::credentials;
 use crate::aws::edge::EdgeEndpoints;
 use crate::handler::{Answer, Invalidator};
 use crate::invocation::Invocation;
+use crate::output::{CommandOutput, ErrorOutput};
 use crate::settings::Settings;
 
 /// Runs the command.

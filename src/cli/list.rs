@@ -3,11 +3,11 @@
 use chrono::DateTime;
 use serde_json::json;
 
-use super::format::{excerpt, table, timestamp};
+use super::format::{excerpt, table};
 use super::invalidation_cache::InvalidationCache;
-use super::output::{CommandOutput, InvalidationOutput};
 use super::{CliError, Exit, List, Session, target};
 use crate::distribution::DistributionId;
+use crate::output::{CommandOutput, InvalidationOutput, timestamp};
 use crate::plan::ExistingInvalidation;
 
 /// Runs the command.

@@ -6,12 +6,12 @@
 use super::config::SiteConfig;
 use super::format::{counted, thousands};
 use super::input::{Input, SiteKeys};
-use super::output::{CreateOutput, DistributionOutput, Ending};
 use super::selection::{self, KeyPlanning, PlannedBatch, UnchangedFiles};
 use super::target::{self, TargetName};
 use super::{CliError, Create, Exit, Plan, Session, create};
 use crate::distribution::DistributionId;
 use crate::excerpt::MAX_LISTED;
+use crate::output::{CreateOutput, DistributionOutput, Ending};
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::Merged;
 use crate::site::PathOptions;
@@ -142,7 +142,7 @@ pub(super) async fn print(
                 let exit = create::exit_of(Some(error));
                 let error = create::print_refusal(session, planned, error).await;
                 ending.add(exit, Some(error.clone()));
-                output.set_submission(Err(error));
+                output.set_error(error);
             }
         }
         distributions.push(output);

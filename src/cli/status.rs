@@ -1,16 +1,15 @@
 //! `status`: prints the status of invalidations.
 
-use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::format::{counted, excerpt, timestamp};
+use super::format::{counted, excerpt};
 use super::list::newest;
-use super::output::{CommandOutput, InvalidationOutput};
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::output::{CommandOutput, StatusOutput, timestamp};
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 
@@ -114,14 +113,6 @@ fn text(distribution: &DistributionId, invalidation: &ExistingInvalidation) -> S
     )
 }
 
-/// An invalidation, with the former name of `id`.
-#[derive(Serialize)]
-struct StatusOutput {
-    invalidation: InvalidationId,
-    #[serde(flatten)]
-    output: InvalidationOutput,
-}
-
 fn output(
     distribution: &DistributionId,
     mut invalidation: ExistingInvalidation,
@@ -133,8 +124,5 @@ fn output(
     if is_completed {
         invalidation.status = InvalidationStatus::Completed;
     }
-    StatusOutput {
-        invalidation: invalidation.id.clone(),
-        output: InvalidationOutput::new(distribution, invalidation),
-    }
+    StatusOutput::new(distribution, invalidation)
 }

@@ -13,7 +13,7 @@ use inquire::InquireError;
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::{ErrorOutput, FailedOutput};
+use super::output::FailedOutput;
 use super::stdout::Stdout;
 use super::{Arguments, CliError, Output};
 use crate::error::{Audience, Error};
@@ -121,7 +121,7 @@ impl Terminal {
 
     /// Prints why a command has no result: to stderr, and as a JSON object with `--output json`.
     pub(super) fn failure(&self, error: &CliError) {
-        let output = ErrorOutput::from_cli_error(error, &self.audience);
+        let output = error.output(&self.audience);
         self.error(&output.message);
         self.json(FailedOutput::new(error.exit(), output));
     }

@@ -11,12 +11,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::format::{counted, thousands};
 use super::invalidation_cache::InvalidationCache;
-use super::output::CommandOutput;
 use super::terminal::Progress;
 use super::{CliError, Exit, Session, Usage, now};
 use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::output::CommandOutput;
 use month::{DistributionInvalidations, Month, MonthlyUsage, NEEDLESS_WITHIN};
 pub(super) use month::{FREE_PATHS, dollars};
 

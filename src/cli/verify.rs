@@ -7,7 +7,7 @@
 //! | `distribution` | what is known about a distribution, and what was found there |
 //! | `requester`, `requests` | the verification of one distribution, and its requests |
 //! | `contents` | the comparison of a response with a local file |
-//! | `report` | the result as a table and as JSON |
+//! | `report` | the result as a table, and what it means for the exit code |
 
 mod candidates;
 mod contents;
@@ -19,18 +19,18 @@ mod requests;
 use std::collections::BTreeSet;
 
 use self::distribution::DistributionVerification;
-pub(super) use self::report::VerificationOutput;
 use self::requester::Requester;
 use super::config::SiteConfig;
 use super::input::Input;
 use super::local_file::LocalFiles;
-use super::output::{CommandOutput, Ending, ErrorOutput};
 use super::selection;
 use super::target::{self, Target};
 use super::{CliError, Exit, Requests, Selection, Session, Verify, create, hosts, list, wait};
+use crate::output::{CommandOutput, Ending, VerificationOutput};
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{InvalidationId, InvalidationStatus};
 use crate::site::PathOptions;
+use crate::verify::Report;
 use crate::verify::sample::MAX_URLS;
 
 /// What is verified at one distribution.
@@ -70,7 +70,11 @@ pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliE
         session
             .terminal
             .text("nothing to verify: the input has no changes");
-        return Ok(finish(session, report::empty(input.notes), ending));
+        let report = Report {
+            notes: input.notes,
+            ..Report::default()
+        };
+        return Ok(finish(session, VerificationOutput::new(report, 0), ending));
     }
     let targets = target::find(session, &selection.named.distributions, &input.buckets()).await?;
     let warning = hosts::check(session, &targets, &input.hosts).await?;
@@ -116,7 +120,7 @@ pub(super) async fn run(session: &Session, verify: &Verify) -> Result<Exit, CliE
     match failure {
         Some(error) if verifications.is_empty() => return Err(error),
         Some(error) => {
-            let output = ErrorOutput::from_cli_error(&error, session.terminal.audience());
+            let output = error.output(session.terminal.audience());
             session.terminal.error(&output.message);
             ending.add(error.exit(), Some(output));
         }
@@ -179,7 +183,7 @@ pub(super) async fn after_create(
         Err(error) => result = Err(error),
     }
     if let Err(error) = result {
-        let mut output = ErrorOutput::from_cli_error(&error, session.terminal.audience());
+        let mut output = error.output(session.terminal.audience());
         output.message = format!("not verified: {}", output.message);
         if is_required || error.exit() == Exit::Interrupted {
             session.terminal.error(&output.message);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::output::ErrorOutput;
 use super::{Exit, Session};
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
+use crate::output::ErrorOutput;
 use crate::plan::InvalidationId;
 
 /// The pause before the second poll.

@@ -1,9 +1,7 @@
 //! Prints what happened to each distribution: as text, and as a part of the JSON object.
 
 use super::submission::Submitted;
-use crate::cli::format::timestamp;
 use crate::cli::input::Input;
-use crate::cli::output::{DistributionOutput, Ending, ErrorOutput};
 use crate::cli::selection::PlannedBatch;
 use crate::cli::target;
 use crate::cli::wait::{WaitEnd, WaitResult};
@@ -11,6 +9,7 @@ use crate::cli::{CliError, Exit, Session};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error};
 use crate::outcome::UnaffectedDistribution;
+use crate::output::{DistributionOutput, Ending, ErrorOutput};
 use crate::plan::InvalidationStatus;
 
 /// Returns the exit code of a command that is done but for this error.
@@ -119,19 +118,14 @@ pub(super) fn distribution_output(
     error: Option<ErrorOutput>,
     waits: &[WaitResult],
 ) -> DistributionOutput {
-    let mut output = DistributionOutput::from(planned);
     let Some(Submitted { report, created }) = submitted else {
-        return output;
+        return DistributionOutput::from(planned);
     };
-    output.created = created.map(timestamp);
-    output.reference = Some(report.batch.reference().to_string());
-    output.reused = report.reused.is_some();
-    output.accepted = report.accepted_paths();
+    let mut output = DistributionOutput::from_report(report, *created);
+    if let Some(error) = error {
+        output.set_error(error);
+    }
     let audience = session.terminal.audience();
-    output.set_submission(match error {
-        Some(error) => Err(error),
-        None => Ok(report.result.clone().unwrap_or_default()),
-    });
     let wait = waits
         .iter()
         .find(|wait| wait.distribution == *report.batch.distribution());

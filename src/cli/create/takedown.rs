@@ -17,15 +17,17 @@ use super::report::{check_with_list, exit_of, print_error};
 use super::submission::{Request, Submitted};
 use crate::cli::format::counted;
 use crate::cli::input::Input;
-use crate::cli::output::{CreateOutput, DistributionOutput, Ending, ErrorOutput, TakedownOutput};
 use crate::cli::selection::PlannedBatch;
 use crate::cli::target::Target;
-use crate::cli::verify::{self, Subject, VerificationOutput};
+use crate::cli::verify::{self, Subject};
 use crate::cli::wait;
 use crate::cli::{CliError, Create, Exit, Session};
 use crate::distribution::DistributionId;
 use crate::duration::DEFAULT_WAIT;
 use crate::error::Category;
+use crate::output::{
+    CreateOutput, DistributionOutput, Ending, ErrorOutput, TakedownOutput, VerificationOutput,
+};
 use crate::path::InvalidationPath;
 use crate::plan::{InvalidationId, InvalidationStatus};
 use crate::site::PathOptions;
@@ -252,7 +254,7 @@ impl Takedown {
         }
         let mut output = self.output(&sent);
         if let Some(failure) = failure {
-            output.set_submission(Err(failure));
+            output.set_error(failure);
         }
         output.set_wait_error(unconfirmed);
         Ok(output)

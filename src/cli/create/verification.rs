@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::cli::input::Input;
-use crate::cli::output::Ending;
 use crate::cli::selection::PlannedBatch;
 use crate::cli::target::Target;
-use crate::cli::verify::{self, Subject, VerificationOutput};
+use crate::cli::verify::{self, Subject};
 use crate::cli::wait::{WaitEnd, WaitResult};
 use crate::cli::{CliError, Create, Session};
 use crate::duration::DEFAULT_WAIT;
+use crate::output::{Ending, VerificationOutput};
 
 /// Returns how long to wait for completion, which a verification needs.
 pub(super) fn wait_limit(create: &Create) -> Option<Duration> {

@@ -1,72 +1,20 @@
-//! The result as a table and as JSON.
+//! The result as a table, and what it means for the exit code.
 
 use std::cmp::Reverse;
 
-use serde::Serialize;
-
 use super::distribution::DistributionVerification;
 use crate::cli::format::{counted, table, thousands};
-use crate::cli::output::{Ending, ErrorOutput};
 use crate::cli::{Exit, Session};
-use crate::distribution::DistributionId;
 use crate::error::Category;
 use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::plan::InvalidationId;
+use crate::output::{Ending, ErrorOutput, VerificationOutput};
 use crate::verify::report::Verified;
-use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Reason, Report, UrlReport, Verdict};
+use crate::verify::{Answer, JudgedResponse, Reason, Report, UrlReport, Verdict};
 
 const RED: &str = "\u{1b}[1;31m";
 const YELLOW: &str = "\u{1b}[33m";
 const GREEN: &str = "\u{1b}[32m";
 const RESET: &str = "\u{1b}[0m";
-
-/// The result of a verification.
-#[derive(Clone, Debug, Serialize)]
-pub(in crate::cli) struct VerificationOutput {
-    urls: Vec<UrlOutput>,
-    counts: CountsOutput,
-    /// How many URLs were left out.
-    left_out: usize,
-    notes: Vec<String>,
-}
-
-/// How many URLs have each verdict.
-#[derive(Clone, Debug, Serialize)]
-struct CountsOutput {
-    stale: usize,
-    old_at_origin: usize,
-    unknown: usize,
-    unseen: usize,
-    gone: usize,
-    fresh: usize,
-}
-
-/// The verdict on a URL.
-#[derive(Clone, Debug, Serialize)]
-struct UrlOutput {
-    distribution: DistributionId,
-    url: String,
-    /// The POP that was addressed.
-    addressed: Option<String>,
-    verdict: Verdict,
-    reason: String,
-    invalidation: Option<InvalidationId>,
-    explanation: Vec<String>,
-    responses: Vec<ResponseOutput>,
-}
-
-/// What the edge did with a request.
-#[derive(Clone, Debug, Serialize)]
-struct ResponseOutput {
-    accept_encoding: AcceptEncoding,
-    status: Option<u16>,
-    x_cache: Option<String>,
-    age: Option<u64>,
-    etag: Option<String>,
-    pop: Option<String>,
-    verdict: Verdict,
-    reason: String,
-}
 
 /// Prints the verdicts as a table, adds what they mean to the ending, and returns the JSON object. If the verification is not
 /// required, one that could not see anything is a warning.
@@ -125,12 +73,7 @@ pub(super) fn print(
         }
         None => {}
     }
-    VerificationOutput {
-        counts: CountsOutput::from(&report),
-        urls: report.urls.iter().map(UrlOutput::from).collect(),
-        left_out,
-        notes: report.notes,
-    }
+    VerificationOutput::new(report, left_out)
 }
 
 /// Returns how many URLs were requested, or how many results there are if some were requested at several POPs.
@@ -247,70 +190,4 @@ fn text(urls: &[UrlReport]) -> String {
 fn decisive(url: &UrlReport) -> Option<&JudgedResponse> {
     let mut responses = url.responses.iter();
     responses.find(|response| response.judgement == url.judgement)
-}
-
-/// Returns the result of a verification without changes.
-pub(super) fn empty(notes: Vec<String>) -> VerificationOutput {
-    VerificationOutput {
-        urls: Vec::new(),
-        counts: CountsOutput::from(&Report::default()),
-        left_out: 0,
-        notes,
-    }
-}
-
-impl VerificationOutput {
-    /// Returns whether all URLs are gone.
-    pub(in crate::cli) fn is_gone(&self) -> bool {
-        !self.urls.is_empty() && self.urls.iter().all(|url| url.verdict == Verdict::Gone)
-    }
-}
-
-impl From<&Report> for CountsOutput {
-    fn from(report: &Report) -> Self {
-        Self {
-            stale: report.count(Verdict::Stale),
-            old_at_origin: report.count(Verdict::OldAtOrigin),
-            unknown: report.count(Verdict::Unknown),
-            unseen: report.count(Verdict::Unseen),
-            gone: report.count(Verdict::Gone),
-            fresh: report.count(Verdict::Fresh),
-        }
-    }
-}
-
-impl From<&UrlReport> for UrlOutput {
-    fn from(url: &UrlReport) -> Self {
-        Self {
-            distribution: url.distribution.clone(),
-            url: url.url.clone(),
-            addressed: url.addressed.clone(),
-            verdict: url.judgement.verdict,
-            reason: url.judgement.reason.to_string(),
-            invalidation: url.invalidation.clone(),
-            explanation: url.explanation.clone(),
-            responses: url.responses.iter().map(ResponseOutput::from).collect(),
-        }
-    }
-}
-
-impl From<&JudgedResponse> for ResponseOutput {
-    fn from(judged: &JudgedResponse) -> Self {
-        let response = match &judged.answer {
-            Answer::Response(response) => Some(response.clone()),
-            Answer::NoResponse(_) => None,
-        };
-        let status = response.as_ref().map(|response| response.status);
-        let response = response.unwrap_or_default();
-        Self {
-            accept_encoding: judged.accept_encoding,
-            status,
-            x_cache: response.x_cache,
-            age: response.age,
-            etag: response.etag,
-            pop: response.pop,
-            verdict: judged.judgement.verdict,
-            reason: judged.judgement.reason.to_string(),
-        }
-    }
 }

@@ -1,15 +1,11 @@
 //! `Exit`: the exit codes.
+//!
+//! They are also the field `exit_code` of the JSON objects ([`output`](crate::output)), so their numbers do not change. What
+//! `--help` prints about them is in `cli::arguments`.
 
 use std::process::ExitCode;
 
 use crate::error::Category;
-
-/// What `--help` prints about the codes.
-pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 rejected, failed, declined, or the output cannot be written; 2 usage;
-            3 submitted, completion not confirmed, or nothing could be verified;
-            4 busy, try again later; 5 no permission or no valid credentials;
-            6 viewers still get old content; 130 Ctrl-C";
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
