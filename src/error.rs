@@ -174,9 +174,15 @@ pub(crate) enum ErrorKind {
     },
     /// The function's deadline came before the end of the work.
     DeadlineExceeded,
-    /// A pipeline job waited for completion as long as it was allowed to.
+    /// A request waited for completion as long as it was allowed to.
     NotCompleted {
         waited: Duration,
+        end: EndOfWait,
+    },
+    /// A request failed, at least in part. `text` has what happened to each distribution.
+    WithOutcome {
+        error: Error,
+        text: String,
     },
     /// All invalidations are completed, and viewers still get old content. `report` has the verdicts.
     StaleUrls {
@@ -194,6 +200,15 @@ pub(crate) enum ErrorKind {
     Panicked,
     /// At least two errors.
     Several(Vec<Error>),
+}
+
+/// What ended the wait for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndOfWait {
+    /// The limit of the request.
+    Limit,
+    /// The time of the function.
+    FunctionTime,
 }
 
 /// Why nothing was sent under a caller reference that the user chose. `id` is the invalidation that has it.
@@ -260,7 +275,6 @@ impl Error {
     }
 
     /// Returns the error of an invalidation that none of the distributions has. `self` is the error of one of them.
-    #[cfg(feature = "cli")]
     pub(crate) fn of_all(self, id: &str, distributions: &[DistributionId]) -> Self {
         let kind = match *self.kind {
             ErrorKind::NoSuchInvalidation { message, .. } => ErrorKind::NoSuchInvalidation {
@@ -302,6 +316,7 @@ impl Error {
             | ErrorKind::JobNotFound { .. } => Category::Unavailable,
             ErrorKind::StaleUrls { .. } => Category::Stale,
             ErrorKind::ResultRejected { .. } | ErrorKind::Panicked => Category::Internal,
+            ErrorKind::WithOutcome { error, .. } => error.category(),
             ErrorKind::Several(errors) => {
                 (errors.first()).map_or(Category::Internal, Self::category)
             }
@@ -310,6 +325,9 @@ impl Error {
 
     /// Returns whether the same call can succeed later without anybody's help.
     pub fn is_transient(&self) -> bool {
+        if let ErrorKind::WithOutcome { error, .. } = &*self.kind {
+            return error.is_transient();
+        }
         // Lambda renews expired credentials with the next execution environment.
         matches!(&*self.kind, ErrorKind::InvalidCredentials { expired, .. } if *expired)
             || matches!(self.category(), Category::Throttled | Category::Unavailable)
@@ -459,12 +477,22 @@ impl ErrorKind {
                 let facts = Text::of("the function's time ended before its work");
                 facts.remedy("raise its timeout, or try again")
             }
-            Self::NotCompleted { waited } => {
+            Self::NotCompleted { waited, end } => {
                 let waited = waited.as_secs();
                 let facts =
                     format!("not completed after {waited} s; CloudFront still completes it");
-                Text::of(facts).remedy("raise \"wait\", or set \"onTimeout\" to \"succeed\"")
+                Text::of(facts).remedy(match end {
+                    EndOfWait::Limit => "raise \"wait\", or set \"onTimeout\" to \"succeed\"",
+                    EndOfWait::FunctionTime => {
+                        "request its status with \"invalidation\", raise the function's timeout, or set \"onTimeout\" to \
+                         \"succeed\""
+                    }
+                })
             }
+            Self::WithOutcome { error, text } => Text {
+                whole: text.clone(),
+                hint: error.hint(audience),
+            },
             Self::StaleUrls { report } => {
                 let facts = format!("viewers still get old content: {report}");
                 Text::of(facts).hint(INVALIDATE_OLD)
@@ -579,20 +607,24 @@ fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audienc
 }
 
 fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> Text {
+    let field = match audience {
+        Audience::Operator => "idempotencyKey",
+        Audience::CommandLine { .. } => "reference",
+    };
     let facts = match conflict {
         Conflict::TooOld { id, age } => format!(
-            "reference {name} was already used for these paths {} ago, as {id}; nothing was sent",
+            "{field} {name} was already used for these paths {} ago, as {id}; nothing was sent",
             age_text(*age)
         ),
         Conflict::OtherPaths { id } => {
-            format!("reference {name} was already used for other paths, as {id}; nothing was sent")
+            format!("{field} {name} was already used for other paths, as {id}; nothing was sent")
         }
         Conflict::Unknown { error: None } => format!(
-            "reference {name} was used before; its paths are unknown, because it is not among the newest 100 \
+            "{field} {name} was used before; its paths are unknown, because it is not among the newest 100 \
              invalidations; nothing was sent"
         ),
         Conflict::Unknown { error: Some(error) } => format!(
-            "reference {name} was used before; its paths are unknown ({}); nothing was sent",
+            "{field} {name} was used before; its paths are unknown ({}); nothing was sent",
             error.message(audience)
         ),
     };
@@ -600,7 +632,8 @@ fn name_used(name: &str, conflict: &Conflict, audience: &Audience) -> Text {
         (Audience::CommandLine { .. }, Conflict::TooOld { id, .. }) => {
             format!("repeat it with --again {id}, or choose another name")
         }
-        _ => "choose another name".to_owned(),
+        (Audience::CommandLine { .. }, _) => "choose another name".to_owned(),
+        (Audience::Operator, _) => "send another idempotencyKey".to_owned(),
     };
     Text::of(facts).remedy(advice)
 }

@@ -75,6 +75,12 @@ pub fn thousands(number: usize) -> String {
     text
 }
 
+/// Formats a number and its noun, in the plural unless the number is 1.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,11 +13,18 @@
 //! invocations.
 
 mod affected;
+mod completion;
 mod contents;
+mod direct;
+
+mod identity;
 mod object_changes;
 mod pipeline_job;
+mod progress;
+mod requested_paths;
 mod sqs_batch;
 mod staging;
+mod verification;
 mod warm_state;
 
 use std::panic::AssertUnwindSafe;
@@ -35,9 +42,10 @@ use crate::aws::codepipeline::CodePipeline;
 use crate::aws::edge::EdgeEndpoints;
 use crate::aws::site_cache::SiteCache;
 use crate::clock::Clock;
+use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
 use crate::invocation::Invocation;
-use crate::outcome::BatchReport;
+use crate::outcome::{BatchReport, Outcome};
 use crate::plan::Batch;
 use crate::settings::Settings;
 use crate::trigger::Trigger;
@@ -117,6 +125,9 @@ impl Invalidator {
                     .await
                     .map(Answer::from)
             }
+            Ok(Trigger::Direct(request)) => {
+                Box::pin(self.handle_direct(&request, invocation)).await
+            }
             Ok(Trigger::SqsBatch(messages)) => {
                 Box::pin(self.handle_sqs_batch(&messages, invocation)).await
             }
@@ -164,6 +175,20 @@ impl Invalidator {
         report
     }
 
+    /// Returns the distributions with these names, or without names those of the settings. `advice` says how the caller names
+    /// one.
+    async fn required_distributions(
+        &self,
+        names: &[DistributionName],
+        advice: &str,
+        invocation: &Invocation,
+    ) -> Result<Vec<DistributionId>, Error> {
+        match names {
+            [] => Ok(self.settings()?.required_distributions(advice)?.to_vec()),
+            names => self.cloudfront(invocation).resolve(names).await,
+        }
+    }
+
     fn settings(&self) -> Result<&Settings, Error> {
         self.settings.as_ref().map_err(Clone::clone)
     }
@@ -178,6 +203,12 @@ impl Invalidator {
         self.cloudfront
             .get_or_init(|| CloudFront::new(&self.sdk, invocation.account.clone()))
     }
+}
+
+/// Returns the error that decides how a request ends: one that a retry does not help, if there is one.
+fn decisive_error(outcome: &Outcome) -> Option<Error> {
+    let permanent = outcome.errors().find(|error| !error.is_transient());
+    permanent.or_else(|| outcome.errors().next()).cloned()
 }
 
 /// What an event ended in, if Lambda does not have to retry the whole event.

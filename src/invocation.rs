@@ -36,11 +36,14 @@ pub struct Invocation {
     pub deadline: Instant,
     /// The account of the function.
     pub account: Account,
+    /// The request id: Lambda repeats it when it retries an asynchronous invocation
+    /// ([documentation](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html)).
+    pub request_id: String,
 }
 
 impl Invocation {
     /// Creates an invocation from the deadline, which Lambda gives as wall-clock time.
-    pub fn new(deadline: SystemTime, account: Account) -> Self {
+    pub fn new(deadline: SystemTime, account: Account, request_id: String) -> Self {
         let left = deadline
             .duration_since(SystemTime::now())
             .unwrap_or(FALLBACK_TIMEOUT);
@@ -49,6 +52,7 @@ impl Invocation {
             received,
             deadline: received + left,
             account,
+            request_id,
         }
     }
 

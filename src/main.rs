@@ -29,6 +29,7 @@ fn main() -> Result<(), Error> {
         let invocation = Invocation::new(
             context.deadline(),
             Account::from_arn(&context.invoked_function_arn),
+            context.request_id,
         );
         let invalidator = &invalidator;
         async move {

@@ -264,6 +264,18 @@ impl Outcome {
         new.map(|report| report.batch.paths().len()).sum()
     }
 
+    /// Returns the text of a request that ended with this error, with what happened to each distribution.
+    pub fn text_of_failure(&self, error: &Error) -> String {
+        if self.errors().any(|batch_error| batch_error == error) {
+            // The text of the outcome holds the errors of its batches.
+            self.to_string()
+        } else if self.reports.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error}; {self}")
+        }
+    }
+
     /// Returns the errors of the batches that failed.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
         let results = self.reports.iter();

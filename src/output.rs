@@ -11,7 +11,9 @@ mod verification;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-pub use self::verification::VerificationOutput;
+pub use self::verification::{
+    VerificationOutput, count as counted_results, failure as verification_failure,
+};
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
 use crate::exit::Exit;

@@ -92,16 +92,16 @@ impl Settings {
         })
     }
 
-    /// Returns the distributions for a caller that names none.
+    /// Returns the distributions for a caller that names none. `advice` says how the caller names one.
     ///
     /// # Errors
     ///
     /// Returns an [`Error`] that names `DISTRIBUTION_ID` if it is not set.
-    pub fn required_distributions(&self) -> Result<&[DistributionId], Error> {
+    pub fn required_distributions(&self, advice: &str) -> Result<&[DistributionId], Error> {
         if self.distributions.is_empty() {
-            return Err(Error::invalid_input(
-                "no distribution is named: give one in the action's UserParameters, or set DISTRIBUTION_ID",
-            ));
+            return Err(Error::invalid_input(format!(
+                "no distribution is named: {advice}, or set DISTRIBUTION_ID"
+            )));
         }
         Ok(&self.distributions)
     }

@@ -4,21 +4,24 @@
 //! S3 event deserializes without an error as an SQS event. An unknown event is rejected. The error names the event's
 //! keys and never its values, which can be credentials.
 //!
-//! [`codepipeline`] and [`sqs`] read what invoked the function, `envelope` recognizes senders and removes what SNS puts
+//! [`codepipeline`], [`sqs`] and [`direct`] read what invoked the function, `envelope` recognizes senders and removes what SNS puts
 //! around a content, and [`s3`] reads a content. `CONTRIBUTING.md` lists the places of a new caller and of a new kind of
 //! content.
 
 pub mod codepipeline;
+pub mod direct;
 mod envelope;
+pub mod request;
 pub mod s3;
 pub mod sqs;
-pub mod user_parameters;
+mod user_parameters;
 
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::excerpt::listed;
 use codepipeline::Job;
+use direct::DirectRequest;
 use envelope::{Enclosed, Marker};
 use s3::{IgnoredEvent, ObjectChange};
 use sqs::Message;
@@ -30,6 +33,8 @@ pub enum Trigger {
     PipelineJob(Job),
     /// S3, SNS or EventBridge, which get no response. Lambda retries an event that fails.
     Notification(Content),
+    /// A caller that names what to invalidate, and possibly waits for the response.
+    Direct(DirectRequest),
     /// An SQS queue. Each message succeeds or fails on its own.
     SqsBatch(Vec<Message>),
 }
@@ -39,11 +44,15 @@ impl Trigger {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an id. Other errors
+    /// Returns an [`Error`] for an unknown event, for a pipeline job or an SQS record without an id, and for an invalid
+    /// field of a direct invocation. Other errors
     /// are found by [`Job::request`] or kept in [`Content::unreadable`], because they concern one job or one record.
     pub fn parse(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {
             Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),
+            Some(Marker::Direct(event)) => DirectRequest::parse(event)
+                .map(Self::Direct)
+                .map_err(|error| error.context("direct invocation")),
             Some(Marker::Records {
                 source: "aws:sqs",
                 records,
@@ -121,8 +130,8 @@ impl Content {
 }
 
 fn unknown_event(event: &Value) -> Error {
-    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification, direct or \
-                            through SQS, SNS or EventBridge";
+    const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\"), an S3 notification, direct or through \
+                            SQS, SNS or EventBridge, or a direct invocation (\"paths\", \"keys\" or \"invalidation\")";
     let received = match event {
         Value::Object(members) if members.is_empty() => "an empty object".to_owned(),
         Value::Object(members) => {

@@ -12,7 +12,7 @@ use crate::aws::profile::parse_endpoint;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
-use crate::trigger::user_parameters::parse_reference;
+use crate::trigger::request::parse_reference;
 
 /// What `--help` prints about the exit codes.
 const EXIT_CODES: &str = "\

@@ -2,15 +2,9 @@
 
 use comfy_table::{Table, presets};
 
-pub(super) use crate::excerpt::thousands;
 use crate::excerpt::{Excerpt, MAX_NOTED};
+pub(super) use crate::excerpt::{counted, thousands};
 use crate::path::SubmittedPath;
-
-/// Formats a number and its noun, in the plural unless the number is 1.
-pub(super) fn counted(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(number))
-}
 
 /// Returns the first paths and the number of the others.
 pub(super) fn excerpt(paths: &[SubmittedPath]) -> Excerpt<MAX_NOTED> {

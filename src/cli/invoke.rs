@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
         .with_clients(clients.cloudfront.clone(), clients.codepipeline.clone());
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;
-    let invocation = Invocation::new(deadline, clients.account.clone());
+    let invocation = Invocation::new(deadline, clients.account.clone(), request_id());
     let Answer { response, failure } = invalidator.answer(&event, &invocation).await?;
     let text = response
         .as_str()
@@ -50,4 +50,11 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     let result = serde_json::json!({"answer": response});
     terminal.result(text, CommandOutput::new(result, exit, error));
     Ok(exit)
+}
+
+/// Returns a request id that no other invocation has.
+fn request_id() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let nanoseconds = now.unwrap_or_default().as_nanos();
+    format!("cli {nanoseconds} {}", std::process::id())
 }

@@ -8,7 +8,6 @@ use super::list::newest;
 use super::wait::{self, WaitEnd, WaitResult};
 use super::{CliError, Exit, Session, Status, target};
 use crate::distribution::DistributionId;
-use crate::error::Error;
 use crate::output::{CommandOutput, StatusOutput, timestamp};
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
@@ -18,7 +17,10 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
     let targets = target::find(session, &status.named.distributions, &[]).await?;
     let distributions: Vec<_> = targets.into_iter().map(|target| target.id).collect();
     let found = match status.id.as_ref().map(InvalidationId::new) {
-        Some(id) => vec![find(session, distributions, &id).await?],
+        Some(id) => {
+            let cloudfront = session.connection.cloudfront().await?;
+            vec![cloudfront.find_invalidation(&distributions, &id).await?]
+        }
         None => newest_of_each(session, distributions).await?,
     };
     let texts: Vec<_> = found
@@ -52,31 +54,6 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
 
 /// An invalidation, with its distribution.
 type Found = (DistributionId, ExistingInvalidation);
-
-/// Returns the invalidation, which one of the distributions has.
-async fn find(
-    session: &Session,
-    distributions: Vec<DistributionId>,
-    id: &InvalidationId,
-) -> Result<Found, Error> {
-    let cloudfront = session.connection.cloudfront().await?;
-    let mut unknown = Vec::new();
-    let mut missing = None;
-    for distribution in &distributions {
-        match cloudfront.invalidation(distribution, id).await {
-            Ok(invalidation) => return Ok((distribution.clone(), invalidation)),
-            Err(error) if error.is_no_such_invalidation() => missing = Some(error),
-            // A distribution that cannot be read possibly has it.
-            Err(error) => unknown.push(error),
-        }
-    }
-    let missing = missing.map(|error| match unknown.is_empty() {
-        true => error.of_all(id.as_str(), &distributions),
-        false => error,
-    });
-    let error = Error::join(unknown.into_iter().chain(missing));
-    Err(error.unwrap_or_else(|| Error::invalid_input("no distribution is named")))
-}
 
 /// Returns the invalidations in progress among the newest 20 of each distribution, or else the newest.
 async fn newest_of_each(

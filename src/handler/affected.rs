@@ -11,7 +11,7 @@ use futures_util::future::{join, join_all};
 use tracing::warn;
 
 use super::Invalidator;
-use super::object_changes::PendingChange;
+use super::object_changes::{ChangeOptions, PendingChange};
 use super::staging::StagingFinding;
 use crate::aws::cloudfront::{ListedDistribution, SiteReader};
 use crate::aws::site_cache::{EventReads, ReadResult};
@@ -42,10 +42,11 @@ impl Invalidator {
     pub(super) async fn find_affected(
         &self,
         changes: &[PendingChange<'_>],
+        options: ChangeOptions<'_>,
         invocation: &Invocation,
     ) -> Result<Affected, Error> {
         let settings = self.settings()?;
-        let named = settings.distributions.as_slice();
+        let named = options.distributions;
         let buckets = objects_by_bucket(changes);
         let times = changes.iter().map(|pending| pending.change.time);
         let (oldest, newest) = (times.clone().min(), times.max());
@@ -79,7 +80,7 @@ impl Invalidator {
                 .collect();
             let sites: Vec<_> = of_bucket.iter().filter_map(|read| read.site()).collect();
             affected.add(bucket, &objects, &sites, &settings.path_options);
-            let mut errors = self.read_errors(bucket, named, list.error.as_ref(), &of_bucket);
+            let mut errors = self.read_errors(bucket, options, list.error.as_ref(), &of_bucket);
             let ids = of_bucket.iter().map(|read| &read.candidate.id);
             let ids: Vec<_> = ids.collect();
             let of_these = findings
@@ -124,7 +125,7 @@ impl Invalidator {
     fn read_errors(
         &self,
         bucket: &str,
-        named: &[DistributionId],
+        options: ChangeOptions<'_>,
         list_error: Option<&Error>,
         of_bucket: &[&ReadCandidate<'_>],
     ) -> Vec<Error> {
@@ -137,7 +138,7 @@ impl Invalidator {
         // The operator may be correcting it: a retry reads it again.
         let ids = of_bucket.iter().map(|read| &read.candidate.id);
         self.site_cache.forget(ids);
-        vec![no_origin(bucket, named)]
+        vec![no_origin(bucket, options)]
     }
 
     /// Reads a candidate's configuration and, at the same time, its recent invalidations.
@@ -287,19 +288,25 @@ fn objects_by_bucket<'a>(changes: &[PendingChange<'a>]) -> BTreeMap<&'a str, Vec
     buckets
 }
 
-fn no_origin(bucket: &str, named: &[DistributionId]) -> Error {
-    Error::invalid_input(match named {
-        [] => format!(
+fn no_origin(bucket: &str, options: ChangeOptions<'_>) -> Error {
+    let ids = options.distributions.iter().map(DistributionId::as_str);
+    let ids = ids.collect::<Vec<_>>().join(" and ");
+    let is_requested = options.requester.is_some();
+    Error::invalid_input(match (options.distributions, is_requested) {
+        ([], false) => format!(
             "no distribution of this account has bucket {bucket} as an origin: set DISTRIBUTION_ID if one reaches it by \
              another name, deploy the function in the distribution's account if that is another one, or remove the \
              bucket's notification"
         ),
-        ids => {
-            let ids: Vec<_> = ids.iter().map(DistributionId::as_str).collect();
-            format!(
-                "bucket {bucket} is not an origin of {}: correct DISTRIBUTION_ID, or remove the bucket's notification",
-                ids.join(" and ")
-            )
-        }
+        ([], true) => format!(
+            "no distribution of this account has bucket {bucket} as an origin: correct \"bucket\", or name the \
+             distribution in \"distribution\" if it reaches the bucket by another name"
+        ),
+        (_, false) => format!(
+            "bucket {bucket} is not an origin of {ids}: correct DISTRIBUTION_ID, or remove the bucket's notification"
+        ),
+        (_, true) => format!(
+            "bucket {bucket} is not an origin of {ids}: correct \"bucket\", or name its distribution in \"distribution\""
+        ),
     })
 }

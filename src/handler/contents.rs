@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use tracing::info;
 
-use super::object_changes::PendingChange;
+use super::object_changes::{ChangeOptions, PendingChange};
 use super::{Invalidator, guarded};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -72,7 +72,16 @@ impl Invalidator {
                 });
             }
         }
-        let results = guarded(self.invalidate_changes(&changes, invocation), invocation).await?;
+        let work = async {
+            // Without changes, invalid settings do not matter.
+            let settings = self.settings.as_ref();
+            let options = ChangeOptions {
+                distributions: settings.map_or(&[], |settings| &settings.distributions),
+                requester: None,
+            };
+            self.invalidate_changes(&changes, options, invocation).await
+        };
+        let results = guarded(work, invocation).await?;
         let mut errors: Vec<Vec<Error>> = vec![Vec::new(); contents.len()];
         for (change_index, error) in results.failed {
             let content_index = content_indices.get(change_index);

@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::affected::Affected;
+use super::identity::RequestIdentity;
 use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
@@ -40,12 +41,23 @@ pub(super) struct PendingChange<'a> {
     pub(super) sent: Option<DateTime<Utc>>,
 }
 
+/// How changes are invalidated.
+#[derive(Clone, Copy)]
+pub(super) struct ChangeOptions<'a> {
+    /// The distributions that possibly have the objects. Empty: all that have a bucket as an origin.
+    pub(super) distributions: &'a [DistributionId],
+    /// Who requested it. `None`: nobody, the changes are those of events.
+    pub(super) requester: Option<&'a RequestIdentity>,
+}
+
 /// What happened to changes.
 #[derive(Default)]
 pub(super) struct ChangeResults {
     pub(super) outcome: Outcome,
     /// The changes to retry, by their index.
     pub(super) failed: BTreeMap<usize, Error>,
+    /// What was requested to be invalidated, by distribution: the paths before they became fewer. Empty for events.
+    pub(super) requested: BTreeMap<DistributionId, Vec<InvalidationPath>>,
 }
 
 impl Invalidator {
@@ -53,6 +65,7 @@ impl Invalidator {
     pub(super) async fn invalidate_changes(
         &self,
         changes: &[PendingChange<'_>],
+        options: ChangeOptions<'_>,
         invocation: &Invocation,
     ) -> Result<ChangeResults, Error> {
         let mut results = ChangeResults::default();
@@ -64,7 +77,7 @@ impl Invalidator {
             changes: by_distribution,
             mut existing,
             failed,
-        } = self.find_affected(changes, invocation).await?;
+        } = self.find_affected(changes, options, invocation).await?;
         results.failed = failed;
         let invalidate = |distribution_changes: DistributionChanges| {
             let existing = existing.remove(&distribution_changes.distribution);
@@ -73,6 +86,7 @@ impl Invalidator {
                 existing,
                 changes,
                 limits,
+                options,
                 invocation,
             )
         };
@@ -80,6 +94,7 @@ impl Invalidator {
         for result in join_all(invalidated).await {
             results.outcome.reports.extend(result.outcome.reports);
             results.outcome.unaffected.extend(result.outcome.unaffected);
+            results.requested.extend(result.requested);
             for (index, error) in result.failed {
                 results.failed.entry(index).or_insert(error);
             }
@@ -95,6 +110,7 @@ impl Invalidator {
         existing: Option<Vec<ExistingInvalidation>>,
         changes: &[PendingChange<'_>],
         limits: Limits,
+        options: ChangeOptions<'_>,
         invocation: &Invocation,
     ) -> ChangeResults {
         let mut notes = distribution_changes.notes();
@@ -112,7 +128,9 @@ impl Invalidator {
         let mut skipped = Skipped::default();
         let known = self.warm_state.invalidations(&distribution);
         let known_paths = ExistingPaths::new(&known);
-        stale.retain(|object| !skipped.skips(object, &known_paths));
+        // A request is always sent: only its sender knows when the objects changed.
+        let can_skip = options.requester.is_none();
+        stale.retain(|object| !(can_skip && skipped.skips(object, &known_paths)));
         let oldest = stale.iter().map(|object| object.pending.change.time).min();
         let existing = match (existing, oldest) {
             (Some(existing), _) => existing,
@@ -123,7 +141,7 @@ impl Invalidator {
             (None, None) => Vec::new(),
         };
         let existing_paths = ExistingPaths::new(&existing);
-        stale.retain(|object| !skipped.skips(object, &existing_paths));
+        stale.retain(|object| !(can_skip && skipped.skips(object, &existing_paths)));
         notes.extend(skipped.note());
         if stale.is_empty() {
             let unaffected = UnaffectedDistribution {
@@ -135,25 +153,39 @@ impl Invalidator {
             results.outcome.unaffected.push(unaffected);
             return results;
         }
-        let remaining = limits.remaining(&existing);
-        let notes = ChangeNotes { notes, kept, hint };
-        self.submit_within_quota(&distribution, stale, remaining, notes, invocation)
-            .await
+        let planner = BatchPlanner {
+            distribution: &distribution,
+            requester: options.requester,
+            notes: ChangeNotes { notes, kept, hint },
+        };
+        let remaining = if planner.is_repeated(&stale, limits, &existing) {
+            limits
+        } else {
+            limits.remaining(&existing)
+        };
+        let mut requested = BTreeMap::new();
+        if options.requester.is_some() {
+            requested.insert(distribution.clone(), paths_of(&stale).collect());
+        }
+        let results = self.submit_within_quota(&planner, stale, remaining, invocation);
+        ChangeResults {
+            requested,
+            ..results.await
+        }
     }
 
     /// Submits the objects within the limits that the quotas leave. If no wildcard is left, those that need one fail.
     async fn submit_within_quota(
         &self,
-        distribution: &DistributionId,
+        planner: &BatchPlanner<'_>,
         stale: Vec<StaleObject<'_>>,
         remaining: Limits,
-        notes: ChangeNotes,
         invocation: &Invocation,
     ) -> ChangeResults {
         // Messages that cannot be read or are covered already are no backlog, however old they are.
         let oldest = stale.iter().filter_map(|object| object.pending.sent).min();
         let limits = remaining.for_backlog(oldest, self.clock.now().into());
-        let all = batch_request(distribution, &stale, limits, &notes);
+        let all = planner.plan(&stale, limits);
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(remaining) {
             return self.submit_objects(all, &stale, invocation).await;
@@ -162,14 +194,14 @@ impl Invalidator {
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
             .into_iter()
             .partition(|object| !object.needs_wildcard());
-        let only_files = batch_request(distribution, &files, limits, &notes);
+        let only_files = planner.plan(&files, limits);
         let mut results = ChangeResults::default();
         if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
             results = self.submit_objects(only_files, &files, invocation).await;
         } else {
             retried.extend(files);
         }
-        let error = Error::from(ErrorKind::NoWildcardLeft(distribution.clone()));
+        let error = Error::from(ErrorKind::NoWildcardLeft(planner.distribution.clone()));
         let retried = retried.iter().map(|object| (object.index, error.clone()));
         results.failed.extend(retried);
         results
@@ -189,7 +221,11 @@ impl Invalidator {
             reports,
             ..Outcome::default()
         };
-        ChangeResults { outcome, failed }
+        ChangeResults {
+            outcome,
+            failed,
+            ..ChangeResults::default()
+        }
     }
 
     /// Lists the invalidations that are newer than the `oldest` change, or in progress. Returns none if they cannot be
@@ -355,23 +391,49 @@ fn paths_of<'a>(
     objects.flat_map(|object| object.paths.iter().cloned())
 }
 
-fn batch_request(
-    distribution: &DistributionId,
-    objects: &[StaleObject<'_>],
-    limits: Limits,
-    notes: &ChangeNotes,
-) -> BatchRequest {
-    let changes = || objects.iter().map(|object| object.pending.change);
-    let event = s3::event_identity(changes());
-    let keys: BTreeSet<_> = changes()
-        .map(|change| (&change.bucket, &change.key))
-        .collect();
-    let paths = paths_of(objects).collect();
-    let batch = Batch::new(&event, distribution.clone(), paths, limits);
-    BatchRequest {
-        objects: Some(keys.len()),
-        notes: notes.of_batch(&batch, objects, limits),
-        batch,
+/// Plans the batches of a distribution.
+struct BatchPlanner<'a> {
+    distribution: &'a DistributionId,
+    requester: Option<&'a RequestIdentity>,
+    notes: ChangeNotes,
+}
+
+impl BatchPlanner<'_> {
+    fn plan(&self, objects: &[StaleObject<'_>], limits: Limits) -> BatchRequest {
+        let changes = || objects.iter().map(|object| object.pending.change);
+        let keys: BTreeSet<_> = changes()
+            .map(|change| (&change.bucket, &change.key))
+            .collect();
+        let (distribution, paths) = (self.distribution.clone(), paths_of(objects).collect());
+        let batch = match self.requester {
+            Some(requester) => requester.batch(distribution, paths, limits),
+            None => {
+                let event = s3::event_identity(changes());
+                Batch::new(&event, distribution, paths, limits)
+            }
+        };
+        BatchRequest {
+            objects: Some(keys.len()),
+            notes: self.notes.of_batch(&batch, objects, limits),
+            batch,
+        }
+    }
+
+    /// Returns whether an earlier attempt of the same request created one of the invalidations in progress. Its own wildcards
+    /// must not lead to another plan, which would be billed again.
+    fn is_repeated(
+        &self,
+        objects: &[StaleObject<'_>],
+        limits: Limits,
+        existing: &[ExistingInvalidation],
+    ) -> bool {
+        if self.requester.is_none() || existing.is_empty() {
+            return false;
+        }
+        let planned = self.plan(objects, limits);
+        let reference = planned.batch.reference().as_str();
+        let mut existing = existing.iter();
+        existing.any(|invalidation| invalidation.caller_reference == reference)
     }
 }
 

@@ -7,33 +7,26 @@
 //! The result is reported outside of the guard, so that it is reported whatever the work ended with, and with what was
 //! done until then.
 
-mod cache_tags;
-mod configuration;
 mod progress;
-mod staging_findings;
-mod verification;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use self::progress::{
-    Decision, DecisionInput, DistributionProgress, Progress, Stage, VerificationState, decide,
-};
-use super::{Answer, BatchRequest, Invalidator, guarded};
+use self::progress::{Decision, DecisionInput, JobProgress, VerificationState, decide};
+use super::identity::RequestIdentity;
+use super::verification;
+use super::{Answer, Invalidator, decisive_error, guarded};
 use crate::aws::codepipeline::{Continuation, Delivery};
 use crate::distribution::DistributionId;
-use crate::error::{Error, ErrorKind};
+use crate::error::{EndOfWait, Error, ErrorKind};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
-use crate::outcome::{BatchReport, Completion, Detail, JobReport, Outcome, Verification};
-use crate::plan::{Batch, Limits};
+use crate::outcome::{Completion, Detail, JobReport, Outcome, Verification};
 use crate::trigger::codepipeline::{Job, JobId};
-use crate::trigger::user_parameters::{JobRequest, OnStale, Verify};
+use crate::trigger::request::{OnStale, PathRequest, Verify};
 use crate::verify::report::Verified;
 
 /// How long one invocation polls. AWS states that 95 % of all invalidations take effect within 5 seconds and are reported
@@ -41,18 +34,18 @@ use crate::verify::report::Verified;
 /// So some are completed now, and most when the next job comes half a minute later.
 const POLL_DURATION: Duration = Duration::from_secs(6);
 
-/// The pause between two polls.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// What to do without a distribution.
+const NAME_ONE: &str = "give one in the action's UserParameters";
 
 /// What a job requests, and what is done so far.
 struct Execution {
-    request: JobRequest,
+    request: PathRequest,
     /// Whether the job has to invalidate the staging distributions of its distributions.
     requires_staging: bool,
     /// How long to wait for completion; zero for not at all.
     wait: Duration,
     /// What the next job of the action needs.
-    progress: Progress,
+    progress: JobProgress,
     /// What this job reports.
     outcome: Outcome,
     /// What it found out about what viewers get.
@@ -62,8 +55,9 @@ struct Execution {
 impl Execution {
     /// Returns whether CloudFront has an invalidation of each distribution to invalidate.
     fn all_submitted(&self) -> bool {
-        let lacks_staging = self.requires_staging && self.progress.has_pending_staging();
-        self.progress.all_submitted() && !lacks_staging
+        let lacks_staging =
+            self.requires_staging && self.progress.invalidations.has_pending_staging();
+        self.progress.invalidations.all_submitted() && !lacks_staging
     }
 
     /// Returns what decides the next report.
@@ -73,14 +67,14 @@ impl Execution {
         } = self;
         DecisionInput {
             all_submitted: self.all_submitted(),
-            all_completed: progress.all_completed(),
-            has_pending_staging: progress.has_pending_staging(),
+            all_completed: progress.invalidations.all_completed(),
+            has_pending_staging: progress.invalidations.has_pending_staging(),
             age: progress.age(now),
             waited: progress.waited(now),
             wait: self.wait,
-            on_timeout: request.on_timeout,
+            on_timeout: request.options.on_timeout,
             fits_token: progress.to_token().is_some(),
-            verification: match (&self.verification, request.on_stale) {
+            verification: match (&self.verification, request.options.on_stale) {
                 (Verification::NotDone, _) => VerificationState::Pending,
                 (Verification::Done(report), OnStale::Fail)
                     if report.verified() == Verified::No =>
@@ -127,15 +121,7 @@ impl From<Error> for JobFailure {
 
 impl fmt::Display for JobFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { error, outcome } = self;
-        if outcome.errors().any(|batch_error| batch_error == error) {
-            // The text of the outcome holds the errors of its batches.
-            write!(f, "{outcome}")
-        } else if outcome.reports.is_empty() {
-            write!(f, "{error}")
-        } else {
-            write!(f, "{error}; {outcome}")
-        }
+        f.write_str(&self.outcome.text_of_failure(&self.error))
     }
 }
 
@@ -266,26 +252,24 @@ impl Invalidator {
     fn begin(&self, job: &Job) -> Result<Execution, Error> {
         let request = job.request()?;
         let progress = match job.continuation_token() {
-            Some(token) => Progress::from_token(token)?,
-            None => Progress::start(job.id.clone(), self.clock.now()),
+            Some(token) => JobProgress::from_token(token)?,
+            None => JobProgress::start(job.id.clone(), self.clock.now()),
         };
-        let wait = match (request.wait, self.settings()) {
+        let wait = match (request.options.wait, self.settings()) {
             (Some(wait), _) => wait,
             (None, Ok(settings)) => settings.wait,
             (None, Err(error)) => {
                 // Without a distribution of its own, the job fails with this error.
-                if !request.distributions.is_empty() {
+                if !request.options.distributions.is_empty() {
                     warn!(job = %job.id, "the job does not wait for completion: {error}");
                 }
                 Duration::ZERO
             }
         };
-        let verification = match request.verify {
+        let checked = request.options.check_verification(wait);
+        checked.map_err(|error| error.context("UserParameters"))?;
+        let verification = match request.options.verify {
             Verify::Nothing => Verification::NotRequested,
-            Verify::InvalidatedPaths | Verify::Urls(_) if wait.is_zero() => {
-                let message = "verify needs a wait: add \"wait\": \"5m\"";
-                return Err(Error::invalid_input(message).context("UserParameters"));
-            }
             Verify::InvalidatedPaths | Verify::Urls(_) => Verification::NotDone,
         };
         let settings = self.settings();
@@ -303,20 +287,25 @@ impl Invalidator {
     /// continues with `execution.progress`.
     async fn work(&self, execution: &mut Execution, invocation: &Invocation) -> Result<(), Error> {
         let was_submitted = execution.all_submitted();
-        let was_completed = execution.progress.all_completed();
+        let was_completed = execution.progress.invalidations.all_completed();
         let Execution {
             request, progress, ..
         } = &mut *execution;
-        let known_count = progress.distributions.len();
-        if progress.distributions.is_empty() {
-            progress.add_distributions(self.distributions(request, invocation).await?);
+        let identity =
+            RequestIdentity::of_job(&progress.first_job, request.options.label.as_deref());
+        let invalidations = &mut progress.invalidations;
+        let known_count = invalidations.distributions.len();
+        if invalidations.distributions.is_empty() {
+            let named = &request.options.distributions;
+            let distributions = self.required_distributions(named, NAME_ONE, invocation);
+            invalidations.add_distributions(distributions.await?);
         }
         let (outcome, staging_error) = self
-            .submit_with_staging(progress, request, invocation)
+            .submit_requested_paths(invalidations, request, &identity, invocation)
             .await;
         execution.outcome = outcome;
         let is_submitted = execution.all_submitted();
-        let has_found_another = execution.progress.distributions.len() > known_count;
+        let has_found_another = execution.progress.invalidations.distributions.len() > known_count;
         if is_submitted && (!was_submitted || has_found_another) {
             execution.progress.set_submitted(self.clock.now());
         }
@@ -332,16 +321,22 @@ impl Invalidator {
         if wait.is_zero() {
             return Ok(());
         }
-        let polled = self.poll(progress, invocation).await;
+        let polled = self
+            .poll(&mut progress.invalidations, POLL_DURATION, invocation)
+            .await;
         polled
             .map_err(|error| error.context("submitted, but the job cannot wait for completion"))?;
         // The next job has the time that this one has used.
         let has_time = was_completed || verification::has_time(invocation);
         if has_time && self.is_verification_due(execution) {
-            let report = self
-                .verify(&execution.request, &execution.progress, invocation)
+            let request = &execution.request;
+            let urls = |_: &DistributionId| {
+                verification::candidates(&request.options.verify, &request.paths)
+            };
+            let run = self
+                .verify(&execution.progress.invalidations, urls, invocation)
                 .await;
-            execution.verification = Verification::Done(report);
+            execution.verification = Verification::Done(run.report);
         }
         Ok(())
     }
@@ -355,104 +350,6 @@ impl Invalidator {
         };
         input.verification == VerificationState::Pending
             && decide(verified) == Decision::Succeed(Completion::Completed)
-    }
-
-    /// Returns the distributions that the job names, or those of the settings.
-    async fn distributions(
-        &self,
-        request: &JobRequest,
-        invocation: &Invocation,
-    ) -> Result<Vec<DistributionId>, Error> {
-        match request.distributions.as_slice() {
-            [] => Ok(self.settings()?.required_distributions()?.to_vec()),
-            names => self.cloudfront(invocation).resolve(names).await,
-        }
-    }
-
-    /// Submits what CloudFront does not have yet, except for the `refused` distributions, and reports on all.
-    async fn submit_all(
-        &self,
-        progress: &mut Progress,
-        request: &JobRequest,
-        refused: &BTreeMap<DistributionId, Error>,
-        invocation: &Invocation,
-    ) -> Outcome {
-        let event = format!("codepipeline {}", progress.first_job);
-        let submit = async |current: &DistributionProgress| {
-            let distribution = current.distribution.clone();
-            let paths = request.paths.clone();
-            let mut batch = Batch::new(&event, distribution, paths, Limits::REQUESTED_PATHS);
-            if let Some(label) = &request.label {
-                batch = batch.with_label(label);
-            }
-            let notes = request.notes();
-            let result = match (&current.stage, refused.get(&current.distribution)) {
-                (Stage::InProgress(id) | Stage::Completed(id), _) => Ok(Some(id.clone())),
-                (Stage::NotSubmitted, Some(error)) => Err(error.clone()),
-                (Stage::NotSubmitted | Stage::Submitted, _) => {
-                    let request = BatchRequest {
-                        notes,
-                        ..batch.into()
-                    };
-                    return self.submit(request, invocation).await;
-                }
-            };
-            BatchReport {
-                batch,
-                objects: None,
-                notes,
-                result,
-                reused: None,
-            }
-        };
-        let reports = join_all(progress.distributions.iter().map(submit)).await;
-        for (current, report) in progress.distributions.iter_mut().zip(&reports) {
-            if let (Stage::NotSubmitted | Stage::Submitted, Ok(id)) =
-                (&current.stage, &report.result)
-            {
-                current.stage = id.clone().map_or(Stage::Submitted, Stage::InProgress);
-            }
-        }
-        Outcome {
-            reports,
-            ..Outcome::default()
-        }
-    }
-
-    /// Polls until all invalidations are completed, or for some seconds.
-    async fn poll(&self, progress: &mut Progress, invocation: &Invocation) -> Result<(), Error> {
-        let last_poll = self.clock.now() + POLL_DURATION;
-        let end_of_calls = invocation.end_of_calls();
-        loop {
-            let completed = async |current: &DistributionProgress| match &current.stage {
-                Stage::InProgress(id) => {
-                    let cloudfront = self.cloudfront(invocation);
-                    cloudfront.is_completed(&current.distribution, id).await
-                }
-                _ => Ok(false),
-            };
-            let completed = join_all(progress.distributions.iter().map(completed));
-            // Time must remain to report the token.
-            let Ok(completed) = timeout_at(end_of_calls, completed).await else {
-                return Ok(());
-            };
-            for (current, completed) in progress.distributions.iter_mut().zip(completed) {
-                match (&current.stage, completed) {
-                    (Stage::InProgress(id), Ok(true)) => {
-                        current.stage = Stage::Completed(id.clone());
-                    }
-                    (_, Err(error)) if !error.is_transient() => return Err(error),
-                    // The next poll reads again what could not be read now.
-                    _ => {}
-                }
-            }
-            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_calls
-                || self.clock.now() + POLL_INTERVAL > last_poll;
-            if progress.all_completed() || is_time_up {
-                return Ok(());
-            }
-            self.clock.pause(POLL_INTERVAL).await;
-        }
     }
 
     /// Returns what the job reports. `error` is why its work ended early.
@@ -491,11 +388,11 @@ impl Invalidator {
                 JobResult::Succeeded(job_report(outcome, completion, None))
             }
             Decision::Continue => {
-                let completed = progress.completed_count();
+                let completed = progress.invalidations.completed_count();
                 let completion = Completion::Continues { completed };
                 let continuation = Continuation {
                     token: progress.to_token().unwrap_or_default(),
-                    percent: progress.percent(),
+                    percent: progress.invalidations.percent(),
                 };
                 JobResult::Continues(job_report(outcome, completion, interruption), continuation)
             }
@@ -504,7 +401,11 @@ impl Invalidator {
                 outcome,
             }),
             Decision::FailNotCompleted => JobResult::Failed(JobFailure {
-                error: ErrorKind::NotCompleted { waited: age }.into(),
+                error: ErrorKind::NotCompleted {
+                    waited: age,
+                    end: EndOfWait::Limit,
+                }
+                .into(),
                 outcome,
             }),
             Decision::FailStale => JobResult::Failed(JobFailure {
@@ -513,12 +414,6 @@ impl Invalidator {
             }),
         }
     }
-}
-
-/// Returns the error that decides how a job ends: one that a retry does not help, if there is one.
-fn decisive_error(outcome: &Outcome) -> Option<Error> {
-    let permanent = outcome.errors().find(|error| !error.is_transient());
-    permanent.or_else(|| outcome.errors().next()).cloned()
 }
 
 fn result_rejected(message: &str, result: &str) -> Error {

@@ -1,12 +1,17 @@
 //! `VerificationOutput`: what viewers get, as a JSON object.
 //!
-//! Verdicts and reasons are those of the [`Report`]; whether old content is an error is up to the caller.
+//! Verdicts and reasons are those of the [`Report`]; whether old content fails a request is up to the caller.
 
 use serde::Serialize;
 
+use super::ErrorOutput;
 use crate::distribution::DistributionId;
+use crate::error::Category;
+use crate::excerpt::{counted, thousands};
+use crate::exit::Exit;
 use crate::plan::InvalidationId;
-use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Report, UrlReport, Verdict};
+use crate::verify::report::Verified;
+use crate::verify::{AcceptEncoding, Answer, JudgedResponse, Reason, Report, UrlReport, Verdict};
 
 /// The result of a verification.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +59,51 @@ struct ResponseOutput {
     pop: Option<String>,
     verdict: Verdict,
     reason: String,
+}
+
+/// Returns how many URLs were requested, or how many results there are if some were requested at several POPs.
+pub fn count(report: &Report) -> String {
+    let is_addressed = report.urls.iter().any(|url| url.addressed.is_some());
+    let noun = if is_addressed { "result" } else { "URL" };
+    counted(report.urls.len(), noun)
+}
+
+/// Returns why a verification failed, with its exit code.
+pub fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
+    match report.verified() {
+        Verified::Yes => None,
+        Verified::No => {
+            let old: Vec<_> = report.old().collect();
+            let first = old.first()?;
+            let is_stale = |url: &&&UrlReport| url.judgement.verdict == Verdict::Stale;
+            let what = match old.iter().filter(is_stale).count() {
+                0 if first.judgement.reason == Reason::StillAtOrigin => {
+                    "the origin still has the content of"
+                }
+                0 => "the origin does not have the current version of",
+                _ => "viewers still get old content at",
+            };
+            let message = format!(
+                "{what} {} of {}, such as {}: {}",
+                thousands(old.len()),
+                count(report),
+                first.url,
+                first.judgement.reason
+            );
+            let error = ErrorOutput::new(Category::Stale, message, None);
+            Some((Exit::Stale, error))
+        }
+        Verified::Unknown => {
+            let reason = match report.urls.first() {
+                Some(url) => url.judgement.reason.to_string(),
+                None if report.notes.is_empty() => "the site has none of the pages".to_owned(),
+                None => report.notes.join("; "),
+            };
+            let message = format!("nothing could be verified: {reason}");
+            let error = ErrorOutput::new(Category::Unavailable, message, None);
+            Some((Exit::NotCompleted, error))
+        }
+    }
 }
 
 impl VerificationOutput {

@@ -64,10 +64,15 @@ impl Batch {
     /// Names the request as the user does, so that a repetition is recognized: the reference starts with the name, and
     /// its hash stays. The batch must have been made with an event that is the same for the same name.
     pub fn with_name(self, name: &str) -> Self {
-        let name = name.to_owned();
+        self.with_label(name).with_idempotency_key(name)
+    }
+
+    /// Sets the key by which the caller recognizes a repetition; the reference stays. The batch must have been made with an
+    /// event that is the same for the same key.
+    pub fn with_idempotency_key(self, key: &str) -> Self {
         Self {
-            name: Some(name.clone()),
-            ..self.with_label(&name)
+            name: Some(key.to_owned()),
+            ..self
         }
     }
 
@@ -116,8 +121,9 @@ impl Batch {
     /// Divides the batch in two, each with its own reference. Returns `None` for a single path.
     pub fn halves(&self) -> Option<[Self; 2]> {
         let (left, right) = self.paths().split_at_checked(self.paths().len() / 2)?;
-        let half = |paths: &[InvalidationPath]| {
-            Self::new(
+        let half = |paths: &[InvalidationPath]| Self {
+            name: self.name.clone(),
+            ..Self::new(
                 self.reference.as_str(),
                 self.distribution.clone(),
                 paths.to_vec(),

@@ -44,7 +44,7 @@ impl Inventory {
 }
 
 /// The paths to send, and what they cover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Collapsed {
     /// The paths, sorted and within the limits. No path covers another.
     pub paths: Vec<InvalidationPath>,

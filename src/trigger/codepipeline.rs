@@ -13,7 +13,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::user_parameters::JobRequest;
+use super::request::PathRequest;
+use super::user_parameters;
 use crate::error::Error;
 
 /// The id by which a job's result is reported.
@@ -74,10 +75,10 @@ impl Job {
     /// # Errors
     ///
     /// Returns an [`Error`] that names the invalid field.
-    pub fn request(&self) -> Result<JobRequest, Error> {
+    pub fn request(&self) -> Result<PathRequest, Error> {
         let request = match &self.user_parameters {
-            None | Some(Value::Null) => JobRequest::parse(""),
-            Some(Value::String(text)) => JobRequest::parse(text.trim()),
+            None | Some(Value::Null) => user_parameters::parse(""),
+            Some(Value::String(text)) => user_parameters::parse(text.trim()),
             Some(_) => Err(Error::invalid_input("expected a string")),
         };
         request.map_err(|error| error.context("UserParameters"))

@@ -13,8 +13,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::direct::DirectRequest;
 use crate::error::Error;
 
 /// The field by which the sender or the kind of a value is recognized.
@@ -29,6 +30,8 @@ pub(super) enum Marker<'a> {
         /// All records; the others can have another source.
         records: &'a [Value],
     },
+    /// `paths`, `keys` or `invalidation`: a direct invocation, with its event.
+    Direct(&'a Map<String, Value>),
     /// `Type` is `Notification`: an SNS message outside of a Lambda event.
     SnsNotification,
     /// `source` of an EventBridge event.
@@ -53,6 +56,11 @@ impl<'a> Marker<'a> {
             && let Some(source) = records.first().and_then(event_source)
         {
             return Some(Self::Records { source, records });
+        }
+        if let Some(event) = value.as_object()
+            && DirectRequest::is_in(event)
+        {
+            return Some(Self::Direct(event));
         }
         if text(value, "Type") == Some("Notification") {
             return Some(Self::SnsNotification);

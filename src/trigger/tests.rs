@@ -5,12 +5,14 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
+use super::direct::{Action, Objects};
+use super::request::{OnStale, OnTimeout, PathRequest, RequestOptions, Verify};
 use super::s3::{IgnoredEvent, ObjectChange};
-use super::user_parameters::{JobRequest, OnStale, OnTimeout, Verify};
 use super::*;
 use crate::distribution::DistributionName;
 use crate::error::Category;
-use crate::path::{EncodedPaths, InvalidationPath};
+use crate::path::EncodedPaths;
+use crate::plan::InvalidationId;
 use crate::site::Change;
 
 fn recorded(text: &str) -> Trigger {
@@ -716,6 +718,10 @@ fn names_the_expected_events_and_the_keys_received() {
             json!({"source": "aws.events", "detail": {"secret": 1}}),
             "an object with \"detail\", \"source\"",
         ),
+        (
+            json!({"paths": null, "distribution": "E2EXAMPLE1ABC"}),
+            "an object with \"distribution\", \"paths\"",
+        ),
         (json!({"Records": []}), "an object with \"Records\""),
         (json!({"Records": "x"}), "an object with \"Records\""),
         (
@@ -736,8 +742,9 @@ fn names_the_expected_events_and_the_keys_received() {
         assert_eq!(
             error.to_string(),
             format!(
-                "unknown event: expected a CodePipeline job (\"CodePipeline.job\") or an S3 notification, direct or \
-                 through SQS, SNS or EventBridge, but received {received}"
+                "unknown event: expected a CodePipeline job (\"CodePipeline.job\"), an S3 notification, direct or \
+                 through SQS, SNS or EventBridge, or a direct invocation (\"paths\", \"keys\" or \"invalidation\"), but \
+                 received {received}"
             )
         );
     }
@@ -758,15 +765,22 @@ fn job(parameters: Option<Value>) -> codepipeline::Job {
     }
 }
 
-fn request(distributions: &[&str], paths: &[&str]) -> JobRequest {
+fn request(distributions: &[&str], paths: &[&str]) -> PathRequest {
+    request_with(distributions, paths, RequestOptions::default())
+}
+
+/// Returns a request with these distributions and the other options.
+fn request_with(distributions: &[&str], paths: &[&str], options: RequestOptions) -> PathRequest {
     let name = |text: &&str| DistributionName::parse(text).expect("a name");
-    JobRequest {
-        distributions: distributions.iter().map(name).collect(),
+    let paths = paths.iter();
+    PathRequest {
         paths: paths
-            .iter()
-            .map(|path| InvalidationPath::parse(path).expect("a path"))
+            .map(|path| EncodedPaths::parse(path).expect("a path"))
             .collect(),
-        ..JobRequest::default()
+        options: RequestOptions {
+            distributions: distributions.iter().map(name).collect(),
+            ..options
+        },
     }
 }
 
@@ -813,46 +827,66 @@ fn reads_the_parameters_of_a_pipeline_action() {
             Some(json!(
                 r#"{"distribution": ["d1.cloudfront.net", "E2EXAMPLE1ABC"], "wait": true}"#
             )),
-            JobRequest {
-                wait: Some(Duration::from_secs(900)),
-                ..request(&["d1.cloudfront.net", "E2EXAMPLE1ABC"], &["/*"])
-            },
+            request_with(
+                &["d1.cloudfront.net", "E2EXAMPLE1ABC"],
+                &["/*"],
+                RequestOptions {
+                    wait: Some(Duration::from_secs(900)),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(
                 r#"{"wait": "5m", "onTimeout": "fail", "reference": "release-42"}"#
             )),
-            JobRequest {
-                wait: Some(Duration::from_secs(300)),
-                on_timeout: OnTimeout::Fail,
-                label: Some("release-42".into()),
-                ..request(&[], &["/*"])
-            },
+            request_with(
+                &[],
+                &["/*"],
+                RequestOptions {
+                    wait: Some(Duration::from_secs(300)),
+                    on_timeout: OnTimeout::Fail,
+                    label: Some("release-42".into()),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(r#"{"wait": 90, "onTimeout": "succeed"}"#)),
-            JobRequest {
-                wait: Some(Duration::from_secs(90)),
-                ..request(&[], &["/*"])
-            },
+            request_with(
+                &[],
+                &["/*"],
+                RequestOptions {
+                    wait: Some(Duration::from_secs(90)),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(r#"{"wait": "5m", "verify": true}"#)),
-            JobRequest {
-                wait: Some(Duration::from_secs(300)),
-                verify: Verify::InvalidatedPaths,
-                ..request(&[], &["/*"])
-            },
+            request_with(
+                &[],
+                &["/*"],
+                RequestOptions {
+                    wait: Some(Duration::from_secs(300)),
+                    verify: Verify::InvalidatedPaths,
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(
                 r##"{"paths": ["/a", "#t"], "verify": "true", "onStale": "succeed"}"##
             )),
-            JobRequest {
-                verify: Verify::InvalidatedPaths,
-                on_stale: OnStale::Succeed,
-                ..request(&[], &["/a", "#t"])
-            },
+            request_with(
+                &[],
+                &["/a", "#t"],
+                RequestOptions {
+                    verify: Verify::InvalidatedPaths,
+                    on_stale: OnStale::Succeed,
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(r#"{"verify": false, "onStale": "fail"}"#)),
@@ -860,28 +894,40 @@ fn reads_the_parameters_of_a_pipeline_action() {
         ),
         (
             Some(json!(r#"{"verify": "/blog/"}"#)),
-            JobRequest {
-                verify: urls(&["/blog/"]),
-                ..request(&[], &["/*"])
-            },
+            request_with(
+                &[],
+                &["/*"],
+                RequestOptions {
+                    verify: urls(&["/blog/"]),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(
                 r##"{"paths": "#t", "verify": ["/a?b=1", "https://www.example.com/c d"], "onStale": null}"##
             )),
-            JobRequest {
-                verify: urls(&["/a?b=1", "/c d"]),
-                ..request(&[], &["#t"])
-            },
+            request_with(
+                &[],
+                &["#t"],
+                RequestOptions {
+                    verify: urls(&["/a?b=1", "/c d"]),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
         (
             Some(json!(
                 r#"{"wait": false, "onTimeout": null, "verify": null, "onStale": null, "reference": null}"#
             )),
-            JobRequest {
-                wait: Some(Duration::ZERO),
-                ..request(&[], &["/*"])
-            },
+            request_with(
+                &[],
+                &["/*"],
+                RequestOptions {
+                    wait: Some(Duration::ZERO),
+                    ..RequestOptions::default()
+                },
+            ),
         ),
     ] {
         assert_eq!(
@@ -1052,4 +1098,215 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
         format!("{trigger:?}"),
         r#"PipelineJob(Job { id: JobId("1"), user_parameters: None, continuation_token: None })"#
     );
+}
+
+/// Reads the event of a direct invocation.
+fn direct(event: &Value) -> Result<DirectRequest, Error> {
+    match Trigger::parse(event)? {
+        Trigger::Direct(request) => Ok(request),
+        other => panic!("not a direct invocation: {other:?}"),
+    }
+}
+
+#[test]
+fn reads_the_event_of_a_direct_invocation() {
+    let paths = |request, idempotency_key: Option<&str>| Action::InvalidatePaths {
+        request,
+        idempotency_key: idempotency_key.map(str::to_owned),
+    };
+    let objects = |keys: &[&str], note: Option<&str>| Objects {
+        bucket: "site".into(),
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        note: note.map(str::to_owned),
+    };
+    let of_objects = |objects| Action::InvalidateObjects {
+        objects,
+        options: RequestOptions::default(),
+        idempotency_key: None,
+    };
+    let status = |distributions: &[&str]| Action::ReportStatus {
+        invalidation: InvalidationId::new("I2J0I21PCUYOIK"),
+        distributions: request(distributions, &[]).options.distributions,
+    };
+    let all_options = RequestOptions {
+        wait: Some(Duration::from_secs(300)),
+        on_timeout: OnTimeout::Fail,
+        verify: Verify::InvalidatedPaths,
+        on_stale: OnStale::Succeed,
+        label: Some("release-42".into()),
+        ..RequestOptions::default()
+    };
+    let names = ["www.example.com", "E2EXAMPLE1ABC"];
+    for (event, action) in [
+        (json!({"paths": "/*"}), paths(request(&[], &["/*"]), None)),
+        (
+            json!({
+                "paths": ["blog/*", "#product:42", "https://www.example.com/a?b=1"], "keys": null, "bucket": null,
+                "invalidation": null, "idempotencyKey": null, "wait": null
+            }),
+            paths(request(&[], &["/blog/*", "#product:42", "/a?b=1"]), None),
+        ),
+        (
+            json!({
+                "paths": ["/a"], "distribution": names, "wait": "5m", "onTimeout": "fail", "verify": true,
+                "onStale": "succeed", "reference": "release-42", "idempotencyKey": "arn:aws:states:eu-west-1:1:execution:a:b"
+            }),
+            paths(
+                request_with(&names, &["/a"], all_options.clone()),
+                Some("arn:aws:states:eu-west-1:1:execution:a:b"),
+            ),
+        ),
+        (
+            json!({
+                "keys": ["a b.html", "ä+%41.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
+                "onStale": "succeed", "reference": "release-42", "idempotencyKey": "k"
+            }),
+            Action::InvalidateObjects {
+                objects: objects(&["a b.html", "ä+%41.html"], None),
+                options: all_options,
+                idempotency_key: Some("k".into()),
+            },
+        ),
+        (
+            json!({"keys": "a.html", "bucket": "s3://site/"}),
+            of_objects(objects(&["a.html"], None)),
+        ),
+        (
+            json!({"keys": ["/a.html", "./b.html", "c.html", "//d.html"], "bucket": "site"}),
+            of_objects(objects(
+                &["a.html", "b.html", "c.html", "/d.html"],
+                Some("read 3 keys without the leading / or ./, such as /a.html"),
+            )),
+        ),
+        (json!({"invalidation": "I2J0I21PCUYOIK"}), status(&[])),
+        (
+            json!({"invalidation": "I2J0I21PCUYOIK", "distribution": names, "paths": null}),
+            status(&names),
+        ),
+    ] {
+        for requested_by in [None, Some("Ada <ada@example.com>")] {
+            let mut event = event.clone();
+            if let Some(name) = requested_by {
+                event["requestedBy"] = name.into();
+            }
+            let expected = DirectRequest {
+                action: action.clone(),
+                requested_by: requested_by.map(str::to_owned),
+            };
+            assert_eq!(direct(&event), Ok(expected), "{event}");
+        }
+    }
+}
+
+#[test]
+fn names_the_invalid_field_of_a_direct_invocation() {
+    const TEXT: &str = "expected a string of 1 to 256 characters without control characters";
+    const EMPTY: &str =
+        "the array is empty: name what to invalidate, or \"/*\" in \"paths\" for everything";
+    const BUCKET: &str = "bucket: expected the name of a bucket, such as \"my-site\"";
+    const ID: &str = "invalidation: expected the id of an invalidation, such as \"I2J0I21PCUYOIK\"";
+    let text_of = |field: &str| format!("{field}: {TEXT}");
+    for (event, message) in [
+        (
+            json!({"paths": "/a", "path": "/b"}),
+            "unknown field \"path\" (did you mean \"paths\"?)".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotency_key": "a"}),
+            "unknown field \"idempotency_key\" (did you mean \"idempotencyKey\"?)".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "source": "cms"}),
+            "unknown field \"source\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \
+             \"onTimeout\", \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
+                .to_owned(),
+        ),
+        (json!({"paths": []}), format!("paths: {EMPTY}")),
+        (
+            json!({"paths": ["/a", ""]}),
+            "paths[1]: the path is empty: write /* for everything".to_owned(),
+        ),
+        (
+            json!({"paths": {"Items": ["/a"]}}),
+            "paths: expected a string or an array of strings".to_owned(),
+        ),
+        (
+            json!({"keys": ["a"]}),
+            "\"keys\" needs \"bucket\": the name of the bucket that has the objects".to_owned(),
+        ),
+        (
+            json!({"keys": ["a"], "paths": ["/a"], "bucket": "site"}),
+            "the event has \"paths\" and \"keys\": invoke the function once for each".to_owned(),
+        ),
+        (
+            json!({"paths": ["/a"], "bucket": "site"}),
+            "\"bucket\" has no effect without \"keys\": remove it, or name the keys of the objects"
+                .to_owned(),
+        ),
+        (json!({"keys": [], "bucket": "site"}), format!("keys: {EMPTY}")),
+        (
+            json!({"keys": ["/"], "bucket": "site"}),
+            "keys[0]: \"/\" is not a key: name an object, or use \"paths\"".to_owned(),
+        ),
+        (
+            json!({"keys": ["a", "s3://site/a"], "bucket": "site"}),
+            "keys[1]: \"s3://site/a\" is not a key: write it without s3:// and the bucket, and name the bucket in \
+             \"bucket\""
+                .to_owned(),
+        ),
+        (
+            json!({"keys": ["https://www.example.com/a"], "bucket": "site"}),
+            "keys[0]: \"https://www.example.com/a\" is not a key: write URLs in \"paths\"".to_owned(),
+        ),
+        (json!({"keys": ["a"], "bucket": ""}), BUCKET.to_owned()),
+        (json!({"keys": ["a"], "bucket": "s3://site/dir"}), BUCKET.to_owned()),
+        (json!({"keys": ["a"], "bucket": ["site"]}), BUCKET.to_owned()),
+        (json!({"invalidation": ""}), ID.to_owned()),
+        (json!({"invalidation": "I1/../E2"}), ID.to_owned()),
+        (json!({"invalidation": ["I1"]}), ID.to_owned()),
+        (
+            json!({"invalidation": "I1", "paths": ["/a"]}),
+            "\"paths\" has no effect with \"invalidation\", which only reports a status: remove one of them".to_owned(),
+        ),
+        (
+            json!({"invalidation": "I1", "wait": "5m"}),
+            "\"wait\" has no effect with \"invalidation\", which only reports a status: remove one of them".to_owned(),
+        ),
+        (
+            json!({"invalidation": "I1", "id": "I1"}),
+            "unknown field \"id\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \
+             \"onTimeout\", \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
+                .to_owned(),
+        ),
+        (json!({"paths": "/a", "idempotencyKey": ""}), text_of("idempotencyKey")),
+        (json!({"paths": "/a", "idempotencyKey": "a\n"}), text_of("idempotencyKey")),
+        (json!({"paths": "/a", "idempotencyKey": "é".repeat(257)}), text_of("idempotencyKey")),
+        (json!({"paths": "/a", "idempotencyKey": 7}), text_of("idempotencyKey")),
+        (json!({"paths": "/a", "requestedBy": ["a"]}), text_of("requestedBy")),
+        (
+            json!({"paths": "/a", "onStale": "succeed"}),
+            "onStale: it has no effect without \"verify\": add \"verify\": true, or remove it".to_owned(),
+        ),
+    ] {
+        let error = direct(&event).expect_err("an invalid field");
+        assert_eq!(error.to_string(), format!("direct invocation: {message}"), "{event}");
+        assert_eq!(error.category(), Category::InvalidInput);
+    }
+    let longest = json!({"paths": "/a", "idempotencyKey": "é".repeat(256)});
+    assert!(direct(&longest).is_ok());
+}
+
+#[test]
+fn a_message_of_a_queue_is_no_direct_invocation() {
+    let event = json!({"Records": [{
+        "eventSource": "aws:sqs", "messageId": "1", "body": "{\"paths\": [\"/*\"]}",
+    }]});
+    let Ok(Trigger::SqsBatch(messages)) = Trigger::parse(&event) else {
+        panic!("not an SQS batch");
+    };
+    let errors = messages
+        .iter()
+        .flat_map(|message| &message.content.unreadable);
+    let errors: Vec<_> = errors.map(ToString::to_string).collect();
+    assert_eq!(errors, ["the message is not an S3 event"]);
 }

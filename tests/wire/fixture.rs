@@ -366,9 +366,11 @@ pub fn account() -> Account {
     Account::from_arn("arn:aws:lambda:eu-west-1:111122223333:function:invalidator")
 }
 
-/// Returns an invocation with this much time until Lambda stops it.
+/// Returns an invocation with this much time until Lambda stops it, and a request id of its own.
 pub fn invocation(left: Duration) -> Invocation {
-    Invocation::new(SystemTime::now() + left, account())
+    static COUNT: AtomicUsize = AtomicUsize::new(1);
+    let request_id = format!("request-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    Invocation::new(SystemTime::now() + left, account(), request_id)
 }
 
 pub fn one_minute() -> Invocation {

@@ -120,6 +120,34 @@ impl CloudFront {
             .ok_or_else(|| call.unavailable("the response holds no invalidation"))
     }
 
+    /// Returns the invalidation, and which of the distributions has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if none of them has it, or one that possibly has it cannot be read.
+    pub async fn find_invalidation(
+        &self,
+        distributions: &[DistributionId],
+        id: &InvalidationId,
+    ) -> Result<(DistributionId, ExistingInvalidation), Error> {
+        let mut unknown = Vec::new();
+        let mut missing = None;
+        for distribution in distributions {
+            match self.invalidation(distribution, id).await {
+                Ok(invalidation) => return Ok((distribution.clone(), invalidation)),
+                Err(error) if error.is_no_such_invalidation() => missing = Some(error),
+                // A distribution that cannot be read possibly has it.
+                Err(error) => unknown.push(error),
+            }
+        }
+        let missing = missing.map(|error| match unknown.is_empty() {
+            true => error.of_all(id.as_str(), distributions),
+            false => error,
+        });
+        let error = Error::join(unknown.into_iter().chain(missing));
+        Err(error.unwrap_or_else(|| Error::invalid_input("no distribution is named")))
+    }
+
     /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most.
     ///
     /// # Errors

@@ -3,12 +3,10 @@
 use std::cmp::Reverse;
 
 use super::distribution::DistributionVerification;
-use crate::cli::format::{counted, table, thousands};
+use crate::cli::format::table;
 use crate::cli::{Exit, Session};
-use crate::error::Category;
 use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::output::{Ending, ErrorOutput, VerificationOutput};
-use crate::verify::report::Verified;
+use crate::output::{Ending, VerificationOutput, counted_results, verification_failure};
 use crate::verify::{Answer, JudgedResponse, Reason, Report, UrlReport, Verdict};
 
 const RED: &str = "\u{1b}[1;31m";
@@ -45,7 +43,7 @@ pub(super) fn print(
         .sort_by_key(|url| Reverse(url.judgement.verdict));
     if !report.urls.is_empty() {
         terminal.text(text(&report.urls));
-        terminal.text(format!("{}: {}", count(&report), report.counts()));
+        terminal.text(format!("{}: {}", counted_results(&report), report.counts()));
     }
     for url in report.old() {
         for line in &url.explanation {
@@ -58,7 +56,7 @@ pub(super) fn print(
             "run `cf-invalidate verify` with -v to see which invalidations covered or missed the old copies",
         );
     }
-    match failure(&report) {
+    match verification_failure(&report) {
         Some((Exit::NotCompleted, error)) if !is_required => {
             terminal.warn(&error.message);
             report.notes.push(error.message);
@@ -74,13 +72,6 @@ pub(super) fn print(
         None => {}
     }
     VerificationOutput::new(report, left_out)
-}
-
-/// Returns how many URLs were requested, or how many results there are if some were requested at several POPs.
-fn count(report: &Report) -> String {
-    let is_addressed = report.urls.iter().any(|url| url.addressed.is_some());
-    let noun = if is_addressed { "result" } else { "URL" };
-    counted(report.urls.len(), noun)
 }
 
 /// Returns a note on the pages that are possibly misspelled: neither the edge nor the bucket has them.
@@ -103,44 +94,6 @@ fn without_object(report: &Report) -> Option<String> {
             urls.join(", ")
         )
     })
-}
-
-/// Returns why the verification failed.
-fn failure(report: &Report) -> Option<(Exit, ErrorOutput)> {
-    match report.verified() {
-        Verified::Yes => None,
-        Verified::No => {
-            let old: Vec<_> = report.old().collect();
-            let first = old.first()?;
-            let is_stale = |url: &&&UrlReport| url.judgement.verdict == Verdict::Stale;
-            let what = match old.iter().filter(is_stale).count() {
-                0 if first.judgement.reason == Reason::StillAtOrigin => {
-                    "the origin still has the content of"
-                }
-                0 => "the origin does not have the current version of",
-                _ => "viewers still get old content at",
-            };
-            let message = format!(
-                "{what} {} of {}, such as {}: {}",
-                thousands(old.len()),
-                count(report),
-                first.url,
-                first.judgement.reason
-            );
-            let error = ErrorOutput::new(Category::Stale, message, None);
-            Some((Exit::Stale, error))
-        }
-        Verified::Unknown => {
-            let reason = match report.urls.first() {
-                Some(url) => url.judgement.reason.to_string(),
-                None if report.notes.is_empty() => "the site has none of the pages".to_owned(),
-                None => report.notes.join("; "),
-            };
-            let message = format!("nothing could be verified: {reason}");
-            let error = ErrorOutput::new(Category::Unavailable, message, None);
-            Some((Exit::NotCompleted, error))
-        }
-    }
 }
 
 /// Returns the table: the verdict first, so that a script can filter the lines.

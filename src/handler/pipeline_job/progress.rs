@@ -1,18 +1,19 @@
-//! `Progress`: what a pipeline job has done so far, and the continuation token that carries it to the next job.
+//! `JobProgress`: what a pipeline job has done so far, and the continuation token that carries it to the next job.
 //!
 //! A job that is not done is reported with a continuation token, and the pipeline starts a new job, with a new id, that
 //! brings the token back. So the token holds everything: the id of the first job, from which the caller references are
-//! derived, when it started, and the stage of each distribution. [`Progress::to_token`] describes its form.
+//! derived, when it started, and the stage of each distribution. [`JobProgress::to_token`] describes its form.
 
 use std::time::{Duration, SystemTime};
 
 use crate::distribution::DistributionId;
 use crate::duration::{DEFAULT_WAIT, MAX_WAIT};
 use crate::error::Error;
+use crate::handler::progress::{DistributionProgress, Progress, Stage, StagingSearch};
 use crate::outcome::Completion;
 use crate::plan::InvalidationId;
 use crate::trigger::codepipeline::JobId;
-use crate::trigger::user_parameters::OnTimeout;
+use crate::trigger::request::OnTimeout;
 
 /// The maximum length of a continuation token:
 /// <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobSuccessResult.html>.
@@ -31,70 +32,26 @@ const MIN_SUBMISSION_TIME: Duration = Duration::from_secs(2);
 
 /// What a job has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
+pub(super) struct JobProgress {
     /// The first job of the action.
     pub first_job: JobId,
     /// When it started, to the second.
     pub started: SystemTime,
     /// When all invalidations were submitted, to the second, if that was some seconds after the start.
     pub submitted: Option<SystemTime>,
-    /// In the order in which they were named.
-    pub distributions: Vec<DistributionProgress>,
+    /// How far its invalidations are.
+    pub invalidations: Progress,
 }
 
-/// What a job has done so far for one distribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DistributionProgress {
-    pub distribution: DistributionId,
-    pub stage: Stage,
-    pub staging: StagingSearch,
-}
-
-/// What the jobs of the action found out about the staging distribution of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StagingSearch {
-    /// Nothing yet: the next job searches it.
-    Pending,
-    /// It is invalidated too, or there is none.
-    Done,
-    /// A job warned that viewers may get old copies of it.
-    Warned,
-}
-
-/// The stage of a distribution's invalidation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// CloudFront has not accepted it yet.
-    NotSubmitted,
-    /// CloudFront has it, but its id is unknown; the same request may return it.
-    Submitted,
-    /// CloudFront has it.
-    InProgress(InvalidationId),
-    /// Every edge has dropped its copies.
-    Completed(InvalidationId),
-}
-
-impl Progress {
+impl JobProgress {
     /// Starts at `now`, without distributions.
     pub fn start(job: JobId, now: SystemTime) -> Self {
         Self {
             first_job: job,
             started: to_the_second(now),
             submitted: None,
-            distributions: Vec::new(),
+            invalidations: Progress::default(),
         }
-    }
-
-    /// Adds distributions that are not submitted yet.
-    pub fn add_distributions(&mut self, distributions: impl IntoIterator<Item = DistributionId>) {
-        let added = distributions
-            .into_iter()
-            .map(|distribution| DistributionProgress {
-                distribution,
-                stage: Stage::NotSubmitted,
-                staging: StagingSearch::Pending,
-            });
-        self.distributions.extend(added);
     }
 
     /// Returns how long ago the first job started.
@@ -113,48 +70,6 @@ impl Progress {
     pub fn waited(&self, now: SystemTime) -> Duration {
         let since = self.submitted.unwrap_or(self.started);
         now.duration_since(since).unwrap_or_default()
-    }
-
-    /// Returns how much is done, 0 to 100: a distribution is half done when its invalidation is submitted.
-    pub fn percent(&self) -> i32 {
-        let halves = self.stages().map(|stage| match stage {
-            Stage::NotSubmitted => 0,
-            Stage::Submitted | Stage::InProgress(_) => 1,
-            Stage::Completed(_) => 2,
-        });
-        let (done, all) = (
-            halves.sum::<usize>(),
-            self.distributions.len().saturating_mul(2).max(1),
-        );
-        i32::try_from(done.saturating_mul(100) / all).unwrap_or(100)
-    }
-
-    /// Returns the number of distributions whose invalidation is completed.
-    pub fn completed_count(&self) -> usize {
-        let completed = self
-            .stages()
-            .filter(|stage| matches!(stage, Stage::Completed(_)));
-        completed.count()
-    }
-
-    /// Returns whether every invalidation is completed.
-    pub fn all_completed(&self) -> bool {
-        !self.distributions.is_empty() && self.completed_count() == self.distributions.len()
-    }
-
-    /// Returns whether the distributions are known and CloudFront has an invalidation of each.
-    pub fn all_submitted(&self) -> bool {
-        !self.distributions.is_empty() && self.stages().all(|stage| *stage != Stage::NotSubmitted)
-    }
-
-    /// Returns whether the staging distribution of one of them is not found yet.
-    pub fn has_pending_staging(&self) -> bool {
-        let mut distributions = self.distributions.iter();
-        distributions.any(|current| current.staging == StagingSearch::Pending)
-    }
-
-    fn stages(&self) -> impl Iterator<Item = &Stage> {
-        self.distributions.iter().map(|progress| &progress.stage)
     }
 
     /// Writes the token. Returns `None` if it is longer than CodePipeline accepts.
@@ -179,8 +94,10 @@ impl Progress {
             since_epoch.unwrap_or_default().as_secs()
         };
         let (job, started) = (&self.first_job, seconds(self.started));
-        let mut distributions = self.distributions.iter();
-        let has_mark = distributions.any(|current| !current.mark().is_empty());
+        let distributions = &self.invalidations.distributions;
+        let has_mark = distributions
+            .iter()
+            .any(|current| !mark(current).is_empty());
         let mut token = match self.submitted {
             None if !has_mark => format!("{VERSION} {job} {started}"),
             submitted => {
@@ -188,7 +105,7 @@ impl Progress {
                 format!("{VERSION_WITH_SUBMISSION} {job} {started} {submitted}")
             }
         };
-        for current in &self.distributions {
+        for current in distributions {
             let (distribution, stage) = (&current.distribution, &current.stage);
             let (id, completed) = match stage {
                 Stage::NotSubmitted => ("", ""),
@@ -196,7 +113,7 @@ impl Progress {
                 Stage::InProgress(id) => (id.as_str(), ""),
                 Stage::Completed(id) => (id.as_str(), "+"),
             };
-            let mark = current.mark();
+            let mark = mark(current);
             token.push_str(&format!(" {distribution}:{id}{completed}{mark}"));
         }
         (token.len() <= MAX_TOKEN_CHARACTERS).then_some(token)
@@ -225,31 +142,19 @@ impl Progress {
     }
 }
 
-impl DistributionProgress {
-    /// Returns whether a job has to read its configuration to find its staging distribution.
-    pub fn needs_staging_search(&self) -> bool {
-        !self.is_submitted() || self.staging == StagingSearch::Pending
-    }
-
-    /// Returns whether CloudFront has its invalidation.
-    pub fn is_submitted(&self) -> bool {
-        self.stage != Stage::NotSubmitted
-    }
-
-    /// Returns the mark of its entry in a token about its staging distribution.
-    fn mark(&self) -> &'static str {
-        match (&self.stage, self.staging) {
-            (Stage::NotSubmitted, _) | (_, StagingSearch::Done) => "",
-            (_, StagingSearch::Pending) => "*",
-            (_, StagingSearch::Warned) => "!",
-        }
+/// Returns the mark of an entry in a token about its staging distribution.
+fn mark(current: &DistributionProgress) -> &'static str {
+    match (&current.stage, current.staging) {
+        (Stage::NotSubmitted, _) | (_, StagingSearch::Done) => "",
+        (_, StagingSearch::Pending) => "*",
+        (_, StagingSearch::Warned) => "!",
     }
 }
 
 fn read_parts<'a>(
     mut parts: impl Iterator<Item = &'a str>,
     has_submission: bool,
-) -> Option<Progress> {
+) -> Option<JobProgress> {
     let first_job = parts.next().and_then(JobId::parse)?;
     let started = read_time(parts.next()?)?;
     let submitted = if has_submission {
@@ -259,11 +164,11 @@ fn read_parts<'a>(
         None
     };
     let distributions = parts.map(read_entry).collect::<Option<_>>()?;
-    Some(Progress {
+    Some(JobProgress {
         first_job,
         started,
         submitted,
-        distributions,
+        invalidations: Progress { distributions },
     })
 }
 

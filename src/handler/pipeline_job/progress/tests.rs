@@ -7,7 +7,7 @@ fn carries_what_was_done_in_a_token() {
     let id = |text| DistributionId::parse(text).expect("a distribution id");
     let token = "2 11111111-abcd 1800000000 1800000000 E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2 E3EXAMPLE1ABC: \
                  E4EXAMPLE1ABC:? E5EXAMPLE1ABC:I5! E6EXAMPLE1ABC:I6+! E7EXAMPLE1ABC:?* E8EXAMPLE1ABC:I8*";
-    let progress = Progress::from_token(token).expect("a token");
+    let progress = JobProgress::from_token(token).expect("a token");
     assert_eq!(progress.first_job, job_id("11111111-abcd"));
     assert_eq!(
         progress.age(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_090)),
@@ -35,9 +35,15 @@ fn carries_what_was_done_in_a_token() {
         stage,
         staging,
     });
-    assert_eq!(progress.distributions, distributions);
+    assert_eq!(progress.invalidations.distributions, distributions);
     assert_eq!(progress.to_token().as_deref(), Some(token));
-    assert_eq!((progress.percent(), progress.completed_count()), (56, 2));
+    assert_eq!(
+        (
+            progress.invalidations.percent(),
+            progress.invalidations.completed_count()
+        ),
+        (56, 2)
+    );
 }
 
 #[test]
@@ -51,7 +57,7 @@ fn counts_the_wait_from_a_late_submission() {
         (with_a_mark, 630, 630),
         (later, 630, 30),
     ] {
-        let progress = Progress::from_token(token).expect("a token");
+        let progress = JobProgress::from_token(token).expect("a token");
         assert_eq!(progress.to_token().as_deref(), Some(token));
         let durations = [
             progress.age(at(1_800_000_630)),
@@ -65,7 +71,7 @@ fn counts_the_wait_from_a_late_submission() {
     }
     // Less than two seconds are not noted, so that an older version of the function can read the token.
     for (submitted, token) in [(1_800_000_001, at_the_start), (1_800_000_600, later)] {
-        let mut progress = Progress::from_token(at_the_start).expect("a token");
+        let mut progress = JobProgress::from_token(at_the_start).expect("a token");
         progress.set_submitted(at(submitted));
         assert_eq!(progress.to_token().as_deref(), Some(token));
     }
@@ -82,9 +88,11 @@ fn keeps_a_token_within_its_limit() {
             DistributionId::parse(&format!("E{index:03}EXAMPLE1AB")).expect("a distribution id")
         };
         let first = job_id("11111111-aaaa-bbbb-cccc-222222222222");
-        let mut progress = Progress::start(first, SystemTime::now());
-        progress.add_distributions((0..distributions).map(id));
-        for distribution in &mut progress.distributions {
+        let mut progress = JobProgress::start(first, SystemTime::now());
+        progress
+            .invalidations
+            .add_distributions((0..distributions).map(id));
+        for distribution in &mut progress.invalidations.distributions {
             distribution.stage = Stage::InProgress(InvalidationId::new("I2J0I21PCUYOIK"));
             distribution.staging = StagingSearch::Warned;
         }
@@ -101,7 +109,7 @@ fn rejects_a_token_of_another_version_or_form() {
     for token in ["3 a 1 E1EXAMPLE1ABC:", "{}", "eyJ2IjowfQ=="] {
         let version = token.split(' ').next().expect("a word");
         assert_eq!(
-            Progress::from_token(token),
+            JobProgress::from_token(token),
             Err(Error::invalid_input(format!(
                 "the continuation token has version {version:?}, and this function reads \"1\" and \"2\": the function \
                  was updated during the wait, so run the action again"
@@ -118,7 +126,7 @@ fn rejects_a_token_of_another_version_or_form() {
         "2 a 1 E1EXAMPLE1ABC:",
     ] {
         assert_eq!(
-            Progress::from_token(token),
+            JobProgress::from_token(token),
             Err(Error::invalid_input(
                 "the continuation token is damaged, so it is unknown what was done: run the action again"
             )),
@@ -138,9 +146,12 @@ fn counts_a_job_as_submitted_when_every_distribution_is() {
         (" E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2", true, false),
         (" E1EXAMPLE1ABC:I1+ E2EXAMPLE1ABC:I2+", true, true),
     ] {
-        let progress = Progress::from_token(&token(entries)).expect("a token");
+        let progress = JobProgress::from_token(&token(entries)).expect("a token");
         assert_eq!(
-            (progress.all_submitted(), progress.all_completed()),
+            (
+                progress.invalidations.all_submitted(),
+                progress.invalidations.all_completed()
+            ),
             (all_submitted, all_completed),
             "{entries}"
         );

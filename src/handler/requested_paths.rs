@@ -1,28 +1,34 @@
-//! What a pipeline job needs of the configurations of its distributions: cache tags and staging distributions.
+//! Submits requested paths, of a pipeline job or a direct invocation, also to the staging distributions.
 //!
-//! A job reads them after CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token
+//! The configurations of the distributions decide about cache tags and staging distributions. A request reads them after CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token
 //! reads only those of distributions that are not submitted yet, or whose staging distribution was not found for the
 //! moment. `cache_tags` is the exception: they are checked before CreateInvalidation. A configuration that cannot be read
 //! in time is a warning, not a failure, unless the settings require that staging distributions are invalidated.
 
+mod cache_tags;
+mod staging_findings;
+
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, join_all, select};
 use tokio::time::{Instant, sleep};
 
-use super::Invalidator;
-use super::cache_tags::{refused, tags};
-use super::progress::{DistributionProgress, Progress};
-use super::staging_findings::{add_earlier_warnings, add_findings, not_checked};
+use self::cache_tags::{refused, tags};
+use self::staging_findings::{add_earlier_warnings, add_findings, not_checked};
+use super::identity::RequestIdentity;
+use super::progress::{DistributionProgress, Progress, Stage};
+use super::staging::{FindingKind, StagingFinding};
+use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::Error;
-use crate::handler::staging::{FindingKind, StagingFinding};
 use crate::invocation::Invocation;
-use crate::outcome::Outcome;
+use crate::outcome::{BatchReport, Outcome};
 use crate::path::InvalidationPath;
+use crate::plan::Limits;
 use crate::site::Features;
-use crate::trigger::user_parameters::JobRequest;
+use crate::trigger::request::PathRequest;
 
 /// How long reading waits for the responses of CreateInvalidation, whose connection it then uses. In a new process, the
 /// TLS handshake of a second connection would delay CreateInvalidation itself.
@@ -37,10 +43,11 @@ pub(super) type ReadFeatures = [(DistributionId, Result<Features, Error>)];
 impl Invalidator {
     /// Submits what CloudFront does not have yet, also for staging distributions, and reports on all distributions.
     /// Returns also why a staging distribution that has to be invalidated could not be found for the moment.
-    pub(super) async fn submit_with_staging(
+    pub(super) async fn submit_requested_paths(
         &self,
         progress: &mut Progress,
-        request: &JobRequest,
+        request: &PathRequest,
+        identity: &RequestIdentity,
         invocation: &Invocation,
     ) -> (Outcome, Option<Error>) {
         let tags = tags(request);
@@ -52,10 +59,7 @@ impl Invalidator {
             (Some(read(end_of_reads(invocation)).await), Duration::ZERO)
         };
         let refused = refused(&tags, read_first.as_deref().unwrap_or_default());
-        let mut staging = Progress {
-            distributions: Vec::new(),
-            ..progress.clone()
-        };
+        let mut staging = Progress::default();
         let invalidated = ids(progress, |_| true);
         let find_and_submit_staging = async {
             let deadline = end_of_reads(invocation);
@@ -69,10 +73,10 @@ impl Invalidator {
             findings.extend(found.await);
             let found = findings.iter().filter_map(StagingFinding::to_invalidate);
             staging.add_distributions(found.cloned());
-            let outcome = self.submit_staging(&mut staging, request, &tags, invocation);
+            let outcome = self.submit_staging(&mut staging, request, identity, &tags, invocation);
             (findings, outcome.await)
         };
-        let submit = self.submit_all(progress, request, &refused, invocation);
+        let submit = self.submit_all(progress, request, identity, &refused, invocation);
         let (mut outcome, (findings, staging_outcome)) =
             join_with_head_start(submit, head_start, find_and_submit_staging).await;
         add_earlier_warnings(progress, !tags.is_empty(), &mut outcome);
@@ -86,7 +90,8 @@ impl Invalidator {
     async fn submit_staging(
         &self,
         staging: &mut Progress,
-        request: &JobRequest,
+        request: &PathRequest,
+        identity: &RequestIdentity,
         tags: &[InvalidationPath],
         invocation: &Invocation,
     ) -> Outcome {
@@ -102,7 +107,7 @@ impl Invalidator {
         };
         let refused = refused(tags, &read);
         let mut outcome = self
-            .submit_all(staging, request, &refused, invocation)
+            .submit_all(staging, request, identity, &refused, invocation)
             .await;
         let mut unread = unread(&read);
         unread.retain(|(distribution, _)| !refused.contains_key(distribution));
@@ -113,6 +118,53 @@ impl Invalidator {
         let findings: Vec<_> = unread.into_iter().map(unchecked).collect();
         add_findings(&found, &findings, staging, &mut outcome);
         outcome
+    }
+
+    /// Submits what CloudFront does not have yet, except for the `refused` distributions, and reports on all.
+    async fn submit_all(
+        &self,
+        progress: &mut Progress,
+        request: &PathRequest,
+        identity: &RequestIdentity,
+        refused: &BTreeMap<DistributionId, Error>,
+        invocation: &Invocation,
+    ) -> Outcome {
+        let submit = async |current: &DistributionProgress| {
+            let distribution = current.distribution.clone();
+            let paths = request.paths.paths.clone();
+            let batch = identity.batch(distribution, paths, Limits::REQUESTED_PATHS);
+            let notes = request.notes();
+            let result = match (&current.stage, refused.get(&current.distribution)) {
+                (Stage::InProgress(id) | Stage::Completed(id), _) => Ok(Some(id.clone())),
+                (Stage::NotSubmitted, Some(error)) => Err(error.clone()),
+                (Stage::NotSubmitted | Stage::Submitted, _) => {
+                    let request = BatchRequest {
+                        notes,
+                        ..batch.into()
+                    };
+                    return self.submit(request, invocation).await;
+                }
+            };
+            BatchReport {
+                batch,
+                objects: None,
+                notes,
+                result,
+                reused: None,
+            }
+        };
+        let reports = join_all(progress.distributions.iter().map(submit)).await;
+        for (current, report) in progress.distributions.iter_mut().zip(&reports) {
+            if let (Stage::NotSubmitted | Stage::Submitted, Ok(id)) =
+                (&current.stage, &report.result)
+            {
+                current.stage = id.clone().map_or(Stage::Submitted, Stage::InProgress);
+            }
+        }
+        Outcome {
+            reports,
+            ..Outcome::default()
+        }
     }
 
     async fn read_features(

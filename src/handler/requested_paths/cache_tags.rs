@@ -1,20 +1,21 @@
-//! Cache tags of a pipeline job: CloudFront reports success for a tag that has no effect, so tags are checked first.
+//! Requested cache tags: CloudFront reports success for a tag that has no effect, so tags are checked first.
 //!
 //! A distribution without a cache tag header is refused. One that cannot be read for the moment is not submitted: the
 //! next job checks it again. If IAM denies reading it, the tags are sent, and the result has a note.
 
 use std::collections::BTreeMap;
 
-use super::configuration::ReadFeatures;
+use super::ReadFeatures;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::path::InvalidationPath;
-use crate::trigger::user_parameters::JobRequest;
+use crate::trigger::request::PathRequest;
 
-/// Returns the cache tags that the job sends: those that no path covers. Tags that differ only in case cover each other,
+/// Returns the cache tags to send: those that no path covers. Tags that differ only in case cover each other,
 /// so a tag does not count as covering.
-pub(super) fn tags(request: &JobRequest) -> Vec<InvalidationPath> {
-    let (tags, paths): (Vec<_>, Vec<_>) = request.paths.iter().partition(|path| path.is_tag());
+pub(super) fn tags(request: &PathRequest) -> Vec<InvalidationPath> {
+    let (tags, paths): (Vec<_>, Vec<_>) =
+        request.paths.paths.iter().partition(|path| path.is_tag());
     let is_covered = |tag: &InvalidationPath| paths.iter().any(|path| path.covers(tag));
     let needed = tags.into_iter().filter(|tag| !is_covered(tag));
     needed.cloned().collect()

@@ -1,11 +1,11 @@
-//! What a pipeline job reports of staging distributions, and whether the next job searches them again.
+//! What is reported of staging distributions, and whether the next job of a pipeline action searches them again.
 
 use tracing::warn;
 
-use super::Invalidator;
-use super::progress::{Progress, StagingSearch};
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::handler::Invalidator;
+use crate::handler::progress::{Progress, StagingSearch};
 use crate::handler::staging::StagingFinding;
 use crate::outcome::{BatchReport, Outcome};
 

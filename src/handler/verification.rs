@@ -1,4 +1,4 @@
-//! Verifies a job: requests URLs as a viewer does once its invalidations are completed, and judges the responses.
+//! Verifies a pipeline job or a direct invocation: requests URLs as a viewer does once the invalidations are completed, and judges the responses.
 //!
 //! A verification never costs the job its result. It ends before the calls do, and after a panic too; what keeps it from
 //! requesting a distribution is a note. Only viewers that still get old content are a failure, and `onStale` decides about that.
@@ -19,9 +19,10 @@ use crate::error::{Error, ErrorKind};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::invocation::Invocation;
 use crate::outcome::Verification;
+use crate::path::EncodedPaths;
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 use crate::site::Site;
-use crate::trigger::user_parameters::{JobRequest, Verify};
+use crate::trigger::request::Verify;
 use crate::verify::covering::Coverage;
 use crate::verify::judge::{Existence, Fallback};
 use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl};
@@ -41,13 +42,29 @@ const MAX_READ_TIME: Duration = Duration::from_secs(5);
 const NO_PAGE: &str =
     "is not verified: no page was found under the wildcards, so list URLs in \"verify\"";
 
+/// The verdicts on the URLs that were requested.
+pub(super) struct VerificationRun {
+    pub(super) report: Report,
+    /// How many URLs were not requested, because there were too many.
+    pub(super) left_out: usize,
+}
+
+impl From<Report> for VerificationRun {
+    fn from(report: Report) -> Self {
+        Self {
+            report,
+            left_out: 0,
+        }
+    }
+}
+
 /// A distribution whose URLs can be requested.
 struct VerifiableDistribution {
     id: DistributionId,
     host: String,
     site: Site,
     access: ViewerAccess,
-    /// The job's own.
+    /// The request's own.
     invalidation: ExistingInvalidation,
 }
 
@@ -67,53 +84,57 @@ pub(super) fn stale_error(verification: &Verification) -> Error {
 
 impl Invalidator {
     /// Requests URLs from the distributions whose invalidations are completed, and judges the responses.
+    ///
+    /// `candidates` returns the URLs of a distribution that can be requested.
     pub(super) async fn verify(
         &self,
-        request: &JobRequest,
         progress: &Progress,
+        candidates: impl Fn(&DistributionId) -> Vec<Candidate>,
         invocation: &Invocation,
-    ) -> Report {
+    ) -> VerificationRun {
         // Boxed to keep the future's type small.
-        let work = Box::pin(async { Ok(self.judged(request, progress, invocation).await) });
-        let report = guarded(work, invocation).await;
-        let report = report.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]));
-        for old in report.old() {
+        let work = Box::pin(async { Ok(self.judged(progress, candidates, invocation).await) });
+        let run = guarded(work, invocation).await;
+        let run = run.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]).into());
+        for old in run.report.old() {
             let (url, reason) = (&old.url, &old.judgement.reason);
             let explanation = old.explanation.join("; ");
             let distribution = &old.distribution;
             warn!(%distribution, "viewers still get old content at {url}: {reason}; {explanation}");
         }
-        report
+        run
     }
 
     async fn judged(
         &self,
-        request: &JobRequest,
         progress: &Progress,
+        candidates: impl Fn(&DistributionId) -> Vec<Candidate>,
         invocation: &Invocation,
-    ) -> Report {
+    ) -> VerificationRun {
         let deadline = (Instant::now() + MAX_TIME).min(invocation.end_of_calls());
         let (distributions, mut notes) = self.verifiable(progress, invocation).await;
         if distributions.is_empty() {
-            return report_of_notes(notes);
+            return report_of_notes(notes).into();
         }
         let edge = match self.edge.nearest() {
             Ok(edge) => edge,
             Err(error) => {
                 notes.push(error);
-                return report_of_notes(notes);
+                return report_of_notes(notes).into();
             }
         };
-        let candidates = candidates(request);
-        let samples = shares(distributions.len())
-            .map(|share| Sample::choose(candidates.clone(), share))
+        let shares = distributions.iter().zip(shares(distributions.len()));
+        let samples = shares
+            .map(|(distribution, share)| Sample::choose(candidates(&distribution.id), share))
             .collect::<Vec<_>>();
         let mut responses = self
             .responses(&edge, &distributions, &samples, deadline, invocation)
             .await
             .into_iter();
         let mut urls = Vec::new();
+        let mut left_out = 0;
         for (distribution, sample) in distributions.iter().zip(samples) {
+            left_out += sample.left_out();
             if sample.left_out() > 0 {
                 notes.push(format!("of {}: {sample}", distribution.id));
             }
@@ -132,7 +153,10 @@ impl Invalidator {
             urls.extend(judged);
         }
         let notes = report_of_notes(notes).notes;
-        Report { urls, notes }
+        VerificationRun {
+            report: Report { urls, notes },
+            left_out,
+        }
     }
 
     /// Returns the distributions whose URLs can be requested, and why others cannot.
@@ -183,7 +207,7 @@ impl Invalidator {
         let others = completed.skip(MAX_URLS_OF_FUNCTION).count();
         if others > 0 {
             notes.push(format!(
-                "{others} other distributions are not verified: a job requests {MAX_URLS_OF_FUNCTION} URLs at most"
+                "{others} other distributions are not verified: the function requests {MAX_URLS_OF_FUNCTION} URLs at most"
             ));
         }
         (verifiable, notes)
@@ -273,13 +297,14 @@ fn report_of_notes(notes: Vec<String>) -> Report {
     }
 }
 
-/// Returns the URLs that the job can request.
-fn candidates(request: &JobRequest) -> Vec<Candidate> {
-    match &request.verify {
-        Verify::Nothing => Vec::new(),
-        Verify::InvalidatedPaths => Candidate::of_paths(&request.paths, &request.widened),
-        Verify::Urls(urls) => Candidate::of_paths(&urls.paths, &urls.widened),
-    }
+/// Returns the URLs that can be requested if these paths are invalidated.
+pub(super) fn candidates(verify: &Verify, invalidated: &EncodedPaths) -> Vec<Candidate> {
+    let urls = match verify {
+        Verify::Nothing => return Vec::new(),
+        Verify::InvalidatedPaths => invalidated,
+        Verify::Urls(urls) => urls,
+    };
+    Candidate::of_paths(&urls.paths, &urls.widened)
 }
 
 /// Returns how many URLs are requested from each of several distributions.

@@ -1,0 +1,61 @@
+//! Waits within one invocation until invalidations are completed.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::Invalidator;
+use super::progress::{DistributionProgress, Progress, Stage};
+use crate::error::Error;
+use crate::invocation::Invocation;
+
+/// The pause between two polls.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Invalidator {
+    /// Polls until all invalidations whose id is known are completed, for `limit` at most, and until the end of the invocation's time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] that a later poll does not help.
+    pub(super) async fn poll(
+        &self,
+        progress: &mut Progress,
+        limit: Duration,
+        invocation: &Invocation,
+    ) -> Result<(), Error> {
+        let last_poll = self.clock.now() + limit;
+        let end_of_calls = invocation.end_of_calls();
+        loop {
+            let completed = async |current: &DistributionProgress| match &current.stage {
+                Stage::InProgress(id) => {
+                    let cloudfront = self.cloudfront(invocation);
+                    cloudfront.is_completed(&current.distribution, id).await
+                }
+                _ => Ok(false),
+            };
+            let completed = join_all(progress.distributions.iter().map(completed));
+            // Time must remain to respond.
+            let Ok(completed) = timeout_at(end_of_calls, completed).await else {
+                return Ok(());
+            };
+            for (current, completed) in progress.distributions.iter_mut().zip(completed) {
+                match (&current.stage, completed) {
+                    (Stage::InProgress(id), Ok(true)) => {
+                        current.stage = Stage::Completed(id.clone());
+                    }
+                    (_, Err(error)) if !error.is_transient() => return Err(error),
+                    // The next poll reads again what could not be read now.
+                    _ => {}
+                }
+            }
+            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_calls
+                || self.clock.now() + POLL_INTERVAL > last_poll;
+            if !progress.has_invalidation_in_progress() || is_time_up {
+                return Ok(());
+            }
+            self.clock.pause(POLL_INTERVAL).await;
+        }
+    }
+}

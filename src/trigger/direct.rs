@@ -1,0 +1,240 @@
+//! A direct invocation: an event that names what to invalidate, or the invalidation whose status it requests.
+//!
+//! The event needs `paths`, `keys` or `invalidation`; any other object without a known sender is an unknown event. So an empty
+//! object never invalidates anything, and everything is invalidated only if `/*` is written.
+//!
+//! `docs/direct.md` describes the fields.
+
+use serde_json::{Map, Value};
+
+use super::request::{Fields, PathRequest, RequestOptions};
+use crate::distribution::DistributionName;
+use crate::error::Error;
+use crate::plan::InvalidationId;
+
+const FIELDS: [&str; 12] = [
+    "paths",
+    "keys",
+    "bucket",
+    "distribution",
+    "wait",
+    "onTimeout",
+    "verify",
+    "onStale",
+    "reference",
+    "idempotencyKey",
+    "invalidation",
+    "requestedBy",
+];
+
+/// One of these fields makes an object the event of a direct invocation.
+const MARKERS: [&str; 3] = ["paths", "keys", "invalidation"];
+
+/// The maximum length of `idempotencyKey` and `requestedBy`. The ARN of a Step Functions execution fits.
+const MAX_CHARACTERS: usize = 256;
+
+/// What a direct invocation requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectRequest {
+    /// What to do.
+    pub action: Action,
+    /// Who requests it, as the caller claims: for the log only.
+    pub requested_by: Option<String>,
+}
+
+/// What a direct invocation requests to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Create invalidations of paths.
+    InvalidatePaths {
+        /// The paths, and how.
+        request: PathRequest,
+        /// Identifies the request: equal if the caller repeats it.
+        idempotency_key: Option<String>,
+    },
+    /// Create invalidations of what viewers can have cached of objects.
+    InvalidateObjects {
+        /// The objects.
+        objects: Objects,
+        /// How.
+        options: RequestOptions,
+        /// Identifies the request: equal if the caller repeats it.
+        idempotency_key: Option<String>,
+    },
+    /// Report the status of an invalidation.
+    ReportStatus {
+        /// The invalidation.
+        invalidation: InvalidationId,
+        /// The distributions that possibly have it. Empty: the distributions of the settings.
+        distributions: Vec<DistributionName>,
+    },
+}
+
+/// Objects of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects {
+    /// The name of the bucket.
+    pub bucket: String,
+    /// The keys, at least one, as S3 has them.
+    pub keys: Vec<String>,
+    /// What was removed from keys.
+    pub note: Option<String>,
+}
+
+impl DirectRequest {
+    /// Returns whether the object is the event of a direct invocation.
+    pub(super) fn is_in(event: &Map<String, Value>) -> bool {
+        let mut markers = MARKERS.iter();
+        markers.any(|name| event.get(*name).is_some_and(|value| !value.is_null()))
+    }
+
+    /// Reads an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] that names the invalid field.
+    pub(super) fn parse(event: &Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(event.clone(), &FIELDS);
+        let requested_by = fields.read("requestedBy", read_text)?;
+        let action = match fields.read("invalidation", read_invalidation)? {
+            Some(invalidation) => read_status_request(&mut fields, invalidation),
+            None => read_invalidation_request(&mut fields),
+        };
+        let action = action?;
+        fields.finish()?;
+        Ok(Self {
+            action,
+            requested_by,
+        })
+    }
+}
+
+fn read_status_request(fields: &mut Fields, invalidation: InvalidationId) -> Result<Action, Error> {
+    let distributions = fields.read_distributions()?;
+    if let Some(name) = FIELDS.into_iter().find(|name| fields.take(name).is_some()) {
+        return Err(Error::invalid_input(format!(
+            "{name:?} has no effect with \"invalidation\", which only reports a status: remove one of them"
+        )));
+    }
+    Ok(Action::ReportStatus {
+        invalidation,
+        distributions,
+    })
+}
+
+fn read_invalidation_request(fields: &mut Fields) -> Result<Action, Error> {
+    const IF_EMPTY: &str = "name what to invalidate, or \"/*\" in \"paths\" for everything";
+    let idempotency_key = fields.read("idempotencyKey", read_text)?;
+    let paths = fields.read_paths(IF_EMPTY)?;
+    let keys = fields.read_list("keys", IF_EMPTY, read_key)?;
+    let bucket = fields.read("bucket", read_bucket)?;
+    match (paths, keys, bucket) {
+        (Some(paths), None, None) => Ok(Action::InvalidatePaths {
+            request: PathRequest {
+                options: fields.read_options(&paths.paths)?,
+                paths,
+            },
+            idempotency_key,
+        }),
+        (None, Some(keys), Some(bucket)) => Ok(Action::InvalidateObjects {
+            objects: Objects::new(bucket, keys),
+            options: fields.read_options(&[])?,
+            idempotency_key,
+        }),
+        (None, Some(_), None) => Err(Error::invalid_input(
+            "\"keys\" needs \"bucket\": the name of the bucket that has the objects",
+        )),
+        (Some(_), Some(_), _) => Err(Error::invalid_input(
+            "the event has \"paths\" and \"keys\": invoke the function once for each",
+        )),
+        (_, None, _) => Err(Error::invalid_input(
+            "\"bucket\" has no effect without \"keys\": remove it, or name the keys of the objects",
+        )),
+    }
+}
+
+/// A key, and whether something was removed from it.
+struct WrittenKey {
+    key: String,
+    root: Option<String>,
+}
+
+impl Objects {
+    fn new(bucket: String, written: Vec<WrittenKey>) -> Self {
+        let roots: Vec<_> = written.iter().filter_map(|key| key.root.as_ref()).collect();
+        let note = roots.first().map(|first| {
+            let count = roots.len();
+            let noun = if count == 1 { "key" } else { "keys" };
+            format!("read {count} {noun} without the leading / or ./, such as {first}")
+        });
+        Self {
+            bucket,
+            keys: written.into_iter().map(|written| written.key).collect(),
+            note,
+        }
+    }
+}
+
+/// Reads a key. What paths and lists of files begin with is removed: a key hardly begins with it.
+fn read_key(text: &str) -> Result<WrittenKey, Error> {
+    let without_root = ["./", "/"].iter().find_map(|root| text.strip_prefix(root));
+    let key = without_root.unwrap_or(text);
+    let mistake = if key.is_empty() {
+        Some("name an object, or use \"paths\"")
+    } else if key.starts_with("s3://") {
+        Some("write it without s3:// and the bucket, and name the bucket in \"bucket\"")
+    } else if key.starts_with("https://") || key.starts_with("http://") {
+        Some("write URLs in \"paths\"")
+    } else {
+        None
+    };
+    if let Some(mistake) = mistake {
+        return Err(Error::invalid_input(format!(
+            "{text:?} is not a key: {mistake}"
+        )));
+    }
+    Ok(WrittenKey {
+        key: key.to_owned(),
+        root: without_root.map(|_| text.to_owned()),
+    })
+}
+
+fn read_bucket(value: Value) -> Result<String, Error> {
+    let bucket = value.as_str().map(|text| {
+        let name = text.strip_prefix("s3://").unwrap_or(text);
+        name.strip_suffix('/').unwrap_or(name)
+    });
+    let is_name = |name: &&str| {
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        // Old buckets have upper case letters and underscores.
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    bucket
+        .filter(is_name)
+        .map(str::to_owned)
+        .ok_or_else(|| Error::invalid_input("expected the name of a bucket, such as \"my-site\""))
+}
+
+fn read_invalidation(value: Value) -> Result<InvalidationId, Error> {
+    let is_id =
+        |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let id = value.as_str().filter(is_id).map(InvalidationId::new);
+    id.ok_or_else(|| {
+        Error::invalid_input("expected the id of an invalidation, such as \"I2J0I21PCUYOIK\"")
+    })
+}
+
+fn read_text(value: Value) -> Result<String, Error> {
+    let is_valid = |text: &&str| {
+        (1..=MAX_CHARACTERS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    };
+    let text = value.as_str().filter(is_valid).map(str::to_owned);
+    text.ok_or_else(|| {
+        Error::invalid_input(format!(
+            "expected a string of 1 to {MAX_CHARACTERS} characters without control characters"
+        ))
+    })
+}
