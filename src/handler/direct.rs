@@ -7,29 +7,26 @@
 //! A caller waits at most as long as the function runs. Then the object has the status `InProgress`, and the caller can
 //! request it again.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+mod response;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
 use tracing::{info, warn};
 
+use super::completion::POLL_INTERVAL;
 use super::identity::RequestIdentity;
 use super::object_changes::{ChangeOptions, ChangeResults, PendingChange};
 use super::progress::{DistributionProgress, Progress, Stage, StagingSearch};
 use super::verification::{self, VerificationRun};
 use super::{Answer, Invalidator, decisive_error, guarded};
 use crate::distribution::{DistributionId, DistributionName};
-use crate::error::{Category, EndOfWait, Error, ErrorKind};
-use crate::exit::Exit;
+use crate::error::{EndOfWait, Error, ErrorKind};
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Outcome};
-use crate::output::{
-    CommandOutput, CreateOutput, DistributionOutput, Ending, ErrorOutput, StatusOutput,
-    VerificationOutput, verification_failure,
-};
 use crate::path::EncodedPaths;
-use crate::plan::{Collapsed, InvalidationId, InvalidationStatus};
+use crate::plan::InvalidationId;
 use crate::site::Change;
 use crate::trigger::direct::{Action, DirectRequest, Objects};
 use crate::trigger::request::{OnStale, OnTimeout, PathRequest, RequestOptions, Verify};
@@ -195,114 +192,93 @@ impl Invalidator {
     /// Waits, verifies and returns the object for the caller.
     async fn complete(
         &self,
-        submitted: Submitted,
+        mut submitted: Submitted,
         options: &RequestOptions,
         wait: Duration,
         invocation: &Invocation,
     ) -> Result<Value, Error> {
-        let Submitted {
-            mut progress,
-            outcome,
-            requested,
-            mut warnings,
-        } = submitted;
-        let began = self.clock.now();
-        if !wait.is_zero() {
-            let polled = self.poll(&mut progress, wait, invocation).await;
-            polled.map_err(|error| {
-                let error = error.context("submitted, but the completion is unknown");
-                with_outcome(error, &outcome)
-            })?;
-        }
-        let waited = self.waited(began);
-        let is_completed = progress.completed_count() == progress.distributions.len();
-        let verification = if options.verify == Verify::Nothing || outcome.reports.is_empty() {
-            None
-        } else if !is_completed {
-            warnings.push("not verified, because not all invalidations are completed".to_owned());
-            None
-        } else if !verification::has_time(invocation) {
-            warnings.push("not verified, because the function's time is over".to_owned());
+        let waited = if wait.is_zero() {
             None
         } else {
-            let urls = |id: &DistributionId| {
-                let requested = requested.get(id);
-                verification::candidates(
-                    &options.verify,
-                    requested.unwrap_or(&EncodedPaths::default()),
-                )
-            };
-            Some(self.verify(&progress, urls, invocation).await)
+            Some(self.wait_for(&mut submitted, wait, invocation).await?)
         };
-        let mut ending = Ending::default();
-        let mut outputs = Vec::new();
-        for (report, current) in outcome.reports.iter().zip(&progress.distributions) {
-            let mut output = self.distribution_output(report, &current.stage);
-            if !wait.is_zero() {
-                if let Stage::Completed(_) = current.stage {
-                    output.seconds = Some(waited.as_secs());
-                } else {
-                    let error = not_completed_output(current, waited);
-                    ending.add(Exit::NotCompleted, Some(error.clone()));
-                    output.set_wait_error(Some(error));
-                }
-            }
-            outputs.push(output);
+        let Submitted {
+            progress, outcome, ..
+        } = &submitted;
+        if let Some(waited) = waited
+            && options.on_timeout == OnTimeout::Fail
+            && !submitted.is_completed()
+        {
+            let error = not_completed(progress, waited, wait);
+            return Err(with_outcome(error, outcome));
         }
-        if !wait.is_zero() {
-            info!(
-                "{} of {} completed after {} s",
-                progress.completed_count(),
-                progress.distributions.len(),
-                waited.as_secs()
-            );
+        let verification = self
+            .verify_submitted(&mut submitted, &options.verify, invocation)
+            .await;
+        if let Some(run) = &verification
+            && options.on_stale == OnStale::Fail
+            && run.report.verified() == Verified::No
+        {
+            let report = run.report.to_string();
+            let error = ErrorKind::StaleUrls { report }.into();
+            return Err(with_outcome(error, &submitted.outcome));
         }
-        if !wait.is_zero() && !is_completed && options.on_timeout == OnTimeout::Fail {
-            let end = if waited + super::completion::POLL_INTERVAL > wait {
-                EndOfWait::Limit
-            } else {
-                EndOfWait::FunctionTime
-            };
-            let error = ErrorKind::NotCompleted { waited, end }.into();
-            return Err(with_outcome(error, &outcome));
+        for warning in &submitted.warnings {
+            warn!("{warning}");
         }
-        let verification = match verification {
-            None => None,
-            Some(VerificationRun { report, left_out }) => {
-                if report.verified() == Verified::No && options.on_stale == OnStale::Fail {
-                    let report = report.to_string();
-                    let error = ErrorKind::StaleUrls { report }.into();
-                    return Err(with_outcome(error, &outcome));
-                }
-                match verification_failure(&report) {
-                    Some((Exit::Stale, error)) => ending.add_stale(error),
-                    Some((exit, error)) => ending.add(exit, Some(error)),
-                    None => {}
-                }
-                Some(VerificationOutput::new(report, left_out))
-            }
-        };
-        outputs.extend(outcome.unaffected.iter().map(|unaffected| {
-            let nothing = Collapsed::default();
-            let distribution = unaffected.distribution.clone();
-            DistributionOutput::planned(Some(distribution), &nothing, Some(0), &unaffected.notes)
-        }));
-        warnings.iter().for_each(|warning| warn!("{warning}"));
-        let output = CreateOutput::new(outputs, warnings, false, ending);
-        to_json(&output.with_verification(verification))
+        let known = |distribution: &DistributionId| self.warm_state.invalidations(distribution);
+        response::of_invalidations(submitted, waited, verification, known)
     }
 
-    /// Returns the object of a distribution whose invalidation CloudFront has.
-    fn distribution_output(&self, report: &BatchReport, stage: &Stage) -> DistributionOutput {
-        let known = self.warm_state.invalidations(report.batch.distribution());
-        let id = report.result.as_ref().ok().and_then(Option::as_ref);
-        let known = known.iter().find(|known| Some(&known.id) == id);
-        let mut output = DistributionOutput::from_report(report, known.map(|known| known.created));
-        output.status = match stage {
-            Stage::Completed(_) => Some(InvalidationStatus::Completed),
-            _ => Some(known.map_or(InvalidationStatus::InProgress, |known| known.status)),
+    /// Waits for completion. Returns for how long.
+    async fn wait_for(
+        &self,
+        submitted: &mut Submitted,
+        wait: Duration,
+        invocation: &Invocation,
+    ) -> Result<Duration, Error> {
+        let began = self.clock.now();
+        let polled = self.poll(&mut submitted.progress, wait, invocation).await;
+        polled.map_err(|error| {
+            let error = error.context("submitted, but the completion is unknown");
+            with_outcome(error, &submitted.outcome)
+        })?;
+        let waited = self.clock.now().duration_since(began).unwrap_or_default();
+        info!(
+            "{} of {} completed after {} s",
+            submitted.progress.completed_count(),
+            submitted.progress.distributions.len(),
+            waited.as_secs()
+        );
+        Ok(waited)
+    }
+
+    /// Requests URLs if that is requested and possible now.
+    async fn verify_submitted(
+        &self,
+        submitted: &mut Submitted,
+        verify: &Verify,
+        invocation: &Invocation,
+    ) -> Option<VerificationRun> {
+        if *verify == Verify::Nothing || submitted.outcome.reports.is_empty() {
+            return None;
+        }
+        let obstacle = if !submitted.is_completed() {
+            "not all invalidations are completed"
+        } else if !verification::has_time(invocation) {
+            "the function's time is over"
+        } else {
+            let requested = &submitted.requested;
+            let urls = |id: &DistributionId| match requested.get(id) {
+                Some(paths) => verification::candidates(verify, paths),
+                None => verification::candidates(verify, &EncodedPaths::default()),
+            };
+            return Some(self.verify(&submitted.progress, urls, invocation).await);
         };
-        output
+        submitted
+            .warnings
+            .push(format!("not verified, because {obstacle}"));
+        None
     }
 
     async fn report_status(
@@ -320,12 +296,14 @@ impl Invalidator {
             .await?;
         let status = found.status;
         info!(%distribution, %invalidation, ?status, "the status was reported");
-        let output = StatusOutput::new(&distribution, found);
-        to_json(&CommandOutput::done(json!({ "invalidations": [output] })))
+        response::of_status(&distribution, found)
     }
+}
 
-    fn waited(&self, began: SystemTime) -> Duration {
-        self.clock.now().duration_since(began).unwrap_or_default()
+impl Submitted {
+    /// Returns whether all invalidations are completed.
+    fn is_completed(&self) -> bool {
+        self.progress.completed_count() == self.progress.distributions.len()
     }
 }
 
@@ -380,31 +358,24 @@ fn with_outcome(error: Error, outcome: &Outcome) -> Error {
     ErrorKind::WithOutcome { error, text }.into()
 }
 
-/// Returns why the completion of an invalidation is not confirmed.
-fn not_completed_output(current: &DistributionProgress, waited: Duration) -> ErrorOutput {
-    let distribution = &current.distribution;
-    let (message, hint) = match &current.stage {
-        Stage::InProgress(id) | Stage::Completed(id) => {
-            let hint = format!(
-                "request its status with {{\"invalidation\": \"{id}\", \"distribution\": \"{distribution}\"}}"
-            );
-            let waited = waited.as_secs();
-            let facts = format!(
-                "{distribution}: {id} was submitted and is not completed after {waited} s; CloudFront still completes it"
-            );
-            (format!("{facts}; {hint}"), Some(hint))
-        }
-        Stage::NotSubmitted | Stage::Submitted => (
-            format!(
-                "{distribution}: the invalidation was submitted, but its status is unknown: CloudFront had it already and \
-                 did not return its id"
+/// Returns the error of a request that failed because its invalidations are not completed in time.
+fn not_completed(progress: &Progress, waited: Duration, wait: Duration) -> Error {
+    let mut distributions = progress.distributions.iter();
+    let unknown = distributions.find(|current| current.stage == Stage::Submitted);
+    if let Some(current) = unknown {
+        return ErrorKind::Unavailable {
+            purpose: format!(
+                "read the status of the invalidation of {}",
+                current.distribution
             ),
-            None,
-        ),
+            message: "CloudFront had it already and did not return its id".to_owned(),
+        }
+        .into();
+    }
+    let end = if waited + POLL_INTERVAL > wait {
+        EndOfWait::Limit
+    } else {
+        EndOfWait::FunctionTime
     };
-    ErrorOutput::new(Category::Unavailable, message, hint)
-}
-
-fn to_json(output: &impl Serialize) -> Result<Value, Error> {
-    serde_json::to_value(output).map_err(|error| Error::invalid_input(error.to_string()))
+    ErrorKind::NotCompleted { waited, end }.into()
 }

@@ -9,6 +9,7 @@ mod standin;
 mod access;
 mod codepipeline;
 mod configurations;
+mod direct;
 mod edge;
 mod edge_sites;
 mod errors;

@@ -23,7 +23,7 @@ const ALIAS: &str = "www.example.com";
 const OTHER_HOST: &str = "d2example.cloudfront.net";
 
 /// An account whose distributions are sites, with invalidations that are in progress for this many seconds.
-fn account(completes_after: u64) -> Fixture {
+pub fn account(completes_after: u64) -> Fixture {
     account_with(completes_after, Options::default())
 }
 
@@ -47,7 +47,7 @@ fn account_with(completes_after: u64, options: Options) -> Fixture {
 }
 
 /// Lets a viewer fetch the URLs a minute before the job.
-fn cache(fixture: &Fixture, urls: &[(&str, &str)]) {
+pub fn cache(fixture: &Fixture, urls: &[(&str, &str)]) {
     for (host, target) in urls {
         get_from(&fixture.standin.url(), host, target);
     }
@@ -55,7 +55,7 @@ fn cache(fixture: &Fixture, urls: &[(&str, &str)]) {
 }
 
 /// Returns the text with the age of the invalidation that it has if no time passes between two responses.
-fn on_time(text: &str) -> String {
+pub fn on_time(text: &str) -> String {
     let age = regex::Regex::new(r"created \d+ s ago").expect("a regular expression");
     age.replace_all(text, "created 0 s ago").into_owned()
 }
