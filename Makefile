@@ -34,7 +34,7 @@ test: lint unit local ## Check everything that CI checks
 lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the documentation
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
-	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml)
+	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml examples/*.yaml)
 	$(call step,sam validate,$(SAM) validate --lint)
 
 docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template

@@ -1,6 +1,7 @@
 """Checks the fenced blocks and the tables of README.md, CONTRIBUTING.md and docs/*.md, and the files of examples/:
 
-- YAML parses, and cfn-lint accepts resources of CloudFormation.
+- YAML parses, and cfn-lint accepts resources and templates of CloudFormation.
+- Events of direct invocation have its fields, and the transitions and errors of state machines exist (callers.py).
 - AWS CLI commands have an operation and parameters of the botocore model, and JSON arguments have its structure.
 - `sam deploy` and `make` commands name parameters of template.yaml and targets of the Makefile.
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
@@ -22,7 +23,8 @@ from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
-from cfnlint.api import lint_all
+from callers import event_problems, state_machine_problems, template_events
+from cfnlint.api import lint, lint_all
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +48,7 @@ CUSTOM_COMMANDS = {
     ("s3", "mv"): TRANSFER - {"delete", "exact-timestamps", "size-only"},
     ("s3", "rm"): {"dryrun", "exclude", "include", "only-show-errors", "quiet", "recursive"},
     ("s3", "sync"): TRANSFER - {"recursive"},
+    ("cloudformation", "deploy"): {"capabilities", "parameter-overrides", "stack-name", "template-file"},
     ("configure", "list"): set(),
     ("logs", "tail"): {"filter-pattern", "follow", "format", "since"},
     ("sso", "login"): {"no-browser", "sso-session"},
@@ -223,8 +226,10 @@ class Checker:
         if not self.counts["tables"]:
             self.problem("docs/settings-and-permissions.md", 1, "no table of parameters, outputs or variables was found")
         for path in sorted((ROOT / "examples").iterdir()):
-            language = {".sh": "sh", ".yml": "yaml", ".json": "json"}.get(path.suffix)
+            language = {".sh": "sh", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}.get(path.suffix)
             self.block(path.relative_to(ROOT), 1, language, path.read_text())
+            if path.suffix == ".yaml":
+                self.comments(path.relative_to(ROOT), path.read_text())
 
     def document(self, file, text):
         lines = text.splitlines()
@@ -263,7 +268,9 @@ class Checker:
                 return
             for document in documents:
                 self.samples(file, line, document)
-                if isinstance(document, dict):
+                if isinstance(document, dict) and "Resources" in document:
+                    self.cloudformation(file, line, text, document)
+                elif isinstance(document, dict):
                     self.resources(file, line, document)
         elif language == "json":
             try:
@@ -294,6 +301,53 @@ class Checker:
             if re.match("E[023]", match.rule.id):
                 self.problem(file, line, f"cfn-lint: {match.rule.id} {match.message}")
 
+    def cloudformation(self, file, line, text, template):
+        """Checks a template that a reader can deploy."""
+        self.counts["resources"] += len(template["Resources"])
+        for match in lint(text):
+            self.problem(file, line + match.linenumber - 1, f"cfn-lint: {match.rule.id} {match.message}")
+        for name, event in template_events(template):
+            try:
+                self.payload(event)
+            except ValueError as error:
+                self.problem(file, line, f"{name}: {error}")
+        for statement in statements(template):
+            if any(isinstance(value, str) and "*" in value for value in descendants(statement.get("Resource"))):
+                self.problem(file, line, f"{statement['Action']} is allowed on more than one resource")
+        for name, resource in template["Resources"].items():
+            if resource["Type"] == "AWS::StepFunctions::StateMachine":
+                for problem in state_machine_problems(resource["Properties"]["Definition"]):
+                    self.problem(file, line, f"{name}: {problem}")
+            elif resource["Type"] == "AWS::Chatbot::CustomAction":
+                command = resource["Properties"]["Definition"]["CommandText"]
+                self.chat(file, line, command["Fn::Sub"] if isinstance(command, dict) else command)
+
+    def comments(self, file, text):
+        """Checks the commands in the comments of a template, which are indented."""
+        lines = [line.removeprefix("#   ") if line.startswith("#   ") else "" for line in text.splitlines()]
+        self.script(file, 1, "\n".join(line if not line.startswith("@") else "" for line in lines) + "\n")
+        for number, line in enumerate(lines, 1):
+            if alias := re.match(r"@Amazon Q alias create \S+ (.*)", line):
+                self.chat(file, number, alias[1])
+
+    def chat(self, file, line, command):
+        """Checks a command of Amazon Q Developer in chat applications, in which JSON is not quoted."""
+        command, payload, event = command.partition(" --payload ")
+        try:
+            self.aws([*command.split(), payload.strip(), event])
+        except ValueError as error:
+            self.problem(file, line, f"{command}: {error}")
+
+    def payload(self, text):
+        """Checks the event of an invocation: one of direct invocation, or of a file of events/."""
+        try:
+            event = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"the event is not JSON: {error}") from error
+        self.counts["events"] += 1
+        if event not in self.events and (problems := list(event_problems(event))):
+            raise ValueError("; ".join(problems))
+
     def script(self, file, first_line, text):
         try:
             commands = list(shell_commands(text, first_line))
@@ -322,10 +376,14 @@ class Checker:
                             raise ValueError(f"the Makefile has no target {word}")
                 if "--parameter-overrides" in words:
                     overrides = words[words.index("--parameter-overrides") + 1 :]
+                    template, parameters = "template.yaml", self.template.parameters
+                    if "--template-file" in words:
+                        template = words[words.index("--template-file") + 1]
+                        parameters = yaml.load((ROOT / template).read_text(), YamlLoader)["Parameters"]
                     for override in " ".join(overrides).split(" --")[0].split():
                         name = override.removeprefix("ParameterKey=").split("=")[0].split(",")[0]
-                        if name not in self.template.parameters:
-                            raise ValueError(f"template.yaml has no parameter {name}")
+                        if name not in parameters:
+                            raise ValueError(f"{template} has no parameter {name}")
             except ValueError as error:
                 self.problem(file, line, f"{' '.join(words[:3])}: {error}")
 
@@ -390,6 +448,8 @@ class Checker:
                 raise ValueError(f"unknown parameter --{option}")
             missing.discard(name)
             self.argument(option, members[name], values)
+            if (service, operation, name) == ("lambda", "invoke", "Payload") and values[0].startswith("{"):
+                self.payload(values[0])
         if missing:
             raise ValueError(f"missing parameter {', '.join(sorted(missing))}")
 
