@@ -26,11 +26,11 @@ OPTIONS = {
 }
 # The events by the field that selects one.
 EVENTS = {
-    "invalidation": {"invalidation": LABEL, "distribution": LABEL, "requestedBy": LABEL},
+    "invalidation": {"invalidation": LABEL, "distribution": NAMES, "requestedBy": LABEL},
     "keys": {"keys": NAMES, "bucket": LABEL, **OPTIONS},
     "paths": {"paths": NAMES, **OPTIONS},
 }
-REQUIRED = {"invalidation": ["invalidation", "distribution"], "keys": ["keys", "bucket"], "paths": ["paths"]}
+REQUIRED = {"invalidation": ["invalidation"], "keys": ["keys", "bucket"], "paths": ["paths"]}
 
 # Errors of a Lambda task that AWS names.
 # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
@@ -51,6 +51,15 @@ def categories():
     source = (ROOT / "src/error.rs").read_text()
     body = re.search(r"fn as_str\(self\) -> &'static str \{(.*?)\n    }", source, re.DOTALL)[1]
     return set(re.findall(r'=> "(\w+)"', body))
+
+
+def field_problems():
+    """Compares the fields of this module with those that the function reads."""
+    source = (ROOT / "src/trigger/direct.rs").read_text()
+    read = set(re.findall(r'"(\w+)"', re.search(r"const FIELDS:[^;]*;[^;]*;", source)[0]))
+    known = set().union(*EVENTS.values())
+    for name in sorted(read ^ known):
+        yield f"{name} is a field of {'the function' if name in read else 'tests/docs/callers.py'} only"
 
 
 def event_problems(event):

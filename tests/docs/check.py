@@ -23,7 +23,7 @@ from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
-from callers import event_problems, state_machine_problems, template_events
+from callers import event_problems, field_problems, state_machine_problems, template_events
 from cfnlint.api import lint, lint_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,6 +225,8 @@ class Checker:
                 self.document(path.relative_to(ROOT), path.read_text())
         if not self.counts["tables"]:
             self.problem("docs/settings-and-permissions.md", 1, "no table of parameters, outputs or variables was found")
+        for problem in field_problems():
+            self.problem("src/trigger/direct.rs", 1, problem)
         for path in sorted((ROOT / "examples").iterdir()):
             language = {".sh": "sh", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}.get(path.suffix)
             self.block(path.relative_to(ROOT), 1, language, path.read_text())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from local_aws import LocalAws, LocalAwsError, Progress, end_on_sigterm
+from scenarios.callers import Callers
 from scenarios.command_line import CommandLine
 from scenarios.large_batch import LargeBatch
 from scenarios.logs import Logs
@@ -39,6 +40,7 @@ def all_steps(stack: Stack) -> list[Step]:
         Viewer(stack, queue, site),
         Verification(stack, site),
         CommandLine(stack, site),
+        Callers(stack, site),
         Logs(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
