@@ -35,7 +35,7 @@ class Callers:
         """Returns the steps in order."""
         return [
             ("Callers: deploy the examples, a schedule that is due and a state machine", self._deploy),
-            ("Step Functions: invalidate and poll until all is completed, while the schedule invalidates too", self._run),
+            ("Step Functions: invalidate and poll until completion, while the schedule invalidates too", self._run),
             ("Step Functions: a retry of the execution finds the invalidations", self._retry),
             ("Step Functions: an execution that needs no invalidation", self._need_nothing),
             ("Step Functions: the execution fails with the error of the function", self._fail),
@@ -69,7 +69,8 @@ class Callers:
         self._stack.print_detail("result", f"both are completed after {polls} polls")
         # One created these invalidations, and the schedule invoked one.
         lines = [line for lines in self._stack.new_invocations(polls + 2) for line in lines]
-        expect("warnings and errors of the function", [], [line for line in lines if line["level"] in ("WARN", "ERROR")])
+        problems = [line for line in lines if line["level"] in ("WARN", "ERROR")]
+        expect("warnings and errors of the function", [], problems)
         requesters = [line["requestedByUnverified"] for line in lines if "requestedByUnverified" in line]
         expect("requesters in the log", ["EventBridge Scheduler"], requesters)
 
