@@ -13,6 +13,7 @@ mod defaults;
 mod endings;
 mod environment;
 mod environment_errors;
+mod event_samples;
 mod exit_codes;
 mod free_paths;
 mod immutable;

@@ -1,6 +1,6 @@
 """Checks the fenced blocks and the tables of README.md, CONTRIBUTING.md and docs/*.md, and the files of examples/:
 
-- YAML parses, and cfn-lint accepts resources and templates of CloudFormation.
+- Python compiles. YAML parses, and cfn-lint accepts resources and templates of CloudFormation.
 - Events of direct invocation have its fields, and the transitions and errors of state machines exist (callers.py).
 - AWS CLI commands have an operation and parameters of the botocore model, and JSON arguments have its structure.
 - `sam deploy` and `make` commands name parameters of template.yaml and targets of the Makefile.
@@ -279,6 +279,11 @@ class Checker:
                 self.samples(file, line, json.loads(text))
             except json.JSONDecodeError as error:
                 self.problem(file, line + error.lineno - 1, f"JSON: {error.msg}")
+        elif language == "python":
+            try:
+                compile(text, str(file), "exec")
+            except SyntaxError as error:
+                self.problem(file, line + (error.lineno or 1) - 1, f"Python: {error.msg}")
 
     def scripts(self, file, line, node):
         """Checks the items of lists that contain a command, such as `commands` of a buildspec."""

@@ -1,6 +1,6 @@
 //! An S3 notification that invokes the function directly becomes an invalidation, or an error that Lambda retries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -48,36 +48,6 @@ async fn invalidates_the_object_of_each_recorded_notification() {
         let paths = paths.into_iter().map(String::from).collect();
         assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)], "{name}");
     }
-}
-
-#[tokio::test]
-async fn handles_the_samples_in_the_events_folder() {
-    let path = format!("distribution/{FIRST}/config");
-    let site = configuration("example-site", "", "");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
-    let mut path_counts = BTreeMap::new();
-    for file in std::fs::read_dir(folder).expect("the events folder") {
-        let file = file.expect("an entry");
-        let event = std::fs::read_to_string(file.path()).expect("a sample");
-        let event: Value = serde_json::from_str(&event).expect("JSON");
-        let fixture = Fixture::with(Options::default().with_document(&path, &site));
-        // The stand-in has neither the job of the sample nor its distribution.
-        let is_job = event.get("CodePipeline.job").is_some();
-        assert_eq!(fixture.handle(&event).await.is_err(), is_job, "{file:?}");
-        let paths = fixture.accepted().into_iter().flat_map(|(_, paths)| paths);
-        let name = file.file_name().into_string().expect("a name");
-        path_counts.insert(name, paths.count());
-    }
-    let expected = [
-        ("codepipeline-job.json", 0),
-        ("eventbridge-object-deleted.json", 2),
-        ("s3-object-created.json", 2),
-        ("s3-test-event.json", 0),
-        ("sns-notification.json", 1),
-        ("sqs-batch.json", 1),
-    ];
-    let expected = expected.map(|(name, count)| (name.to_owned(), count));
-    assert_eq!(path_counts, expected.into());
 }
 
 #[tokio::test]
