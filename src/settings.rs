@@ -19,7 +19,8 @@ use crate::site::{ImmutablePaths, IndexDocuments, PathOptions};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `DISTRIBUTION_ID`: the ids of the distributions to invalidate, separated by commas. Default: none. Pipeline jobs
-    /// then name a distribution in their UserParameters, and the distributions of a bucket are found by their origins.
+    /// then name a distribution in their UserParameters, direct invocations with paths in the event, and the distributions of a
+    /// bucket are found by their origins.
     pub distributions: Vec<DistributionId>,
     /// `MAX_PATHS` and `MAX_WILDCARDS`: how many paths, and wildcards among them, one invalidation of changed objects
     /// can contain. Units: paths, 1 to 3000, and wildcards, 1 to 15. Defaults: 20 and 10.
@@ -32,9 +33,9 @@ pub struct Settings {
     /// by commas, which add to `auto`. Default: `auto`. `KEEP_REMOVED_IMMUTABLE`: whether copies of removed objects under
     /// such paths stay at the edge: `true` or `false`. Default: `true`.
     pub path_options: PathOptions,
-    /// `WAIT`: how long a pipeline job without its own limit waits until its invalidations are completed. Units:
-    /// seconds (`90`, `90s`), minutes (`5m`) or hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`,
-    /// no wait.
+    /// `WAIT`: how long a pipeline job or a direct invocation without its own limit waits until its invalidations are
+    /// completed; a direct invocation at most until the end of its time. Units: seconds (`90`, `90s`), minutes (`5m`) or
+    /// hours (`1h`), up to 23 hours. `true` is 15 minutes. Default: `false`, no wait.
     pub wait: Duration,
     /// `INVALIDATE_STAGING`: whether the staging distributions of enabled continuous deployment policies are invalidated
     /// too: `true` or `false`. Default: `false`, only those that `DISTRIBUTION_ID` names.
