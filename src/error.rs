@@ -573,10 +573,10 @@ fn no_such_distribution(
     });
     match (audience, unclear) {
         (Audience::Operator, None) => {
-            text.remedy("correct DISTRIBUTION_ID or the action's UserParameters")
+            text.remedy("correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\"")
         }
         (Audience::Operator, Some(_)) => text.remedy(format!(
-            "correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of its tenants with \
+            "correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\", or invalidate each of its tenants with \
              {INVALIDATE_TENANT}"
         )),
         // The command line suggests similar ids.
@@ -592,7 +592,7 @@ const INVALIDATE_TENANT: &str = "`aws cloudfront create-invalidation-for-distrib
 fn tenants_only(distribution: &DistributionId, message: &str, audience: &Audience) -> Text {
     let advice = match audience {
         Audience::Operator => {
-            "; if DISTRIBUTION_ID or the action's UserParameters names it, remove it there; if it was found by its \
+            "; if DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\" names it, remove it there; if it was found by its \
              bucket, name the other distributions in DISTRIBUTION_ID"
         }
         Audience::CommandLine { .. } => "",
@@ -876,7 +876,9 @@ mod tests {
                     distribution does not exist.)";
         assert_eq!(
             error.to_string(),
-            format!("{text}: correct DISTRIBUTION_ID or the action's UserParameters")
+            format!(
+                "{text}: correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\""
+            )
         );
         assert_eq!(error.message(&command_line(None)), text);
     }

@@ -4,12 +4,15 @@
 //! reported outside of that guard:
 //!
 //! - of a pipeline job (`pipeline_job`), through CodePipeline's API;
-//! - of a notification that invoked the function directly (`contents`), as the result of the invocation: Lambda retries
-//!   an event that failed, and finally puts it into the dead-letter queue;
+//! - of a notification that invoked the function (`contents`), as the result of the invocation: Lambda retries an event
+//!   that failed, and finally puts it into the dead-letter queue;
+//! - of a direct invocation (`direct`), as the result of the invocation, which a synchronous caller gets;
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
-//! `object_changes` invalidates the objects that notifications and messages contain; `affected` finds their paths;
-//! `staging` finds and decides about staging distributions; `warm_state` remembers what this process did in earlier
+//! `object_changes` invalidates the objects that notifications and messages contain, or that a direct invocation names;
+//! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
+//! `completion` waits, and `verification` requests URLs. `identity` makes a repeated request the same one. `staging` finds
+//! and decides about staging distributions; `warm_state` remembers what this process did in earlier
 //! invocations.
 
 mod affected;
@@ -98,7 +101,8 @@ impl Invalidator {
         }
     }
 
-    /// Handles one event. Returns what was done as text, or the partial batch response of an SQS batch.
+    /// Handles one event. Returns what was done as text, the partial batch response of an SQS batch, or the
+    /// object for the caller of a direct invocation.
     ///
     /// # Errors
     ///
@@ -214,7 +218,8 @@ fn decisive_error(outcome: &Outcome) -> Option<Error> {
 /// What an event ended in, if Lambda does not have to retry the whole event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// What was done as text, or the partial batch response of an SQS batch.
+    /// What was done as text, the partial batch response of an SQS batch, or the object for the caller of a direct
+    /// invocation.
     pub response: Value,
     /// Why the pipeline job failed, or messages of the batch are to be retried.
     pub failure: Option<Error>,

@@ -4,9 +4,9 @@
 //! S3 event deserializes without an error as an SQS event. An unknown event is rejected. The error names the event's
 //! keys and never its values, which can be credentials.
 //!
-//! [`codepipeline`], [`sqs`] and [`direct`] read what invoked the function, `envelope` recognizes senders and removes what SNS puts
-//! around a content, and [`s3`] reads a content. `CONTRIBUTING.md` lists the places of a new caller and of a new kind of
-//! content.
+//! [`codepipeline`], [`sqs`] and [`direct`] read what invoked the function, `envelope` recognizes senders and removes
+//! what SNS puts around a content, and [`s3`] reads a content. [`request`] reads what several callers can request.
+//! `CONTRIBUTING.md` lists the places of a new caller and of a new kind of content.
 
 pub mod codepipeline;
 pub mod direct;
@@ -45,8 +45,8 @@ impl Trigger {
     /// # Errors
     ///
     /// Returns an [`Error`] for an unknown event, for a pipeline job or an SQS record without an id, and for an invalid
-    /// field of a direct invocation. Other errors
-    /// are found by [`Job::request`] or kept in [`Content::unreadable`], because they concern one job or one record.
+    /// field of a direct invocation. Other errors are found by [`Job::request`] or kept in [`Content::unreadable`], because
+    /// they concern one job or one record.
     pub fn parse(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {
             Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),

@@ -105,7 +105,7 @@ impl Invalidator {
             Some(wait) => wait,
             None => self.settings()?.wait,
         };
-        options.check_verification(wait)?;
+        options.check_verification(wait, "30s")?;
         Ok(wait)
     }
 

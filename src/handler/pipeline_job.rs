@@ -266,7 +266,7 @@ impl Invalidator {
                 Duration::ZERO
             }
         };
-        let checked = request.options.check_verification(wait);
+        let checked = request.options.check_verification(wait, "5m");
         checked.map_err(|error| error.context("UserParameters"))?;
         let verification = match request.options.verify {
             Verify::Nothing => Verification::NotRequested,

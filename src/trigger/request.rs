@@ -50,15 +50,16 @@ pub struct RequestOptions {
 }
 
 impl RequestOptions {
-    /// Checks that a verification can run: it needs a wait for completion, of this length.
+    /// Checks that a verification can run: it needs a wait for completion. `example` is one that the caller can request.
     ///
     /// # Errors
     ///
     /// [`Error`] that names the field.
-    pub fn check_verification(&self, wait: Duration) -> Result<(), Error> {
+    pub fn check_verification(&self, wait: Duration, example: &str) -> Result<(), Error> {
         if self.verify != Verify::Nothing && wait.is_zero() {
-            let message = "verify needs a wait: add \"wait\": \"5m\"";
-            return Err(Error::invalid_input(message));
+            return Err(Error::invalid_input(format!(
+                "verify needs a wait: add \"wait\": \"{example}\""
+            )));
         }
         Ok(())
     }

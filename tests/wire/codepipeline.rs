@@ -586,8 +586,7 @@ async fn reports_each_of_several_distributions() {
             "ConfigurationError",
             format!(
                 "E1EXAMPLE1ABC: submitted as {first} (1 path: /*); distribution E9EXAMPLE1ABC does not exist in this \
-                 account (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or \
-                 the action's UserParameters; E2EXAMPLE1ABC: submitted as {second} (1 path: /*)"
+                 account (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\"; E2EXAMPLE1ABC: submitted as {second} (1 path: /*)"
             )
             .as_str()
         )

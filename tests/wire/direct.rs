@@ -470,11 +470,11 @@ async fn refuses_what_is_not_clear_before_any_call() {
         ),
         (
             json!({"paths": ["/a"], "verify": true}),
-            "verify needs a wait: add \"wait\": \"5m\"".to_owned(),
+            "verify needs a wait: add \"wait\": \"30s\"".to_owned(),
         ),
         (
             json!({"keys": ["a"], "bucket": BUCKET, "verify": true, "wait": false}),
-            "verify needs a wait: add \"wait\": \"5m\"".to_owned(),
+            "verify needs a wait: add \"wait\": \"30s\"".to_owned(),
         ),
     ] {
         assert_eq!(refusal(&fixture, event).await, message);

@@ -510,7 +510,7 @@ async fn names_a_distribution_that_does_not_exist() {
     assert_eq!(
         error.to_string(),
         "distribution E1EXAMPLE1ABC does not exist in this account (NoSuchDistribution: The specified distribution does \
-         not exist.): correct DISTRIBUTION_ID or the action's UserParameters"
+         not exist.): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\""
     );
 }
 

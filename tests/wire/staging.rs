@@ -724,8 +724,7 @@ async fn fails_a_job_whose_staging_distribution_is_refused() {
     let id = invalidation_of(&fixture, FIRST);
     let message = format!(
         "{FIRST}: submitted as {id} (1 path: /*); distribution {STAGING} does not exist in this account \
-         (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or the action's \
-         UserParameters"
+         (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\""
     );
     assert_eq!(job.failure(), ("ConfigurationError", message.as_str()));
 }

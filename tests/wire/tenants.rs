@@ -29,8 +29,7 @@ fn tenants_only() -> String {
     format!(
         "distribution {TENANTS} exists, but viewers reach it through distribution tenants only (ConnectionMode \
          tenant-only), so CloudFront does not invalidate it ({NOT_FOUND}): invalidate each of its tenants with `aws \
-         cloudfront create-invalidation-for-distribution-tenant`, which this program does not call; if DISTRIBUTION_ID or \
-         the action's UserParameters names it, remove it there; if it was found by its bucket, name the other \
+         cloudfront create-invalidation-for-distribution-tenant`, which this program does not call; if DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\" names it, remove it there; if it was found by its bucket, name the other \
          distributions in DISTRIBUTION_ID"
     )
 }
@@ -41,7 +40,7 @@ async fn distinguishes_a_distribution_of_tenants_from_one_that_does_not_exist() 
     let unclear = |reason: &str| {
         format!(
             "distribution {TENANTS} does not exist in this account, or viewers reach it through distribution tenants \
-             only ({NOT_FOUND}; {reason}): correct DISTRIBUTION_ID or the action's UserParameters, or invalidate each of \
+             only ({NOT_FOUND}; {reason}): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\", or invalidate each of \
              its tenants with `aws cloudfront create-invalidation-for-distribution-tenant`"
         )
     };
@@ -57,8 +56,7 @@ async fn distinguishes_a_distribution_of_tenants_from_one_that_does_not_exist() 
             mode,
             Some(Fault::NoSuchDistribution),
             format!(
-                "distribution {TENANTS} does not exist in this account ({NOT_FOUND}): correct DISTRIBUTION_ID or the \
-                 action's UserParameters"
+                "distribution {TENANTS} does not exist in this account ({NOT_FOUND}): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\""
             ),
         ),
     ] {

@@ -502,8 +502,7 @@ async fn names_which_of_several_distributions_failed() {
             message,
             format!(
                 "{FIRST}: submitted as {} (1 path: /*); distribution E9EXAMPLE1ABC does not exist in this account \
-                 (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID or the \
-                 action's UserParameters; {THIRD}: submitted as {} (1 path: /*)",
+                 (NoSuchDistribution: The specified distribution does not exist.): correct DISTRIBUTION_ID, the action's UserParameters or the event's \"distribution\"; {THIRD}: submitted as {} (1 path: /*)",
                 id(FIRST),
                 id(THIRD)
             )
