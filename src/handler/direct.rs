@@ -341,12 +341,18 @@ fn error_of_changes(failed: impl IntoIterator<Item = Error>, outcome: &Outcome) 
         }
     }
     errors.sort_by_key(Error::is_transient);
-    let others = errors
-        .iter()
-        .filter(|error| !outcome.errors().any(|of_batch| of_batch == *error));
-    let error =
-        Error::join(others.cloned().collect::<Vec<_>>()).or_else(|| errors.first().cloned())?;
-    Some(with_outcome(error, outcome))
+    let decisive = errors.first()?.clone();
+    // The text of the outcome has the errors of its batches.
+    errors.retain(|error| !outcome.errors().any(|of_batch| of_batch == error));
+    Some(match Error::join(errors) {
+        Some(others) if outcome.reports.is_empty() => others,
+        Some(others) => ErrorKind::WithOutcome {
+            text: outcome.text_of_failure(&others),
+            error: decisive,
+        }
+        .into(),
+        None => with_outcome(decisive, outcome),
+    })
 }
 
 /// Adds what happened to each distribution to the text of an error.
