@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws import LocalAws, LocalAwsError, Progress, end_on_sigterm
 from scenarios.callers import Callers
 from scenarios.command_line import CommandLine
+from scenarios.direct_invocation import DirectInvocation
 from scenarios.large_batch import LargeBatch
 from scenarios.logs import Logs
 from scenarios.pipeline_jobs import PipelineJobs
@@ -41,6 +42,7 @@ def all_steps(stack: Stack) -> list[Step]:
         Verification(stack, site),
         CommandLine(stack, site),
         Callers(stack, site),
+        DirectInvocation(stack, site, shared_bucket),
         Logs(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
