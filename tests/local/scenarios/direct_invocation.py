@@ -37,8 +37,8 @@ FAILING = {"paths": ["/b.html"], "wait": "1s", "onTimeout": "fail", "idempotency
 REFUSED: list[tuple[Json, str]] = [
     (
         {},
-        'unknown event: expected a CodePipeline job ("CodePipeline.job"), an S3 notification, direct or through SQS, SNS '
-        'or EventBridge, or a direct invocation ("paths", "keys" or "invalidation"), but received an empty object',
+        'unknown event: expected a CodePipeline job ("CodePipeline.job"), an S3 notification, direct or through SQS, '
+        'SNS or EventBridge, or a direct invocation ("paths", "keys" or "invalidation"), but received an empty object',
     ),
     (
         {"paths": ["/a.html"], "refrence": "release-42"},
@@ -167,8 +167,10 @@ class DirectInvocation:
         requests = stack.cloudfront_received(*((ids[name], paths) for name, paths in PATHS_OF_KEYS.items()))
         sent = sorted((request["distribution"], request["id"], sorted(request["paths"])) for request in requests)
         entries = response["distributions"]
-        expect("response", sent, sorted((entry["distribution"], entry["id"], sorted(entry["paths"])) for entry in entries))
+        received = sorted((entry["distribution"], entry["id"], sorted(entry["paths"])) for entry in entries)
+        expect("response", sent, received)
         expect("statuses", {"InProgress"}, {entry["status"] for entry in entries})
+        stack.print_detail("response", ", ".join(f"{entry['id']} {entry['status']}" for entry in entries))
         self._check_log(self._new_invocations(1)[0])
 
     def _name_distribution(self) -> None:
@@ -237,20 +239,20 @@ class DirectInvocation:
         self._stack.print_detail("response", summary)
 
     def _check_one_invalidation(self, attempts: int, event: Json) -> Json:
-        """Requires that each attempt sent the same request, and that CloudFront has one invalidation; returns a request."""
+        """Requires that all attempts sent one caller reference and got one invalidation; returns a request."""
         requests = self._stack.cloudfront_received(*[(self._site.distribution, event["paths"])] * attempts)
         expect("number of caller references", 1, len({request["reference"] for request in requests}))
         expect("number of invalidations", 1, len({request["id"] for request in requests}))
         return requests[0]
 
     def _new_invocations(self, count: int) -> list[list[Json]]:
-        """Waits for this number of new invocations; returns the log lines of each but debug lines, the first invocation first."""
+        """Waits for this number of new invocations; returns the log lines of each, oldest first, but debug lines."""
         invocations = self._stack.new_invocations(count)
         lines = [[line for line in lines if line["level"] != "DEBUG"] for lines in invocations]
         return sorted(lines, key=lambda lines: lines[0]["timestamp"])
 
     def _check_log(self, lines: list[Json], requester: str | None = None) -> None:
-        """Requires that the log names the caller, who it claims to be, and in each line the request id of the invocation."""
+        """Requires the caller, who it claims to be, and the request id in the log of an invocation."""
         first = lines[0]
         expect("caller in the log", "direct", first.get("caller"))
         expect("requester in the log", requester, first.get("requestedByUnverified"))
