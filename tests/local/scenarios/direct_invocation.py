@@ -73,6 +73,7 @@ class DirectInvocation:
         """Returns the steps in order."""
         without_distribution = partial(self._refuse, REFUSED_WITHOUT_DISTRIBUTION)
         return [
+            ("Update the stack to the first distribution", self._update),
             ("Direct invocation: invalidate paths, and wait for completion", self._create),
             ("Direct invocation: the same event again creates nothing", self._create_again),
             ("Direct invocation: request the status of the invalidation", self._request_status),
@@ -82,11 +83,13 @@ class DirectInvocation:
             ("Direct invocation: refused events", partial(self._refuse, REFUSED)),
             ("Direct invocation: keys, after an update of the stack to name no distribution", self._create_for_keys),
             ("Direct invocation: refused events, because no distribution is named", without_distribution),
-            ("Update the stack to name the distribution again", self._name_distribution),
         ]
 
-    def _create(self) -> None:
+    def _update(self) -> None:
         self._stack.reset_standin()
+        self._stack.update({"DistributionId": self._site.distribution, "SourceBucket": SITE})
+
+    def _create(self) -> None:
         response = self._respond(WAITING, "create")
         request = self._stack.cloudfront_received((self._site.distribution, WAITING["paths"]))[0]
         self._created = response["distributions"][0]
@@ -172,9 +175,6 @@ class DirectInvocation:
         expect("statuses", {"InProgress"}, {entry["status"] for entry in entries})
         stack.print_detail("response", ", ".join(f"{entry['id']} {entry['status']}" for entry in entries))
         self._check_log(self._new_invocations(1)[0])
-
-    def _name_distribution(self) -> None:
-        self._stack.update({"DistributionId": self._site.distribution, "SourceBucket": SITE})
 
     def _invoke(self, event: Json, invocation_type: str) -> Json:
         self._stack.print_detail("event", json.dumps(event))
