@@ -77,7 +77,7 @@ class DirectInvocation:
             ("Direct invocation: invalidate paths, and wait for completion", self._create),
             ("Direct invocation: the same event again creates nothing", self._create_again),
             ("Direct invocation: request the status of the invalidation", self._request_status),
-            ("Direct invocation: asynchronous", self._create_asynchronously),
+            ("Direct invocation: asynchronous, twice without a key", self._create_asynchronously),
             ("Direct invocation: the retry of an asynchronous event finds the existing invalidation", self._retry),
             ("Direct invocation: an asynchronous event that fails three times", self._fail),
             ("Direct invocation: refused events", partial(self._refuse, REFUSED)),
@@ -117,12 +117,17 @@ class DirectInvocation:
         self._stack.cloudfront_received_nothing()
 
     def _create_asynchronously(self) -> None:
-        self._send(ASYNCHRONOUS)
-        request = self._stack.cloudfront_received((self._site.distribution, ASYNCHRONOUS["paths"]))[0]
-        lines = self._new_invocations(1)[0]
-        self._check_log(lines)
-        expect_in("message of the function", [f"submitted as {request['id']}"], lines[-1]["message"])
-        expect("warnings and errors of the function", [], failures(lines))
+        references = set()
+        for _ in range(2):
+            self._send(ASYNCHRONOUS)
+            request = self._stack.cloudfront_received((self._site.distribution, ASYNCHRONOUS["paths"]))[0]
+            references.add(request["reference"])
+            lines = self._new_invocations(1)[0]
+            self._check_log(lines)
+            expect_in("message of the function", [f"submitted as {request['id']}"], lines[-1]["message"])
+            expect("warnings and errors of the function", [], failures(lines))
+        # The request id makes each event another one.
+        expect("number of caller references", 2, len(references))
 
     def _retry(self) -> None:
         self._send(RETRIED)
