@@ -179,7 +179,7 @@ pub(crate) enum ErrorKind {
         waited: Duration,
         end: EndOfWait,
     },
-    /// A request failed, at least in part. `text` has what happened to each distribution.
+    /// A request failed. `text` also has what happened to each distribution.
     WithOutcome {
         error: Error,
         text: String,

@@ -11,15 +11,14 @@
 //!
 //! `object_changes` invalidates the objects that notifications and messages contain, or that a direct invocation names;
 //! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
-//! `completion` waits, and `verification` requests URLs. `identity` makes a repeated request the same one. `staging` finds
-//! and decides about staging distributions; `warm_state` remembers what this process did in earlier
-//! invocations.
+//! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
+//! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `warm_state` keeps
+//! what this process did in earlier invocations.
 
 mod affected;
 mod completion;
 mod contents;
 mod direct;
-
 mod identity;
 mod object_changes;
 mod pipeline_job;
@@ -101,8 +100,8 @@ impl Invalidator {
         }
     }
 
-    /// Handles one event. Returns what was done as text, the partial batch response of an SQS batch, or the
-    /// object for the caller of a direct invocation.
+    /// Handles one event. Returns what was done as text, the partial batch response of an SQS batch, or the object for the
+    /// caller of a direct invocation.
     ///
     /// # Errors
     ///
@@ -179,8 +178,8 @@ impl Invalidator {
         report
     }
 
-    /// Returns the distributions with these names, or without names those of the settings. `advice` says how the caller names
-    /// one.
+    /// Returns the distributions with these names, or without names those of the settings. `advice` is the part of the error
+    /// about where the caller names one.
     async fn required_distributions(
         &self,
         names: &[DistributionName],

@@ -12,7 +12,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`handler`] | `Invalidator`: pipeline jobs, object changes, SQS batches |
+//! | [`handler`] | `Invalidator`: pipeline jobs, direct invocations, object changes, SQS batches |
 //! | [`aws`] | the only modules that name an SDK: the clients, the classification of their errors |
 //! | [`outcome`] | `Outcome`: what was requested, what happened |
 //! | [`output`], [`exit`] | the JSON objects, with the exit codes in them |

@@ -93,7 +93,8 @@ impl Settings {
         })
     }
 
-    /// Returns the distributions for a caller that names none. `advice` says how the caller names one.
+    /// Returns the distributions for a caller that names none. `advice` is the part of the error about where it names
+    /// one.
     ///
     /// # Errors
     ///

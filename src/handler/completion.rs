@@ -14,11 +14,12 @@ use crate::invocation::Invocation;
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Invalidator {
-    /// Polls until all invalidations whose id is known are completed, for `limit` at most, and until the end of the invocation's time.
+    /// Polls until all invalidations whose id is known are completed, for `limit` at most, and at most until the end of the
+    /// invocation's time.
     ///
     /// # Errors
     ///
-    /// [`Error`] that a later poll does not help.
+    /// [`Error`] that remains in a later poll.
     pub(super) async fn poll(
         &self,
         progress: &mut Progress,

@@ -1,11 +1,12 @@
 //! Handles a direct invocation: creates invalidations or reports the status of one, and returns a JSON object.
 //!
-//! The object is the one that the command line prints: of `create`, or of `status`. An asynchronous caller does not get it, and
-//! Lambda retries an event that failed; so does a caller that repeats a request. The caller references are derived from what
-//! stays the same then (`RequestIdentity`), so the invalidations that exist are found.
+//! The object is the one that the command line prints for `create` or `status`. An asynchronous caller does not get it.
+//!
+//! Lambda retries an asynchronous event that failed, and callers repeat requests. The caller references are derived from
+//! what stays the same then (`RequestIdentity`), so CloudFront returns the invalidations that exist.
 //!
 //! A caller waits at most as long as the function runs. Then the object has the status `InProgress`, and the caller can
-//! request it again.
+//! poll with `invalidation`.
 
 mod response;
 
@@ -47,7 +48,7 @@ struct Submitted {
 }
 
 impl Invalidator {
-    /// Does what the request is about. Returns the JSON object for the caller.
+    /// Handles a direct invocation. Returns the JSON object for the caller.
     pub(super) async fn handle_direct(
         &self,
         request: &DirectRequest,

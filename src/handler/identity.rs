@@ -26,8 +26,8 @@ impl RequestIdentity {
         }
     }
 
-    /// Returns the identity of a direct invocation: the key of the caller, or else the request id, which Lambda repeats when it
-    /// retries an asynchronous invocation.
+    /// Returns the identity of a direct invocation: the key of the caller, or else the request id, which Lambda repeats when
+    /// it retries an asynchronous invocation.
     pub fn of_invocation(
         idempotency_key: Option<&str>,
         request_id: &str,

@@ -1,4 +1,7 @@
-//! `Progress`: how far the invalidations of a request are, which a pipeline job or a direct invocation submits and waits for.
+//! `Progress`: how far the invalidations of a pipeline job or a direct invocation are.
+//!
+//! Between the jobs of a pipeline action, a continuation token has it (`pipeline_job::progress`). A direct invocation starts
+//! without progress: a repeated one sends the same requests, and CloudFront returns the invalidations that exist.
 
 use crate::distribution::DistributionId;
 use crate::plan::InvalidationId;
@@ -105,7 +108,7 @@ impl Progress {
 }
 
 impl DistributionProgress {
-    /// Returns whether a job has to read its configuration to find its staging distribution.
+    /// Returns whether its configuration has to be read to find its staging distribution.
     pub fn needs_staging_search(&self) -> bool {
         !self.is_submitted() || self.staging == StagingSearch::Pending
     }

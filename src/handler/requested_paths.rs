@@ -1,9 +1,10 @@
-//! Submits requested paths, of a pipeline job or a direct invocation, also to the staging distributions.
+//! Submits the paths that a pipeline job or a direct invocation requests, also for staging distributions.
 //!
-//! The configurations of the distributions decide about cache tags and staging distributions. A request reads them after CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token
-//! reads only those of distributions that are not submitted yet, or whose staging distribution was not found for the
-//! moment. `cache_tags` is the exception: they are checked before CreateInvalidation. A configuration that cannot be read
-//! in time is a warning, not a failure, unless the settings require that staging distributions are invalidated.
+//! The configurations of the distributions decide about cache tags and staging distributions. They are read after
+//! CreateInvalidation, or beside a slow one. Each is read once: a job that continues by token reads only those of
+//! distributions that are not submitted yet, or whose staging distribution was not found for the moment. Cache tags are the
+//! exception: they are checked before CreateInvalidation. A configuration that cannot be read in time is a warning, not a
+//! failure, unless the settings require that staging distributions are invalidated.
 
 mod cache_tags;
 mod staging_findings;

@@ -1,8 +1,9 @@
-//! Verifies a pipeline job or a direct invocation: requests URLs as a viewer does once the invalidations are completed, and judges the responses.
+//! Verifies the invalidations of a pipeline job or a direct invocation: requests URLs as a viewer does once all are
+//! completed, and judges the responses.
 //!
-//! A verification never costs the job its result. It ends before the calls do, and after a panic too; what keeps it from
-//! requesting a distribution is a note. Only viewers that still get old content are a failure, and `onStale` decides about that.
-//! The continuation token has no room for verdicts, so a job verifies only if it can end afterwards.
+//! A verification that cannot be done is not a failure: the reason is a note, also after a panic. It ends before the end of
+//! the calls, so that time remains to respond. Only old content is a failure, if `onStale` is `fail`. The verdicts do not
+//! fit into a continuation token, so a job verifies only if it ends afterwards.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl}
 use crate::verify::sample::{Candidate, MAX_URLS_OF_FUNCTION, Sample};
 use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, ViewerAccess};
 
-/// How much time a verification needs: with less, the next job verifies.
+/// How much time a verification needs. With less, the next job verifies, and a direct invocation has a warning.
 const MIN_TIME: Duration = Duration::from_secs(5);
 
 /// How long a verification may take, so that an edge that does not respond costs little.
@@ -187,7 +188,7 @@ impl Invalidator {
                 site,
                 access,
                 invalidation: ExistingInvalidation {
-                    // A job has seen it completed.
+                    // `poll` has seen it completed.
                     status: InvalidationStatus::Completed,
                     ..invalidation
                 },

@@ -1,7 +1,7 @@
 //! A direct invocation: an event that names what to invalidate, or the invalidation whose status it requests.
 //!
-//! The event needs `paths`, `keys` or `invalidation`; any other object without a known sender is an unknown event. So an empty
-//! object never invalidates anything, and everything is invalidated only if `/*` is written.
+//! The event needs `paths`, `keys` or `invalidation`; any other object without a known sender is an unknown event. So an
+//! empty object never invalidates anything. To invalidate everything, the caller writes `/*`.
 //!
 //! `docs/direct.md` describes the fields.
 
@@ -175,7 +175,7 @@ impl Objects {
     }
 }
 
-/// Reads a key. What paths and lists of files begin with is removed: a key hardly begins with it.
+/// Reads a key. A leading `/` or `./` is removed: paths and lists of files have it, and the keys of a site do not.
 fn read_key(text: &str) -> Result<WrittenKey, Error> {
     let without_root = ["./", "/"].iter().find_map(|root| text.strip_prefix(root));
     let key = without_root.unwrap_or(text);

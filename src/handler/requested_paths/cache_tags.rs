@@ -1,7 +1,7 @@
 //! Requested cache tags: CloudFront reports success for a tag that has no effect, so tags are checked first.
 //!
 //! A distribution without a cache tag header is refused. One that cannot be read for the moment is not submitted: the
-//! next job checks it again. If IAM denies reading it, the tags are sent, and the result has a note.
+//! next job checks it again, and a direct invocation fails. If IAM denies reading it, the tags are sent, and the result has a note.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What is reported of staging distributions, and whether the next job of a pipeline action searches them again.
+//! What is reported of staging distributions, and whether they are searched again: by the next job of a pipeline action, or
+//! by a repeated direct invocation.
 
 use tracing::warn;
 
@@ -71,7 +72,7 @@ pub(super) fn add_findings(
 }
 
 /// Adds a finding to the report of its distribution. A distribution that is not submitted gets no warning: the next job
-/// searches its staging distribution again, or this job fails.
+/// searches its staging distribution again, or the request fails.
 fn add_finding(finding: &StagingFinding, progress: &mut Progress, outcome: &mut Outcome) {
     let (distribution, note) = finding.note();
     let mut entries = progress.distributions.iter_mut();
