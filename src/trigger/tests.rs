@@ -1297,7 +1297,7 @@ fn names_the_invalid_field_of_a_direct_invocation() {
 }
 
 #[test]
-fn a_message_of_a_queue_is_no_direct_invocation() {
+fn a_queue_message_is_not_a_direct_invocation() {
     let event = json!({"Records": [{
         "eventSource": "aws:sqs", "messageId": "1", "body": "{\"paths\": [\"/*\"]}",
     }]});

@@ -31,7 +31,7 @@ fn account_with(completes_after: u64, options: Options) -> Fixture {
     })
 }
 
-/// Passes the event to a new function that has a minute, and returns the object, which the schema describes.
+/// Handles the event in a new process of the function with a minute left. Returns the object, which fits the schema.
 async fn invoke(fixture: &Fixture, event: Value) -> Value {
     let response = invoke_as(fixture, &event, &one_minute()).await;
     response.unwrap_or_else(|error| panic!("{event}: {error}"))
@@ -450,7 +450,7 @@ async fn a_reference_is_only_a_label() {
 }
 
 #[tokio::test]
-async fn refuses_what_is_not_clear_before_any_call() {
+async fn refuses_an_unclear_event_before_any_call() {
     let unknown = "unknown event: expected a CodePipeline job (\"CodePipeline.job\"), an S3 notification, direct or through \
                    SQS, SNS or EventBridge, or a direct invocation (\"paths\", \"keys\" or \"invalidation\"), but received";
     let fixture = account(0);
@@ -751,7 +751,7 @@ async fn verifies_the_urls_of_keys() {
 }
 
 #[tokio::test]
-async fn says_why_nothing_was_verified() {
+async fn reports_why_nothing_was_verified() {
     for (completes_after, left, warning) in [
         (
             3_600,
