@@ -463,7 +463,13 @@ impl ErrorKind {
             | Self::RejectedPath { purpose, message }
             | Self::NoSuchInvalidation { purpose, message } => {
                 let facts = format!("CloudFront rejected the request to {purpose}: {message}");
-                Text::of(facts)
+                let is_requested = matches!(self, Self::NoSuchInvalidation { .. });
+                match audience {
+                    Audience::Operator if is_requested => Text::of(facts).hint(
+                        "correct \"invalidation\", or name its distribution in \"distribution\"",
+                    ),
+                    _ => Text::of(facts),
+                }
             }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {

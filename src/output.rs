@@ -174,7 +174,7 @@ pub struct DistributionOutput {
     created: Option<String>,
     /// The status of the invalidation, if it is known.
     pub status: Option<InvalidationStatus>,
-    /// How long it took to complete, with `--wait`.
+    /// How long the wait lasted until it was completed; `None` without a wait and if it is not completed.
     pub seconds: Option<u64>,
     /// What happened to each path, with `--takedown`; else empty.
     pub takedown: Vec<TakedownOutput>,

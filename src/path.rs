@@ -15,6 +15,7 @@
 
 mod encoded;
 mod index;
+pub(crate) mod mistake;
 
 use std::fmt;
 use std::sync::Arc;

@@ -44,15 +44,12 @@ impl Trigger {
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] for an unknown event, for a pipeline job or an SQS record without an id, and for an invalid
-    /// field of a direct invocation. Other errors are found by [`Job::request`] or kept in [`Content::unreadable`], because
-    /// they concern one job or one record.
+    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an id. Other errors are
+    /// found by [`Job::request`], or kept in [`DirectRequest::operation`] and [`Content::unreadable`].
     pub fn parse(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {
             Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),
-            Some(Marker::Direct(event)) => DirectRequest::parse(event)
-                .map(Self::Direct)
-                .map_err(|error| error.context("direct invocation")),
+            Some(Marker::Direct(event)) => Ok(Self::Direct(DirectRequest::from_event(event))),
             Some(Marker::Records {
                 source: "aws:sqs",
                 records,
@@ -95,10 +92,8 @@ impl Content {
     fn from_enclosed(enclosed: Vec<Enclosed>) -> Self {
         let mut content = Self::default();
         for Enclosed { value, positions } in enclosed {
-            let read = value.and_then(|value| {
-                Self::read(&value)
-                    .ok_or_else(|| Error::invalid_input("the message is not an S3 event"))
-            });
+            let read =
+                value.and_then(|value| Self::read(&value).ok_or_else(|| unknown_message(&value)));
             let read = read.unwrap_or_else(|error| Self {
                 unreadable: vec![error],
                 ..Self::default()
@@ -129,6 +124,15 @@ impl Content {
     }
 }
 
+fn unknown_message(message: &Value) -> Error {
+    Error::invalid_input(match Marker::of(message) {
+        Some(Marker::Direct(_)) => {
+            "the message is not an S3 event: a direct invocation does not go through SQS or SNS"
+        }
+        _ => "the message is not an S3 event",
+    })
+}
+
 fn unknown_event(event: &Value) -> Error {
     const EXPECTED: &str = "expected a CodePipeline job (\"CodePipeline.job\"), an S3 notification, direct or through \
                             SQS, SNS or EventBridge, or a direct invocation (\"paths\", \"keys\" or \"invalidation\")";
@@ -143,10 +147,13 @@ fn unknown_event(event: &Value) -> Error {
             format!("an object with {}{source}", keys.join(", "))
         }
         Value::Array(_) => "an array".to_owned(),
+        Value::String(_) => "a string".to_owned(),
         _ => "a value that is not an object".to_owned(),
     };
+    let hint = direct::hint(event).map(|hint| format!(": {hint}"));
     Error::invalid_input(format!(
-        "unknown event: {EXPECTED}, but received {received}"
+        "unknown event: {EXPECTED}, but received {received}{}",
+        hint.unwrap_or_default()
     ))
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::invocation::Invocation;
 
 /// The pause between two polls.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Invalidator {
     /// Polls until all invalidations whose id is known are completed, for `limit` at most, and at most until the end of the
@@ -51,12 +51,13 @@ impl Invalidator {
                     _ => {}
                 }
             }
-            let is_time_up = Instant::now() + POLL_INTERVAL >= end_of_calls
-                || self.clock.now() + POLL_INTERVAL > last_poll;
+            let left = last_poll.duration_since(self.clock.now());
+            let pause = left.unwrap_or_default().min(POLL_INTERVAL);
+            let is_time_up = pause.is_zero() || Instant::now() + pause >= end_of_calls;
             if !progress.has_invalidation_in_progress() || is_time_up {
                 return Ok(());
             }
-            self.clock.pause(POLL_INTERVAL).await;
+            self.clock.pause(pause).await;
         }
     }
 }

@@ -16,7 +16,6 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use super::completion::POLL_INTERVAL;
 use super::identity::RequestIdentity;
 use super::object_changes::{ChangeOptions, ChangeResults, PendingChange};
 use super::progress::{DistributionProgress, Progress, Stage, StagingSearch};
@@ -29,7 +28,7 @@ use crate::outcome::{BatchReport, Outcome};
 use crate::path::EncodedPaths;
 use crate::plan::InvalidationId;
 use crate::site::Change;
-use crate::trigger::direct::{Action, DirectRequest, Objects};
+use crate::trigger::direct::{DirectRequest, Objects, Operation};
 use crate::trigger::request::{OnStale, OnTimeout, PathRequest, RequestOptions, Verify};
 use crate::trigger::s3::ObjectChange;
 use crate::verify::report::Verified;
@@ -60,16 +59,21 @@ impl Invalidator {
             requestedByUnverified = requester,
             "direct invocation"
         );
-        let response = guarded(self.respond(&request.action, invocation), invocation).await?;
+        let operation = request.operation.as_ref().map_err(Clone::clone)?;
+        let response = guarded(self.respond(operation, invocation), invocation).await?;
         Ok(Answer {
             response,
             failure: None,
         })
     }
 
-    async fn respond(&self, action: &Action, invocation: &Invocation) -> Result<Value, Error> {
-        match action {
-            Action::InvalidatePaths {
+    async fn respond(
+        &self,
+        operation: &Operation,
+        invocation: &Invocation,
+    ) -> Result<Value, Error> {
+        match operation {
+            Operation::InvalidatePaths {
                 request,
                 idempotency_key,
             } => {
@@ -79,7 +83,7 @@ impl Invalidator {
                 let submitted = self.submit_paths(request, &identity, invocation).await?;
                 self.complete(submitted, options, wait, invocation).await
             }
-            Action::InvalidateObjects {
+            Operation::InvalidateObjects {
                 objects,
                 options,
                 idempotency_key,
@@ -90,7 +94,7 @@ impl Invalidator {
                 self.complete(submitted.await?, options, wait, invocation)
                     .await
             }
-            Action::ReportStatus {
+            Operation::ReportStatus {
                 invalidation,
                 distributions,
             } => {
@@ -106,7 +110,8 @@ impl Invalidator {
             Some(wait) => wait,
             None => self.settings()?.wait,
         };
-        options.check_verification(wait, "30s")?;
+        let checked = options.check_verification(wait, "30s");
+        checked.map_err(|error| error.context("direct invocation"))?;
         Ok(wait)
     }
 
@@ -245,6 +250,7 @@ impl Invalidator {
             with_outcome(error, &submitted.outcome)
         })?;
         let waited = self.clock.now().duration_since(began).unwrap_or_default();
+        let waited = whole_seconds(waited);
         info!(
             "{} of {} completed after {} s",
             submitted.progress.completed_count(),
@@ -317,6 +323,11 @@ fn identity(
     RequestIdentity::of_invocation(idempotency_key, &invocation.request_id, label)
 }
 
+/// Rounds up to seconds.
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
 /// Returns how far the invalidations are that were just submitted.
 fn progress_of(reports: &[BatchReport]) -> Progress {
     let distributions = reports.iter().map(|report| DistributionProgress {
@@ -379,7 +390,7 @@ fn not_completed(progress: &Progress, waited: Duration, wait: Duration) -> Error
         }
         .into();
     }
-    let end = if waited + POLL_INTERVAL > wait {
+    let end = if waited >= wait {
         EndOfWait::Limit
     } else {
         EndOfWait::FunctionTime

@@ -1,13 +1,13 @@
 //! Handles a pipeline job: creates the invalidations, optionally waits for completion, reports the result.
 //!
 //! A function should not sleep for minutes, and a pipeline can wait for hours. So the function polls for some seconds,
-//! then reports a continuation token (`progress`); CodePipeline starts a new job with it half a minute later. A CloudFront
+//! then reports a continuation token (`continuation`); CodePipeline starts a new job with it half a minute later. A CloudFront
 //! that is busy or fails, and the end of the function's time, are handled in the same way.
 //!
 //! The result is reported outside of the guard, so that it is reported whatever the work ended with, and with what was
 //! done until then.
 
-mod progress;
+mod continuation;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use self::progress::{Decision, DecisionInput, JobProgress, VerificationState, decide};
+use self::continuation::{Decision, DecisionInput, JobProgress, VerificationState, decide};
 use super::identity::RequestIdentity;
 use super::verification;
 use super::{Answer, Invalidator, decisive_error, guarded};

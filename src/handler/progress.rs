@@ -1,6 +1,6 @@
 //! `Progress`: how far the invalidations of a pipeline job or a direct invocation are.
 //!
-//! Between the jobs of a pipeline action, a continuation token has it (`pipeline_job::progress`). A direct invocation starts
+//! Between the jobs of a pipeline action, a continuation token has it (`pipeline_job::continuation`). A direct invocation starts
 //! without progress: a repeated one sends the same requests, and CloudFront returns the invalidations that exist.
 
 use crate::distribution::DistributionId;

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 use super::request::{Fields, PathRequest, RequestOptions};
 use crate::distribution::DistributionName;
 use crate::error::Error;
+use crate::path::EncodedPaths;
+use crate::path::mistake::{contains_several, mistake_or_file};
 use crate::plan::InvalidationId;
 
 const FIELDS: [&str; 12] = [
@@ -27,6 +29,12 @@ const FIELDS: [&str; 12] = [
     "requestedBy",
 ];
 
+/// What callers put around an event: a function URL and API Gateway, and those that call Lambda's Invoke API twice.
+const ENVELOPES: [&str; 3] = ["body", "Payload", "payload"];
+
+/// What to write instead of JSON.
+const INSTEAD_OF_JSON: &str = "write the array or the object itself, not its JSON in a string";
+
 /// One of these fields makes an object the event of a direct invocation.
 const MARKERS: [&str; 3] = ["paths", "keys", "invalidation"];
 
@@ -36,15 +44,15 @@ const MAX_CHARACTERS: usize = 256;
 /// What a direct invocation requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectRequest {
-    /// What to do.
-    pub action: Action,
+    /// What to do, or the error of an invalid field, with its name.
+    pub operation: Result<Operation, Error>,
     /// Who requests it, as the caller claims: for the log only.
     pub requested_by: Option<String>,
 }
 
 /// What a direct invocation requests to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum Operation {
     /// Create invalidations of paths.
     InvalidatePaths {
         /// The paths, and how.
@@ -89,54 +97,86 @@ impl DirectRequest {
     }
 
     /// Reads an event.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`] that names the invalid field.
-    pub(super) fn parse(event: &Map<String, Value>) -> Result<Self, Error> {
+    pub(super) fn from_event(event: &Map<String, Value>) -> Self {
         let mut fields = Fields::new(event.clone(), &FIELDS);
-        let requested_by = fields.read("requestedBy", read_text)?;
-        let action = match fields.read("invalidation", read_invalidation)? {
-            Some(invalidation) => read_status_request(&mut fields, invalidation),
-            None => read_invalidation_request(&mut fields),
+        let (requested_by, error) = match fields.read("requestedBy", read_text) {
+            Ok(requested_by) => (requested_by, None),
+            Err(error) => (None, Some(error)),
         };
-        let action = action?;
-        fields.finish()?;
-        Ok(Self {
-            action,
+        let operation = match error {
+            Some(error) => Err(error),
+            None => read_operation(fields),
+        };
+        Self {
+            operation: operation.map_err(|error| error.context("direct invocation")),
             requested_by,
-        })
+        }
     }
 }
 
-fn read_status_request(fields: &mut Fields, invalidation: InvalidationId) -> Result<Action, Error> {
+fn read_operation(mut fields: Fields) -> Result<Operation, Error> {
+    let operation = match fields.read("invalidation", read_invalidation)? {
+        Some(invalidation) => read_status_request(&mut fields, invalidation)?,
+        None => read_invalidation_request(&mut fields)?,
+    };
+    fields.finish()?;
+    Ok(operation)
+}
+
+/// Returns what to do about an unknown event that is possibly meant as a direct invocation.
+pub(super) fn hint(event: &Value) -> Option<String> {
+    let members = match event {
+        Value::String(_) => {
+            return Some("send the object itself, not its JSON in a string".to_owned());
+        }
+        event => event.as_object()?,
+    };
+    if let Some(name) = MARKERS.iter().find(|name| members.contains_key(**name)) {
+        return Some(format!("{name:?} is null"));
+    }
+    if let Some(name) = ENVELOPES.iter().find(|name| members.contains_key(**name)) {
+        return Some(format!("send what is in {name:?} as the event itself"));
+    }
+    let similar = |name: &String| {
+        let name = name.to_ascii_lowercase();
+        let is_similar = |marker: &&&str| strsim::osa_distance(marker, &name) <= 2;
+        MARKERS.iter().find(is_similar)
+    };
+    let marker = members.keys().find_map(similar)?;
+    Some(format!("did you mean {marker:?}?"))
+}
+
+fn read_status_request(
+    fields: &mut Fields,
+    invalidation: InvalidationId,
+) -> Result<Operation, Error> {
     let distributions = fields.read_distributions()?;
     if let Some(name) = FIELDS.into_iter().find(|name| fields.take(name).is_some()) {
         return Err(Error::invalid_input(format!(
             "{name:?} has no effect with \"invalidation\", which only reports a status: remove one of them"
         )));
     }
-    Ok(Action::ReportStatus {
+    Ok(Operation::ReportStatus {
         invalidation,
         distributions,
     })
 }
 
-fn read_invalidation_request(fields: &mut Fields) -> Result<Action, Error> {
+fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
     const IF_EMPTY: &str = "name what to invalidate, or \"/*\" in \"paths\" for everything";
     let idempotency_key = fields.read("idempotencyKey", read_text)?;
-    let paths = fields.read_paths(IF_EMPTY)?;
+    let paths = fields.read_paths(IF_EMPTY, read_path)?;
     let keys = fields.read_list("keys", IF_EMPTY, read_key)?;
     let bucket = fields.read("bucket", read_bucket)?;
     match (paths, keys, bucket) {
-        (Some(paths), None, None) => Ok(Action::InvalidatePaths {
+        (Some(paths), None, None) => Ok(Operation::InvalidatePaths {
             request: PathRequest {
                 options: fields.read_options(&paths.paths)?,
                 paths,
             },
             idempotency_key,
         }),
-        (None, Some(keys), Some(bucket)) => Ok(Action::InvalidateObjects {
+        (None, Some(keys), Some(bucket)) => Ok(Operation::InvalidateObjects {
             objects: Objects::new(bucket, keys),
             options: fields.read_options(&[])?,
             idempotency_key,
@@ -150,6 +190,19 @@ fn read_invalidation_request(fields: &mut Fields) -> Result<Action, Error> {
         (_, None, _) => Err(Error::invalid_input(
             "\"bucket\" has no effect without \"keys\": remove it, or name the keys of the objects",
         )),
+    }
+}
+
+/// Reads a path. Callers build events with templates and variables, so what is certainly not meant as a path is refused.
+fn read_path(text: &str) -> Result<EncodedPaths, Error> {
+    if contains_several(text.trim()) {
+        return Err(Error::invalid_input(format!(
+            "{text:?} contains several paths: write an array with a string for each"
+        )));
+    }
+    match mistake_or_file(text, INSTEAD_OF_JSON) {
+        Some(mistake) => Err(Error::invalid_input(mistake)),
+        None => Ok(EncodedPaths::parse(text)?),
     }
 }
 
@@ -185,6 +238,10 @@ fn read_key(text: &str) -> Result<WrittenKey, Error> {
         Some("write it without s3:// and the bucket, and name the bucket in \"bucket\"")
     } else if key.starts_with("https://") || key.starts_with("http://") {
         Some("write URLs in \"paths\"")
+    } else if starts_as_json(key) {
+        Some(INSTEAD_OF_JSON)
+    } else if key.starts_with('<') && key.ends_with('>') {
+        Some("it is a placeholder that was not replaced: write its value")
     } else {
         None
     };
@@ -197,6 +254,12 @@ fn read_key(text: &str) -> Result<WrittenKey, Error> {
         key: key.to_owned(),
         root: without_root.map(|_| text.to_owned()),
     })
+}
+
+/// Returns whether the text is an array or an object with strings. A key such as `[id]/index.html` is neither.
+fn starts_as_json(text: &str) -> bool {
+    let inner = text.strip_prefix(['[', '{']);
+    inner.is_some_and(|inner| inner.trim_start().starts_with('"'))
 }
 
 fn read_bucket(value: Value) -> Result<String, Error> {

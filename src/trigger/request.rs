@@ -142,8 +142,12 @@ impl Fields {
     }
 
     /// Removes `paths` and reads it.
-    pub(super) fn read_paths(&mut self, if_empty: &str) -> Result<Option<EncodedPaths>, Error> {
-        let paths = self.read_list("paths", if_empty, |path| Ok(EncodedPaths::parse(path)?))?;
+    pub(super) fn read_paths(
+        &mut self,
+        if_empty: &str,
+        read: impl Fn(&str) -> Result<EncodedPaths, Error>,
+    ) -> Result<Option<EncodedPaths>, Error> {
+        let paths = self.read_list("paths", if_empty, read)?;
         Ok(paths.map(|paths| paths.into_iter().collect()))
     }
 
@@ -243,7 +247,10 @@ fn read_texts<T>(
     let invalid = |message: &str| Error::invalid_input(message).context(name);
     let values = match value {
         Value::Array(values) => values,
-        value @ Value::String(_) => vec![value],
+        Value::String(text) => {
+            let read = read(&text).map_err(|error| error.context(name))?;
+            return Ok(vec![read]);
+        }
         _ => return Err(invalid(expected)),
     };
     if values.is_empty() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde_json::{Value, json};
 
-use super::direct::{Action, Objects};
+use super::direct::{Objects, Operation};
 use super::request::{OnStale, OnTimeout, PathRequest, RequestOptions, Verify};
 use super::s3::{IgnoredEvent, ObjectChange};
 use super::*;
@@ -720,7 +720,27 @@ fn names_the_expected_events_and_the_keys_received() {
         ),
         (
             json!({"paths": null, "distribution": "E2EXAMPLE1ABC"}),
-            "an object with \"distribution\", \"paths\"",
+            "an object with \"distribution\", \"paths\": \"paths\" is null",
+        ),
+        (
+            json!({"path": "/a", "distribution": "E2EXAMPLE1ABC"}),
+            "an object with \"distribution\", \"path\": did you mean \"paths\"?",
+        ),
+        (
+            json!({"KEY": "a"}),
+            "an object with \"KEY\": did you mean \"keys\"?",
+        ),
+        (
+            json!({"invalidationId": "I1"}),
+            "an object with \"invalidationId\": did you mean \"invalidation\"?",
+        ),
+        (
+            json!({"headers": {}, "body": "{\"paths\": [\"/*\"]}"}),
+            "an object with \"body\", \"headers\": send what is in \"body\" as the event itself",
+        ),
+        (
+            json!({"Payload": {"paths": ["/*"]}}),
+            "an object with \"Payload\": send what is in \"Payload\" as the event itself",
         ),
         (json!({"Records": []}), "an object with \"Records\""),
         (json!({"Records": "x"}), "an object with \"Records\""),
@@ -735,7 +755,11 @@ fn names_the_expected_events_and_the_keys_received() {
             &format!("an object with {}, and 200 more", quoted_keys.join(", ")),
         ),
         (json!(["secret"]), "an array"),
-        (json!("secret"), "a value that is not an object"),
+        (
+            json!("{\"paths\": [\"/*\"]}"),
+            "a string: send the object itself, not its JSON in a string",
+        ),
+        (json!(7), "a value that is not an object"),
         (json!(null), "a value that is not an object"),
     ] {
         let error = Trigger::parse(&event).expect_err("an unknown event");
@@ -1001,11 +1025,11 @@ fn names_the_invalid_field_of_the_parameters() {
         ),
         (
             json!(r#"{"verify": "True"}"#),
-            "UserParameters: verify[0]: expected true, false, or a path that begins with a slash, not \"True\"".to_owned(),
+            "UserParameters: verify: expected true, false, or a path that begins with a slash, not \"True\"".to_owned(),
         ),
         (
             json!(r##"{"verify": "#product:42"}"##),
-            "UserParameters: verify[0]: expected true, false, or a path that begins with a slash, not \"#product:42\""
+            "UserParameters: verify: expected true, false, or a path that begins with a slash, not \"#product:42\""
                 .to_owned(),
         ),
         (
@@ -1037,7 +1061,7 @@ fn names_the_invalid_field_of_the_parameters() {
         ),
         (
             json!(r#"{"distribution": "example"}"#),
-            "UserParameters: distribution[0]: \"example\" is neither a distribution id such as E2EXAMPLE1ABC nor a \
+            "UserParameters: distribution: \"example\" is neither a distribution id such as E2EXAMPLE1ABC nor a \
              domain name such as www.example.com"
                 .to_owned(),
         ),
@@ -1101,16 +1125,16 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
 }
 
 /// Reads the event of a direct invocation.
-fn direct(event: &Value) -> Result<DirectRequest, Error> {
-    match Trigger::parse(event)? {
-        Trigger::Direct(request) => Ok(request),
+fn direct(event: &Value) -> DirectRequest {
+    match Trigger::parse(event) {
+        Ok(Trigger::Direct(request)) => request,
         other => panic!("not a direct invocation: {other:?}"),
     }
 }
 
 #[test]
 fn reads_the_event_of_a_direct_invocation() {
-    let paths = |request, idempotency_key: Option<&str>| Action::InvalidatePaths {
+    let paths = |request, idempotency_key: Option<&str>| Operation::InvalidatePaths {
         request,
         idempotency_key: idempotency_key.map(str::to_owned),
     };
@@ -1119,12 +1143,12 @@ fn reads_the_event_of_a_direct_invocation() {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         note: note.map(str::to_owned),
     };
-    let of_objects = |objects| Action::InvalidateObjects {
+    let of_objects = |objects| Operation::InvalidateObjects {
         objects,
         options: RequestOptions::default(),
         idempotency_key: None,
     };
-    let status = |distributions: &[&str]| Action::ReportStatus {
+    let status = |distributions: &[&str]| Operation::ReportStatus {
         invalidation: InvalidationId::new("I2J0I21PCUYOIK"),
         distributions: request(distributions, &[]).options.distributions,
     };
@@ -1137,7 +1161,7 @@ fn reads_the_event_of_a_direct_invocation() {
         ..RequestOptions::default()
     };
     let names = ["www.example.com", "E2EXAMPLE1ABC"];
-    for (event, action) in [
+    for (event, operation) in [
         (json!({"paths": "/*"}), paths(request(&[], &["/*"]), None)),
         (
             json!({
@@ -1158,11 +1182,11 @@ fn reads_the_event_of_a_direct_invocation() {
         ),
         (
             json!({
-                "keys": ["a b.html", "ä+%41.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
+                "keys": ["a b.html", "ä+%41.html", "[id]/<a>.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
                 "onStale": "succeed", "reference": "release-42", "idempotencyKey": "k"
             }),
-            Action::InvalidateObjects {
-                objects: objects(&["a b.html", "ä+%41.html"], None),
+            Operation::InvalidateObjects {
+                objects: objects(&["a b.html", "ä+%41.html", "[id]/<a>.html"], None),
                 options: all_options,
                 idempotency_key: Some("k".into()),
             },
@@ -1190,10 +1214,10 @@ fn reads_the_event_of_a_direct_invocation() {
                 event["requestedBy"] = name.into();
             }
             let expected = DirectRequest {
-                action: action.clone(),
+                operation: Ok(operation.clone()),
                 requested_by: requested_by.map(str::to_owned),
             };
-            assert_eq!(direct(&event), Ok(expected), "{event}");
+            assert_eq!(direct(&event), expected, "{event}");
         }
     }
 }
@@ -1225,6 +1249,58 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         (
             json!({"paths": ["/a", ""]}),
             "paths[1]: the path is empty: write /* for everything".to_owned(),
+        ),
+        (
+            json!({"paths": ""}),
+            "paths: the path is empty: write /* for everything".to_owned(),
+        ),
+        (
+            json!({"paths": "/a,/b"}),
+            "paths: \"/a,/b\" contains several paths: write an array with a string for each".to_owned(),
+        ),
+        (
+            json!({"paths": ["/a", "/b, /c"]}),
+            "paths[1]: \"/b, /c\" contains several paths: write an array with a string for each".to_owned(),
+        ),
+        (
+            json!({"paths": "/a\n/b"}),
+            "paths: \"/a\\n/b\" contains several paths: write an array with a string for each".to_owned(),
+        ),
+        (
+            json!({"paths": "[\"/a\", \"/b\"]"}),
+            "paths: \"[\\\"/a\\\", \\\"/b\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string".to_owned(),
+        ),
+        (
+            json!({"paths": "[\"a.html\"]"}),
+            "paths: \"[\\\"a.html\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string"
+                .to_owned(),
+        ),
+        (
+            json!({"paths": "/a,"}),
+            "paths: \"/a,\" ends with a comma: remove it, or write %2C if it belongs to the path".to_owned(),
+        ),
+        (
+            json!({"paths": "$path"}),
+            "paths: \"$path\" starts with a variable that was not expanded: write its value, or a / before a path".to_owned(),
+        ),
+        (
+            json!({"paths": ["<paths>"]}),
+            "paths[0]: \"<paths>\" starts with <, as XML, HTML and placeholders do: write each path alone, with a / at its start"
+                .to_owned(),
+        ),
+        (
+            json!({"paths": "C:/Program Files/Git/blog/*"}),
+            "paths: \"C:/Program Files/Git/blog/*\" is a file name of Windows: write the path of the URL, with a / at its start"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "[\"a\", \"b\"]", "bucket": "site"}),
+            "keys: \"[\\\"a\\\", \\\"b\\\"]\" is not a key: write the array or the object itself, not its JSON in a string"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "<key>", "bucket": "site"}),
+            "keys: \"<key>\" is not a key: it is a placeholder that was not replaced: write its value".to_owned(),
         ),
         (
             json!({"paths": {"Items": ["/a"]}}),
@@ -1288,12 +1364,14 @@ fn names_the_invalid_field_of_a_direct_invocation() {
             "onStale: it has no effect without \"verify\": add \"verify\": true, or remove it".to_owned(),
         ),
     ] {
-        let error = direct(&event).expect_err("an invalid field");
+        let error = direct(&event).operation.expect_err("an invalid field");
         assert_eq!(error.to_string(), format!("direct invocation: {message}"), "{event}");
         assert_eq!(error.category(), Category::InvalidInput);
     }
     let longest = json!({"paths": "/a", "idempotencyKey": "é".repeat(256)});
-    assert!(direct(&longest).is_ok());
+    assert!(direct(&longest).operation.is_ok());
+    let refused = direct(&json!({"paths": "/a", "x": 1, "requestedBy": "Ada"}));
+    assert_eq!(refused.requested_by.as_deref(), Some("Ada"));
 }
 
 #[test]
@@ -1308,5 +1386,8 @@ fn a_queue_message_is_not_a_direct_invocation() {
         .iter()
         .flat_map(|message| &message.content.unreadable);
     let errors: Vec<_> = errors.map(ToString::to_string).collect();
-    assert_eq!(errors, ["the message is not an S3 event"]);
+    assert_eq!(
+        errors,
+        ["the message is not an S3 event: a direct invocation does not go through SQS or SNS"]
+    );
 }

@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str) -> Result<PathRequest, Error> {
         });
     }
     let mut fields = Fields::new(parse_object(text)?, &FIELDS);
-    let paths = fields.read_paths(USE_THE_DEFAULT)?;
+    let paths = fields.read_paths(USE_THE_DEFAULT, |path| Ok(EncodedPaths::parse(path)?))?;
     let paths = paths.unwrap_or_else(EncodedPaths::everything);
     let options = fields.read_options(&paths.paths)?;
     fields.finish()?;

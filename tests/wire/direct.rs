@@ -184,7 +184,7 @@ async fn waits_as_long_as_the_settings_specify_unless_the_event_does() {
 
 #[tokio::test]
 async fn reports_in_progress_when_the_wait_or_the_time_of_the_function_is_over() {
-    for (wait, left, waited) in [("5s", 60, 4), ("5m", 6, 0)] {
+    for (wait, left, waited) in [("5s", 60, 5), ("5m", 6, 0)] {
         let fixture = account(3_600);
         let event = json!({"paths": "/a", "wait": wait});
         let invocation = invocation(Duration::from_secs(left));
@@ -217,7 +217,7 @@ async fn fails_when_it_is_not_completed_in_time_and_on_timeout_is_fail() {
         (
             "5s",
             60,
-            4,
+            5,
             "raise \"wait\", or set \"onTimeout\" to \"succeed\"",
         ),
         (
@@ -352,7 +352,7 @@ async fn reports_the_status_of_an_invalidation() {
         unknown.expect_err("no invalidation").to_string(),
         format!(
             "CloudFront rejected the request to read invalidation I1UNKNOWN of {SECOND} and {FIRST}: NoSuchInvalidation: The \
-             specified invalidation does not exist."
+             specified invalidation does not exist.; correct \"invalidation\", or name its distribution in \"distribution\""
         )
     );
 }
@@ -470,11 +470,11 @@ async fn refuses_an_unclear_event_before_any_call() {
         ),
         (
             json!({"paths": ["/a"], "verify": true}),
-            "verify needs a wait: add \"wait\": \"30s\"".to_owned(),
+            "direct invocation: verify needs a wait: add \"wait\": \"30s\"".to_owned(),
         ),
         (
             json!({"keys": ["a"], "bucket": BUCKET, "verify": true, "wait": false}),
-            "verify needs a wait: add \"wait\": \"30s\"".to_owned(),
+            "direct invocation: verify needs a wait: add \"wait\": \"30s\"".to_owned(),
         ),
     ] {
         assert_eq!(refusal(&fixture, event).await, message);
@@ -830,8 +830,10 @@ async fn the_log_names_the_caller_as_unverified() {
             requester.map(Value::from).as_ref()
         );
     }
-    let refused = fixture
-        .handle(&json!({"paths": "/a", "x": 1, "requestedBy": "Ada"}))
-        .await;
-    refused.expect_err("an unknown field");
+    let refused = json!({"paths": "/a", "x": 1, "requestedBy": "Ada"});
+    let error = fixture.handle(&refused).await.expect_err("an unknown field");
+    let lines = logged_at("INFO");
+    assert_eq!(lines[0]["requestedByUnverified"], "Ada");
+    assert_eq!(logged_at("ERROR").len(), 0);
+    let _ = error;
 }

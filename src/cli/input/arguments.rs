@@ -8,9 +8,12 @@
 
 use std::collections::BTreeSet;
 
-use super::written::{self, QUOTES};
+use super::written::INSTEAD_OF_JSON;
 use crate::distribution::{DistributionId, DistributionName};
 use crate::duration::parse_wait_limit;
+use crate::path::mistake::{
+    QUOTES, contains_several, is_windows_file, is_written_as_path, mistake,
+};
 use crate::path::{EncodedPaths, PathError};
 
 /// How many entries of the root directory there have to be among the paths before they count as its expansion. Fewer
@@ -68,7 +71,9 @@ pub(super) fn parse(
              unquoted /*: quote it as '/*', or write --all; to invalidate exactly these paths, use --paths-from"
         ));
     }
-    let refused = arguments.iter().filter(|argument| !is_path(argument));
+    let refused = arguments
+        .iter()
+        .filter(|argument| !is_written_as_path(argument));
     let refused: Vec<_> = refused.copied().collect();
     match refused.as_slice() {
         [] => arguments.iter().copied().map(parse_path).collect(),
@@ -96,15 +101,6 @@ fn count_of_root_entries(arguments: &[&str], root: &[String]) -> Option<usize> {
     (given.len() >= MIN_ROOT_ENTRIES && visible > all / 2).then_some(given.len())
 }
 
-fn is_path(argument: &str) -> bool {
-    let text = argument.trim();
-    let has_scheme = |scheme: &str| {
-        let start = text.get(..scheme.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    text == "*" || text.starts_with(['/', '#']) || has_scheme("http://") || has_scheme("https://")
-}
-
 fn parse_path(argument: &str) -> Result<EncodedPaths, String> {
     let text = argument.trim();
     if text == "*" {
@@ -116,26 +112,10 @@ fn parse_path(argument: &str) -> Result<EncodedPaths, String> {
              --paths-from"
         ));
     }
-    match written::mistake(text) {
+    match mistake(text, INSTEAD_OF_JSON) {
         Some(mistake) => Err(mistake),
         None => EncodedPaths::parse(text).map_err(|error| path_error(text, &error)),
     }
-}
-
-/// Returns whether a separator and the start of another path follow a path, as in an expanded `"$PATHS"`. Otherwise the
-/// space would turn the first path into a wildcard, and the others would be lost.
-fn contains_several(text: &str) -> bool {
-    let starts_path = |rest: &str| is_path(rest.trim_start()) && rest.trim_start() != "*";
-    let has_next = |text: &str, is_separator: fn(char) -> bool| {
-        let mut separators = text.match_indices(is_separator);
-        separators.any(|(separator, _)| {
-            let rest = text.get(separator..).unwrap_or_default();
-            starts_path(rest.strip_prefix(',').unwrap_or(rest))
-        })
-    };
-    let (before_query, _) = text.split_once('?').unwrap_or((text, ""));
-    // A query string can be a list of paths.
-    has_next(text, char::is_whitespace) || has_next(before_query, |character| character == ',')
 }
 
 fn path_error(argument: &str, error: &PathError) -> String {
@@ -173,10 +153,10 @@ fn refusal(text: &str, sites: &[&str]) -> String {
             "{text:?} is a file: write --paths-from {file}, or --batch {file} for an invalidation batch"
         );
     }
-    if let Some(mistake) = written::mistake(text) {
+    if let Some(mistake) = mistake(text, INSTEAD_OF_JSON) {
         return mistake;
     }
-    if written::is_windows_file(text) {
+    if is_windows_file(text) {
         return format!(
             "{text:?} is a file name of Windows, into which Git Bash turns a path such as /blog/*: set \
              MSYS_NO_PATHCONV=1 (in MSYS2, MSYS2_ARG_CONV_EXCL='*') and write '/blog/*', or write --all for everything"

@@ -11,6 +11,7 @@ use chrono::NaiveDateTime;
 use super::{s3_sync, written};
 use crate::cli::format::counted;
 use crate::path::EncodedPaths;
+use crate::path::mistake::is_windows_file;
 
 /// What a list of files can begin each line with, and a key does not.
 const ROOTS: [&str; 2] = ["./", "/"];
@@ -117,7 +118,7 @@ fn mistake(key: &str) -> Option<&'static str> {
         Some("write each key on a line of its own, without tabs")
     } else if is_quoted(key) && key.starts_with('"') && key.contains('\\') {
         Some("it is quoted: use `git -c core.quotePath=false`")
-    } else if written::is_windows_file(key) {
+    } else if is_windows_file(key) {
         Some(
             "it is a file name of Windows: write the key in the bucket, with / between its folders",
         )

@@ -18,7 +18,7 @@ use crate::output::{
 };
 use crate::plan::{Collapsed, ExistingInvalidation, InvalidationStatus};
 
-/// Returns the object of a request that created invalidations. `waited` is for how long completion was awaited, and `known`
+/// Returns the object of a request that created invalidations. `waited` is for how many seconds completion was awaited, and `known`
 /// returns the invalidations of a distribution that CloudFront returned to this process.
 pub(super) fn of_invalidations(
     submitted: Submitted,
@@ -39,7 +39,7 @@ pub(super) fn of_invalidations(
         match (waited, &current.stage) {
             (Some(waited), Stage::Completed(_)) => {
                 output.status = Some(InvalidationStatus::Completed);
-                output.seconds = Some(seconds(waited));
+                output.seconds = Some(waited.as_secs());
             }
             (Some(waited), _) => {
                 let error = not_completed(current, waited);
@@ -93,7 +93,7 @@ fn not_completed(current: &DistributionProgress, waited: Duration) -> ErrorOutpu
             let hint = format!(
                 "request its status with {{\"invalidation\": \"{id}\", \"distribution\": \"{distribution}\"}}"
             );
-            let seconds = seconds(waited);
+            let seconds = waited.as_secs();
             let facts = format!(
                 "{distribution}: {id} was submitted and is not completed after {seconds} s; CloudFront still completes it"
             );
@@ -108,11 +108,6 @@ fn not_completed(current: &DistributionProgress, waited: Duration) -> ErrorOutpu
         }
     };
     ErrorOutput::new(Category::Unavailable, message, hint)
-}
-
-/// Returns the seconds, rounded up.
-fn seconds(waited: Duration) -> u64 {
-    u64::try_from(waited.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX)
 }
 
 fn to_json(output: &impl Serialize) -> Result<Value, Error> {
