@@ -497,7 +497,7 @@ impl ErrorKind {
             }
             Self::WithOutcome { error, text } => Text {
                 whole: text.clone(),
-                hint: error.hint(audience),
+                hint: error.hint(&Audience::Operator),
             },
             Self::StaleUrls { report } => {
                 let facts = format!("viewers still get old content: {report}");

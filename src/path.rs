@@ -14,6 +14,7 @@
 //! [url]: https://url.spec.whatwg.org/#path-percent-encode-set
 
 mod encoded;
+mod host;
 mod index;
 pub(crate) mod mistake;
 
@@ -21,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::encoded::{EncodedPaths, Uncertainty, Widened, widened_note};
+pub(crate) use self::host::host;
 pub use self::index::PathIndex;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};

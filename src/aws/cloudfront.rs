@@ -31,7 +31,6 @@ use self::errors::{Call, is_reference_used};
 pub use self::invalidations::InvalidationSummary;
 use self::invalidations::{MAX_LISTED, existing};
 pub use self::listing::DistributionSummary;
-#[cfg(feature = "cli")]
 pub(crate) use self::resolve::has_domain;
 pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
 pub use self::staging::Staging;

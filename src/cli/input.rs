@@ -14,7 +14,6 @@ mod arguments;
 mod batch;
 mod before;
 mod build_directory;
-mod hosts;
 mod lines;
 mod listing;
 mod s3_sync;
@@ -31,7 +30,6 @@ use self::arguments::Surroundings;
 pub(super) use self::before::Before;
 use self::build_directory::BuildDirectory;
 pub(super) use self::build_directory::keys as keys_of_directory;
-pub(super) use self::hosts::host;
 use self::lines::Keys;
 #[cfg(test)]
 pub(super) use self::listing::Content;
@@ -39,6 +37,7 @@ use self::s3_sync::SyncOutput;
 pub(super) use self::site_keys::{ChangedKey, SiteKeys};
 pub(super) use self::written::parse as parse_written;
 use super::{CliError, Selection};
+pub(super) use crate::path::host;
 use crate::path::{EncodedPaths, InvalidationPath, Widened};
 use crate::site::Change;
 
@@ -95,11 +94,11 @@ impl Input {
         let mut input = Self::default();
         let mut requested = selection.parse_paths(sites)?;
         let arguments = selection.paths.iter().chain(&selection.paths_option);
-        let hosts = arguments.filter_map(|argument| hosts::host(argument));
+        let hosts = arguments.filter_map(|argument| host(argument));
         input.hosts.extend(hosts);
         if let Some(file) = &selection.paths_from {
             let text = read(file)?;
-            input.hosts.extend(text.lines().filter_map(hosts::host));
+            input.hosts.extend(text.lines().filter_map(host));
             let paths = lines::parse_paths(&text);
             let paths = paths.map_err(|error| file_error(file, error))?;
             requested.extend(paths);

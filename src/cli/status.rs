@@ -1,5 +1,7 @@
 //! `status`: prints the status of invalidations.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -12,6 +14,9 @@ use crate::output::{CommandOutput, StatusOutput, timestamp};
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 
+/// How long reading an invalidation may take, with all retries.
+const MAX_READ_TIME: Duration = Duration::from_secs(30);
+
 /// Runs the command.
 pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliError> {
     let targets = target::find(session, &status.named.distributions, &[]).await?;
@@ -19,7 +24,9 @@ pub(super) async fn run(session: &Session, status: &Status) -> Result<Exit, CliE
     let found = match status.id.as_ref().map(InvalidationId::new) {
         Some(id) => {
             let cloudfront = session.connection.cloudfront().await?;
-            vec![cloudfront.find_invalidation(&distributions, &id).await?]
+            let deadline = Instant::now() + MAX_READ_TIME;
+            let found = cloudfront.find_invalidation(&distributions, &id, deadline);
+            vec![found.await?]
         }
         None => newest_of_each(session, distributions).await?,
     };

@@ -13,9 +13,11 @@ use crate::invocation::Invocation;
 /// The pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How long the last poll may take.
+const LAST_POLL_TIME: Duration = Duration::from_secs(2);
+
 impl Invalidator {
-    /// Polls until all invalidations whose id is known are completed, for `limit` at most, and at most until the end of the
-    /// invocation's time.
+    /// Polls until all invalidations whose id is known are completed, for `limit` at most, and until `end`.
     ///
     /// # Errors
     ///
@@ -24,10 +26,11 @@ impl Invalidator {
         &self,
         progress: &mut Progress,
         limit: Duration,
+        end: Instant,
         invocation: &Invocation,
     ) -> Result<(), Error> {
         let last_poll = self.clock.now() + limit;
-        let end_of_calls = invocation.end_of_calls();
+        let end = end.min(Instant::now() + limit + LAST_POLL_TIME);
         loop {
             let completed = async |current: &DistributionProgress| match &current.stage {
                 Stage::InProgress(id) => {
@@ -37,8 +40,7 @@ impl Invalidator {
                 _ => Ok(false),
             };
             let completed = join_all(progress.distributions.iter().map(completed));
-            // Time must remain to respond.
-            let Ok(completed) = timeout_at(end_of_calls, completed).await else {
+            let Ok(completed) = timeout_at(end, completed).await else {
                 return Ok(());
             };
             for (current, completed) in progress.distributions.iter_mut().zip(completed) {
@@ -53,7 +55,7 @@ impl Invalidator {
             }
             let left = last_poll.duration_since(self.clock.now());
             let pause = left.unwrap_or_default().min(POLL_INTERVAL);
-            let is_time_up = pause.is_zero() || Instant::now() + pause >= end_of_calls;
+            let is_time_up = pause.is_zero() || Instant::now() + pause >= end;
             if !progress.has_invalidation_in_progress() || is_time_up {
                 return Ok(());
             }

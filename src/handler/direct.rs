@@ -8,12 +8,14 @@
 //! A caller waits at most as long as the function runs. Then the object has the status `InProgress`, and the caller can
 //! poll with `invalidation`.
 
+mod hosts;
 mod response;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::identity::RequestIdentity;
@@ -36,6 +38,9 @@ use crate::verify::report::Verified;
 /// What to do without a distribution.
 const NAME_ONE: &str = "give one in \"distribution\"";
 
+/// How long the wait before a verification polls at least.
+const MIN_POLL_TIME: Duration = Duration::from_secs(1);
+
 /// What was submitted.
 struct Submitted {
     /// One for each report of the outcome, in the same order.
@@ -44,6 +49,14 @@ struct Submitted {
     /// What was requested of each distribution.
     requested: BTreeMap<DistributionId, EncodedPaths>,
     warnings: Vec<String>,
+}
+
+/// What was found out about what viewers get.
+enum VerificationResult {
+    NotRequested,
+    /// Nothing, with the reason.
+    NotDone(String),
+    Done(VerificationRun),
 }
 
 impl Invalidator {
@@ -75,13 +88,15 @@ impl Invalidator {
         match operation {
             Operation::InvalidatePaths {
                 request,
+                hosts,
                 idempotency_key,
             } => {
                 let options = &request.options;
                 let identity = identity(idempotency_key.as_deref(), options, invocation);
                 let wait = self.wait_of(options)?;
-                let submitted = self.submit_paths(request, &identity, invocation).await?;
-                self.complete(submitted, options, wait, invocation).await
+                let submitted = self.submit_paths(request, hosts, &identity, invocation);
+                self.complete(submitted.await?, options, wait, invocation)
+                    .await
             }
             Operation::InvalidateObjects {
                 objects,
@@ -112,20 +127,29 @@ impl Invalidator {
         };
         let checked = options.check_verification(wait, "30s");
         checked.map_err(|error| error.context("direct invocation"))?;
+        if options.on_timeout == OnTimeout::Fail && wait.is_zero() {
+            let message = "it has no effect without a wait: add \"wait\": \"30s\", or remove it";
+            let error = Error::invalid_input(message).context("onTimeout");
+            return Err(error.context("direct invocation"));
+        }
         Ok(wait)
     }
 
     async fn submit_paths(
         &self,
         request: &PathRequest,
+        hosts: &BTreeSet<String>,
         identity: &RequestIdentity,
         invocation: &Invocation,
     ) -> Result<Submitted, Error> {
         let settings = self.settings()?;
         let named = &request.options.distributions;
-        let distributions = self.required_distributions(named, NAME_ONE, invocation);
+        let distributions = self
+            .required_distributions(named, NAME_ONE, invocation)
+            .await?;
+        let warning = self.check_hosts(hosts, &distributions, invocation).await?;
         let mut progress = Progress::default();
-        progress.add_distributions(distributions.await?);
+        progress.add_distributions(distributions);
         let (outcome, staging_error) = self
             .submit_requested_paths(&mut progress, request, identity, invocation)
             .await;
@@ -141,7 +165,7 @@ impl Invalidator {
             requested: requested.collect(),
             progress,
             outcome,
-            warnings: Vec::new(),
+            warnings: warning.into_iter().collect(),
         })
     }
 
@@ -206,7 +230,16 @@ impl Invalidator {
         let waited = if wait.is_zero() {
             None
         } else {
-            Some(self.wait_for(&mut submitted, wait, invocation).await?)
+            let end = match options.verify {
+                Verify::Nothing => invocation.end_of_calls(),
+                Verify::InvalidatedPaths | Verify::Urls(_) => {
+                    let first_poll = Instant::now() + MIN_POLL_TIME;
+                    let end = verification::latest_start(invocation).max(first_poll);
+                    end.min(invocation.end_of_calls())
+                }
+            };
+            let waited = self.wait_for(&mut submitted, wait, end, invocation);
+            Some(waited.await?)
         };
         let Submitted {
             progress, outcome, ..
@@ -221,7 +254,7 @@ impl Invalidator {
         let verification = self
             .verify_submitted(&mut submitted, &options.verify, invocation)
             .await;
-        if let Some(run) = &verification
+        if let VerificationResult::Done(run) = &verification
             && options.on_stale == OnStale::Fail
             && run.report.verified() == Verified::No
         {
@@ -236,16 +269,17 @@ impl Invalidator {
         response::of_invalidations(submitted, waited, verification, known)
     }
 
-    /// Waits for completion. Returns for how long.
+    /// Waits for completion, until `end` at most. Returns for how long.
     async fn wait_for(
         &self,
         submitted: &mut Submitted,
         wait: Duration,
+        end: Instant,
         invocation: &Invocation,
     ) -> Result<Duration, Error> {
         let began = self.clock.now();
-        let polled = self.poll(&mut submitted.progress, wait, invocation).await;
-        polled.map_err(|error| {
+        let polled = self.poll(&mut submitted.progress, wait, end, invocation);
+        polled.await.map_err(|error| {
             let error = error.context("submitted, but the completion is unknown");
             with_outcome(error, &submitted.outcome)
         })?;
@@ -266,11 +300,15 @@ impl Invalidator {
         submitted: &mut Submitted,
         verify: &Verify,
         invocation: &Invocation,
-    ) -> Option<VerificationRun> {
-        if *verify == Verify::Nothing || submitted.outcome.reports.is_empty() {
-            return None;
+    ) -> VerificationResult {
+        if *verify == Verify::Nothing {
+            return VerificationResult::NotRequested;
         }
-        let obstacle = if !submitted.is_completed() {
+        let obstacle = if submitted.outcome.reports.is_empty() {
+            let warning = "not verified, because nothing was invalidated";
+            submitted.warnings.push(warning.to_owned());
+            return VerificationResult::NotRequested;
+        } else if !submitted.is_completed() {
             "not all invalidations are completed"
         } else if !verification::has_time(invocation) {
             "the function's time is over"
@@ -280,12 +318,12 @@ impl Invalidator {
                 Some(paths) => verification::candidates(verify, paths),
                 None => verification::candidates(verify, &EncodedPaths::default()),
             };
-            return Some(self.verify(&submitted.progress, urls, invocation).await);
+            let run = self.verify(&submitted.progress, urls, invocation);
+            return VerificationResult::Done(run.await);
         };
-        submitted
-            .warnings
-            .push(format!("not verified, because {obstacle}"));
-        None
+        let warning = format!("not verified, because {obstacle}");
+        submitted.warnings.push(warning.clone());
+        VerificationResult::NotDone(warning)
     }
 
     async fn report_status(
@@ -299,7 +337,7 @@ impl Invalidator {
             .await?;
         let cloudfront = self.cloudfront(invocation);
         let (distribution, found) = cloudfront
-            .find_invalidation(&distributions, invalidation)
+            .find_invalidation(&distributions, invalidation, invocation.end_of_calls())
             .await?;
         let status = found.status;
         info!(%distribution, %invalidation, ?status, "the status was reported");

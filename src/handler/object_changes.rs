@@ -158,10 +158,10 @@ impl Invalidator {
             requester: options.requester,
             notes: ChangeNotes { notes, kept, hint },
         };
-        let remaining = if planner.is_repeated(&stale, limits, &existing) {
-            limits
-        } else {
-            limits.remaining(&existing)
+        // What others have in progress must not change the plan of a request: a repetition would be billed again.
+        let remaining = match options.requester {
+            Some(_) => limits,
+            None => limits.remaining(&existing),
         };
         let mut requested = BTreeMap::new();
         if options.requester.is_some() {
@@ -417,23 +417,6 @@ impl BatchPlanner<'_> {
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,
         }
-    }
-
-    /// Returns whether an earlier attempt of the same request created one of the invalidations in progress. Its own wildcards
-    /// must not lead to another plan, which would be billed again.
-    fn is_repeated(
-        &self,
-        objects: &[StaleObject<'_>],
-        limits: Limits,
-        existing: &[ExistingInvalidation],
-    ) -> bool {
-        if self.requester.is_none() || existing.is_empty() {
-            return false;
-        }
-        let planned = self.plan(objects, limits);
-        let reference = planned.batch.reference().as_str();
-        let mut existing = existing.iter();
-        existing.any(|invalidation| invalidation.caller_reference == reference)
     }
 }
 

@@ -322,7 +322,12 @@ impl Invalidator {
             return Ok(());
         }
         let polled = self
-            .poll(&mut progress.invalidations, POLL_DURATION, invocation)
+            .poll(
+                &mut progress.invalidations,
+                POLL_DURATION,
+                invocation.end_of_calls(),
+                invocation,
+            )
             .await;
         polled
             .map_err(|error| error.context("submitted, but the job cannot wait for completion"))?;

@@ -71,7 +71,13 @@ struct VerifiableDistribution {
 
 /// Returns whether this invocation has enough time left for a verification.
 pub(super) fn has_time(invocation: &Invocation) -> bool {
-    Instant::now() + MIN_TIME <= invocation.end_of_calls()
+    Instant::now() <= latest_start(invocation)
+}
+
+/// Returns until when a verification in this invocation has to begin.
+pub(super) fn latest_start(invocation: &Invocation) -> Instant {
+    let end = invocation.end_of_calls();
+    end.checked_sub(MIN_TIME).unwrap_or(end)
 }
 
 /// Returns the error of a job whose verification found old content.

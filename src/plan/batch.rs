@@ -121,6 +121,7 @@ impl Batch {
     /// Divides the batch in two, each with its own reference. Returns `None` for a single path.
     pub fn halves(&self) -> Option<[Self; 2]> {
         let (left, right) = self.paths().split_at_checked(self.paths().len() / 2)?;
+        let label = self.reference.label();
         let half = |paths: &[InvalidationPath]| Self {
             name: self.name.clone(),
             ..Self::new(
@@ -129,6 +130,7 @@ impl Batch {
                 paths.to_vec(),
                 Limits::REQUESTED_PATHS,
             )
+            .with_label(label)
         };
         (!left.is_empty()).then(|| [left, right].map(half))
     }
@@ -169,6 +171,12 @@ impl CallerReference {
     fn with_label(&self, label: &str) -> Self {
         let hash = self.0.rsplit('-').next().unwrap_or_default();
         Self(format!("{label}-{hash}"))
+    }
+
+    /// Returns what a derived reference starts with.
+    fn label(&self) -> &str {
+        let (label, _) = self.0.rsplit_once('-').unwrap_or_default();
+        label
     }
 
     /// Returns the text that CloudFront gets.

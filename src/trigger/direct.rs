@@ -5,13 +5,15 @@
 //!
 //! `docs/direct.md` describes the fields.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::request::{Fields, PathRequest, RequestOptions};
 use crate::distribution::DistributionName;
 use crate::error::Error;
-use crate::path::EncodedPaths;
 use crate::path::mistake::{contains_several, mistake_or_file};
+use crate::path::{EncodedPaths, host};
 use crate::plan::InvalidationId;
 
 const FIELDS: [&str; 12] = [
@@ -57,6 +59,8 @@ pub enum Operation {
     InvalidatePaths {
         /// The paths, and how.
         request: PathRequest,
+        /// The hosts of the URLs among the paths, and among the URLs to verify.
+        hosts: BTreeSet<String>,
         /// Identifies the request: equal if the caller repeats it.
         idempotency_key: Option<String>,
     },
@@ -164,7 +168,9 @@ fn read_status_request(
 
 fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
     const IF_EMPTY: &str = "name what to invalidate, or \"/*\" in \"paths\" for everything";
-    let idempotency_key = fields.read("idempotencyKey", read_text)?;
+    let idempotency_key = fields.read("idempotencyKey", read_key_of_request)?;
+    let texts = fields.texts("paths").chain(fields.texts("verify"));
+    let hosts = texts.filter_map(host).collect();
     let paths = fields.read_paths(IF_EMPTY, read_path)?;
     let keys = fields.read_list("keys", IF_EMPTY, read_key)?;
     let bucket = fields.read("bucket", read_bucket)?;
@@ -174,6 +180,7 @@ fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
                 options: fields.read_options(&paths.paths)?,
                 paths,
             },
+            hosts,
             idempotency_key,
         }),
         (None, Some(keys), Some(bucket)) => Ok(Operation::InvalidateObjects {
@@ -240,8 +247,10 @@ fn read_key(text: &str) -> Result<WrittenKey, Error> {
         Some("write URLs in \"paths\"")
     } else if starts_as_json(key) {
         Some(INSTEAD_OF_JSON)
-    } else if key.starts_with('<') && key.ends_with('>') {
+    } else if is_placeholder(key) {
         Some("it is a placeholder that was not replaced: write its value")
+    } else if key.starts_with("../") {
+        Some("write it as S3 has it, without ..")
     } else {
         None
     };
@@ -254,6 +263,20 @@ fn read_key(text: &str) -> Result<WrittenKey, Error> {
         key: key.to_owned(),
         root: without_root.map(|_| text.to_owned()),
     })
+}
+
+/// Returns whether the text is a placeholder of Step Functions, of an input transformer or of Amazon Q Developer.
+fn is_placeholder(text: &str) -> bool {
+    let is_path = text.starts_with("$.") || text.starts_with("$$.");
+    let is_name = text.strip_prefix('$').is_some_and(|name| {
+        let name = name.trim_start_matches('{').trim_end_matches('}');
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    let is_enclosed = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
+    is_path || is_name || is_enclosed("<", ">") || is_enclosed("{%", "%}")
 }
 
 /// Returns whether the text is an array or an object with strings. A key such as `[id]/index.html` is neither.
@@ -288,6 +311,22 @@ fn read_invalidation(value: Value) -> Result<InvalidationId, Error> {
     id.ok_or_else(|| {
         Error::invalid_input("expected the id of an invalidation, such as \"I2J0I21PCUYOIK\"")
     })
+}
+
+/// Reads an idempotency key. One that is the same for all requests would find the invalidation of another one.
+fn read_key_of_request(value: Value) -> Result<String, Error> {
+    let key = read_text(value)?;
+    if key.trim().is_empty() {
+        return Err(Error::invalid_input(
+            "it is blank: write a value that differs between requests",
+        ));
+    }
+    if is_placeholder(key.trim()) {
+        return Err(Error::invalid_input(format!(
+            "{key:?} is a placeholder that was not replaced: write its value"
+        )));
+    }
+    Ok(key)
 }
 
 fn read_text(value: Value) -> Result<String, Error> {

@@ -112,6 +112,13 @@ impl Fields {
         Self { fields, known }
     }
 
+    /// Returns the texts of a field that is a string or an array; the field stays.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let value = self.fields.get(name);
+        let items = value.and_then(Value::as_array).into_iter().flatten();
+        items.chain(value).filter_map(Value::as_str)
+    }
+
     /// Removes a field. A null field counts as missing.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.fields.remove(name).filter(|value| !value.is_null())

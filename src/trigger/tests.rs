@@ -1134,10 +1134,13 @@ fn direct(event: &Value) -> DirectRequest {
 
 #[test]
 fn reads_the_event_of_a_direct_invocation() {
-    let paths = |request, idempotency_key: Option<&str>| Operation::InvalidatePaths {
-        request,
-        idempotency_key: idempotency_key.map(str::to_owned),
-    };
+    let paths_with_hosts =
+        |request, hosts: &[&str], idempotency_key: Option<&str>| Operation::InvalidatePaths {
+            request,
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            idempotency_key: idempotency_key.map(str::to_owned),
+        };
+    let paths = |request, idempotency_key| paths_with_hosts(request, &[], idempotency_key);
     let objects = |keys: &[&str], note: Option<&str>| Objects {
         bucket: "site".into(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
@@ -1168,7 +1171,11 @@ fn reads_the_event_of_a_direct_invocation() {
                 "paths": ["blog/*", "#product:42", "https://www.example.com/a?b=1"], "keys": null, "bucket": null,
                 "invalidation": null, "idempotencyKey": null, "wait": null
             }),
-            paths(request(&[], &["/blog/*", "#product:42", "/a?b=1"]), None),
+            paths_with_hosts(
+                request(&[], &["/blog/*", "#product:42", "/a?b=1"]),
+                &["www.example.com"],
+                None,
+            ),
         ),
         (
             json!({
@@ -1182,11 +1189,14 @@ fn reads_the_event_of_a_direct_invocation() {
         ),
         (
             json!({
-                "keys": ["a b.html", "ä+%41.html", "[id]/<a>.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
+                "keys": ["a b.html", "ä+%41.html", "[id]/<a>.html", "$a/b.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
                 "onStale": "succeed", "reference": "release-42", "idempotencyKey": "k"
             }),
             Operation::InvalidateObjects {
-                objects: objects(&["a b.html", "ä+%41.html", "[id]/<a>.html"], None),
+                objects: objects(
+                    &["a b.html", "ä+%41.html", "[id]/<a>.html", "$a/b.html"],
+                    None,
+                ),
                 options: all_options,
                 idempotency_key: Some("k".into()),
             },
@@ -1353,6 +1363,35 @@ fn names_the_invalid_field_of_a_direct_invocation() {
             "unknown field \"id\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \
              \"onTimeout\", \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
                 .to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotencyKey": "  "}),
+            "idempotencyKey: it is blank: write a value that differs between requests".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotencyKey": "$$.Execution.Id"}),
+            "idempotencyKey: \"$$.Execution.Id\" is a placeholder that was not replaced: write its value".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotencyKey": "{% $states.context.Execution.Id %}"}),
+            "idempotencyKey: \"{% $states.context.Execution.Id %}\" is a placeholder that was not replaced: write its value"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "$.detail.object.key", "bucket": "site"}),
+            "keys: \"$.detail.object.key\" is not a key: it is a placeholder that was not replaced: write its value".to_owned(),
+        ),
+        (
+            json!({"keys": "${key}", "bucket": "site"}),
+            "keys: \"${key}\" is not a key: it is a placeholder that was not replaced: write its value".to_owned(),
+        ),
+        (
+            json!({"keys": "../a.html", "bucket": "site"}),
+            "keys: \"../a.html\" is not a key: write it as S3 has it, without ..".to_owned(),
+        ),
+        (
+            json!({"paths": "$.paths"}),
+            "paths: \"$.paths\" starts with a variable that was not expanded: write its value, or a / before a path".to_owned(),
         ),
         (json!({"paths": "/a", "idempotencyKey": ""}), text_of("idempotencyKey")),
         (json!({"paths": "/a", "idempotencyKey": "a\n"}), text_of("idempotencyKey")),

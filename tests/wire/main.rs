@@ -10,6 +10,7 @@ mod access;
 mod codepipeline;
 mod configurations;
 mod direct;
+mod direct_retries;
 mod edge;
 mod edge_sites;
 mod errors;

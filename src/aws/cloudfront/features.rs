@@ -41,7 +41,6 @@ impl CloudFront {
     /// # Errors
     ///
     /// [`Error`] if its configuration cannot be read before `deadline`.
-    #[cfg(feature = "cli")]
     pub async fn aliases(
         &self,
         distribution: &DistributionId,

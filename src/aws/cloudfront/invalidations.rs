@@ -3,11 +3,14 @@
 //! ListInvalidations returns neither paths nor caller references, so each invalidation that matters takes a call of
 //! GetInvalidation. The number of these calls is bounded: what is not read may be invalidated again, never skipped.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudfront::primitives::DateTime as SdkDateTime;
 use aws_sdk_cloudfront::types::{self, InvalidationList};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::CloudFront;
@@ -21,7 +24,7 @@ use crate::plan::{Batch, ExistingInvalidation, InvalidationId, InvalidationStatu
 /// How many invalidations ListInvalidations returns at most.
 pub(super) const MAX_LISTED: usize = 100;
 
-/// How many invalidations are read at a time in the search for a caller reference.
+/// How many invalidations are read at a time.
 const CONCURRENT_READS: usize = 20;
 
 /// An invalidation as ListInvalidations returns it.
@@ -124,27 +127,39 @@ impl CloudFront {
     ///
     /// # Errors
     ///
-    /// [`Error`] if none of them has it, or one that possibly has it cannot be read.
+    /// [`Error`] if none of them has it, or one that possibly has it cannot be read before `deadline`.
     pub async fn find_invalidation(
         &self,
         distributions: &[DistributionId],
         id: &InvalidationId,
+        deadline: Instant,
     ) -> Result<(DistributionId, ExistingInvalidation), Error> {
-        let mut unknown = Vec::new();
+        let read = async |(index, distribution)| {
+            let read = timeout_at(deadline, self.invalidation(distribution, id)).await;
+            let read = read.unwrap_or_else(|_elapsed| {
+                Err(Call::GetInvalidation(distribution, id).no_response())
+            });
+            (index, distribution, read)
+        };
+        let reads = distributions.iter().enumerate().map(read);
+        let mut reads = stream::iter(reads).buffer_unordered(CONCURRENT_READS);
         let mut missing = None;
-        for distribution in distributions {
-            match self.invalidation(distribution, id).await {
+        let mut unknown = BTreeMap::new();
+        while let Some((index, distribution, read)) = reads.next().await {
+            match read {
                 Ok(invalidation) => return Ok((distribution.clone(), invalidation)),
                 Err(error) if error.is_no_such_invalidation() => missing = Some(error),
                 // A distribution that cannot be read possibly has it.
-                Err(error) => unknown.push(error),
+                Err(error) => {
+                    unknown.insert(index, error);
+                }
             }
         }
         let missing = missing.map(|error| match unknown.is_empty() {
             true => error.of_all(id.as_str(), distributions),
             false => error,
         });
-        let error = Error::join(unknown.into_iter().chain(missing));
+        let error = Error::join(unknown.into_values().chain(missing));
         Err(error.unwrap_or_else(|| Error::invalid_input("no distribution is named")))
     }
 

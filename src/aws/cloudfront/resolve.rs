@@ -37,7 +37,6 @@ impl CloudFront {
 
 /// Returns whether viewers can use the domain name, in lower case, for the distribution with this name, which can be an alias
 /// such as `*.example.com`.
-#[cfg(feature = "cli")]
 pub(crate) fn has_domain(name: &str, domain: &str) -> bool {
     match_length(name, domain).is_some()
 }

@@ -12,9 +12,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::hosts::host;
 use super::written;
 use crate::path::EncodedPaths;
+use crate::path::host;
 use crate::plan::CallerReference;
 
 /// The contents of a batch.

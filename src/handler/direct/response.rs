@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Submitted;
+use super::{Submitted, VerificationResult};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error};
 use crate::exit::Exit;
@@ -23,7 +23,7 @@ use crate::plan::{Collapsed, ExistingInvalidation, InvalidationStatus};
 pub(super) fn of_invalidations(
     submitted: Submitted,
     waited: Option<Duration>,
-    verification: Option<VerificationRun>,
+    verification: VerificationResult,
     known: impl Fn(&DistributionId) -> Vec<ExistingInvalidation>,
 ) -> Result<Value, Error> {
     let Submitted {
@@ -55,14 +55,22 @@ pub(super) fn of_invalidations(
         DistributionOutput::planned(Some(distribution), &Collapsed::default(), Some(0), &notes)
     });
     outputs.extend(unaffected);
-    let verification = verification.map(|VerificationRun { report, left_out }| {
-        match verification_failure(&report) {
-            Some((Exit::Stale, error)) => ending.add_stale(error),
-            Some((exit, error)) => ending.add(exit, Some(error)),
-            None => {}
+    let verification = match verification {
+        VerificationResult::NotRequested => None,
+        VerificationResult::NotDone(reason) => {
+            let error = ErrorOutput::new(Category::Unavailable, reason, None);
+            ending.add(Exit::NotCompleted, Some(error));
+            None
         }
-        VerificationOutput::new(report, left_out)
-    });
+        VerificationResult::Done(VerificationRun { report, left_out }) => {
+            match verification_failure(&report) {
+                Some((Exit::Stale, error)) => ending.add_stale(error),
+                Some((exit, error)) => ending.add(exit, Some(error)),
+                None => {}
+            }
+            Some(VerificationOutput::new(report, left_out))
+        }
+    };
     let output = CreateOutput::new(outputs, warnings, false, ending);
     to_json(&output.with_verification(verification))
 }

@@ -2,7 +2,7 @@
 //! the distribution.
 
 /// Returns the host of a URL in lower case, without a port; `None` if the text is not a URL.
-pub(in crate::cli) fn host(text: &str) -> Option<String> {
+pub(crate) fn host(text: &str) -> Option<String> {
     let (scheme, rest) = text.trim().split_once("://")?;
     let is_web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     let authority = rest.split(['/', '?', '#']).next().filter(|_| is_web)?;
