@@ -1378,6 +1378,11 @@ fn names_the_invalid_field_of_a_direct_invocation() {
                 .to_owned(),
         ),
         (
+            json!({"paths": "/a", "idempotencyKey": "nightly <aws.scheduler.scheduled-tme>"}),
+            "idempotencyKey: \"nightly <aws.scheduler.scheduled-tme>\" is a placeholder that was not replaced: write its value"
+                .to_owned(),
+        ),
+        (
             json!({"keys": "$.detail.object.key", "bucket": "site"}),
             "keys: \"$.detail.object.key\" is not a key: it is a placeholder that was not replaced: write its value".to_owned(),
         ),

@@ -165,11 +165,16 @@ class LocalAws:
         )
         return self._finished(stack, "UPDATE_COMPLETE")
 
-    def deploy_example(self, template: Path, parameters: dict[str, str]) -> dict[str, str]:
-        """Deploys a template of examples/, which needs no build; returns the stack's outputs."""
+    def deploy_example(
+        self, template: Path, parameters: dict[str, str], replaced: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        """Deploys a template of examples/, which needs no build, with texts replaced; returns the stack's outputs."""
+        body = template.read_text(encoding="utf-8")
+        for old, new in (replaced or {}).items():
+            body = body.replace(old, new)
         self.client("cloudformation").create_stack(
             StackName=template.stem,
-            TemplateBody=template.read_text(encoding="utf-8"),
+            TemplateBody=body,
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )

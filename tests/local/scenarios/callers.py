@@ -1,7 +1,7 @@
 """Callers that invoke the function directly, deployed from the templates of examples/.
 
 MiniStack runs state machines and schedules. It invokes the function without their roles, so these are not tested here,
-and sends the context attributes of a schedule as they are written. It does not have Amazon Q, so this invokes the
+and does not replace the context attributes of a schedule, so this does. It does not have Amazon Q, so this invokes the
 function with the payload of the command.
 """
 
@@ -50,7 +50,9 @@ class Callers:
         # MiniStack looks for due schedules every ten seconds, so this one is invoked while the state machine runs.
         due = datetime.now(UTC) - timedelta(seconds=1)
         expression = f"at({due:%Y-%m-%dT%H:%M:%S})"
-        outputs = stack.aws.deploy_example(EXAMPLES / "schedule.yaml", {**function, "ScheduleExpression": expression})
+        attributes = {"<aws.scheduler.schedule-arn>": "nightly-purge", "<aws.scheduler.scheduled-time>": f"{due:%FT%TZ}"}
+        parameters = {**function, "ScheduleExpression": expression}
+        outputs = stack.aws.deploy_example(EXAMPLES / "schedule.yaml", parameters, attributes)
         stack.print_detail("schedule", f"{outputs['ScheduleName']}: {expression}")
         outputs = stack.aws.deploy_example(EXAMPLES / "state-machine.yaml", function)
         self._state_machine = outputs["StateMachineArn"]
