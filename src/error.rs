@@ -985,4 +985,33 @@ mod tests {
         assert!(many.starts_with("0; 1; 2; "), "{many}");
         assert!(many.ends_with("; 99; and 2,900 more"), "{many}");
     }
+
+    #[test]
+    fn an_error_with_an_outcome_keeps_what_the_error_means() {
+        let expired = |expired| ErrorKind::InvalidCredentials {
+            expired,
+            message: "ExpiredToken".into(),
+        };
+        let unavailable = ErrorKind::Unavailable {
+            purpose: "invalidate E2EXAMPLE1ABC".into(),
+            message: "timeout".into(),
+        };
+        for kind in [
+            expired(true),
+            expired(false),
+            unavailable,
+            ErrorKind::DeadlineExceeded,
+        ] {
+            let error = Error::from(kind);
+            let with_outcome = Error::from(ErrorKind::WithOutcome {
+                error: error.clone(),
+                text: "E2EXAMPLE1ABC: submitted as I1".into(),
+            });
+            assert_eq!(with_outcome.to_string(), "E2EXAMPLE1ABC: submitted as I1");
+            assert_eq!(with_outcome.category(), error.category());
+            assert_eq!(with_outcome.is_transient(), error.is_transient());
+            let audience = Audience::Operator;
+            assert_eq!(with_outcome.hint(&audience), error.hint(&audience));
+        }
+    }
 }

@@ -526,4 +526,47 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_first_part_that_is_not_done_decides() {
+        let error = |message: &str| {
+            Some(ErrorOutput::new(
+                Category::Unavailable,
+                message.to_owned(),
+                None,
+            ))
+        };
+        let mut ending = Ending::default();
+        ending.add(Exit::Done, error("done"));
+        assert_eq!(ending, Ending::default());
+        ending.add(Exit::NotCompleted, error("first"));
+        ending.add(Exit::Failed, error("second"));
+        let expected = Ending {
+            exit: Exit::NotCompleted,
+            error: error("first"),
+        };
+        assert_eq!(ending, expected);
+    }
+
+    #[test]
+    fn the_paths_of_all_distributions_are_sorted_and_there_once() {
+        let of = |paths: &[&str]| {
+            let paths = paths.iter();
+            let paths = paths.map(|path| InvalidationPath::parse(path).expect("a path"));
+            let plan = Collapsed {
+                paths: paths.collect(),
+                ..Collapsed::default()
+            };
+            DistributionOutput::planned(None, &plan, None, &[])
+        };
+        let outputs = vec![of(&["/b", "/c"]), of(&["/a", "/c"])];
+        let output = json!(CreateOutput::new(
+            outputs,
+            Vec::new(),
+            false,
+            Ending::default()
+        ));
+        assert_eq!(output["paths"], json!(["/a", "/b", "/c"]));
+        assert_eq!(output["planned_path_count"], 4);
+    }
 }

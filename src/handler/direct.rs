@@ -435,3 +435,34 @@ fn not_completed(progress: &Progress, waited: Duration, wait: Duration) -> Error
     };
     ErrorKind::NotCompleted { waited, end }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Category;
+
+    #[test]
+    fn the_error_of_changes_has_each_error_once_and_begins_with_one_that_a_retry_does_not_help() {
+        let busy = |purpose: &str| {
+            Error::from(ErrorKind::Throttled {
+                purpose: purpose.into(),
+                message: "Throttling".into(),
+            })
+        };
+        let failed = [
+            busy("read E1EXAMPLE1ABC"),
+            busy("read E1EXAMPLE1ABC"),
+            Error::invalid_input("no origin"),
+            busy("read E2EXAMPLE1ABC"),
+        ];
+        let error = error_of_changes(failed, &Outcome::default()).expect("an error");
+        let expected = [
+            Error::invalid_input("no origin"),
+            busy("read E1EXAMPLE1ABC"),
+            busy("read E2EXAMPLE1ABC"),
+        ];
+        assert_eq!(Some(&error), Error::join(expected).as_ref());
+        assert_eq!(error.category(), Category::InvalidInput);
+        assert_eq!(error_of_changes([], &Outcome::default()), None);
+    }
+}

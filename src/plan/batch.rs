@@ -257,4 +257,21 @@ mod tests {
             reference("job 1", "E2EXAMPLE1ABCEFGHIJ", &["/a"])
         );
     }
+
+    #[test]
+    fn both_halves_keep_the_key_whose_age_is_checked() {
+        let batch = batch("event", "E2EXAMPLE1ABC", &["/a", "/b", "/c"]);
+        for (key, expected) in [(None, None), (Some("k"), Some("k"))] {
+            let batch = batch.clone();
+            let batch = match key {
+                Some(key) => batch.with_idempotency_key(key),
+                None => batch,
+            };
+            let halves = batch.halves().expect("several paths");
+            let references = halves.each_ref().map(|half| half.reference().clone());
+            assert_eq!(halves.each_ref().map(Batch::name), [expected; 2]);
+            assert_ne!(references[0], references[1]);
+            assert!(!references.contains(batch.reference()));
+        }
+    }
 }

@@ -1237,6 +1237,9 @@ fn names_the_invalid_field_of_a_direct_invocation() {
     const TEXT: &str = "expected a string of 1 to 256 characters without control characters";
     const EMPTY: &str =
         "the array is empty: name what to invalidate, or \"/*\" in \"paths\" for everything";
+    const DEFAULT: &str = "the array is empty: omit the field to use the default";
+    const REFERENCE: &str =
+        "expected a string of 1 to 60 printable ASCII characters without spaces";
     const BUCKET: &str = "bucket: expected the name of a bucket, such as \"my-site\"";
     const ID: &str = "invalidation: expected the id of an invalidation, such as \"I2J0I21PCUYOIK\"";
     let text_of = |field: &str| format!("{field}: {TEXT}");
@@ -1252,6 +1255,22 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         (
             json!({"paths": "/a", "source": "cms"}),
             "unknown field \"source\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \
+             \"onTimeout\", \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
+                .to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "tag": "a"}),
+            "unknown field \"tag\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \"onTimeout\", \
+             \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
+                .to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "distributionIds": ["E2EXAMPLE1ABC"]}),
+            "unknown field \"distributionIds\" (did you mean \"distribution\"?)".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "distributionName": "www.example.com"}),
+            "unknown field \"distributionName\" (the fields are \"paths\", \"keys\", \"bucket\", \"distribution\", \"wait\", \
              \"onTimeout\", \"verify\", \"onStale\", \"reference\", \"idempotencyKey\", \"invalidation\", \"requestedBy\")"
                 .to_owned(),
         ),
@@ -1344,6 +1363,10 @@ fn names_the_invalid_field_of_a_direct_invocation() {
             json!({"keys": ["https://www.example.com/a"], "bucket": "site"}),
             "keys[0]: \"https://www.example.com/a\" is not a key: write URLs in \"paths\"".to_owned(),
         ),
+        (
+            json!({"keys": "http://www.example.com/a", "bucket": "site"}),
+            "keys: \"http://www.example.com/a\" is not a key: write URLs in \"paths\"".to_owned(),
+        ),
         (json!({"keys": ["a"], "bucket": ""}), BUCKET.to_owned()),
         (json!({"keys": ["a"], "bucket": "s3://site/dir"}), BUCKET.to_owned()),
         (json!({"keys": ["a"], "bucket": ["site"]}), BUCKET.to_owned()),
@@ -1400,9 +1423,18 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         ),
         (json!({"paths": "/a", "idempotencyKey": ""}), text_of("idempotencyKey")),
         (json!({"paths": "/a", "idempotencyKey": "a\n"}), text_of("idempotencyKey")),
+        (json!({"paths": "/a", "idempotencyKey": "a\u{85}"}), text_of("idempotencyKey")),
         (json!({"paths": "/a", "idempotencyKey": "é".repeat(257)}), text_of("idempotencyKey")),
         (json!({"paths": "/a", "idempotencyKey": 7}), text_of("idempotencyKey")),
         (json!({"paths": "/a", "requestedBy": ["a"]}), text_of("requestedBy")),
+        (
+            json!({"paths": ["#a", "#b"], "verify": true}),
+            "verify: \"paths\" has cache tags only, which name no URL: list the URLs to request".to_owned(),
+        ),
+        (json!({"paths": "/a", "distribution": []}), format!("distribution: {DEFAULT}")),
+        (json!({"paths": "/a", "verify": []}), format!("verify: {DEFAULT}")),
+        (json!({"paths": "/a", "reference": ""}), format!("reference: {REFERENCE}")),
+        (json!({"paths": "/a", "reference": "r".repeat(61)}), format!("reference: {REFERENCE}")),
         (
             json!({"paths": "/a", "onStale": "succeed"}),
             "onStale: it has no effect without \"verify\": add \"verify\": true, or remove it".to_owned(),
@@ -1412,10 +1444,25 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         assert_eq!(error.to_string(), format!("direct invocation: {message}"), "{event}");
         assert_eq!(error.category(), Category::InvalidInput);
     }
-    let longest = json!({"paths": "/a", "idempotencyKey": "é".repeat(256)});
+    let longest = json!({
+        "paths": "/a", "idempotencyKey": "é".repeat(256), "reference": "r".repeat(60), "verify": " /a",
+    });
     assert!(direct(&longest).operation.is_ok());
     let refused = direct(&json!({"paths": "/a", "x": 1, "requestedBy": "Ada"}));
     assert_eq!(refused.requested_by.as_deref(), Some("Ada"));
+}
+
+#[test]
+fn an_event_of_another_caller_is_not_a_direct_invocation() {
+    let event = json!({"CodePipeline.job": {"id": "11111111-abcd"}, "paths": "/*"});
+    assert!(matches!(
+        Trigger::parse(&event),
+        Ok(Trigger::PipelineJob(_))
+    ));
+    let event = json!({
+        "Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}], "paths": "/*",
+    });
+    assert!(matches!(Trigger::parse(&event), Ok(Trigger::SqsBatch(_))));
 }
 
 #[test]

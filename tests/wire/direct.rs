@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boon::{Compiler, Schemas};
+use chrono::{DateTime, SecondsFormat, Utc};
 use cloudfront_invalidator::error::{Category, Error};
 use cloudfront_invalidator::invocation::Invocation;
 use serde_json::{Value, json};
@@ -150,7 +151,11 @@ async fn returns_the_object_of_create_at_once_without_a_wait() {
 async fn waits_until_all_distributions_are_completed() {
     let fixture = account(5);
     let event = json!({"paths": "/*", "distribution": [SECOND, FIRST], "wait": "1m"});
+    logged();
     let response = invoke(&fixture, event).await;
+    let lines = logged_at("INFO");
+    let line = lines.last().expect("a line");
+    assert_eq!(line["message"], "2 of 2 completed after 6 s");
     let ids = ids(&fixture);
     assert_eq!(
         fields(
@@ -212,7 +217,26 @@ async fn reports_in_progress_when_the_wait_or_the_time_of_the_function_is_over()
 }
 
 #[tokio::test]
+async fn reports_in_progress_when_cloudfront_does_not_respond_before_the_time_of_the_function_is_over()
+ {
+    let fixture = account(20);
+    let get = Operation::GetInvalidation;
+    fixture.standin.fail(get, Fault::Hang, ALWAYS);
+    let event = json!({"paths": "/a", "wait": "5m"});
+    let invocation = invocation(Duration::from_millis(6_500));
+    let response = invoke_as(&fixture, &event, &invocation).await;
+    let response = response.expect("an object");
+    assert_eq!(
+        fields(&response, &["id", "status"]),
+        [json!([fixture.first_id(), "InProgress"])]
+    );
+    assert_eq!(response["exit_code"], 3);
+}
+
+#[tokio::test]
 async fn fails_when_it_is_not_completed_in_time_and_on_timeout_is_fail() {
+    const OF_FUNCTION: &str = "request its status with \"invalidation\", raise the function's timeout, or set \"onTimeout\" to \
+                               \"succeed\"";
     for (wait, left, waited, remedy) in [
         (
             "5s",
@@ -220,12 +244,9 @@ async fn fails_when_it_is_not_completed_in_time_and_on_timeout_is_fail() {
             5,
             "raise \"wait\", or set \"onTimeout\" to \"succeed\"",
         ),
-        (
-            "5m",
-            6,
-            0,
-            "request its status with \"invalidation\", raise the function's timeout, or set \"onTimeout\" to \"succeed\"",
-        ),
+        ("5m", 6, 0, OF_FUNCTION),
+        // A poll after 2 seconds would have been in time.
+        ("2s", 6, 0, OF_FUNCTION),
     ] {
         let fixture = account(3_600);
         let event = json!({"paths": "/a", "wait": wait, "onTimeout": "fail"});
@@ -250,7 +271,7 @@ async fn invalidates_what_viewers_can_have_cached_of_objects() {
     let options =
         Options::default().with_document(&path, &configuration(BUCKET, "/prod", "index.html"));
     let fixture = account_with(0, options).set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
-    let keys = ["/prod/index.html", "prod/a b.html"];
+    let keys = ["/prod/index.html", "prod/a b.html", "prod/a b.html"];
     let event = json!({"keys": keys, "bucket": BUCKET, "distribution": SECOND, "wait": "1m"});
     let response = invoke(&fixture, event).await;
     let paths = ["/", "/a%20b.html", "/a+b.html", "/index.html"];
@@ -310,9 +331,53 @@ async fn reports_distributions_that_need_no_invalidation() {
     assert_eq!(response["path_count"], 1);
     let fixture = Fixture::start();
     let immutable = json!({"keys": "_next/static/chunks/main-0123456789abcdef.js", "bucket": BUCKET, "wait": "1m", "verify": true});
-    let response = invoke(&fixture, immutable).await;
+    let response = invoke(&fixture, immutable.clone()).await;
     assert_eq!(fixture.accepted(), []);
     assert_eq!(response["exit_code"], 0);
+    // It is not known whether the object was written or removed.
+    let kept = "1 without a path, because the content under these names never changes: \
+                _next/static/chunks/main-0123456789abcdef.js";
+    assert_eq!(fields(&response, &["notes"]), [json!([[kept]])]);
+    let fixture = verification::account(0).set("KEEP_REMOVED_IMMUTABLE", "false");
+    invoke(&fixture, immutable).await;
+    assert_eq!(
+        accepted_paths(&fixture),
+        [["/_next/static/chunks/main-0123456789abcdef.js"]]
+    );
+}
+
+#[tokio::test]
+async fn reads_the_configuration_after_each_request() {
+    let fixture = account(0);
+    let invalidator = fixture.invalidator_without_pauses();
+    let event = json!({"keys": "prod/a.html", "bucket": BUCKET});
+    for origin_path in ["", "/prod"] {
+        let path = format!("distribution/{FIRST}/config");
+        let document = configuration(BUCKET, origin_path, "");
+        fixture.standin.set_document(&path, &document);
+        let handled = invalidator.handle(&event, &one_minute()).await;
+        handled.expect("an object");
+    }
+    assert_eq!(accepted_paths(&fixture), [["/prod/a.html"], ["/a.html"]]);
+}
+
+#[tokio::test]
+async fn reports_the_invalidation_of_the_request_when_the_process_knows_others() {
+    let fixture = account(3_600);
+    let invalidator = fixture.invalidator_without_pauses();
+    for path in ["/a", "/b"] {
+        let now = DateTime::<Utc>::from(fixture.standin.now());
+        let event = json!({"paths": path});
+        let handled = invalidator.handle(&event, &one_minute()).await;
+        let response = handled.expect("an object");
+        let id = ids(&fixture).last().expect("an invalidation").clone();
+        let created = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        assert_eq!(
+            fields(&response, &["id", "created"]),
+            [json!([id, created])]
+        );
+        fixture.standin.advance(Duration::from_secs(60));
+    }
 }
 
 #[tokio::test]
@@ -355,6 +420,34 @@ async fn reports_the_status_of_an_invalidation() {
              specified invalidation does not exist.; correct \"invalidation\", or name its distribution in \"distribution\""
         )
     );
+}
+
+#[tokio::test]
+async fn a_distribution_that_cannot_be_read_possibly_has_the_invalidation() {
+    let fixture = account(20).set("DISTRIBUTION_ID", &format!("{SECOND},{FIRST}"));
+    invoke(&fixture, json!({"paths": "/a", "distribution": FIRST})).await;
+    let id = fixture.first_id();
+    let get = Operation::GetInvalidation;
+    fixture.standin.fail(get, Fault::AccessDenied, 1);
+    let response = invoke(&fixture, json!({"invalidation": id})).await;
+    assert_eq!(response["invalidations"][0]["distribution"], FIRST);
+    fixture.standin.fail(get, Fault::AccessDenied, 1);
+    let error = fixture.handle(&json!({"invalidation": "I1UNKNOWN"})).await;
+    let error = error.expect_err("no invalidation");
+    let denied = denial_with_statement(
+        "AccessDenied",
+        "cloudfront:GetInvalidation",
+        &distribution_arn(SECOND),
+    );
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{denied}; CloudFront rejected the request to read invalidation I1UNKNOWN of {FIRST}: NoSuchInvalidation: The \
+             specified invalidation does not exist.; correct \"invalidation\", or name its distribution in \
+             \"distribution\""
+        )
+    );
+    assert_eq!(error.category(), Category::Permission);
 }
 
 #[tokio::test]
@@ -607,19 +700,59 @@ async fn the_error_has_what_happened_to_each_distribution() {
 }
 
 #[tokio::test]
+async fn an_error_that_a_retry_does_not_help_decides_the_category() {
+    let paths = json!({"paths": "/a", "distribution": [FIRST, SECOND]});
+    let keys = json!({"keys": "a", "bucket": BUCKET, "distribution": [FIRST, SECOND]});
+    for event in [paths, keys] {
+        let fixture = account(0);
+        let create = Operation::CreateInvalidation;
+        for fault in [Fault::TooManyInvalidationsInProgress, Fault::AccessDenied] {
+            fixture.standin.fail(create, fault, 1);
+        }
+        let error = fixture.handle(&event).await.expect_err("no invalidation");
+        let text = error.to_string();
+        for fault in ["TooManyInvalidationsInProgress: ", "AccessDenied: "] {
+            assert_eq!(text.matches(fault).count(), 1, "{text}");
+        }
+        assert_eq!(error.category(), Category::Permission);
+    }
+}
+
+#[tokio::test]
+async fn the_error_names_once_what_could_not_be_read() {
+    // The stand-in has no configuration for it, which is a failure of the service.
+    const UNREAD: &str = "E9EXAMPLE1ABC";
+    let unread = format!("could not read the configuration of {UNREAD}: ");
+    for distributions in [&[UNREAD][..], &[FIRST, UNREAD]] {
+        let fixture = account_with(0, Options::default().with_distribution(UNREAD));
+        let busy = Fault::TooManyInvalidationsInProgress;
+        fixture.standin.fail(Operation::CreateInvalidation, busy, 1);
+        let event = json!({"keys": ["a", "b"], "bucket": BUCKET, "distribution": distributions});
+        let error = fixture.handle(&event).await.expect_err("unread");
+        let text = error.to_string();
+        assert_eq!(text.matches(&unread).count(), 1, "{text}");
+        let busy = text.matches("TooManyInvalidationsInProgress: ").count();
+        assert_eq!(busy, distributions.len() - 1, "{text}");
+        assert!(error.is_transient());
+    }
+}
+
+#[tokio::test]
 async fn a_permission_that_is_missing_is_named() {
     let denied =
         |action: &str| denial_with_statement("AccessDenied", action, &distribution_arn(FIRST));
-    let fixture = account(20);
-    fixture
-        .standin
-        .fail(Operation::CreateInvalidation, Fault::AccessDenied, ALWAYS);
-    let error = fixture
-        .handle(&json!({"paths": "/a"}))
-        .await
-        .expect_err("denied");
-    assert_eq!(error.to_string(), denied("cloudfront:CreateInvalidation"));
-    assert_eq!(error.category(), Category::Permission);
+    for event in [
+        json!({"paths": "/a"}),
+        json!({"keys": "a", "bucket": BUCKET}),
+    ] {
+        let fixture = account(20);
+        fixture
+            .standin
+            .fail(Operation::CreateInvalidation, Fault::AccessDenied, ALWAYS);
+        let error = fixture.handle(&event).await.expect_err("denied");
+        assert_eq!(error.to_string(), denied("cloudfront:CreateInvalidation"));
+        assert_eq!(error.category(), Category::Permission);
+    }
     let fixture = account(20);
     fixture
         .standin
@@ -641,48 +774,59 @@ async fn a_permission_that_is_missing_is_named() {
 
 #[tokio::test]
 async fn an_invalidation_whose_id_is_unknown_is_not_reported_as_completed() {
-    let fixture = account_with(
-        0,
-        Options {
-            reuse: ReferenceReuse::Observed,
-            ..Options::default()
-        },
-    );
-    let event = json!({"paths": "/a", "wait": "5m"});
-    let invocation = one_minute();
-    invoke_as(&fixture, &event, &invocation)
-        .await
-        .expect("an object");
-    fixture.standin.fail(
-        Operation::ListInvalidations,
-        Fault::AccessDenied,
-        2 * ALWAYS,
-    );
-    let response = invoke_as(&fixture, &event, &invocation)
-        .await
-        .expect("an object");
-    let message = format!(
-        "{FIRST}: the invalidation was submitted, but its status is unknown: CloudFront had it already and did not return its id"
-    );
-    let error = json!({"kind": "unavailable", "message": message, "hint": null});
-    assert_eq!(
-        fields(&response, &["id", "status", "error"]),
-        [json!([null, "InProgress", error])]
-    );
-    assert_eq!(response["exit_code"], 3);
-    let mut event = event;
-    event["onTimeout"] = "fail".into();
-    let error = invoke_as(&fixture, &event, &invocation)
-        .await
-        .expect_err("unknown");
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "could not read the status of the invalidation of {FIRST}: CloudFront had it already and did not return its id; try \
-             again; {FIRST}: submitted before with caller reference {} (1 path: /a)",
-            fixture.standin.invalidations()[0].reference
-        )
-    );
+    for (event, paths) in [
+        (json!({"paths": "/a", "wait": "5m"}), "1 path: /a"),
+        (
+            json!({"keys": "a", "bucket": BUCKET, "wait": "5m"}),
+            "1 object became 1 path: /a",
+        ),
+    ] {
+        let fixture = account_with(
+            0,
+            Options {
+                reuse: ReferenceReuse::Observed,
+                ..Options::default()
+            },
+        );
+        let invocation = one_minute();
+        invoke_as(&fixture, &event, &invocation)
+            .await
+            .expect("an object");
+        fixture.standin.fail(
+            Operation::ListInvalidations,
+            Fault::AccessDenied,
+            4 * ALWAYS,
+        );
+        let before = fixture.standin.now();
+        let response = invoke_as(&fixture, &event, &invocation)
+            .await
+            .expect("an object");
+        // A wait would find out nothing.
+        assert_eq!(fixture.standin.now(), before);
+        let message = format!(
+            "{FIRST}: the invalidation was submitted, but its status is unknown: CloudFront had it already and did not return \
+             its id"
+        );
+        let error = json!({"kind": "unavailable", "message": message, "hint": null});
+        assert_eq!(
+            fields(&response, &["id", "status", "error"]),
+            [json!([null, "InProgress", error])]
+        );
+        assert_eq!(response["exit_code"], 3);
+        let mut event = event;
+        event["onTimeout"] = "fail".into();
+        let error = invoke_as(&fixture, &event, &invocation)
+            .await
+            .expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "could not read the status of the invalidation of {FIRST}: CloudFront had it already and did not return its id; \
+                 try again; {FIRST}: submitted before with caller reference {} ({paths})",
+                fixture.standin.invalidations()[0].reference
+            )
+        );
+    }
 }
 
 #[tokio::test]
@@ -714,6 +858,9 @@ async fn verifies_what_viewers_get() {
                     "viewers still get old content: 1 stale; https://{host}/a%2Bb.html is stale: "
                 );
                 assert!(error.to_string().starts_with(&start), "{error}");
+                let id = fixture.first_id();
+                let end = format!("; {FIRST}: submitted as {id} (1 path: /a+b.html)");
+                assert!(error.to_string().ends_with(&end), "{error}");
             } else {
                 let response = result.expect("an object");
                 assert_eq!(response["verification"]["counts"]["stale"], 1);
@@ -726,28 +873,63 @@ async fn verifies_what_viewers_get() {
 }
 
 #[tokio::test]
-async fn verifies_the_urls_of_keys() {
+async fn verifies_the_urls_of_the_request() {
+    for event in [
+        json!({"keys": ["a.html", "b.html"], "bucket": BUCKET, "wait": "5m", "verify": true}),
+        json!({"paths": ["/a.html", "/b.html"], "wait": "5m", "verify": true}),
+    ] {
+        let fixture = verification::account(0);
+        fixture.standin.put_object(BUCKET, "a.html", "new");
+        fixture.standin.put_object(BUCKET, "b.html", "new");
+        let response = invoke(&fixture, event).await;
+        let urls = response["verification"]["urls"]
+            .as_array()
+            .expect("an array");
+        let mut urls: Vec<_> = urls
+            .iter()
+            .map(|url| json!([url["url"], url["verdict"]]))
+            .collect();
+        urls.sort_by_key(ToString::to_string);
+        let expected = ["a", "b"].map(|name| {
+            json!([
+                format!("https://d1example.cloudfront.net/{name}.html"),
+                "fresh"
+            ])
+        });
+        assert_eq!(urls, expected);
+        assert_eq!(response["verification"]["left_out"], 0);
+    }
+}
+
+#[tokio::test]
+async fn counts_the_urls_that_are_left_out() {
     let fixture = verification::account(0);
-    let event =
-        json!({"keys": ["a.html", "b.html"], "bucket": BUCKET, "wait": "5m", "verify": true});
-    fixture.standin.put_object(BUCKET, "a.html", "new");
-    fixture.standin.put_object(BUCKET, "b.html", "new");
+    let paths: Vec<_> = (0..25).map(|number| format!("/{number}")).collect();
+    let event = json!({"paths": paths, "wait": "5m", "verify": true});
     let response = invoke(&fixture, event).await;
-    let urls = response["verification"]["urls"]
-        .as_array()
-        .expect("an array");
-    let mut urls: Vec<_> = urls
-        .iter()
-        .map(|url| json!([url["url"], url["verdict"]]))
-        .collect();
-    urls.sort_by_key(ToString::to_string);
-    let expected = ["a", "b"].map(|name| {
-        json!([
-            format!("https://d1example.cloudfront.net/{name}.html"),
-            "fresh"
-        ])
-    });
-    assert_eq!(urls, expected);
+    let verification = &response["verification"];
+    let urls = verification["urls"].as_array().map(Vec::len);
+    assert_eq!((urls, &verification["left_out"]), (Some(20), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_verification_without_a_verdict_is_not_confirmed_and_no_failure() {
+    let fixture = verification::account(0);
+    let disabled = configuration(BUCKET, "", "").replace("<Enabled>true", "<Enabled>false");
+    let path = format!("distribution/{FIRST}/config");
+    fixture.standin.set_document(&path, &disabled);
+    let event = json!({"paths": "/a", "wait": "5m", "verify": true, "onStale": "fail"});
+    let response = invoke(&fixture, event).await;
+    assert_eq!(fields(&response, &["status"]), [json!(["Completed"])]);
+    assert_eq!(response["exit_code"], 3);
+    assert_eq!(
+        response["error"],
+        json!({
+            "kind": "unavailable",
+            "message": format!("nothing could be verified: {FIRST} is not verified: it is disabled"),
+            "hint": null,
+        })
+    );
 }
 
 #[tokio::test]
@@ -763,9 +945,13 @@ async fn reports_why_nothing_was_verified() {
         let fixture = verification::account(completes_after);
         let event = json!({"paths": "/a", "wait": "5s", "verify": true});
         let invocation = invocation(Duration::from_secs(left));
+        logged();
         let response = invoke_as(&fixture, &event, &invocation)
             .await
             .expect("an object");
+        let lines = logged_at("WARN").into_iter();
+        let lines: Vec<_> = lines.map(|line| line["message"].clone()).collect();
+        assert_eq!(lines, [warning]);
         assert_eq!(response["warnings"], json!([warning]));
         assert_eq!(response["verification"], Value::Null);
         assert_eq!(response["exit_code"], 3);

@@ -437,6 +437,52 @@ async fn continues_by_token_until_a_staging_distribution_to_invalidate_is_found(
 }
 
 #[tokio::test]
+async fn fails_a_direct_invocation_until_a_staging_distribution_to_invalidate_is_found() {
+    for (operation, fault, reason, warning) in transient_failures() {
+        let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
+        fixture.standin.fail(operation, fault, 4);
+        let invalidator = fixture.invalidator_without_pauses();
+        let event = json!({"paths": "/a"});
+        // Lambda retries an asynchronous invocation with the same request id.
+        let invocation = one_minute();
+        let error = invalidator.handle(&event, &invocation).await;
+        let error = error.expect_err("the staging distribution is unknown");
+        let id = invalidation_of(&fixture, FIRST);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "staging distribution of {FIRST}: {reason}; {FIRST}: submitted as {id} (1 path: /a); {warning}: {reason}"
+            )
+        );
+        assert!(error.is_transient());
+        let response = invalidator.handle(&event, &invocation).await;
+        let response = response.expect("an object");
+        let staging = invalidation_of(&fixture, STAGING);
+        let distributions = response["distributions"].as_array().expect("an array");
+        let distributions: Vec<_> = distributions
+            .iter()
+            .map(|distribution| json!([distribution["distribution"], distribution["id"]]))
+            .collect();
+        assert_eq!(
+            distributions,
+            [json!([FIRST, id]), json!([STAGING, staging])]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_direct_invocation_notes_that_a_possible_staging_distribution_is_not_found() {
+    let fixture = with_possible_staging(Duration::ZERO);
+    let read = Operation::GetDistributionConfig;
+    fixture.standin.fail(read, Fault::Throttling, ALWAYS);
+    let event = json!({"paths": "/a", "distribution": FIRST});
+    let response = fixture.handle(&event).await.expect("an object");
+    assert_eq!(invalidated(&fixture), [FIRST]);
+    let notes = &response["distributions"][0]["notes"];
+    assert_eq!(notes, &json!([not_checked(throttled_read())]));
+}
+
+#[tokio::test]
 async fn fails_when_a_staging_distribution_to_invalidate_is_not_found_for_too_long() {
     let (operation, fault, reason, warning) = transient_failures().remove(0);
     let fixture = fixture(true).set("INVALIDATE_STAGING", "true");
