@@ -227,6 +227,7 @@ impl Invalidator {
         wait: Duration,
         invocation: &Invocation,
     ) -> Result<Value, Error> {
+        self.set_completed(&mut submitted);
         let waited = if wait.is_zero() {
             None
         } else {
@@ -267,6 +268,22 @@ impl Invalidator {
         }
         let known = |distribution: &DistributionId| self.warm_state.invalidations(distribution);
         response::of_invalidations(submitted, waited, verification, known)
+    }
+
+    /// Sets the stage of invalidations that CloudFront returned as completed, because an earlier request created them.
+    fn set_completed(&self, submitted: &mut Submitted) {
+        for current in &mut submitted.progress.distributions {
+            let Stage::InProgress(id) = &current.stage else {
+                continue;
+            };
+            let known = self.warm_state.invalidations(&current.distribution);
+            let is_completed = known
+                .iter()
+                .any(|known| known.id == *id && !known.is_in_progress());
+            if is_completed {
+                current.stage = Stage::Completed(id.clone());
+            }
+        }
     }
 
     /// Waits for completion, until `end` at most. Returns for how long.

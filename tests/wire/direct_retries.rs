@@ -102,6 +102,27 @@ async fn a_repeated_event_finds_each_part_of_a_batch_with_a_rejected_path() {
 }
 
 #[tokio::test]
+async fn a_completed_invalidation_that_is_found_needs_no_poll() {
+    let fixture = account(5);
+    let event = json!({"paths": "/a", "wait": "10s", "idempotencyKey": "k"});
+    invoke(&fixture, event.clone()).await;
+    let polls = fixture.calls(Operation::GetInvalidation);
+    let (operation, fault) = (Operation::GetInvalidation, Fault::Throttling);
+    fixture.standin.fail(operation, fault, ALWAYS);
+    let again = invoke(&fixture, event).await;
+    let found = &again["distributions"][0];
+    assert_eq!(
+        [&found["reused"], &found["status"], &found["seconds"]],
+        [&json!(true), &json!("Completed"), &json!(0)]
+    );
+    assert_eq!(
+        (&again["exit_code"], &again["error"]),
+        (&json!(0), &Value::Null)
+    );
+    assert_eq!(fixture.calls(operation), polls);
+}
+
+#[tokio::test]
 async fn another_reference_makes_another_event() {
     let fixture = account(0);
     for label in ["build-1", "build-2"] {
