@@ -187,7 +187,7 @@ async fn a_short_wait_ends_although_cloudfront_does_not_respond() {
     let response = invoke(&fixture, json!({"paths": "/a", "wait": "1s"})).await;
     assert_eq!(response["exit_code"], 3);
     assert!(
-        began.elapsed() < Duration::from_secs(4),
+        began.elapsed() < Duration::from_secs(7),
         "{:?}",
         began.elapsed()
     );
@@ -197,15 +197,10 @@ async fn a_short_wait_ends_although_cloudfront_does_not_respond() {
 async fn a_wait_with_a_verification_leaves_time_for_it() {
     let fixture = verification::account(3_600);
     let event = json!({"paths": "/a", "wait": "5m", "verify": true});
-    // Five of the eight seconds are reserved for the response and a verification.
-    let began = Instant::now();
+    // Nine of the ten seconds are reserved for the response and a verification, so there is no time for a second poll.
     let response = invoke_as(&fixture, &event, &invocation(Duration::from_secs(10))).await;
     let response = response.expect("an object");
-    assert!(
-        began.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        began.elapsed()
-    );
+    assert_eq!(fixture.calls(Operation::GetInvalidation), 1);
     let warning = "not verified, because not all invalidations are completed";
     assert_eq!(response["warnings"], json!([warning]));
 }
