@@ -94,7 +94,7 @@ pub(crate) enum ErrorKind {
     },
     /// The credential chain of the command line found none.
     #[cfg_attr(
-        not(feature = "cli"),
+        all(not(feature = "cli"), not(test)),
         expect(dead_code, reason = "the function has no chain")
     )]
     NoCredentials {
@@ -105,7 +105,7 @@ pub(crate) enum ErrorKind {
     /// A profile is not in the files. `source_of` is the profile that names it as its source; the user named it if it is
     /// `None`. `similar` is another one's name.
     #[cfg_attr(
-        not(feature = "cli"),
+        all(not(feature = "cli"), not(test)),
         expect(dead_code, reason = "the function has no profile")
     )]
     NoSuchProfile {
@@ -463,13 +463,7 @@ impl ErrorKind {
             | Self::RejectedPath { purpose, message }
             | Self::NoSuchInvalidation { purpose, message } => {
                 let facts = format!("CloudFront rejected the request to {purpose}: {message}");
-                let is_requested = matches!(self, Self::NoSuchInvalidation { .. });
-                match audience {
-                    Audience::Operator if is_requested => Text::of(facts).hint(
-                        "correct \"invalidation\", or name its distribution in \"distribution\"",
-                    ),
-                    _ => Text::of(facts),
-                }
+                Text::of(facts)
             }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {

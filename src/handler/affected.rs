@@ -63,6 +63,8 @@ impl Invalidator {
         };
         let listed = list.value.as_deref().map_or(&[][..], Vec::as_slice);
         let read = async |candidate| {
+            // Only the changes of events can be covered already.
+            let oldest = oldest.filter(|_| options.requester.is_none());
             self.read_candidate(candidate, &reads, oldest, invocation)
                 .await
         };

@@ -1,4 +1,7 @@
 //! Waits within one invocation until invalidations are completed.
+//!
+//! A pipeline job waits for some seconds and continues with another job; a direct invocation waits as long as it is requested,
+//! or as the function runs. CloudFront completes an invalidation whether somebody waits or not.
 
 use std::time::Duration;
 
@@ -13,8 +16,8 @@ use crate::invocation::Invocation;
 /// The pause between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the last poll may take.
-const LAST_POLL_TIME: Duration = Duration::from_secs(2);
+/// How long reading one invalidation may take.
+const MAX_READ_TIME: Duration = Duration::from_secs(2);
 
 impl Invalidator {
     /// Polls until all invalidations whose id is known are completed, for `limit` at most, and until `end`.
@@ -30,19 +33,19 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<(), Error> {
         let last_poll = self.clock.now() + limit;
-        let end = end.min(Instant::now() + limit + LAST_POLL_TIME);
+        let end = end.min(Instant::now() + limit + MAX_READ_TIME);
         loop {
             let completed = async |current: &DistributionProgress| match &current.stage {
                 Stage::InProgress(id) => {
                     let cloudfront = self.cloudfront(invocation);
-                    cloudfront.is_completed(&current.distribution, id).await
+                    let read = cloudfront.is_completed(&current.distribution, id);
+                    // One that does not respond must not keep the others from being polled again.
+                    let deadline = end.min(Instant::now() + MAX_READ_TIME);
+                    timeout_at(deadline, read).await.unwrap_or(Ok(false))
                 }
                 _ => Ok(false),
             };
-            let completed = join_all(progress.distributions.iter().map(completed));
-            let Ok(completed) = timeout_at(end, completed).await else {
-                return Ok(());
-            };
+            let completed = join_all(progress.distributions.iter().map(completed)).await;
             for (current, completed) in progress.distributions.iter_mut().zip(completed) {
                 match (&current.stage, completed) {
                     (Stage::InProgress(id), Ok(true)) => {

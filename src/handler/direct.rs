@@ -100,12 +100,14 @@ impl Invalidator {
             }
             Operation::InvalidateObjects {
                 objects,
+                hosts,
                 options,
                 idempotency_key,
             } => {
                 let identity = identity(idempotency_key.as_deref(), options, invocation);
                 let wait = self.wait_of(options)?;
-                let submitted = self.submit_objects_of(objects, options, &identity, invocation);
+                let submitted =
+                    self.submit_objects_of(objects, hosts, options, &identity, invocation);
                 self.complete(submitted.await?, options, wait, invocation)
                     .await
             }
@@ -172,6 +174,7 @@ impl Invalidator {
     async fn submit_objects_of(
         &self,
         objects: &Objects,
+        hosts: &BTreeSet<String>,
         options: &RequestOptions,
         identity: &RequestIdentity,
         invocation: &Invocation,
@@ -180,6 +183,10 @@ impl Invalidator {
             [] => self.settings()?.distributions.clone(),
             names => self.cloudfront(invocation).resolve(names).await?,
         };
+        let mut warnings: Vec<_> = objects.note.iter().cloned().collect();
+        if !distributions.is_empty() {
+            warnings.extend(self.check_hosts(hosts, &distributions, invocation).await?);
+        }
         let time = self.clock.now().into();
         let changes = objects.keys.iter().map(|key| ObjectChange {
             bucket: objects.bucket.clone(),
@@ -206,16 +213,23 @@ impl Invalidator {
         if let Some(error) = error_of_changes(failed.into_values(), &outcome) {
             return Err(error);
         }
+        let progress = progress_of(&outcome.reports);
+        if distributions.is_empty() && !progress.distributions.is_empty() {
+            let found = progress.distributions.iter();
+            let found: Vec<_> = found.map(|current| current.distribution.clone()).collect();
+            let checked = self.check_hosts(hosts, &found, invocation).await;
+            warnings.extend(checked.map_err(|error| with_outcome(error, &outcome))?);
+        }
         let encoded = |paths| EncodedPaths {
             paths,
             widened: Vec::new(),
         };
         let requested = requested.into_iter();
         Ok(Submitted {
-            progress: progress_of(&outcome.reports),
+            progress,
             outcome,
             requested: requested.map(|(id, paths)| (id, encoded(paths))).collect(),
-            warnings: objects.note.iter().cloned().collect(),
+            warnings,
         })
     }
 
@@ -353,9 +367,15 @@ impl Invalidator {
             .required_distributions(names, NAME_ONE, invocation)
             .await?;
         let cloudfront = self.cloudfront(invocation);
-        let (distribution, found) = cloudfront
+        let found = cloudfront
             .find_invalidation(&distributions, invalidation, invocation.end_of_calls())
-            .await?;
+            .await;
+        let (distribution, found) = found.map_err(|error| match error {
+            error if error.is_no_such_invalidation() => Error::invalid_input(format!(
+                "{error}; correct \"invalidation\", or name its distribution in \"distribution\""
+            )),
+            error => error,
+        })?;
         let status = found.status;
         info!(%distribution, %invalidation, ?status, "the status was reported");
         response::of_status(&distribution, found)

@@ -125,24 +125,18 @@ impl Invalidator {
             .into_iter()
             .filter_map(|object| StaleObject::new(object, changes, self.clock.now().into()))
             .collect();
-        let mut skipped = Skipped::default();
-        let known = self.warm_state.invalidations(&distribution);
-        let known_paths = ExistingPaths::new(&known);
-        // A request is always sent: only its sender knows when the objects changed.
-        let can_skip = options.requester.is_none();
-        stale.retain(|object| !(can_skip && skipped.skips(object, &known_paths)));
-        let oldest = stale.iter().map(|object| object.pending.change.time).min();
-        let existing = match (existing, oldest) {
-            (Some(existing), _) => existing,
-            (None, Some(oldest)) => {
-                self.list_recent(&distribution, oldest, &known, invocation)
-                    .await
+        let remaining = match options.requester {
+            // A request is always sent, because only its sender knows when the objects changed, and always with the same
+            // plan: a repetition with another one would be billed again.
+            Some(_) => limits,
+            None => {
+                let (existing, note) = self
+                    .skip_covered(&mut stale, existing, &distribution, invocation)
+                    .await;
+                notes.extend(note);
+                limits.remaining(&existing)
             }
-            (None, None) => Vec::new(),
         };
-        let existing_paths = ExistingPaths::new(&existing);
-        stale.retain(|object| !(can_skip && skipped.skips(object, &existing_paths)));
-        notes.extend(skipped.note());
         if stale.is_empty() {
             let unaffected = UnaffectedDistribution {
                 distribution,
@@ -158,11 +152,6 @@ impl Invalidator {
             requester: options.requester,
             notes: ChangeNotes { notes, kept, hint },
         };
-        // What others have in progress must not change the plan of a request: a repetition would be billed again.
-        let remaining = match options.requester {
-            Some(_) => limits,
-            None => limits.remaining(&existing),
-        };
         let mut requested = BTreeMap::new();
         if options.requester.is_some() {
             requested.insert(distribution.clone(), paths_of(&stale).collect());
@@ -172,6 +161,32 @@ impl Invalidator {
             requested,
             ..results.await
         }
+    }
+
+    /// Removes the objects that newer invalidations cover. Returns the recent invalidations, and a note about what was removed.
+    async fn skip_covered(
+        &self,
+        stale: &mut Vec<StaleObject<'_>>,
+        existing: Option<Vec<ExistingInvalidation>>,
+        distribution: &DistributionId,
+        invocation: &Invocation,
+    ) -> (Vec<ExistingInvalidation>, Option<String>) {
+        let mut skipped = Skipped::default();
+        let known = self.warm_state.invalidations(distribution);
+        let known_paths = ExistingPaths::new(&known);
+        stale.retain(|object| !skipped.skips(object, &known_paths));
+        let oldest = stale.iter().map(|object| object.pending.change.time).min();
+        let existing = match (existing, oldest) {
+            (Some(existing), _) => existing,
+            (None, Some(oldest)) => {
+                self.list_recent(distribution, oldest, &known, invocation)
+                    .await
+            }
+            (None, None) => Vec::new(),
+        };
+        let existing_paths = ExistingPaths::new(&existing);
+        stale.retain(|object| !skipped.skips(object, &existing_paths));
+        (existing, skipped.note())
     }
 
     /// Submits the objects within the limits that the quotas leave. If no wildcard is left, those that need one fail.

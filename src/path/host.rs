@@ -1,5 +1,6 @@
 //! The hosts of the URLs that a user wrote. A path has no host, so a URL of another site would silently become a path of
-//! the distribution.
+//! the distribution. The hosts are compared with the domain names of the distributions: by the command line before each
+//! request, by the function for direct invocations.
 
 /// Returns the host of a URL in lower case, without a port; `None` if the text is not a URL.
 pub(crate) fn host(text: &str) -> Option<String> {

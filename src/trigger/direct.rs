@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use super::request::{Fields, PathRequest, RequestOptions};
 use crate::distribution::DistributionName;
 use crate::error::Error;
-use crate::path::mistake::{contains_several, mistake_or_file};
+use crate::path::mistake::{
+    contains_several, is_windows_file, is_written_as_path, mistake_or_file,
+};
 use crate::path::{EncodedPaths, host};
 use crate::plan::InvalidationId;
 
@@ -35,7 +37,8 @@ const FIELDS: [&str; 12] = [
 const ENVELOPES: [&str; 3] = ["body", "Payload", "payload"];
 
 /// What to write instead of JSON.
-const INSTEAD_OF_JSON: &str = "write the array or the object itself, not its JSON in a string";
+const INSTEAD_OF_JSON: &str =
+    "write the array or the object itself, not its JSON in a string; a path has a / at its start";
 
 /// One of these fields makes an object the event of a direct invocation.
 const MARKERS: [&str; 3] = ["paths", "keys", "invalidation"];
@@ -68,6 +71,8 @@ pub enum Operation {
     InvalidateObjects {
         /// The objects.
         objects: Objects,
+        /// The hosts of the URLs to verify.
+        hosts: BTreeSet<String>,
         /// How.
         options: RequestOptions,
         /// Identifies the request: equal if the caller repeats it.
@@ -130,8 +135,11 @@ fn read_operation(mut fields: Fields) -> Result<Operation, Error> {
 /// Returns what to do about an unknown event that is possibly meant as a direct invocation.
 pub(super) fn hint(event: &Value) -> Option<String> {
     let members = match event {
-        Value::String(_) => {
-            return Some("send the object itself, not its JSON in a string".to_owned());
+        Value::String(text) => {
+            let object = serde_json::from_str::<Map<String, Value>>(text);
+            return object
+                .is_ok()
+                .then(|| "send the object itself, not its JSON in a string".to_owned());
         }
         event => event.as_object()?,
     };
@@ -143,8 +151,11 @@ pub(super) fn hint(event: &Value) -> Option<String> {
     }
     let similar = |name: &String| {
         let name = name.to_ascii_lowercase();
-        let is_similar = |marker: &&&str| strsim::osa_distance(marker, &name) <= 2;
-        MARKERS.iter().find(is_similar)
+        let is_similar =
+            |marker: &&&str| name.starts_with(**marker) || strsim::osa_distance(marker, &name) <= 1;
+        // The test event of Lambda's console has key1, key2 and key3.
+        let has_digit = name.bytes().any(|byte| byte.is_ascii_digit());
+        MARKERS.iter().find(is_similar).filter(|_| !has_digit)
     };
     let marker = members.keys().find_map(similar)?;
     Some(format!("did you mean {marker:?}?"))
@@ -171,6 +182,12 @@ fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
     let idempotency_key = fields.read("idempotencyKey", read_key_of_request)?;
     let texts = fields.texts("paths").chain(fields.texts("verify"));
     let hosts = texts.filter_map(host).collect();
+    for url in fields
+        .texts("verify")
+        .filter(|text| is_written_as_path(text))
+    {
+        check_path(url).map_err(|error| error.context("verify"))?;
+    }
     let paths = fields.read_paths(IF_EMPTY, read_path)?;
     let keys = fields.read_list("keys", IF_EMPTY, read_key)?;
     let bucket = fields.read("bucket", read_bucket)?;
@@ -185,6 +202,7 @@ fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
         }),
         (None, Some(keys), Some(bucket)) => Ok(Operation::InvalidateObjects {
             objects: Objects::new(bucket, keys),
+            hosts,
             options: fields.read_options(&[])?,
             idempotency_key,
         }),
@@ -202,14 +220,20 @@ fn read_invalidation_request(fields: &mut Fields) -> Result<Operation, Error> {
 
 /// Reads a path. Callers build events with templates and variables, so what is certainly not meant as a path is refused.
 fn read_path(text: &str) -> Result<EncodedPaths, Error> {
+    check_path(text)?;
+    Ok(EncodedPaths::parse(text)?)
+}
+
+fn check_path(text: &str) -> Result<(), Error> {
     if contains_several(text.trim()) {
         return Err(Error::invalid_input(format!(
-            "{text:?} contains several paths: write an array with a string for each"
+            "{text:?} contains several paths: write an array with a string for each, or %20 for a space and %2C for a \
+             comma that belongs to the path"
         )));
     }
     match mistake_or_file(text, INSTEAD_OF_JSON) {
         Some(mistake) => Err(Error::invalid_input(mistake)),
-        None => Ok(EncodedPaths::parse(text)?),
+        None => Ok(()),
     }
 }
 
@@ -239,14 +263,21 @@ impl Objects {
 fn read_key(text: &str) -> Result<WrittenKey, Error> {
     let without_root = ["./", "/"].iter().find_map(|root| text.strip_prefix(root));
     let key = without_root.unwrap_or(text);
+    let lowercase = key.to_ascii_lowercase();
     let mistake = if key.is_empty() {
         Some("name an object, or use \"paths\"")
-    } else if key.starts_with("s3://") {
-        Some("write it without s3:// and the bucket, and name the bucket in \"bucket\"")
-    } else if key.starts_with("https://") || key.starts_with("http://") {
+    } else if key.chars().any(char::is_control) {
+        Some("it contains a control character: write an array with a string for each key")
+    } else if is_windows_file(key) {
+        Some(
+            "it is a file name of Windows: write the key in the bucket, with / between its folders",
+        )
+    } else if lowercase.starts_with("s3://") || lowercase.starts_with("arn:aws") {
+        Some("write the key alone, and name the bucket in \"bucket\"")
+    } else if lowercase.starts_with("https://") || lowercase.starts_with("http://") {
         Some("write URLs in \"paths\"")
     } else if starts_as_json(key) {
-        Some(INSTEAD_OF_JSON)
+        Some("write the array or the object itself, not its JSON in a string")
     } else if is_placeholder(key) {
         Some("it is a placeholder that was not replaced: write its value")
     } else if key.starts_with("../") {
@@ -265,18 +296,20 @@ fn read_key(text: &str) -> Result<WrittenKey, Error> {
     })
 }
 
-/// Returns whether the text is a placeholder of Step Functions, of an input transformer or of Amazon Q Developer.
+/// Returns whether the text is a placeholder of Step Functions, of an input transformer or of a shell.
 fn is_placeholder(text: &str) -> bool {
-    let is_path = text.starts_with("$.") || text.starts_with("$$.");
-    let is_name = text.strip_prefix('$').is_some_and(|name| {
-        let name = name.trim_start_matches('{').trim_end_matches('}');
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    });
     let is_enclosed = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
-    is_path || is_name || is_enclosed("<", ">") || is_enclosed("{%", "%}")
+    let is_path = text.starts_with("$.") || text.starts_with("$$.");
+    is_path || is_enclosed("${", "}") || is_enclosed("<", ">") || is_enclosed("{%", "%}")
+}
+
+/// Returns whether a placeholder is anywhere in the text. A context attribute of EventBridge Scheduler is `<aws.scheduler.…>`.
+fn contains_placeholder(text: &str) -> bool {
+    let starts = ["$.", "${", "{%"];
+    let name = text.split_once('<').map(|(_, rest)| rest);
+    starts.iter().any(|start| text.contains(start))
+        || text.trim().starts_with('$')
+        || name.is_some_and(|rest| rest.contains('>'))
 }
 
 /// Returns whether the text is an array or an object with strings. A key such as `[id]/index.html` is neither.
@@ -321,8 +354,7 @@ fn read_key_of_request(value: Value) -> Result<String, Error> {
             "it is blank: write a value that differs between requests",
         ));
     }
-    // EventBridge Scheduler leaves a misspelled context attribute as it is, also inside of a text.
-    if is_placeholder(key.trim()) || key.contains("<aws.scheduler.") {
+    if contains_placeholder(&key) {
         return Err(Error::invalid_input(format!(
             "{key:?} is a placeholder that was not replaced: write its value"
         )));

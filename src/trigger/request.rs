@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::distribution::DistributionName;
 use crate::duration::parse_wait_limit;
 use crate::error::Error;
+use crate::path::mistake::is_written_as_path;
 use crate::path::{EncodedPaths, InvalidationPath, widened_note};
 
 /// The maximum length of `reference`. It leaves the rest of a caller reference's 128 characters to a hyphen and a hash.
@@ -275,9 +276,7 @@ fn read_texts<T>(
 
 fn read_url(text: &str) -> Result<EncodedPaths, Error> {
     // "yes" or "True" would be a path that nobody requests.
-    let is_url = ["/", "http://", "https://"]
-        .iter()
-        .any(|start| text.trim().starts_with(start));
+    let is_url = is_written_as_path(text) && !text.trim().starts_with(['#', '*']);
     if !is_url {
         return Err(Error::invalid_input(format!(
             "expected true, false, or a path that begins with a slash, not {text:?}"

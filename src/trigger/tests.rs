@@ -1,5 +1,6 @@
 //! Reads recorded events, and events that broke other tools.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -759,6 +760,11 @@ fn names_the_expected_events_and_the_keys_received() {
             json!("{\"paths\": [\"/*\"]}"),
             "a string: send the object itself, not its JSON in a string",
         ),
+        (json!("hello"), "a string"),
+        (
+            json!({"key1": "value1", "key2": "value2", "days": 1}),
+            "an object with \"days\", \"key1\", \"key2\"",
+        ),
         (json!(7), "a value that is not an object"),
         (json!(null), "a value that is not an object"),
     ] {
@@ -1148,6 +1154,7 @@ fn reads_the_event_of_a_direct_invocation() {
     };
     let of_objects = |objects| Operation::InvalidateObjects {
         objects,
+        hosts: BTreeSet::new(),
         options: RequestOptions::default(),
         idempotency_key: None,
     };
@@ -1189,14 +1196,15 @@ fn reads_the_event_of_a_direct_invocation() {
         ),
         (
             json!({
-                "keys": ["a b.html", "ä+%41.html", "[id]/<a>.html", "$a/b.html"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
+                "keys": ["a b.html", "ä+%41.html", "[id]/<a>.html", "$metadata"], "bucket": "site", "wait": "5m", "onTimeout": "fail", "verify": true,
                 "onStale": "succeed", "reference": "release-42", "idempotencyKey": "k"
             }),
             Operation::InvalidateObjects {
                 objects: objects(
-                    &["a b.html", "ä+%41.html", "[id]/<a>.html", "$a/b.html"],
+                    &["a b.html", "ä+%41.html", "[id]/<a>.html", "$metadata"],
                     None,
                 ),
+                hosts: BTreeSet::new(),
                 options: all_options,
                 idempotency_key: Some("k".into()),
             },
@@ -1285,23 +1293,23 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         ),
         (
             json!({"paths": "/a,/b"}),
-            "paths: \"/a,/b\" contains several paths: write an array with a string for each".to_owned(),
+            "paths: \"/a,/b\" contains several paths: write an array with a string for each, or %20 for a space and %2C for a comma that belongs to the path".to_owned(),
         ),
         (
             json!({"paths": ["/a", "/b, /c"]}),
-            "paths[1]: \"/b, /c\" contains several paths: write an array with a string for each".to_owned(),
+            "paths[1]: \"/b, /c\" contains several paths: write an array with a string for each, or %20 for a space and %2C for a comma that belongs to the path".to_owned(),
         ),
         (
             json!({"paths": "/a\n/b"}),
-            "paths: \"/a\\n/b\" contains several paths: write an array with a string for each".to_owned(),
+            "paths: \"/a\\n/b\" contains several paths: write an array with a string for each, or %20 for a space and %2C for a comma that belongs to the path".to_owned(),
         ),
         (
             json!({"paths": "[\"/a\", \"/b\"]"}),
-            "paths: \"[\\\"/a\\\", \\\"/b\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string".to_owned(),
+            "paths: \"[\\\"/a\\\", \\\"/b\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string; a path has a / at its start".to_owned(),
         ),
         (
             json!({"paths": "[\"a.html\"]"}),
-            "paths: \"[\\\"a.html\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string"
+            "paths: \"[\\\"a.html\\\"]\" starts as JSON: write the array or the object itself, not its JSON in a string; a path has a / at its start"
                 .to_owned(),
         ),
         (
@@ -1355,8 +1363,7 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         ),
         (
             json!({"keys": ["a", "s3://site/a"], "bucket": "site"}),
-            "keys[1]: \"s3://site/a\" is not a key: write it without s3:// and the bucket, and name the bucket in \
-             \"bucket\""
+            "keys[1]: \"s3://site/a\" is not a key: write the key alone, and name the bucket in \"bucket\""
                 .to_owned(),
         ),
         (
@@ -1412,6 +1419,47 @@ fn names_the_invalid_field_of_a_direct_invocation() {
         (
             json!({"keys": "${key}", "bucket": "site"}),
             "keys: \"${key}\" is not a key: it is a placeholder that was not replaced: write its value".to_owned(),
+        ),
+        (
+            json!({"keys": "a.html\nb.html", "bucket": "site"}),
+            "keys: \"a.html\\nb.html\" is not a key: it contains a control character: write an array with a string for each key"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "C:\\site\\a.html", "bucket": "site"}),
+            "keys: \"C:\\\\site\\\\a.html\" is not a key: it is a file name of Windows: write the key in the bucket, with / between its \
+             folders"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "S3://site/a", "bucket": "site"}),
+            "keys: \"S3://site/a\" is not a key: write the key alone, and name the bucket in \"bucket\"".to_owned(),
+        ),
+        (
+            json!({"keys": "arn:aws:s3:::site/a.html", "bucket": "site"}),
+            "keys: \"arn:aws:s3:::site/a.html\" is not a key: write the key alone, and name the bucket in \"bucket\"".to_owned(),
+        ),
+        (
+            json!({"keys": "HTTPS://www.example.com/a", "bucket": "site"}),
+            "keys: \"HTTPS://www.example.com/a\" is not a key: write URLs in \"paths\"".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "verify": "/a.html,/b.html"}),
+            "verify: \"/a.html,/b.html\" contains several paths: write an array with a string for each, or %20 for a space and %2C \
+             for a comma that belongs to the path"
+                .to_owned(),
+        ),
+        (
+            json!({"keys": "a", "bucket": "site", "verify": ["https:///a.html"]}),
+            "verify: \"https:///a.html\" has no host: if it comes from a variable, that variable is empty or not set".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotencyKey": "release $.id"}),
+            "idempotencyKey: \"release $.id\" is a placeholder that was not replaced: write its value".to_owned(),
+        ),
+        (
+            json!({"paths": "/a", "idempotencyKey": "${id}-7"}),
+            "idempotencyKey: \"${id}-7\" is a placeholder that was not replaced: write its value".to_owned(),
         ),
         (
             json!({"keys": "../a.html", "bucket": "site"}),

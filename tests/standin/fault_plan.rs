@@ -12,6 +12,8 @@ pub(super) struct FaultPlan {
 
 struct PlannedFault {
     operation: Operation,
+    /// The distribution that the calls are about; `None` for any.
+    distribution: Option<String>,
     fault: Fault,
     calls_left: u64,
 }
@@ -25,11 +27,19 @@ struct RandomFault {
 }
 
 impl FaultPlan {
-    /// Fails the next calls of an operation; several plans for one operation apply in turn.
-    pub(super) fn fail(&mut self, operation: Operation, fault: Fault, calls: u64) {
+    /// Fails the next calls of an operation, about this distribution if there is one; several plans for one operation apply in
+    /// turn.
+    pub(super) fn fail(
+        &mut self,
+        operation: Operation,
+        distribution: Option<&str>,
+        fault: Fault,
+        calls: u64,
+    ) {
         if calls > 0 {
             self.planned.push(PlannedFault {
                 operation,
+                distribution: distribution.map(str::to_owned),
                 fault,
                 calls_left: calls,
             });
@@ -53,10 +63,16 @@ impl FaultPlan {
         });
     }
 
-    /// Returns the fault of a call that arrives now; a planned one precedes a random one.
-    pub(super) fn next(&mut self, operation: Operation) -> Option<Fault> {
+    /// Returns the fault of a call about this ARN that arrives now; a planned one precedes a random one.
+    pub(super) fn next(&mut self, operation: Operation, resource: Option<&str>) -> Option<Fault> {
         let mut planned = self.planned.iter();
-        let Some(index) = planned.position(|planned| planned.operation == operation) else {
+        let is_next = |planned: &PlannedFault| {
+            let id = resource.and_then(|arn| arn.rsplit('/').next());
+            let is_about =
+                (planned.distribution.as_deref()).is_none_or(|planned| Some(planned) == id);
+            planned.operation == operation && is_about
+        };
+        let Some(index) = planned.position(is_next) else {
             let mut random = self.random.iter_mut();
             return random.find_map(|random| random.next(operation));
         };

@@ -260,7 +260,18 @@ impl Standin {
 
     /// Fails the next calls of an operation; several plans for one operation apply in turn.
     pub fn fail(&self, operation: Operation, fault: Fault, calls: u64) {
-        self.server.state().faults.fail(operation, fault, calls);
+        let faults = &mut self.server.state().faults;
+        faults.fail(operation, None, fault, calls);
+    }
+
+    /// Fails the next calls of an operation about one distribution.
+    #[allow(
+        dead_code,
+        reason = "not all users of the stand-in have calls that race"
+    )]
+    pub fn fail_for(&self, distribution: &str, operation: Operation, fault: Fault, calls: u64) {
+        let faults = &mut self.server.state().faults;
+        faults.fail(operation, Some(distribution), fault, calls);
     }
 
     /// Fails a percentage of an operation's calls, until replaced for this operation; planned faults come first.

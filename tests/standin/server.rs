@@ -44,9 +44,10 @@ pub(super) struct State {
 
 impl State {
     /// Records a call, and returns the fault that applies to it.
-    fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
+    fn next_fault(&mut self, call: &ServiceCall) -> Option<Fault> {
+        let operation = call.operation();
         self.calls.push(operation);
-        let fault = self.faults.next(operation);
+        let fault = self.faults.next(operation, call.resource().as_deref());
         self.failed_calls.extend(fault.map(|_| operation));
         fault
     }
@@ -184,7 +185,7 @@ impl Server {
 
     async fn respond_to_call(&self, call: &ServiceCall, head: &Parts, body: &Bytes) -> Response {
         let operation = call.operation();
-        let fault = self.state().next_fault(operation);
+        let fault = self.state().next_fault(call);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
             self.record_fault(fault, call, body);
             return fault.response(operation, call.resource().as_deref()).await;

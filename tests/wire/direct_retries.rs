@@ -168,9 +168,8 @@ async fn a_status_is_found_although_another_distribution_does_not_respond() {
     let fixture = account(0);
     invoke(&fixture, json!({"paths": "/a", "distribution": SECOND})).await;
     let id = fixture.first_id();
-    fixture
-        .standin
-        .fail(Operation::GetInvalidation, Fault::Hang, 1);
+    let get = Operation::GetInvalidation;
+    fixture.standin.fail_for(FIRST, get, Fault::Hang, 1);
     let event = json!({"invalidation": id, "distribution": [FIRST, SECOND]});
     let response = invoke_as(&fixture, &event, &invocation(Duration::from_secs(8))).await;
     let response = response.expect("the status");
@@ -266,6 +265,47 @@ async fn a_url_of_another_site_is_refused() {
         assert_eq!(error.to_string(), elsewhere(&ids));
         assert_eq!(fixture.accepted(), []);
     }
+}
+
+#[tokio::test]
+async fn a_url_of_another_site_fails_after_the_distributions_were_found() {
+    let list = crate::s3::list(&[(FIRST, "")]);
+    let path = format!("distribution/{FIRST}/config");
+    let options = Options::default()
+        .with_document("distribution", &list)
+        .with_document(&path, &configuration_with(""));
+    let fixture = account_with(0, options).unset("DISTRIBUTION_ID");
+    let url = "https://blog.example.com/a";
+    let event = json!({"keys": "a", "bucket": BUCKET, "wait": "30s", "verify": url});
+    let error = fixture.handle(&event).await.expect_err("another site");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "blog.example.com is not an alias of {FIRST}: name its distribution in \"distribution\", or write the path without the \
+             host; {FIRST}: submitted as {} (1 object became 1 path: /a)",
+            fixture.first_id()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_request_lists_no_invalidations() {
+    let fixture = account(3_600);
+    for _ in 0..2 {
+        invoke(&fixture, json!({"keys": "a", "bucket": BUCKET})).await;
+    }
+    assert_eq!(fixture.calls(Operation::ListInvalidations), 0);
+}
+
+#[tokio::test]
+async fn one_distribution_that_does_not_respond_does_not_keep_the_others_from_being_polled() {
+    let fixture = account(3);
+    let operation = Operation::GetInvalidation;
+    fixture.standin.fail(operation, Fault::Hang, 1);
+    let event = json!({"paths": "/a", "distribution": [FIRST, SECOND], "wait": "6s"});
+    let response = invoke(&fixture, event).await;
+    let statuses = [0, 1].map(|index| response["distributions"][index]["status"].clone());
+    assert_eq!(statuses, ["Completed", "Completed"]);
 }
 
 #[tokio::test]

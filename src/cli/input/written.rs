@@ -1,4 +1,7 @@
 //! Paths as people write them in lists, batches and the configuration file.
+//!
+//! CloudFront reports success for a path that matches nothing. So a text that is certainly meant in another way is refused
+//! ([`mistake`](crate::path::mistake)), with what to write instead on the command line.
 
 use crate::path::EncodedPaths;
 use crate::path::mistake::mistake_or_file;

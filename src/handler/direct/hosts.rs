@@ -1,5 +1,6 @@
 //! Checks the hosts of URLs among the paths: a path has no host, so the URL of another site would silently become a path of
-//! the distribution.
+//! the distribution. A configuration has the aliases, but not the domain name that CloudFront assigned, so that one is not
+//! checked.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,9 +49,9 @@ impl Invalidator {
         let is_alias = |host: &&str| aliases.iter().any(|alias| has_domain(alias, host));
         let unknown = hosts.iter().map(String::as_str);
         let unknown: Vec<_> = unknown.filter(|host| !is_alias(host)).collect();
-        // A configuration does not contain the domain name that CloudFront assigned.
-        let assigned = |host: &&str| host.ends_with(".cloudfront.net");
-        let (assigned, others): (Vec<_>, Vec<_>) = unknown.into_iter().partition(assigned);
+        // A configuration does not contain the domain name that CloudFront assigned, and has names in ASCII.
+        let is_unclear = |host: &&str| host.ends_with(".cloudfront.net") || !host.is_ascii();
+        let (unclear, others): (Vec<_>, Vec<_>) = unknown.into_iter().partition(is_unclear);
         if let Some(host) = others.first() {
             let ids: Vec<_> = distributions.iter().map(DistributionId::as_str).collect();
             return Err(Error::invalid_input(format!(
@@ -58,11 +59,11 @@ impl Invalidator {
                 ids.join(" and ")
             )));
         }
-        if assigned.is_empty() {
+        if unclear.is_empty() {
             return Ok(None);
         }
         Ok(not_checked(
-            &assigned,
+            &unclear,
             "the configuration does not contain it",
         ))
     }

@@ -1,4 +1,7 @@
 //! The JSON objects for the caller of a direct invocation: those that `create` and `status` of the command line print.
+//!
+//! `exit_code` and `error` are those of the command line, too, although the function has succeeded: 3 if something was not
+//! completed or not verified in time, 6 if viewers get old content.
 
 use std::time::Duration;
 
