@@ -26,6 +26,16 @@ pub fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// Why the status of an invalidation is unknown although CloudFront has it.
+pub const UNKNOWN_ID: &str = "CloudFront had it already and did not return its id";
+
+/// Returns the text about an invalidation that is not completed after these seconds.
+pub fn not_completed(distribution: &DistributionId, invalidation: &str, seconds: u64) -> String {
+    format!(
+        "{distribution}: {invalidation} was submitted and is not completed after {seconds} s; CloudFront still completes it"
+    )
+}
+
 /// The result of a command, with how the command ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct CommandOutput<T> {

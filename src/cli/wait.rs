@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Exit, Session};
 use crate::distribution::DistributionId;
 use crate::error::{Audience, Category, Error};
-use crate::output::ErrorOutput;
+use crate::output::{ErrorOutput, UNKNOWN_ID, not_completed};
 use crate::plan::InvalidationId;
 
 /// The pause before the second poll.
@@ -169,16 +169,11 @@ impl WaitResult {
         };
         match end {
             WaitEnd::Completed => None,
-            WaitEnd::TimedOut => unavailable(format!(
-                "{distribution}: {name} was submitted and is not completed after {seconds} s; CloudFront still \
-                 completes it"
-            )),
+            WaitEnd::TimedOut => unavailable(not_completed(distribution, name, *seconds)),
             WaitEnd::Interrupted => unavailable(format!(
                 "{distribution}: stopped waiting; {name} was submitted, and CloudFront still completes it"
             )),
-            WaitEnd::UnknownId => unavailable(unknown(
-                "CloudFront had it already and did not return its id",
-            )),
+            WaitEnd::UnknownId => unavailable(unknown(UNKNOWN_ID)),
             WaitEnd::Failed(error) => {
                 let message = unknown(&error.message(audience));
                 let hint = error.hint(audience);

@@ -50,6 +50,8 @@ impl Invalidator {
         let buckets = objects_by_bucket(changes);
         let times = changes.iter().map(|pending| pending.change.time);
         let (oldest, newest) = (times.clone().min(), times.max());
+        // Only the changes of events can be covered already, so a request needs no list of invalidations.
+        let oldest = oldest.filter(|_| options.requester.is_none());
         let reads = EventReads {
             reader: SiteReader::new(self.cloudfront(invocation)),
             clock: &self.clock,
@@ -63,8 +65,6 @@ impl Invalidator {
         };
         let listed = list.value.as_deref().map_or(&[][..], Vec::as_slice);
         let read = async |candidate| {
-            // Only the changes of events can be covered already.
-            let oldest = oldest.filter(|_| options.requester.is_none());
             self.read_candidate(candidate, &reads, oldest, invocation)
                 .await
         };

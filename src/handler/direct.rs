@@ -27,6 +27,7 @@ use crate::distribution::{DistributionId, DistributionName};
 use crate::error::{EndOfWait, Error, ErrorKind};
 use crate::invocation::Invocation;
 use crate::outcome::{BatchReport, Outcome};
+use crate::output::UNKNOWN_ID;
 use crate::path::EncodedPaths;
 use crate::plan::InvalidationId;
 use crate::site::Change;
@@ -461,7 +462,7 @@ fn not_completed(progress: &Progress, waited: Duration, wait: Duration) -> Error
                 "read the status of the invalidation of {}",
                 current.distribution
             ),
-            message: "CloudFront had it already and did not return its id".to_owned(),
+            message: UNKNOWN_ID.to_owned(),
         }
         .into();
     }

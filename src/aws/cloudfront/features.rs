@@ -29,11 +29,8 @@ impl CloudFront {
         distribution: &DistributionId,
         deadline: Instant,
     ) -> Result<Features, Error> {
-        let call = Call::GetDistributionConfig(distribution);
-        timeout_at(deadline, self.distribution_config(distribution))
-            .await
-            .map_err(|_elapsed| call.no_response())?
-            .map(|config| features(&config))
+        let config = self.config_before(distribution, deadline).await?;
+        Ok(features(&config))
     }
 
     /// Returns the alternate domain names of a distribution.
@@ -46,12 +43,18 @@ impl CloudFront {
         distribution: &DistributionId,
         deadline: Instant,
     ) -> Result<Vec<String>, Error> {
-        let call = Call::GetDistributionConfig(distribution);
-        let config = timeout_at(deadline, self.distribution_config(distribution))
-            .await
-            .map_err(|_elapsed| call.no_response())??;
+        let config = self.config_before(distribution, deadline).await?;
         let aliases = config.aliases.and_then(|aliases| aliases.items);
         Ok(aliases.unwrap_or_default())
+    }
+
+    async fn config_before(
+        &self,
+        distribution: &DistributionId,
+        deadline: Instant,
+    ) -> Result<DistributionConfig, Error> {
+        let read = timeout_at(deadline, self.distribution_config(distribution)).await;
+        read.unwrap_or_else(|_elapsed| Err(Call::GetDistributionConfig(distribution).no_response()))
     }
 
     /// Reads the configuration of a distribution.

@@ -16,8 +16,8 @@ use crate::handler::progress::{DistributionProgress, Stage};
 use crate::handler::verification::VerificationRun;
 use crate::outcome::BatchReport;
 use crate::output::{
-    CommandOutput, CreateOutput, DistributionOutput, Ending, ErrorOutput, StatusOutput,
-    VerificationOutput, verification_failure,
+    self, CommandOutput, CreateOutput, DistributionOutput, Ending, ErrorOutput, StatusOutput,
+    UNKNOWN_ID, VerificationOutput, verification_failure,
 };
 use crate::plan::{Collapsed, ExistingInvalidation, InvalidationStatus};
 
@@ -104,16 +104,12 @@ fn not_completed(current: &DistributionProgress, waited: Duration) -> ErrorOutpu
             let hint = format!(
                 "request its status with {{\"invalidation\": \"{id}\", \"distribution\": \"{distribution}\"}}"
             );
-            let seconds = waited.as_secs();
-            let facts = format!(
-                "{distribution}: {id} was submitted and is not completed after {seconds} s; CloudFront still completes it"
-            );
+            let facts = output::not_completed(distribution, id.as_str(), waited.as_secs());
             (format!("{facts}; {hint}"), Some(hint))
         }
         Stage::NotSubmitted | Stage::Submitted => {
             let message = format!(
-                "{distribution}: the invalidation was submitted, but its status is unknown: CloudFront had it already and \
-                 did not return its id"
+                "{distribution}: the invalidation was submitted, but its status is unknown: {UNKNOWN_ID}"
             );
             (message, None)
         }

@@ -1,7 +1,8 @@
 //! Requested cache tags: CloudFront reports success for a tag that has no effect, so tags are checked first.
 //!
 //! A distribution without a cache tag header is refused. One that cannot be read for the moment is not submitted: the
-//! next job checks it again, and a direct invocation fails. If IAM denies reading it, the tags are sent, and the result has a note.
+//! next job checks it again, and a direct invocation fails. If IAM denies reading it, the tags are sent, and the result has
+//! a note.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use crate::error::Error;
 use crate::path::InvalidationPath;
 use crate::trigger::request::PathRequest;
 
-/// Returns the cache tags to send: those that no path covers. Tags that differ only in case cover each other,
-/// so a tag does not count as covering.
+/// Returns the cache tags to send: those that no path covers. Tags that differ only in case cover each other, so a tag does
+/// not count as covering.
 pub(super) fn tags(request: &PathRequest) -> Vec<InvalidationPath> {
     let (tags, paths): (Vec<_>, Vec<_>) =
         request.paths.paths.iter().partition(|path| path.is_tag());

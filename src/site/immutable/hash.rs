@@ -15,7 +15,8 @@ const IMAGES: [&str; 8] = ["avif", "gif", "jpeg", "jpg", "png", "svg", "tiff", "
 /// The number of characters of Turbopack's hashes.
 const TURBOPACK_HASH: usize = 13;
 
-/// A text of this length with so many words and numbers counts as a hash. The name `404-not-found` has three.
+/// The minimum number of words and numbers in a hash of Turbopack. The name `404-not-found` has the same length, and three of
+/// them.
 const MIN_TURBOPACK_PARTS: usize = 4;
 
 /// The number of characters of the random build ids of Next.js, which nanoid generates.
