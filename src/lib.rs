@@ -51,6 +51,7 @@ pub mod exit;
 pub mod handler;
 pub mod invocation;
 pub mod log;
+pub mod mrkdwn;
 pub mod outcome;
 pub mod output;
 pub mod path;

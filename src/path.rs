@@ -517,7 +517,7 @@ fn parse_written(text: &str) -> Result<(InvalidationPath, Option<Widened>), Path
 
 /// Returns whether a character is shown nowhere and belongs to no name: spaces without a width, marks of the direction of
 /// text, the byte order mark. U+200C and U+200D are none of them, because some scripts need them.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{200b}'

@@ -11,8 +11,10 @@
 pub mod codepipeline;
 pub mod direct;
 mod envelope;
+pub mod function_url;
 pub mod request;
 pub mod s3;
+pub mod slack;
 pub mod sqs;
 mod user_parameters;
 

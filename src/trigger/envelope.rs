@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::direct::DirectRequest;
+use super::function_url::FunctionUrlRequest;
 use crate::error::Error;
 
 /// The field by which the sender or the kind of a value is recognized.
@@ -30,6 +31,9 @@ pub(super) enum Marker<'a> {
         /// All records; the others can have another source.
         records: &'a [Value],
     },
+    /// `version` is `2.0`, and `requestContext` has an HTTP method: a request to the function URL. Its keys are Lambda's and its
+    /// values are the sender's, so it is recognized before the markers that a sender can write.
+    FunctionUrl,
     /// `paths`, `keys` or `invalidation`: a direct invocation, with its event.
     Direct(&'a Map<String, Value>),
     /// `Type` is `Notification`: an SNS message outside of a Lambda event.
@@ -56,6 +60,9 @@ impl<'a> Marker<'a> {
             && let Some(source) = records.first().and_then(event_source)
         {
             return Some(Self::Records { source, records });
+        }
+        if FunctionUrlRequest::is_in(value) {
+            return Some(Self::FunctionUrl);
         }
         if let Some(event) = value.as_object()
             && DirectRequest::is_in(event)

@@ -1,0 +1,55 @@
+//! Text in Slack's markup, mrkdwn. A path, a key or the text of a person can contain `<!channel>` or a link: whatever is
+//! posted goes through [`escape`] or [`code`], so that it mentions nobody and links nowhere.
+//!
+//! <https://docs.slack.dev/messaging/formatting-message-text>
+
+use crate::path::is_invisible;
+
+/// The most characters in a code span.
+const MAX_CHARACTERS: usize = 200;
+
+/// Returns the text without mentions and links. It keeps the formatting of `*`, `_`, `~` and backticks.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        push_escaped(&mut escaped, character);
+    }
+    escaped
+}
+
+/// Returns a code span, in which nothing is formatted. Backticks and characters that end a line or are not visible are
+/// replaced, and a long text is cut. Slack needs a space or punctuation before and behind the span.
+pub fn code(text: &str) -> String {
+    let mut span = String::from("`");
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(MAX_CHARACTERS) {
+        push_escaped(&mut span, shown(character));
+    }
+    if characters.next().is_some() {
+        span.push('…');
+    }
+    if text.is_empty() {
+        // Slack shows two backticks as they are.
+        span.push(' ');
+    }
+    span.push('`');
+    span
+}
+
+fn push_escaped(escaped: &mut String, character: char) {
+    match character {
+        '&' => escaped.push_str("&amp;"),
+        '<' => escaped.push_str("&lt;"),
+        '>' => escaped.push_str("&gt;"),
+        _ => escaped.push(character),
+    }
+}
+
+fn shown(character: char) -> char {
+    match character {
+        '`' => '\'',
+        '\u{2028}' | '\u{2029}' => char::REPLACEMENT_CHARACTER,
+        _ if character.is_control() || is_invisible(character) => char::REPLACEMENT_CHARACTER,
+        _ => character,
+    }
+}
