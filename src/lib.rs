@@ -22,6 +22,7 @@
 //! | [`site`] | `Site`: which paths of a distribution lead to an object of a bucket; key → cached paths |
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
 //! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` has the reason of each wildcard |
+//! | [`billing`] | the free paths of a month, and the price of others |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
 //! | `similarity` | which name is meant by one that does not exist (feature `cli`) |
 //! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
@@ -40,6 +41,7 @@
 
 pub mod account;
 pub mod aws;
+pub mod billing;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;

@@ -14,11 +14,11 @@ use super::invalidation_cache::InvalidationCache;
 use super::terminal::Progress;
 use super::{CliError, Exit, Session, Usage, now};
 use crate::aws::cloudfront::{CloudFront, InvalidationSummary};
+use crate::billing::{Month, dollars};
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::output::CommandOutput;
-use month::{DistributionInvalidations, Month, MonthlyUsage, NEEDLESS_WITHIN};
-pub(super) use month::{FREE_PATHS, dollars};
+use month::{DistributionInvalidations, MonthlyUsage, NEEDLESS_WITHIN};
 
 /// How many calls are made at a time. AWS does not document the rate that CloudFront accepts.
 const CONCURRENT_CALLS: usize = 16;

@@ -1,79 +1,22 @@
-//! `Month`, and `MonthlyUsage`: what the invalidations of a month amount to.
+//! `MonthlyUsage`: what the invalidations of a month amount to, and which of their paths were needless.
 //!
-//! Prices and free paths: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html>
+//! A path is needless if another one covers it: of the same invalidation, or, with all paths of its invalidation, of a later
+//! one soon after. `crate::billing` has the free paths and the price.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use serde::Serialize;
 
 use crate::aws::cloudfront::DistributionSummary;
+use crate::billing::{FREE_PATHS, Month, mills};
 use crate::distribution::DistributionId;
 use crate::path::{PathIndex, SubmittedPath};
 use crate::plan::{ExistingInvalidation, InvalidationId};
 
-/// How many paths of an account are free in each month.
-pub(in crate::cli) const FREE_PATHS: usize = 1_000;
-
-/// What each further path costs, in thousandths of a dollar.
-const MILLS_PER_PATH: usize = 5;
-
 /// How soon after an invalidation another one that covers it makes it needless: few viewers notice this delay.
 pub(super) const NEEDLESS_WITHIN: TimeDelta = TimeDelta::minutes(10);
-
-/// A month in UTC, as AWS bills it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Month {
-    first_day: NaiveDate,
-}
-
-impl Month {
-    /// Returns the month of a time.
-    pub(super) fn of(time: DateTime<Utc>) -> Self {
-        let date = time.date_naive();
-        let first_day = date.with_day(1).unwrap_or(date);
-        Self { first_day }
-    }
-
-    /// Parses a month such as `2026-01`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (year, month) = text.split_once('-')?;
-        if year.len() != 4 || month.len() != 2 {
-            return None;
-        }
-        let first_day = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
-        Some(Self { first_day })
-    }
-
-    /// Returns the time when it starts.
-    pub(super) fn start(&self) -> DateTime<Utc> {
-        self.first_day.and_time(NaiveTime::MIN).and_utc()
-    }
-
-    /// Returns whether the time is in this month.
-    pub(super) fn contains(&self, time: DateTime<Utc>) -> bool {
-        Self::of(time) == *self
-    }
-
-    fn days(&self) -> impl Iterator<Item = NaiveDate> {
-        let next_month = self.first_day.checked_add_months(Months::new(1));
-        let days = self.first_day.iter_days();
-        days.take_while(move |day| next_month.is_none_or(|next_month| *day < next_month))
-    }
-}
-
-impl fmt::Display for Month {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:04}-{:02}",
-            self.first_day.year(),
-            self.first_day.month()
-        )
-    }
-}
 
 /// A distribution and its invalidations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,22 +195,6 @@ fn redundant_paths(invalidation: &ExistingInvalidation) -> usize {
     redundant.count()
 }
 
-/// Returns the price of billed paths, in thousandths of a dollar.
-fn mills(billed: usize) -> usize {
-    billed.saturating_mul(MILLS_PER_PATH)
-}
-
-/// Formats the price of billed paths, such as `$0.005` or `$5.00`.
-pub(in crate::cli) fn dollars(billed: usize) -> String {
-    let mills = mills(billed);
-    let (dollars, fraction) = (mills / 1_000, mills % 1_000);
-    if fraction.is_multiple_of(10) {
-        format!("${dollars}.{:02}", fraction / 10)
-    } else {
-        format!("${dollars}.{fraction:03}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,38 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn parses_months() {
-        let february = Month::parse("2028-02").expect("a month");
-        assert_eq!(february.days().count(), 29);
-        assert_eq!(february.start().to_rfc3339(), "2028-02-01T00:00:00+00:00");
-        for (time, is_contained) in [
-            ("2028-01-31T23:59:59Z", false),
-            ("2028-02-01T00:00:00Z", true),
-            ("2028-02-29T23:59:59Z", true),
-            ("2028-03-01T00:00:00Z", false),
-        ] {
-            assert_eq!(
-                february.contains(time.parse().expect("a time")),
-                is_contained,
-                "{time}"
-            );
-        }
-        for text in ["2028-13", "2028", "28-01", "2028-1", "", "2028-00", "x-01"] {
-            assert_eq!(Month::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn sums_up_what_is_billed() {
-        for (billed, text) in [
-            (0, "$0.00"),
-            (1, "$0.005"),
-            (2, "$0.01"),
-            (999, "$4.995"),
-            (1_000, "$5.00"),
-        ] {
-            assert_eq!(dollars(billed), text);
-        }
         let month = Month::parse("2026-01").expect("a month");
         let paths: Vec<_> = (0..1_003).map(|number| format!("/{number}")).collect();
         let paths: Vec<_> = paths.iter().map(String::as_str).collect();
