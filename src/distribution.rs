@@ -1,4 +1,5 @@
-//! `DistributionId` and `DistributionName`: references to a distribution, validated when they are parsed.
+//! `DistributionId` and `DistributionName`: references to a distribution, validated when they are parsed; `DomainNames`: the
+//! names that it has.
 //!
 //! crates.io invalidated the wrong distribution for nine days because its ids were plain strings. Here
 //! [`DistributionId::parse`] is the only way to create an id, and it rejects other text, such as a domain name, an ARN
@@ -57,6 +58,32 @@ impl fmt::Display for DistributionIdError {
 }
 
 impl std::error::Error for DistributionIdError {}
+
+/// The domain names of a distribution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainNames {
+    /// Its alternate domain names, such as `www.example.com` or `*.example.com`.
+    pub aliases: Vec<String>,
+    /// The one that CloudFront gave it, such as `d111111abcdef8.cloudfront.net`; `None` if it cannot be read.
+    pub domain_name: Option<String>,
+}
+
+impl DomainNames {
+    /// Returns all of them, the aliases first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let all = self.aliases.iter().chain(&self.domain_name);
+        all.map(String::as_str)
+    }
+
+    /// Returns the one by which people know the distribution: the first alias that is not a wildcard, else CloudFront's domain
+    /// name, else the first alias.
+    pub fn best_known(&self) -> Option<&str> {
+        let mut aliases = self.aliases.iter();
+        let alias = aliases.find(|alias| !alias.starts_with('*'));
+        let name = alias.or(self.domain_name.as_ref());
+        name.or(self.aliases.first()).map(String::as_str)
+    }
+}
 
 /// A distribution as users refer to it: by its id or by one of its domain names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +148,30 @@ impl std::error::Error for DistributionNameError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_best_known_name_is_an_alias_that_is_one_host() {
+        for (aliases, domain_name, expected) in [
+            (
+                vec!["*.example.com", "www.example.com", "example.com"],
+                Some("d1.cloudfront.net"),
+                Some("www.example.com"),
+            ),
+            (
+                vec!["*.example.com"],
+                Some("d1.cloudfront.net"),
+                Some("d1.cloudfront.net"),
+            ),
+            (vec!["*.example.com"], None, Some("*.example.com")),
+            (vec![], None, None),
+        ] {
+            let names = DomainNames {
+                aliases: aliases.into_iter().map(str::to_owned).collect(),
+                domain_name: domain_name.map(str::to_owned),
+            };
+            assert_eq!(names.best_known(), expected, "{names:?}");
+        }
+    }
 
     #[test]
     fn parses_a_name_that_a_user_wrote() {

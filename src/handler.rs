@@ -12,8 +12,8 @@
 //! `object_changes` invalidates the objects that notifications and messages contain, or that a direct invocation names;
 //! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
-//! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `warm_state` keeps
-//! what this process did in earlier invocations.
+//! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
+//! distribution by its domain name; `warm_state` keeps what this process did in earlier invocations.
 
 mod affected;
 mod completion;
@@ -24,6 +24,7 @@ mod object_changes;
 mod pipeline_job;
 mod progress;
 mod requested_paths;
+mod site_names;
 mod sqs_batch;
 mod staging;
 mod verification;

@@ -31,7 +31,7 @@ use self::errors::{Call, is_reference_used};
 pub use self::invalidations::InvalidationSummary;
 use self::invalidations::{MAX_LISTED, existing};
 pub use self::listing::DistributionSummary;
-pub(crate) use self::resolve::has_domain;
+pub(crate) use self::resolve::{Match, has_domain, most_specific};
 pub use self::sites::{ListedDistribution, ListedSite, SiteReader};
 pub use self::staging::Staging;
 use crate::account::Account;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::distribution::DistributionId;
+use crate::distribution::{DistributionId, DomainNames};
 use crate::plan::ExistingInvalidation;
 use crate::trigger::codepipeline::JobId;
 
@@ -17,12 +17,16 @@ const MAX_REMEMBERED: usize = 50;
 /// How long invalidations are not listed after IAM denied it: as long as a configuration is remembered.
 const LISTING_DENIED_FOR: Duration = Duration::from_secs(5 * 60);
 
+/// How long domain names are remembered. They rarely change, and one that is not found is read again.
+const NAMES_KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+
 /// What this process did in earlier invocations.
 #[derive(Debug, Default)]
 pub(super) struct WarmState {
     created: Mutex<HashMap<DistributionId, VecDeque<ExistingInvalidation>>>,
     listing_denied: Mutex<HashMap<DistributionId, SystemTime>>,
     reported_jobs: Mutex<VecDeque<JobId>>,
+    domain_names: Mutex<HashMap<DistributionId, (SystemTime, DomainNames)>>,
 }
 
 impl WarmState {
@@ -57,9 +61,29 @@ impl WarmState {
     /// Returns whether the invalidations of a distribution can be listed, as far as is known.
     pub(super) fn can_list(&self, distribution: &DistributionId, now: SystemTime) -> bool {
         let denied = lock(&self.listing_denied);
-        let age = denied.get(distribution).map(|at| now.duration_since(*at));
-        // A clock that was set back makes the age unknown.
-        !matches!(age, Some(Ok(age)) if age < LISTING_DENIED_FOR)
+        let denied_at = denied.get(distribution);
+        !denied_at.is_some_and(|at| is_within(LISTING_DENIED_FOR, *at, now))
+    }
+
+    /// Remembers the domain names of a distribution for ten minutes.
+    pub(super) fn remember_names(
+        &self,
+        distribution: &DistributionId,
+        names: DomainNames,
+        now: SystemTime,
+    ) {
+        lock(&self.domain_names).insert(distribution.clone(), (now, names));
+    }
+
+    /// Returns the domain names of a distribution, if they are remembered.
+    pub(super) fn names(
+        &self,
+        distribution: &DistributionId,
+        now: SystemTime,
+    ) -> Option<DomainNames> {
+        let remembered = lock(&self.domain_names);
+        let (read_at, names) = remembered.get(distribution)?;
+        is_within(NAMES_KEPT_FOR, *read_at, now).then(|| names.clone())
     }
 
     /// Remembers a job whose result was reported.
@@ -75,6 +99,11 @@ impl WarmState {
     pub(super) fn has_reported(&self, job: &JobId) -> bool {
         lock(&self.reported_jobs).contains(job)
     }
+}
+
+/// Returns whether less than this much time has passed. A clock that was set back makes that unknown.
+fn is_within(limit: Duration, at: SystemTime, now: SystemTime) -> bool {
+    matches!(now.duration_since(at), Ok(age) if age < limit)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +165,30 @@ mod tests {
             (now - second, true),
         ] {
             assert_eq!(warm_state.can_list(&denied, later), can_list, "{later:?}");
+        }
+    }
+
+    #[test]
+    fn remembers_the_names_of_a_distribution_for_ten_minutes() {
+        let warm_state = WarmState::default();
+        let id = |text| DistributionId::parse(text).expect("an id");
+        let (read, other) = (id("E1EXAMPLE1ABC"), id("E2EXAMPLE1ABC"));
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let names = DomainNames {
+            aliases: vec!["www.example.com".into()],
+            domain_name: None,
+        };
+        warm_state.remember_names(&read, names.clone(), now);
+        let [second, minute] = [1, 60].map(Duration::from_secs);
+        for (id, later, expected) in [
+            (&read, now, Some(&names)),
+            (&read, now + 10 * minute - second, Some(&names)),
+            (&read, now + 10 * minute, None),
+            (&read, now - second, None),
+            (&other, now, None),
+        ] {
+            let remembered = warm_state.names(id, later);
+            assert_eq!(remembered.as_ref(), expected, "{id} {later:?}");
         }
     }
 }

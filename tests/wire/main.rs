@@ -21,6 +21,7 @@ mod queue;
 mod reuse;
 mod s3;
 mod s3_list;
+mod site_names;
 mod sites;
 mod staging;
 mod tags;

@@ -8,6 +8,9 @@ use crate::error::Error;
 /// How many names an error message suggests.
 const MAX_SUGGESTIONS: usize = 5;
 
+/// How specifically a domain name matches itself: more than each alias with a wildcard does.
+const EXACT: usize = usize::MAX;
+
 impl CloudFront {
     /// Returns the ids of the distributions with these names, in their order, without duplicates. Ids take no call.
     ///
@@ -44,15 +47,43 @@ pub(crate) fn has_domain(name: &str, domain: &str) -> bool {
 /// Returns the distribution with this domain name, else the one with the longest alias such as `*.example.com` that
 /// matches it.
 fn find(domain: &str, distributions: &[DistributionSummary]) -> Result<DistributionId, Error> {
-    let best = distributions.iter().filter_map(|distribution| {
-        let lengths = distribution
-            .names()
-            .filter_map(|name| match_length(name, domain));
-        Some((lengths.max()?, distribution))
-    });
-    best.max_by_key(|(length, _)| *length)
-        .map(|(_, distribution)| distribution.id.clone())
+    let named = distributions
+        .iter()
+        .map(|distribution| (&distribution.id, distribution.names()));
+    most_specific(domain, named)
+        .map(|found| found.distribution.clone())
         .ok_or_else(|| unknown(domain, distributions))
+}
+
+/// A distribution that has a domain name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Match<'a> {
+    pub distribution: &'a DistributionId,
+    /// Whether it has the name itself. Otherwise an alias such as `*.example.com` matches the name, and another distribution
+    /// can have a longer alias that matches it too.
+    pub is_exact: bool,
+}
+
+/// Returns the distribution with this domain name, which is in lower case, else the one with the longest alias such as
+/// `*.example.com` that matches it.
+pub(crate) fn most_specific<'a, Names>(
+    domain: &str,
+    distributions: impl IntoIterator<Item = (&'a DistributionId, Names)>,
+) -> Option<Match<'a>>
+where
+    Names: IntoIterator<Item = &'a str>,
+{
+    let best = distributions.into_iter().filter_map(|(id, names)| {
+        let lengths = names
+            .into_iter()
+            .filter_map(|name| match_length(name, domain));
+        Some((lengths.max()?, id))
+    });
+    let (length, distribution) = best.max_by_key(|(length, _)| *length)?;
+    Some(Match {
+        distribution,
+        is_exact: length == EXACT,
+    })
 }
 
 /// Returns how specifically the name of a distribution matches the domain name, which is in lower case. `None` if it does
@@ -60,7 +91,7 @@ fn find(domain: &str, distributions: &[DistributionSummary]) -> Result<Distribut
 fn match_length(name: &str, domain: &str) -> Option<usize> {
     let name = name.to_ascii_lowercase();
     match name.strip_prefix('*') {
-        _ if name == domain => Some(usize::MAX),
+        _ if name == domain => Some(EXACT),
         Some(suffix) if domain.ends_with(suffix) => Some(suffix.len()),
         _ => None,
     }

@@ -5,9 +5,11 @@ use aws_sdk_cloudfront::types::{
     LambdaFunctionAssociations, TrustedKeyGroups, TrustedSigners,
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use super::CloudFront;
 use super::errors::Call;
-use crate::distribution::DistributionId;
+use crate::distribution::{DistributionId, DomainNames};
 use crate::error::Error;
 use crate::verify::ViewerAccess;
 
@@ -26,6 +28,35 @@ impl CloudFront {
             Some((distribution.distribution_config?, domain_name))
         });
         found.ok_or_else(|| call.unavailable("the response holds no configuration"))
+    }
+
+    /// Reads the domain names of a distribution. If IAM denies GetDistribution, which has the one that CloudFront gave it,
+    /// reads its aliases only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist, or cannot be read before `deadline`.
+    pub async fn domain_names(
+        &self,
+        distribution: &DistributionId,
+        deadline: Instant,
+    ) -> Result<DomainNames, Error> {
+        let read = async {
+            let (config, domain_name) = match self.distribution(distribution).await {
+                Ok((config, domain_name)) => (config, Some(domain_name)),
+                Err(error) if error.is_access_denied() => {
+                    (self.distribution_config(distribution).await?, None)
+                }
+                Err(error) => return Err(error),
+            };
+            let aliases = config.aliases.and_then(|aliases| aliases.items);
+            Ok(DomainNames {
+                aliases: aliases.unwrap_or_default(),
+                domain_name,
+            })
+        };
+        let read = timeout_at(deadline, read).await;
+        read.unwrap_or_else(|_elapsed| Err(Call::GetDistribution(distribution).no_response()))
     }
 }
 
