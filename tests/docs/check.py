@@ -167,7 +167,8 @@ class Template:
         self.resources = template["Resources"]
         self.parameters = set(template["Parameters"])
         self.outputs = set(template["Outputs"])
-        self.variables = set(self.resources["Function"]["Properties"]["Environment"]["Variables"])
+        functions = [resource for resource in self.resources.values() if resource["Type"] == "AWS::Serverless::Function"]
+        self.variables = {name for function in functions for name in function["Properties"]["Environment"]["Variables"]}
         self.pattern = self.resources["SourceBucketRule"]["Properties"]["EventPattern"]
         # By action, and whether a policy of a resource or of the role allows it.
         self.allowed = {(False, action): forms for action, forms in OTHER_ACTIONS.items()}

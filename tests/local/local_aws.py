@@ -313,8 +313,8 @@ def write_build_output(directory: Path) -> None:
     shutil.copy(PROJECT / "samconfig.toml", directory)
     source = "CodeUri: ."
     template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-    if template.count(source + "\n") != 1:
-        raise LocalAwsError(f"template.yaml must have exactly one line `{source}`, which is replaced here")
+    if template.count(source + "\n") != template.count("AWS::Serverless::Function\n"):
+        raise LocalAwsError(f"each function of template.yaml must have a line `{source}`, which is replaced here")
     (directory / "template.yaml").write_text(template.replace(source, "CodeUri: function"), encoding="utf-8")
 
 
