@@ -11,7 +11,6 @@ pub struct Account {
 
 impl Account {
     /// Creates an account; without an id, its ARNs have `*` in its place.
-    #[cfg(feature = "cli")]
     pub(crate) fn new(partition: &str, id: Option<&str>) -> Self {
         Self {
             partition: partition.to_owned(),
@@ -49,6 +48,18 @@ impl Account {
     /// Returns the ARN of a continuous deployment policy of this account.
     pub fn continuous_deployment_policy_arn(&self, policy: &str) -> String {
         self.cloudfront_arn("continuous-deployment-policy", policy)
+    }
+
+    /// Returns the ARN of a resource of this account in a region; without a region, it has `*` in its place.
+    pub(crate) fn regional_arn(
+        &self,
+        service: &str,
+        region: Option<&str>,
+        resource: &str,
+    ) -> String {
+        let Self { partition, id } = self;
+        let region = region.unwrap_or("*");
+        format!("arn:{partition}:{service}:{region}:{id}:{resource}")
     }
 
     fn cloudfront_arn(&self, kind: &str, resource: &str) -> String {

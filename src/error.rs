@@ -92,11 +92,7 @@ pub(crate) enum ErrorKind {
         expired: bool,
         message: String,
     },
-    /// The credential chain of the command line found none.
-    #[cfg_attr(
-        all(not(feature = "cli"), not(test)),
-        expect(dead_code, reason = "the function has no chain")
-    )]
+    /// There are none: the credential chain of the command line, or the function's environment, has none.
     NoCredentials {
         message: Option<String>,
         /// Whether the profile gets its credentials from `aws login`.
@@ -161,6 +157,12 @@ pub(crate) enum ErrorKind {
     RejectedPath {
         purpose: String,
         message: String,
+    },
+    /// A service other than CloudFront rejected the request, and will again until somebody does what `remedy` describes.
+    Refused {
+        purpose: String,
+        message: String,
+        remedy: Option<String>,
     },
     Throttled {
         purpose: String,
@@ -302,6 +304,7 @@ impl Error {
             | ErrorKind::NameUsed { .. }
             | ErrorKind::TenantsOnly { .. }
             | ErrorKind::NotSent { .. }
+            | ErrorKind::Refused { .. }
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
             ErrorKind::AccessDenied { .. }
@@ -465,6 +468,17 @@ impl ErrorKind {
                 let facts = format!("CloudFront rejected the request to {purpose}: {message}");
                 Text::of(facts)
             }
+            Self::Refused {
+                purpose,
+                message,
+                remedy,
+            } => {
+                let facts = Text::of(format!("could not {purpose}: {message}"));
+                match remedy {
+                    Some(remedy) => facts.hint(remedy.as_str()),
+                    None => facts,
+                }
+            }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
             Self::Throttled { purpose, message } => {
                 Text::of(format!("could not {purpose} now: {message}")).hint(TRY_LATER)
@@ -517,6 +531,9 @@ impl ErrorKind {
         }
     }
 }
+
+/// The permission to read what is encrypted with a KMS key.
+pub(crate) const DECRYPT: &str = "kms:Decrypt";
 
 const INVALIDATE_OLD: &str =
     "invalidate what covers these URLs, such as \"/*\", or set \"onStale\" to \"succeed\"";
@@ -653,6 +670,11 @@ fn access_advice(action: &str, resource: &str, message: &str, audience: &Audienc
     } else if message.contains("explicit deny") {
         "no Allow statement overrides an explicit deny: change the policy that the message names"
             .to_owned()
+    } else if action == DECRYPT && *audience == Audience::Operator {
+        format!(
+            "set SlackSecretKmsKeyArn to the ARN of the key, so that {principal} allows it, and allow it in the policy of \
+             the key"
+        )
     } else if message.contains("because no ") {
         "the policy or boundary that the message names must allow the action, too".to_owned()
     } else {

@@ -92,7 +92,7 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
         selected.no_credentials(message)
     })?;
     let account_id = credentials.account_id().map(|id| id.as_str());
-    let account = Account::new(partition(&region), account_id);
+    let account = Account::new(sdk::partition(region.as_ref()), account_id);
     Ok((sdk, account))
 }
 
@@ -142,15 +142,6 @@ fn check_proxies() -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Returns the partition of a region.
-pub(super) fn partition(region: &Region) -> &'static str {
-    match region.as_ref() {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 /// Returns the region. The metadata service is left out: on most machines it does not answer, and CloudFront needs no

@@ -25,8 +25,8 @@ use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 
 use super::call_log::CallLog;
-use super::credentials::partition;
-use super::sdk::service_endpoint;
+
+use super::sdk::{partition, service_endpoint};
 use super::sdk_error::{aws_message, credentials_error};
 use crate::error::{Error, ErrorKind};
 use crate::verify::judge::OriginObject;
@@ -361,7 +361,10 @@ where
         ("SlowDown" | "RequestLimitExceeded", _) | (_, Some(429 | 503)) => {
             ErrorKind::Throttled { purpose, message }
         }
-        (_, Some(401 | 403)) => target.denied(region.map_or("aws", partition), message),
+        (_, Some(401 | 403)) => target.denied(
+            region.map_or("aws", |region| partition(region.as_ref())),
+            message,
+        ),
         (_, Some(408)) => ErrorKind::Unavailable { purpose, message },
         (_, Some(300..=499)) => {
             ErrorKind::InvalidInput(format!("S3 rejected the request to {purpose}: {message}"))

@@ -33,7 +33,7 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
 
 /// Builds the configuration that the SDK clients share, from the environment variables that Lambda sets.
 ///
-/// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_CLOUDFRONT`, `AWS_ENDPOINT_URL_CODEPIPELINE`, `AWS_USE_FIPS_ENDPOINT` and
+/// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_CLOUDFRONT` and those of the other services, `AWS_USE_FIPS_ENDPOINT` and
 /// `AWS_USE_DUALSTACK_ENDPOINT` mean what they do in
 /// [all SDKs](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
 pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SdkConfig {
@@ -75,7 +75,6 @@ pub fn cloudfront_endpoint(sdk: &SdkConfig) -> Option<String> {
 }
 
 /// Returns the endpoint of a service if one is configured, as its client finds it.
-#[cfg(feature = "cli")]
 pub(super) fn service_endpoint(sdk: &SdkConfig, service_id: &'static str) -> Option<String> {
     let shared = || sdk.endpoint_url().map(str::to_owned);
     if sdk.get_origin("endpoint_url").is_client_config() {
@@ -91,6 +90,15 @@ pub(super) fn service_endpoint(sdk: &SdkConfig, service_id: &'static str) -> Opt
         .service_config()
         .and_then(|config| config.load_config(key));
     of_service.or_else(shared)
+}
+
+/// Returns the partition of a region.
+pub(super) fn partition(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
 }
 
 /// Reads the credentials once: Lambda starts a new environment to renew them.

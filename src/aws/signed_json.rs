@@ -1,0 +1,602 @@
+//! Calls of services that have the protocol AWS JSON, without an SDK client for each.
+//!
+//! An SDK client of another service makes the function larger, and its start slower. SQS, Secrets Manager and Systems Manager
+//! are needed for one or two calls each, which have a JSON object as input and output. So a request is made here, signed with the
+//! SDK's signer (`aws-sigv4`) and sent with the SDK's HTTP client. Region, credentials, endpoints, FIPS and dual stack are those
+//! of the SDK's configuration, with the same meaning as for its clients.
+//!
+//! Protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+
+use std::time::Duration;
+
+use aws_sdk_cloudfront::config::http::HttpRequest;
+use aws_sdk_cloudfront::config::{
+    Credentials, ProvideCredentials, Region, SharedCredentialsProvider,
+};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_types::SdkConfig;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::http::{self, HttpSender, Received, SendError, USER_AGENT};
+use super::sdk::{ATTEMPT_TIMEOUT, partition, service_endpoint};
+use super::sdk_error::{credentials_error, with_causes};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+
+/// The pause before the second attempt.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The maximum length of a response. A secret has at most 65,536 bytes
+/// ([quotas](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html)), of which JSON escapes
+/// each with at most six.
+const MAX_RESPONSE_BYTES: usize = 512 * 1024;
+
+/// A service with the protocol AWS JSON.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Its id in the SDK, from which the names of its settings follow.
+    id: &'static str,
+    /// Its name in signatures and endpoints.
+    name: &'static str,
+    /// Precedes the operation in the header `x-amz-target`.
+    target_prefix: &'static str,
+    content_type: &'static str,
+    /// Whether its endpoints in GovCloud are FIPS endpoints without `-fips` in the name.
+    is_fips_in_govcloud: bool,
+    /// Whether its endpoints have another domain for IPv6.
+    has_dual_stack_domain: bool,
+}
+
+pub(super) const SQS: Service = Service {
+    id: "SQS",
+    name: "sqs",
+    target_prefix: "AmazonSQS",
+    content_type: "application/x-amz-json-1.0",
+    is_fips_in_govcloud: true,
+    has_dual_stack_domain: true,
+};
+
+pub(super) const SECRETS_MANAGER: Service = Service {
+    id: "Secrets Manager",
+    name: "secretsmanager",
+    target_prefix: "secretsmanager",
+    content_type: "application/x-amz-json-1.1",
+    is_fips_in_govcloud: false,
+    has_dual_stack_domain: false,
+};
+
+pub(super) const SYSTEMS_MANAGER: Service = Service {
+    id: "SSM",
+    name: "ssm",
+    target_prefix: "AmazonSSM",
+    content_type: "application/x-amz-json-1.1",
+    is_fips_in_govcloud: true,
+    has_dual_stack_domain: true,
+};
+
+impl Service {
+    /// Returns the URL of the service in a region
+    /// ([rules of SQS](https://docs.aws.amazon.com/general/latest/gr/sqs-service.html)).
+    fn endpoint(&self, region: &str, use_fips: bool, use_dual_stack: bool) -> String {
+        let partition = partition(region);
+        let fips = match partition {
+            "aws-us-gov" if self.is_fips_in_govcloud && !use_dual_stack => "",
+            _ if use_fips => "-fips",
+            _ => "",
+        };
+        let domain = match (partition, use_dual_stack && self.has_dual_stack_domain) {
+            ("aws-cn", true) => "api.amazonwebservices.com.cn",
+            ("aws-cn", false) => "amazonaws.com.cn",
+            (_, true) => "api.aws",
+            (_, false) => "amazonaws.com",
+        };
+        format!("https://{}{fips}.{region}.{domain}", self.name)
+    }
+}
+
+/// A client of one service.
+#[derive(Clone, Debug)]
+pub(super) struct SignedJson {
+    service: &'static Service,
+    http: HttpSender,
+    credentials: Option<SharedCredentialsProvider>,
+    region: Option<Region>,
+    /// The endpoint of the environment.
+    configured_endpoint: Option<String>,
+    use_fips: bool,
+    use_dual_stack: bool,
+    clock: Clock,
+}
+
+/// Where a call is sent, and the region of its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) region: String,
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) enum CallError {
+    NotSent(String),
+    NoCredentials(Option<String>),
+    /// The connection failed, or no response arrived in time.
+    NoResponse(String),
+    /// The response is a success that is not in the form of the protocol.
+    Unreadable(&'static str),
+    Rejected(Rejection),
+}
+
+/// The error that a service returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) status: u16,
+    /// Empty if the response is not in the form of the protocol, as that of a gateway is.
+    pub(super) code: String,
+    message: Option<String>,
+}
+
+impl SignedJson {
+    /// Creates a client; sends nothing.
+    pub(super) fn new(service: &'static Service, sdk: &SdkConfig, clock: Clock) -> Self {
+        Self {
+            service,
+            http: HttpSender::new(sdk),
+            credentials: sdk.credentials_provider(),
+            region: sdk.region().cloned(),
+            configured_endpoint: service_endpoint(sdk, service.id),
+            use_fips: sdk.use_fips() == Some(true),
+            use_dual_stack: sdk.use_dual_stack() == Some(true),
+            clock,
+        }
+    }
+
+    /// Returns the region of the configuration.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.region.as_ref().map(Region::as_ref)
+    }
+
+    /// Returns the endpoint of the service in this region, unless the environment configures another one.
+    pub(super) fn endpoint_in(&self, region: Option<&str>) -> Result<Endpoint, CallError> {
+        let region = region.ok_or_else(|| CallError::NotSent("no region is set".to_owned()))?;
+        let url = match &self.configured_endpoint {
+            // The clients of the SDK refuse it, too.
+            Some(_) if self.use_fips => {
+                let reason = "a FIPS endpoint and an endpoint URL are both configured";
+                return Err(CallError::NotSent(reason.to_owned()));
+            }
+            Some(url) => url.clone(),
+            None => (self.service).endpoint(region, self.use_fips, self.use_dual_stack),
+        };
+        Ok(Endpoint {
+            url,
+            region: region.to_owned(),
+        })
+    }
+
+    /// Returns whether the environment configures an endpoint.
+    pub(super) fn has_configured_endpoint(&self) -> bool {
+        self.configured_endpoint.is_some()
+    }
+
+    /// Calls an operation and returns its output. A throttled call, a failure of the service and one of the connection are
+    /// repeated once, if the deadline allows it.
+    pub(super) async fn call(
+        &self,
+        endpoint: &Endpoint,
+        operation: &'static str,
+        input: &Value,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let credentials = timeout_at(deadline, self.credentials()).await;
+        let credentials = credentials
+            .map_err(|_elapsed| CallError::NoResponse("no credentials in time".into()))??;
+        let body = input.to_string();
+        let attempt = |end_of_attempt| {
+            self.attempt(
+                endpoint,
+                operation,
+                &body,
+                credentials.clone(),
+                end_of_attempt,
+            )
+        };
+        let now = Instant::now();
+        // Time for a second attempt is left if the first one gets no response.
+        let half = deadline.saturating_duration_since(now) / 2;
+        let error = match attempt(now + half.min(ATTEMPT_TIMEOUT)).await {
+            Err(error) if error.is_transient() => error,
+            result => return result,
+        };
+        if Instant::now() + BACKOFF >= deadline {
+            return Err(error);
+        }
+        self.clock.pause(BACKOFF).await;
+        attempt(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await
+    }
+
+    async fn credentials(&self) -> Result<Credentials, CallError> {
+        let Some(provider) = &self.credentials else {
+            return Err(CallError::NoCredentials(None));
+        };
+        let credentials = provider.provide_credentials().await;
+        credentials.map_err(|error| CallError::NoCredentials(Some(with_causes(&error))))
+    }
+
+    async fn attempt(
+        &self,
+        endpoint: &Endpoint,
+        operation: &'static str,
+        body: &str,
+        credentials: Credentials,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let request = self.request(endpoint, operation, body, credentials)?;
+        let received = self
+            .http
+            .send(request, MAX_RESPONSE_BYTES, deadline)
+            .await?;
+        output(&received)
+    }
+
+    /// Returns the signed request.
+    fn request(
+        &self,
+        endpoint: &Endpoint,
+        operation: &str,
+        body: &str,
+        credentials: Credentials,
+    ) -> Result<HttpRequest, CallError> {
+        let url = format!("{}/", endpoint.url.trim_end_matches('/'));
+        let target = format!("{}.{operation}", self.service.target_prefix);
+        let signed = [
+            ("content-type", self.service.content_type),
+            ("x-amz-target", target.as_str()),
+        ];
+        let mut request = http::post(&url, &signed, body)?;
+        http::insert(&mut request, "user-agent", USER_AGENT)?;
+        let identity = credentials.into();
+        let parameters = SigningParams::builder()
+            .identity(&identity)
+            .region(&endpoint.region)
+            .name(self.service.name)
+            .time(self.clock.now())
+            .settings(SigningSettings::default())
+            .build();
+        let not_signed = |error: &dyn std::error::Error| CallError::NotSent(with_causes(error));
+        let parameters = parameters.map_err(|error| not_signed(&error))?;
+        let signable = SignableBody::Bytes(body.as_bytes());
+        let signable = SignableRequest::new("POST", url.as_str(), signed.into_iter(), signable);
+        let signable = signable.map_err(|error| not_signed(&error))?;
+        let signature = sign(signable, &parameters.into());
+        let (instructions, _) = signature.map_err(|error| not_signed(&error))?.into_parts();
+        let (headers, _) = instructions.into_parts();
+        for header in headers {
+            http::insert(&mut request, header.name(), header.value())?;
+        }
+        Ok(request)
+    }
+}
+
+/// Reads the output of a call, or the service's error.
+fn output(received: &Received) -> Result<Value, CallError> {
+    let is_success = (200..300).contains(&received.status);
+    if received.is_truncated && is_success {
+        return Err(CallError::Unreadable("the response is too long"));
+    }
+    let body = serde_json::from_slice(&received.body);
+    match body {
+        _ if !is_success => Err(CallError::Rejected(Rejection::read(
+            received,
+            &body.unwrap_or(Value::Null),
+        ))),
+        Ok(output) => Ok(output),
+        // ChangeMessageVisibility has no output.
+        Err(_) if received.body.is_empty() => Ok(Value::Null),
+        // The error of serde_json can quote the body, which can be a secret.
+        Err(_) => Err(CallError::Unreadable("the response is not JSON")),
+    }
+}
+
+impl Rejection {
+    /// Reads the error as the protocol has it: the code is in the body or in a header, possibly with a namespace before it or a
+    /// URL after it.
+    fn read(received: &Received, body: &Value) -> Self {
+        let text = |names: [&str; 2]| {
+            let mut fields = names
+                .into_iter()
+                .filter_map(|name| body.get(name)?.as_str());
+            fields.next()
+        };
+        let code = text(["__type", "code"]).or(received.error_type.as_deref());
+        let code = code.unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default();
+        let code = code.split(':').next().unwrap_or_default();
+        Self {
+            status: received.status,
+            code: code.to_owned(),
+            message: text(["message", "Message"]).map(str::to_owned),
+        }
+    }
+
+    /// Returns AWS's code and message.
+    pub(super) fn text(&self) -> String {
+        match &self.message {
+            _ if self.code.is_empty() => format!("HTTP status {}", self.status),
+            Some(message) => format!("{}: {message}", self.code),
+            None => self.code.clone(),
+        }
+    }
+
+    /// Returns AWS's message without its code; empty if there is none.
+    pub(super) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn is_access_denied(&self) -> bool {
+        self.code.starts_with("AccessDenied") || matches!(self.status, 401 | 403)
+    }
+
+    fn is_throttled(&self) -> bool {
+        let codes = [
+            "KmsThrottled",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ];
+        self.status == 429 || codes.contains(&self.code.as_str())
+    }
+
+    /// Returns whether the same call can succeed at once: the service failed, not the request.
+    fn is_failure_of_service(&self) -> bool {
+        self.status >= 500 || self.status == 408
+    }
+}
+
+impl CallError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::NoResponse(_) => true,
+            Self::Rejected(rejection) => {
+                rejection.is_throttled() || rejection.is_failure_of_service()
+            }
+            Self::NotSent(_) | Self::NoCredentials(_) | Self::Unreadable(_) => false,
+        }
+    }
+
+    /// Returns the error of a call that is for `purpose`, with what the caller does about a service's own error: `action` and
+    /// `resource` are those that IAM denies, `remedy` is what to do if it is none of the errors that all services share.
+    pub(super) fn into_error(
+        self,
+        purpose: String,
+        (action, resource): (&str, String),
+        remedy: Option<String>,
+    ) -> Error {
+        let unavailable = |purpose, message| ErrorKind::Unavailable { purpose, message };
+        let kind = match self {
+            Self::NotSent(message) => ErrorKind::NotSent { purpose, message },
+            Self::NoCredentials(message) => ErrorKind::NoCredentials {
+                message,
+                has_login_session: false,
+            },
+            Self::NoResponse(message) => unavailable(purpose, message),
+            Self::Unreadable(message) => unavailable(purpose, message.to_owned()),
+            Self::Rejected(rejection) => {
+                let message = rejection.text();
+                match credentials_error(&rejection.code, &message) {
+                    Some(kind) => kind,
+                    None if rejection.is_throttled() => ErrorKind::Throttled { purpose, message },
+                    None if rejection.is_failure_of_service() => unavailable(purpose, message),
+                    None if rejection.is_access_denied() => ErrorKind::AccessDenied {
+                        action: action.to_owned(),
+                        resource,
+                        message,
+                    },
+                    None => ErrorKind::Refused {
+                        purpose,
+                        message,
+                        remedy,
+                    },
+                }
+            }
+        };
+        kind.into()
+    }
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NotSent(reason) => Self::NotSent(reason),
+            SendError::NoResponse(reason) => Self::NoResponse(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_follow_the_rules_of_the_sdks() {
+        // From the endpoint rules of botocore (`endpoint-rule-set-1.json`).
+        for (service, region, use_fips, use_dual_stack, url) in [
+            (
+                &SQS,
+                "eu-west-1",
+                false,
+                false,
+                "https://sqs.eu-west-1.amazonaws.com",
+            ),
+            (
+                &SQS,
+                "us-east-1",
+                true,
+                false,
+                "https://sqs-fips.us-east-1.amazonaws.com",
+            ),
+            (
+                &SQS,
+                "us-gov-west-1",
+                true,
+                false,
+                "https://sqs.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                &SQS,
+                "us-gov-west-1",
+                true,
+                true,
+                "https://sqs-fips.us-gov-west-1.api.aws",
+            ),
+            (
+                &SQS,
+                "cn-north-1",
+                false,
+                false,
+                "https://sqs.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                &SQS,
+                "eu-west-1",
+                false,
+                true,
+                "https://sqs.eu-west-1.api.aws",
+            ),
+            (
+                &SQS,
+                "cn-north-1",
+                false,
+                true,
+                "https://sqs.cn-north-1.api.amazonwebservices.com.cn",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "eu-west-1",
+                false,
+                false,
+                "https://secretsmanager.eu-west-1.amazonaws.com",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "cn-north-1",
+                false,
+                false,
+                "https://secretsmanager.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "us-east-1",
+                true,
+                false,
+                "https://secretsmanager-fips.us-east-1.amazonaws.com",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "us-gov-west-1",
+                true,
+                false,
+                "https://secretsmanager-fips.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "us-gov-west-1",
+                true,
+                true,
+                "https://secretsmanager-fips.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "eu-west-1",
+                false,
+                true,
+                "https://secretsmanager.eu-west-1.amazonaws.com",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "eu-west-1",
+                false,
+                false,
+                "https://ssm.eu-west-1.amazonaws.com",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "cn-northwest-1",
+                false,
+                false,
+                "https://ssm.cn-northwest-1.amazonaws.com.cn",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "us-east-1",
+                true,
+                false,
+                "https://ssm-fips.us-east-1.amazonaws.com",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "us-gov-east-1",
+                true,
+                false,
+                "https://ssm.us-gov-east-1.amazonaws.com",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "eu-west-1",
+                true,
+                true,
+                "https://ssm-fips.eu-west-1.api.aws",
+            ),
+        ] {
+            assert_eq!(service.endpoint(region, use_fips, use_dual_stack), url);
+        }
+    }
+
+    #[test]
+    fn reads_the_code_of_an_error_from_the_body_or_the_header() {
+        let received = |status, error_type: Option<&str>, body: &str| Received {
+            status,
+            body: body.as_bytes().to_vec(),
+            is_truncated: false,
+            retry_after: None,
+            error_type: error_type.map(str::to_owned),
+        };
+        for (status, error_type, body, text) in [
+            (
+                400,
+                None,
+                r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}"#,
+                "QueueDoesNotExist: The specified queue does not exist.",
+            ),
+            (
+                400,
+                None,
+                r#"{"__type":"AccessDeniedException","Message":"Access to KMS is not allowed"}"#,
+                "AccessDeniedException: Access to KMS is not allowed",
+            ),
+            (
+                400,
+                Some("ThrottlingException:http://example.com/"),
+                "{}",
+                "ThrottlingException",
+            ),
+            (
+                502,
+                None,
+                "<html><body>502</body></html>",
+                "HTTP status 502",
+            ),
+            (403, None, "", "HTTP status 403"),
+        ] {
+            match output(&received(status, error_type, body)) {
+                Err(CallError::Rejected(rejection)) => assert_eq!(rejection.text(), text),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
