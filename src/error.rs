@@ -181,6 +181,8 @@ pub(crate) enum ErrorKind {
         waited: Duration,
         end: EndOfWait,
     },
+    /// CloudFront did not accept a purge of Slack within the time in which its result can be posted.
+    CommandTooOld,
     /// A request failed. `text` also has what happened to each distribution.
     WithOutcome {
         error: Error,
@@ -315,6 +317,7 @@ impl Error {
             ErrorKind::Throttled { .. } | ErrorKind::NoWildcardLeft(_) => Category::Throttled,
             ErrorKind::Unavailable { .. }
             | ErrorKind::DeadlineExceeded
+            | ErrorKind::CommandTooOld
             | ErrorKind::NotCompleted { .. }
             | ErrorKind::JobNotFound { .. } => Category::Unavailable,
             ErrorKind::StaleUrls { .. } => Category::Stale,
@@ -486,6 +489,10 @@ impl ErrorKind {
             Self::NoWildcardLeft(distribution) => no_wildcard_left(distribution),
             Self::Unavailable { purpose, message } => {
                 Text::of(format!("could not {purpose}: {message}")).hint("try again")
+            }
+            Self::CommandTooOld => {
+                let facts = "the slash command is more than 30 minutes old, and CloudFront has not accepted its invalidations";
+                Text::of(facts).hint("send it again if it is still needed")
             }
             Self::DeadlineExceeded => {
                 let facts = Text::of("the function's time ended before its work");

@@ -25,6 +25,7 @@ mod pipeline_job;
 mod progress;
 mod requested_paths;
 mod site_names;
+mod slack;
 mod sqs_batch;
 mod staging;
 mod verification;
@@ -39,6 +40,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 
+use self::slack::Slack;
 use self::warm_state::WarmState;
 use crate::aws::cloudfront::{CloudFront, Submission};
 use crate::aws::codepipeline::CodePipeline;
@@ -63,6 +65,7 @@ pub struct Invalidator {
     edge: EdgeEndpoints,
     site_cache: SiteCache,
     warm_state: WarmState,
+    slack: Slack,
     clock: Clock,
 }
 
@@ -77,6 +80,7 @@ impl Invalidator {
             edge: EdgeEndpoints::new(|_name| None),
             site_cache: SiteCache::default(),
             warm_state: WarmState::default(),
+            slack: Slack::from_environment(|_name| None),
             clock: Clock::system(),
         }
     }
@@ -89,6 +93,14 @@ impl Invalidator {
     /// Replaces where the requests of viewers are sent: the edge of CloudFront.
     pub fn with_edge(self, edge: EdgeEndpoints) -> Self {
         Self { edge, ..self }
+    }
+
+    /// Reads the settings for Slack from environment variables.
+    pub fn with_slack(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            slack: Slack::from_environment(variable),
+            ..self
+        }
     }
 
     /// Replaces the clients.
@@ -134,6 +146,12 @@ impl Invalidator {
             }
             Ok(Trigger::SqsBatch(messages)) => {
                 Box::pin(self.handle_sqs_batch(&messages, invocation)).await
+            }
+            Ok(Trigger::FunctionUrl(request)) => {
+                Ok(Box::pin(self.handle_function_url(&request, invocation)).await)
+            }
+            Ok(Trigger::SlackTasks(messages)) => {
+                Box::pin(self.handle_slack_tasks(&messages, invocation)).await
             }
             Err(error) => Err(error),
         };

@@ -22,7 +22,8 @@ fn main() -> Result<(), Error> {
     log::log_panics();
 
     let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable))
-        .with_edge(EdgeEndpoints::new(variable));
+        .with_edge(EdgeEndpoints::new(variable))
+        .with_slack(variable);
     let handler = service_fn(|event: LambdaEvent<Value>| {
         let LambdaEvent { payload, context } = event;
         let span = log::invocation_span(&context.request_id);

@@ -36,6 +36,23 @@ pub fn code(text: &str) -> String {
     span
 }
 
+/// Returns a block of text, in which nothing is formatted and lines stay. At most `max` characters of the text are in it.
+pub fn block(text: &str, max: usize) -> String {
+    let mut block = String::from("```\n");
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(max) {
+        match character {
+            '\n' => block.push('\n'),
+            _ => push_escaped(&mut block, shown(character)),
+        }
+    }
+    if characters.next().is_some() {
+        block.push('…');
+    }
+    block.push_str("\n```");
+    block
+}
+
 fn push_escaped(escaped: &mut String, character: char) {
     match character {
         '&' => escaped.push_str("&amp;"),

@@ -5,6 +5,8 @@
 //!
 //! Environment variables: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
+pub mod slack;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

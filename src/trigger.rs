@@ -25,7 +25,9 @@ use crate::excerpt::listed;
 use codepipeline::Job;
 use direct::DirectRequest;
 use envelope::{Enclosed, Marker};
+use function_url::FunctionUrlRequest;
 use s3::{IgnoredEvent, ObjectChange};
+use slack::task::TaskMessage;
 use sqs::Message;
 
 /// What invoked the function.
@@ -37,6 +39,10 @@ pub enum Trigger {
     Notification(Content),
     /// A caller that names what to invalidate, and possibly waits for the response.
     Direct(DirectRequest),
+    /// An HTTP request to the function URL. Anyone can send one.
+    FunctionUrl(FunctionUrlRequest),
+    /// The queue of work for Slack. Each message succeeds or fails on its own.
+    SlackTasks(Vec<TaskMessage>),
     /// An SQS queue. Each message succeeds or fails on its own.
     SqsBatch(Vec<Message>),
 }
@@ -51,11 +57,18 @@ impl Trigger {
     pub fn parse(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {
             Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),
+            Some(Marker::FunctionUrl) => {
+                Ok(Self::FunctionUrl(FunctionUrlRequest::from_event(event)))
+            }
             Some(Marker::Direct(event)) => Ok(Self::Direct(DirectRequest::from_event(event))),
             Some(Marker::Records {
                 source: "aws:sqs",
                 records,
             }) => {
+                let tasks = records.iter().map(TaskMessage::from_record);
+                if let Some(tasks) = tasks.collect() {
+                    return Ok(Self::SlackTasks(tasks));
+                }
                 let messages: Result<_, _> = records.iter().map(Message::from_record).collect();
                 messages.map(Self::SqsBatch)
             }

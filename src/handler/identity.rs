@@ -43,6 +43,15 @@ impl RequestIdentity {
         }
     }
 
+    /// Returns the identity of a slash command: the id that Slack made for it, which a repeated request has again.
+    pub fn of_command(trigger_id: &str) -> Self {
+        Self {
+            event: format!("slack {trigger_id}"),
+            idempotency_key: None,
+            label: None,
+        }
+    }
+
     /// Plans the invalidation of paths on a distribution.
     pub fn batch(
         &self,

@@ -45,6 +45,16 @@ pub(super) enum Stage {
     Completed(InvalidationId),
 }
 
+impl Stage {
+    /// Returns the id of the invalidation, if it is known.
+    pub fn invalidation(&self) -> Option<&InvalidationId> {
+        match self {
+            Self::InProgress(id) | Self::Completed(id) => Some(id),
+            Self::NotSubmitted | Self::Submitted => None,
+        }
+    }
+}
+
 impl Progress {
     /// Adds distributions that are not submitted yet.
     pub fn add_distributions(&mut self, distributions: impl IntoIterator<Item = DistributionId>) {

@@ -14,6 +14,7 @@ mod command;
 mod form;
 mod secret;
 mod signature;
+pub mod task;
 
 pub use command::{Action, Command, WORDS};
 pub use form::{Form, SlashCommand};

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use super::secret::ResponseUrl;
 use crate::error::Error;
@@ -23,7 +24,8 @@ pub enum Form {
 }
 
 /// A slash command that a person typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SlashCommand {
     /// `team_id`: the workspace.
     pub team: String,

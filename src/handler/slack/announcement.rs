@@ -1,0 +1,110 @@
+//! Announces what pipeline jobs and events of S3 led to, in the channel of the incoming webhook.
+//!
+//! An announcement goes through the queue, after the result was reported. If the queue does not take it, it is lost and logged:
+//! an announcement never delays or fails an invalidation.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Invalidator;
+use crate::invocation::Invocation;
+use crate::mrkdwn::block;
+use crate::settings::slack::Announcements;
+use crate::trigger::slack::task::Task;
+
+/// How long sending an announcement to the queue may take.
+const MAX_SEND_TIME: Duration = Duration::from_secs(1);
+
+/// How long the same failure is not announced again by this process: Lambda and SQS retry an event several times.
+const REPEATED_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// How many messages are remembered.
+const MAX_REMEMBERED: usize = 50;
+
+/// The most characters of a text that is announced; Slack recommends at most 4,000.
+const MAX_CHARACTERS: usize = 3_000;
+
+/// What a pipeline job or an event led to.
+pub(in crate::handler) struct Announcement<'a> {
+    /// What it was, such as `Pipeline job`.
+    pub(in crate::handler) subject: &'a str,
+    pub(in crate::handler) text: String,
+    pub(in crate::handler) is_failure: bool,
+}
+
+impl Announcement<'_> {
+    /// Returns the message as mrkdwn.
+    fn to_mrkdwn(&self) -> String {
+        let (symbol, verb) = match self.is_failure {
+            true => (":x:", "failed"),
+            false => (":white_check_mark:", "done"),
+        };
+        format!(
+            "{symbol} *{} {verb}*\n{}",
+            self.subject,
+            block(&self.text, MAX_CHARACTERS)
+        )
+    }
+}
+
+impl Invalidator {
+    /// Puts an announcement into the queue, if the settings request it.
+    pub(in crate::handler) async fn announce(
+        &self,
+        announcement: Announcement<'_>,
+        invocation: &Invocation,
+    ) {
+        let Ok(settings) = self.slack_settings() else {
+            // Without settings there are no announcements.
+            return;
+        };
+        let needed = match announcement.is_failure {
+            true => Announcements::Failures,
+            false => Announcements::All,
+        };
+        if settings.announcements < needed {
+            return;
+        }
+        let message = announcement.to_mrkdwn();
+        let is_repeated = || self.slack.announced.is_repeated(&message, self.clock.now());
+        if announcement.is_failure && is_repeated() {
+            return;
+        }
+        let deadline = (Instant::now() + MAX_SEND_TIME).min(invocation.end_of_response());
+        let task = Task::Announcement(message);
+        let sent = self
+            .enqueue(settings, &task, Duration::ZERO, deadline)
+            .await;
+        if let Err(error) = sent {
+            warn!(cause = %error.category(), "not announced in Slack: {error}");
+        }
+    }
+}
+
+/// The failures that this process announced: their messages, and when.
+#[derive(Debug, Default)]
+pub(super) struct Announced(Mutex<VecDeque<(String, SystemTime)>>);
+
+impl Announced {
+    /// Returns whether the same message was announced within the hour; otherwise remembers it.
+    fn is_repeated(&self, message: &str, now: SystemTime) -> bool {
+        let mut announced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = |time: &SystemTime| {
+            now.duration_since(*time)
+                .is_ok_and(|age| age < REPEATED_AFTER)
+        };
+        announced.retain(|(_, time)| is_recent(time));
+        if announced.iter().any(|(known, _)| known == message) {
+            return true;
+        }
+        if announced.len() == MAX_REMEMBERED {
+            announced.pop_front();
+        }
+        announced.push_back((message.to_owned(), now));
+        false
+    }
+}

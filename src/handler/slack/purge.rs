@@ -1,0 +1,188 @@
+//! `Purge`: what a purge requested of CloudFront, and what to report about it.
+
+use chrono::{DateTime, Utc};
+use tracing::error;
+
+use super::reply::{self, Reply};
+use crate::distribution::DistributionId;
+use crate::error::Error;
+use crate::handler::progress::{DistributionProgress, Progress, Stage, StagingSearch};
+use crate::mrkdwn::{code, escape};
+use crate::plan::ExistingInvalidation;
+use crate::trigger::slack::task::{SubmittedInvalidation, SubmittedPurge};
+
+/// A purge, and how far it is.
+pub(super) struct Purge {
+    /// What it is about, as mrkdwn: paths and sites.
+    pub(super) subject: String,
+    pub(super) progress: Progress,
+    /// When CloudFront created the invalidations, as far as is known.
+    pub(super) created: Vec<DateTime<Utc>>,
+    /// How many paths CloudFront accepted.
+    pub(super) paths: usize,
+    /// Why distributions have no invalidation.
+    pub(super) errors: Vec<(DistributionId, Error)>,
+    /// Invalidations of the same paths that were in progress before, with what they are about.
+    pub(super) earlier: Vec<ExistingInvalidation>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Who has to be named in texts about errors.
+#[derive(Clone, Copy)]
+pub(super) struct Support<'a> {
+    pub(super) contact: &'a str,
+    pub(super) request_id: &'a str,
+}
+
+impl Purge {
+    /// Continues a purge that CloudFront accepted.
+    pub(super) fn submitted(submitted: &SubmittedPurge) -> Self {
+        let progress = submitted.invalidations.iter().filter_map(|invalidation| {
+            Some(DistributionProgress {
+                distribution: invalidation.distribution()?,
+                stage: Stage::InProgress(invalidation.id()),
+                staging: StagingSearch::Done,
+            })
+        });
+        let created = submitted.invalidations.iter();
+        Self {
+            subject: submitted.subject.clone(),
+            progress: Progress {
+                distributions: progress.collect(),
+            },
+            created: created.filter_map(SubmittedInvalidation::created).collect(),
+            paths: 0,
+            errors: Vec::new(),
+            earlier: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Returns the error that a later attempt can succeed after, if there is one.
+    pub(super) fn transient_error(&self) -> Option<&Error> {
+        let mut errors = self.errors.iter().map(|(_, error)| error);
+        errors.find(|error| error.is_transient())
+    }
+
+    /// Returns whether CloudFront has an invalidation of at least one distribution.
+    pub(super) fn is_accepted(&self) -> bool {
+        let mut distributions = self.progress.distributions.iter();
+        distributions.any(DistributionProgress::is_submitted)
+    }
+
+    /// Returns why a distribution has no invalidation, if one has none.
+    pub(super) fn error(&self) -> Option<&Error> {
+        self.transient_error()
+            .or_else(|| self.errors.first().map(|(_, error)| error))
+    }
+
+    /// Returns what a message of the queue has about the invalidations.
+    pub(super) fn to_submitted(
+        &self,
+        known: impl Fn(&DistributionId) -> Vec<ExistingInvalidation>,
+    ) -> SubmittedPurge {
+        let invalidations = self.progress.distributions.iter().filter_map(|current| {
+            let id = current.stage.invalidation()?;
+            let known = known(&current.distribution);
+            let created = known.iter().find(|known| known.id == *id);
+            Some(SubmittedInvalidation::new(
+                &current.distribution,
+                id,
+                created.map(|known| known.created),
+            ))
+        });
+        SubmittedPurge {
+            subject: self.subject.clone(),
+            invalidations: invalidations.collect(),
+        }
+    }
+
+    /// Returns the reply to a purge that CloudFront accepted at least in part. `what_follows` is about its completion.
+    pub(super) fn accepted(
+        &self,
+        what_follows: &str,
+        now: DateTime<Utc>,
+        support: Support<'_>,
+    ) -> Reply {
+        let text = format!("Purging {}. {what_follows}", self.subject);
+        let mut reply = Reply::ephemeral(text);
+        if self.paths > 0 {
+            reply = reply.with_line(&reply::cost_text(self.paths));
+        }
+        for earlier in &self.earlier {
+            reply = reply.with_line(&format!(
+                "A purge of the same paths, requested {}, is still in progress ({}). This is a new one, because files can \
+                 have changed since then.",
+                reply::ago(now - earlier.created),
+                code(earlier.id.as_str()),
+            ));
+        }
+        for note in &self.notes {
+            reply = reply.with_line(&format!("Note: {}", escape(note)));
+        }
+        self.with_errors(reply, support)
+    }
+
+    /// Returns the reply to a purge that CloudFront refused.
+    pub(super) fn refused(&self, support: Support<'_>) -> Reply {
+        self.with_errors(
+            Reply::ephemeral(format!("Not purged: {}.", self.subject)),
+            support,
+        )
+    }
+
+    /// Returns the message at the end of a purge that CloudFront accepted at least in part. `person` is who requested it, if
+    /// the channel sees the message.
+    pub(super) fn finished(
+        &self,
+        now: DateTime<Utc>,
+        person: Option<&str>,
+        support: Support<'_>,
+    ) -> Reply {
+        let end = if self.progress.all_completed() {
+            match self.created.iter().min() {
+                Some(created) => format!(
+                    "fresh everywhere after {}",
+                    reply::seconds_text(now - created)
+                ),
+                None => "fresh everywhere".to_owned(),
+            }
+        } else {
+            let completed = self.progress.completed_count();
+            let count = self.progress.distributions.len();
+            format!(
+                "not confirmed as complete ({completed} of {count}). CloudFront completes what it accepted; `status` shows it"
+            )
+        };
+        let reply = match person {
+            Some(person) => {
+                Reply::in_channel(format!("<@{person}> purged {}: {end}.", self.subject))
+            }
+            None => Reply::ephemeral(format!("Purged {}: {end}.", self.subject)),
+        };
+        self.with_errors(reply, support)
+    }
+
+    /// Logs why distributions were not purged.
+    pub(super) fn log_errors(&self) {
+        for (distribution, error) in &self.errors {
+            error!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+        }
+    }
+
+    /// Adds what failed.
+    fn with_errors(&self, mut reply: Reply, support: Support<'_>) -> Reply {
+        for (distribution, error) in &self.errors {
+            let Support {
+                contact,
+                request_id,
+            } = support;
+            let text = reply::error_text(error, contact, request_id);
+            reply = reply.with_line(&format!(
+                "{} was not purged. {text}",
+                code(distribution.as_str())
+            ));
+        }
+        reply
+    }
+}

@@ -1,0 +1,223 @@
+//! `Reply`: what a person in Slack reads, as mrkdwn. Every text that a person, a bucket or AWS wrote is escaped.
+//!
+//! The words are those of a person who edits a site: site, paths, cost. An error that only the operator can mend names whom to
+//! ask and the request id, by which the log has the details: a person in Slack must not learn ARNs.
+
+use std::fmt::Write;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::billing::{FREE_PATHS, dollars};
+use crate::duration::age_text;
+use crate::error::{Category, Error};
+use crate::excerpt::Excerpt;
+use crate::mrkdwn::{code, escape};
+use crate::path::InvalidationPath;
+
+/// How many paths a reply lists.
+const MAX_PATHS: usize = 10;
+
+/// What follows an accepted purge.
+pub(super) const REPORTED_LATER: &str = "Its completion is posted here.";
+
+/// What follows an accepted purge if the queue does not accept the rest.
+pub(super) const UNREPORTED: &str = "Its completion cannot be posted here, because the queue of the function does not respond; `status` shows it.";
+
+/// A message for a person, and who sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    text: String,
+    in_channel: bool,
+}
+
+impl Reply {
+    /// Creates a message that only the person sees, from mrkdwn.
+    pub(super) fn ephemeral(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            in_channel: false,
+        }
+    }
+
+    /// Creates a message that everyone in the channel sees, from mrkdwn.
+    pub(super) fn in_channel(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            in_channel: true,
+        }
+    }
+
+    /// Returns the message as Slack reads it, in a response and in a post to a response URL.
+    ///
+    /// <https://docs.slack.dev/interactivity/implementing-slash-commands>
+    pub(super) fn to_json(&self) -> Value {
+        let response_type = if self.in_channel {
+            "in_channel"
+        } else {
+            "ephemeral"
+        };
+        json!({ "response_type": response_type, "text": self.text })
+    }
+
+    /// Adds a line.
+    pub(super) fn with_line(mut self, line: &str) -> Self {
+        self.text.push('\n');
+        self.text.push_str(line);
+        self
+    }
+}
+
+/// Returns the paths of a purge in words.
+pub(super) fn paths_text(paths: &[InvalidationPath]) -> String {
+    if paths
+        .iter()
+        .any(|path| *path == InvalidationPath::everything())
+    {
+        return "everything".to_owned();
+    }
+    let excerpt: Excerpt<MAX_PATHS> = paths.iter().map(|path| code(path.as_str())).collect();
+    excerpt.join(", ")
+}
+
+/// Returns the names of sites in words.
+pub(super) fn sites_text(sites: &[String]) -> String {
+    let names: Vec<_> = sites.iter().map(|site| escape(site)).collect();
+    match names.as_slice() {
+        [] => "no site".to_owned(),
+        [name] => format!("*{name}*"),
+        [first @ .., last] => format!("*{}* and *{last}*", first.join("*, *")),
+    }
+}
+
+/// Returns what a number of paths costs.
+pub(super) fn cost_text(paths: usize) -> String {
+    let noun = if paths == 1 { "path" } else { "paths" };
+    format!(
+        "Cost: {paths} {noun}; nothing while the AWS account is within its {FREE_PATHS} free paths of the month, otherwise {}.",
+        dollars(paths)
+    )
+}
+
+/// Returns the time for which a purge ran, in words.
+pub(super) fn seconds_text(time: TimeDelta) -> String {
+    match time.num_seconds().max(1) {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// Returns an error in words for a person in Slack, as sentences.
+pub(super) fn error_text(error: &Error, contact: &str, request_id: &str) -> String {
+    let contact = escape(contact);
+    match error.category() {
+        Category::InvalidInput | Category::RejectedPath => sentence(&escape(&error.to_string())),
+        Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
+        Category::Unavailable => "AWS did not respond as expected.".to_owned(),
+        Category::Permission => format!(
+            "The function lacks a permission in AWS. Ask {contact}, who finds the details in the log under {}.",
+            code(request_id)
+        ),
+        Category::Stale | Category::Internal => format!(
+            "Something failed in the function. Ask {contact}, who finds the details in the log under {}.",
+            code(request_id)
+        ),
+    }
+}
+
+/// Returns an error's text as a sentence.
+pub(super) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else {
+        return String::new();
+    };
+    let mut sentence: String = first.to_uppercase().collect();
+    sentence.push_str(characters.as_str());
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+/// Returns how long ago something was, in words.
+pub(super) fn ago(age: TimeDelta) -> String {
+    format!("{} ago", age_text(age.max(TimeDelta::zero())))
+}
+
+/// Returns lines as a list.
+pub(super) fn list(lines: impl IntoIterator<Item = String>) -> String {
+    let mut list = String::new();
+    for line in lines {
+        // Writing to a string never fails.
+        let _ = write!(list, "\n• {line}");
+    }
+    list
+}
+
+/// Returns what each command does. `name` is the name of the slash command, such as `/cdn-purge`.
+pub(super) fn help_text(name: &str, default: &str, sites: &[String]) -> String {
+    let command = |words: &str| code(&format!("{name} {words}"));
+    let lines = [
+        format!("{}: {default}", code(name)),
+        format!("{}: purges everything", command("all")),
+        format!(
+            "{}: purges pages; `*` at the end stands for all that begins so, `#` for a cache tag",
+            command("/blog/* /index.html #tag")
+        ),
+        format!(
+            "{}: purges pages of one site",
+            command("www.example.com /a /b")
+        ),
+        format!(
+            "{}: the newest purges, or one of them",
+            command("status [id]")
+        ),
+        format!("{}: how many paths this month had", command("usage")),
+        format!(
+            "{}: whether visitors get the current version",
+            command("verify /path")
+        ),
+    ];
+    format!("{}\nSites: {}", list(lines).trim_start(), sites_text(sites))
+}
+
+/// Returns the reply to a person, channel or workspace that is not allowed.
+pub(super) fn not_allowed(contact: &str) -> Reply {
+    Reply::ephemeral(format!(
+        "This command is not allowed here; ask {}.",
+        escape(contact)
+    ))
+}
+
+/// Returns the reply to a command that the queue continues.
+pub(super) fn continues(reason: &str) -> Reply {
+    Reply::ephemeral(format!(
+        "{reason} The command continues, for up to 30 minutes; the result is posted here."
+    ))
+}
+
+/// Returns the reply to a command that failed.
+pub(super) fn failed(reason: &str) -> Reply {
+    Reply::ephemeral(format!("Not done. {reason}"))
+}
+
+/// Returns the reply if neither CloudFront nor the queue responds.
+pub(super) fn possibly_not_done() -> Reply {
+    failed(
+        "AWS did not respond in time, so it is unknown whether the command had an effect. Send it again.",
+    )
+}
+
+/// Returns what a purge of everything would do. `words` follow the name of the command to confirm it.
+pub(super) fn plan_text(name: &str, words: &str, sites: &[String]) -> String {
+    let command = |words: &str| code(&format!("{name} {words}"));
+    format!(
+        "Nothing was purged. A purge of everything makes CloudFront fetch each file of {} again, so the next visitors wait \
+         a little longer.\n{}\nTo do it: {}. To purge less: {}. For all commands: {}.",
+        sites_text(sites),
+        cost_text(sites.len()),
+        command(words),
+        command("/blog/*"),
+        command("help"),
+    )
+}

@@ -1,0 +1,203 @@
+//! Runs a slash command: for the reply within three seconds, or for a message of the queue.
+//!
+//! A command can run twice, because it is put into the queue if CloudFront does not respond in time. The caller reference of a
+//! purge is derived from the trigger id, which Slack makes for each command. So CloudFront returns the invalidation that
+//! exists.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{join, join_all};
+use tokio::time::{Instant, timeout_at};
+use tracing::info;
+
+use super::purge::Purge;
+use super::reply::{self, Reply};
+use crate::distribution::DistributionId;
+use crate::error::Error;
+use crate::handler::Invalidator;
+use crate::handler::identity::RequestIdentity;
+use crate::handler::progress::Progress;
+use crate::invocation::Invocation;
+use crate::mrkdwn::{code, escape};
+use crate::path::{EncodedPaths, InvalidationPath};
+use crate::plan::{ExistingInvalidation, InvalidationId};
+use crate::settings::slack::{DefaultAction, SlackSettings};
+use crate::trigger::request::{PathRequest, RequestOptions};
+use crate::trigger::slack::SlashCommand;
+use crate::trigger::slack::command::{Action, Command};
+
+/// What running a command led to.
+pub(super) enum CommandResult {
+    /// Nothing is left to do.
+    Done(Reply),
+    /// CloudFront has invalidations that are possibly not completed, or accepts some later.
+    Purge(Purge),
+}
+
+/// How long a run can take for what a reply is better with, but does not need.
+#[derive(Clone, Copy)]
+pub(super) struct ExtrasUntil(pub(super) Instant);
+
+impl Invalidator {
+    /// Runs a command.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] of AWS. What is wrong with the command is a reply.
+    pub(super) async fn run_command(
+        &self,
+        settings: &SlackSettings,
+        command: &SlashCommand,
+        extras_until: ExtrasUntil,
+        invocation: &Invocation,
+    ) -> Result<CommandResult, Error> {
+        let reply = |text: String| Ok(CommandResult::Done(Reply::ephemeral(text)));
+        let name = &command.command;
+        let hint = format!("{} lists what you can type.", code(&format!("{name} help")));
+        let parsed = match Command::parse(&command.text) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let text = reply::sentence(&escape(&error.to_string()));
+                return reply(format!("{text} {hint}"));
+            }
+        };
+        if settings.sites.is_empty() {
+            return reply(format!(
+                "No site can be purged from Slack yet. Ask {} to set the stack parameter `SlackDistributions`.",
+                escape(&settings.contact)
+            ));
+        }
+        let sites = match self.find_sites(settings, &parsed.sites, invocation).await? {
+            Ok(sites) => sites,
+            Err(text) => return reply(format!("{text} {hint}")),
+        };
+        match (parsed.action, settings.default_action) {
+            (Action::Help, default) => {
+                let default = match default {
+                    DefaultAction::Plan => "shows what a purge of everything would do",
+                    DefaultAction::All => "purges everything",
+                };
+                let labels = self.labels(&sites, extras_until, invocation).await;
+                reply(reply::help_text(name, default, &labels))
+            }
+            (Action::Default, DefaultAction::Plan) => {
+                let labels = self.labels(&sites, extras_until, invocation).await;
+                let words: Vec<_> = parsed
+                    .sites
+                    .iter()
+                    .map(String::as_str)
+                    .chain(["all"])
+                    .collect();
+                reply(reply::plan_text(name, &words.join(" "), &labels))
+            }
+            (Action::Default, DefaultAction::All) | (Action::All, _) => {
+                let paths = EncodedPaths::everything();
+                let purge = self.purge(command, &sites, paths, extras_until, invocation);
+                purge.await.map(CommandResult::Purge)
+            }
+            (Action::Invalidate(paths), _) => {
+                let purge = self.purge(command, &sites, paths, extras_until, invocation);
+                purge.await.map(CommandResult::Purge)
+            }
+            (Action::Status(id), _) => {
+                let status = self.status_text(&sites, id.as_ref(), invocation);
+                reply(status.await?)
+            }
+            (Action::Usage, _) => reply(self.usage_text(&sites, invocation).await?),
+            (Action::Verify(urls), _) => reply(self.verify_text(&sites, urls, invocation).await?),
+        }
+    }
+
+    /// Creates the invalidations, or finds those that the command created before.
+    async fn purge(
+        &self,
+        command: &SlashCommand,
+        sites: &[SlackSite],
+        paths: EncodedPaths,
+        extras_until: ExtrasUntil,
+        invocation: &Invocation,
+    ) -> Result<Purge, Error> {
+        let settings = self.settings()?;
+        let identity = RequestIdentity::of_command(&command.trigger_id);
+        let request = PathRequest {
+            paths,
+            options: RequestOptions::default(),
+        };
+        let mut progress = Progress::default();
+        progress.add_distributions(sites.iter().map(|site| site.distribution.clone()));
+        let (outcome, staging_error) = self
+            .submit_requested_paths(&mut progress, &request, &identity, invocation)
+            .await;
+        let paths = request.paths.paths;
+        let reports = outcome.reports.iter();
+        let errors = reports.filter_map(|report| {
+            let error = report.result.as_ref().err()?;
+            Some((report.batch.distribution().clone(), error.clone()))
+        });
+        let mut errors: Vec<_> = errors.collect();
+        if settings.invalidate_staging && progress.has_pending_staging() {
+            let first = sites.first().map(|site| site.distribution.clone());
+            errors.extend(first.zip(staging_error));
+        }
+        let notes: BTreeSet<_> = outcome
+            .reports
+            .iter()
+            .flat_map(|report| &report.notes)
+            .collect();
+        let listed = self.list_earlier(&progress, &paths, invocation);
+        let listed = async { timeout_at(extras_until.0, listed).await.unwrap_or_default() };
+        let (labels, earlier) = join(self.labels(sites, extras_until, invocation), listed).await;
+        Ok(Purge {
+            subject: format!(
+                "{} of {}",
+                reply::paths_text(&paths),
+                reply::sites_text(&labels)
+            ),
+            created: self.creation_times(&progress),
+            paths: outcome
+                .reports
+                .iter()
+                .map(BatchReport::accepted_paths)
+                .sum(),
+            notes: notes.into_iter().cloned().collect(),
+            progress,
+            errors,
+            earlier,
+        })
+    }
+
+    /// Returns when CloudFront created the invalidations, as far as this process knows.
+    pub(super) fn creation_times(&self, progress: &Progress) -> Vec<DateTime<Utc>> {
+        let times = progress.distributions.iter().filter_map(|current| {
+            let id = current.stage.invalidation()?;
+            let known = self.warm_state.invalidations(&current.distribution);
+            known
+                .into_iter()
+                .find(|known| known.id == *id)
+                .map(|known| known.created)
+        });
+        times.collect()
+    }
+
+    /// Returns the invalidations of the same paths that were in progress before.
+    async fn list_earlier(
+        &self,
+        progress: &Progress,
+        paths: &[InvalidationPath],
+        invocation: &Invocation,
+    ) -> Vec<ExistingInvalidation> {
+        let now = self.clock.now().into();
+        let accepted = progress.distributions.iter();
+        let accepted = accepted
+            .filter_map(|current| Some((&current.distribution, current.stage.invalidation()?)));
+        let list = accepted.map(async |(distribution, own)| {
+            let mut recent = self.list_recent(distribution, now, &[], invocation).await;
+            recent.retain(|existing| {
+                existing.id != *own && existing.is_in_progress() && existing.covers_all(paths)
+            });
+            recent
+        });
+        join_all(list).await.concat()
+    }
+}

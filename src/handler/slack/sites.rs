@@ -1,0 +1,123 @@
+//! Finds the distributions that a command is about, among those that can be purged from Slack.
+
+use tokio::time::Instant;
+
+use super::run::ExtrasUntil;
+use crate::distribution::{DistributionId, DistributionName};
+use crate::error::Error;
+use crate::handler::Invalidator;
+use crate::invocation::Invocation;
+use crate::mrkdwn::code;
+use crate::settings::slack::{SlackSettings, SlackSite};
+use crate::trigger::slack::WORDS;
+
+/// How long reading the domain names of the distributions may take.
+const MAX_READ_TIME: std::time::Duration = std::time::Duration::from_secs(3);
+
+impl Invalidator {
+    /// Returns the distributions that the words name; all without words. The inner error is the reply to a word that names none.
+    pub(super) async fn find_sites(
+        &self,
+        settings: &SlackSettings,
+        words: &[String],
+        invocation: &Invocation,
+    ) -> Result<Result<Vec<SlackSite>, String>, Error> {
+        if words.is_empty() {
+            return Ok(Ok(settings.sites.clone()));
+        }
+        let mut found: Vec<SlackSite> = Vec::new();
+        for word in words {
+            let Some(site) = self.find_site_by_word(settings, word, invocation).await? else {
+                let text = self.unknown_site(settings, word, invocation).await;
+                return Ok(Err(text));
+            };
+            if !found.contains(site) {
+                found.push(site.clone());
+            }
+        }
+        Ok(Ok(found))
+    }
+
+    async fn find_site_by_word<'a>(
+        &self,
+        settings: &'a SlackSettings,
+        word: &str,
+        invocation: &Invocation,
+    ) -> Result<Option<&'a SlackSite>, Error> {
+        let mut sites = settings.sites.iter();
+        let is_named = |site: &&SlackSite| {
+            let name = site.name.as_deref();
+            name.is_some_and(|name| name.eq_ignore_ascii_case(word))
+        };
+        if let Some(site) = sites.clone().find(is_named) {
+            return Ok(Some(site));
+        }
+        let id = match DistributionName::parse(word) {
+            Ok(DistributionName::Id(id)) => Some(id),
+            Ok(DistributionName::Domain(domain)) => {
+                let deadline = invocation.end_of_read(MAX_READ_TIME);
+                self.find_site(&domain, &ids(settings), deadline, invocation)
+                    .await?
+            }
+            Err(_) => None,
+        };
+        Ok(id.and_then(|id| sites.find(|site| site.distribution == id)))
+    }
+
+    /// Returns the reply to a word that is neither a path nor a site.
+    async fn unknown_site(
+        &self,
+        settings: &SlackSettings,
+        word: &str,
+        invocation: &Invocation,
+    ) -> String {
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
+        let names = self.site_names(&ids(settings), deadline, invocation).await;
+        let domains = names
+            .sites
+            .iter()
+            .filter_map(|(_, names)| names.as_ref().ok());
+        let configured = settings.sites.iter();
+        let configured =
+            configured.flat_map(|site| [Some(site.distribution.as_str()), site.name.as_deref()]);
+        let candidates = WORDS.iter().copied().chain(configured.flatten());
+        let candidates = candidates.chain(domains.flat_map(|names| names.all()));
+        let similarity = |candidate: &&str| strsim::jaro_winkler(candidate, word);
+        let nearest =
+            candidates.max_by(|first, second| similarity(first).total_cmp(&similarity(second)));
+        format!(
+            "{} is neither a path nor a site that can be purged from Slack. The nearest match is {}. A path begins with `/`.",
+            code(word),
+            code(nearest.unwrap_or_default())
+        )
+    }
+
+    /// Returns what replies call the sites: the configured name, the domain name that people know, or else the id.
+    pub(super) async fn labels(
+        &self,
+        sites: &[SlackSite],
+        until: ExtrasUntil,
+        invocation: &Invocation,
+    ) -> Vec<String> {
+        let unnamed = sites.iter().filter(|site| site.name.is_none());
+        let unnamed: Vec<_> = unnamed.map(|site| site.distribution.clone()).collect();
+        let ExtrasUntil(deadline) = until;
+        let names = match unnamed.is_empty() || Instant::now() >= deadline {
+            true => SiteNames::default(),
+            false => self.site_names(&unnamed, deadline, invocation).await,
+        };
+        let labels = sites.iter().map(|site| match &site.name {
+            Some(name) => name.clone(),
+            None => names.best_known(&site.distribution).to_owned(),
+        });
+        labels.collect()
+    }
+}
+
+fn ids(settings: &SlackSettings) -> Vec<DistributionId> {
+    settings
+        .sites
+        .iter()
+        .map(|site| site.distribution.clone())
+        .collect()
+}
