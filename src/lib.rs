@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`handler`] | `Invalidator`: pipeline jobs, direct invocations, object changes, SQS batches |
 //! | [`aws`] | the only modules that name an SDK: the clients, the classification of their errors |
+//! | [`mrkdwn`] | text for Slack that mentions nobody |
 //! | [`outcome`] | `Outcome`: what was requested, what happened |
 //! | [`output`], [`exit`] | the JSON objects, with the exit codes in them |
 //! | [`settings`] | `Settings` from the environment |

@@ -8,7 +8,8 @@ use crate::path::is_invisible;
 /// The most characters in a code span.
 const MAX_CHARACTERS: usize = 200;
 
-/// Returns the text without mentions and links. It keeps the formatting of `*`, `_`, `~` and backticks.
+/// Returns the text without mentions and without links in Slack's form. Slack still formats `*`, `_`, `~` and backticks, and
+/// links a bare URL; it does neither in [`code`].
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -68,5 +69,62 @@ fn shown(character: char) -> char {
         '\u{2028}' | '\u{2029}' => char::REPLACEMENT_CHARACTER,
         _ if character.is_control() || is_invisible(character) => char::REPLACEMENT_CHARACTER,
         _ => character,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes_what_mentions_and_links() {
+        for (text, escaped) in [
+            ("", ""),
+            ("<!channel> a", "&lt;!channel&gt; a"),
+            ("<https://evil.test|/a>", "&lt;https://evil.test|/a&gt;"),
+            ("a&amp;b", "a&amp;amp;b"),
+            ("*bold* `code` ü", "*bold* `code` ü"),
+        ] {
+            assert_eq!(escape(text), escaped, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_ends_a_code_span() {
+        for (text, span) in [
+            ("", "` `"),
+            ("/blog/*", "`/blog/*`"),
+            ("<!here>", "`&lt;!here&gt;`"),
+            ("/a` <!here> `b", "`/a' &lt;!here&gt; 'b`"),
+            ("```", "`'''`"),
+            ("a\nb\r\tc\0", "`a�b��c�`"),
+            ("a\u{2028}b\u{202e}c\u{200b}", "`a�b�c�`"),
+            ("日本", "`日本`"),
+        ] {
+            assert_eq!(code(text), span, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let whole = "é".repeat(200);
+        assert_eq!(code(&whole), format!("`{whole}`"));
+        assert_eq!(code(&format!("{whole}x")), format!("`{whole}…`"));
+        let ampersands = "&".repeat(201);
+        assert_eq!(code(&ampersands), format!("`{}…`", "&amp;".repeat(200)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_code_span(text in any::<String>()) {
+            let span = code(&text);
+            let inner = span.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+            let inner = inner.expect("a span");
+            prop_assert!(!inner.is_empty());
+            prop_assert!(!inner.contains(['`', '<', '>', '\n', '\r']), "{}", span);
+            prop_assert!(!escape(&text).contains(['<', '>']));
+        }
     }
 }

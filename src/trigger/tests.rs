@@ -1514,6 +1514,16 @@ fn an_event_of_another_caller_is_not_a_direct_invocation() {
 }
 
 #[test]
+fn a_request_to_the_function_url_is_not_a_direct_invocation() {
+    let event = json!({
+        "version": "2.0", "requestContext": {"http": {"method": "POST"}}, "paths": "/*", "source": "aws.s3",
+    });
+    assert_eq!(Marker::of(&event), Some(Marker::FunctionUrl));
+    let error = Trigger::parse(&event).expect_err("an unknown event");
+    assert!(error.to_string().starts_with("unknown event"), "{error}");
+}
+
+#[test]
 fn a_queue_message_is_not_a_direct_invocation() {
     let event = json!({"Records": [{
         "eventSource": "aws:sqs", "messageId": "1", "body": "{\"paths\": [\"/*\"]}",

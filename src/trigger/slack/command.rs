@@ -115,8 +115,10 @@ fn parse_verify(words: &[&str]) -> Result<Command, Error> {
     let Words {
         sites,
         is_all,
-        paths,
+        mut paths,
+        home_pages,
     } = Words::read(words)?;
+    paths.extend(home_pages);
     if is_all {
         return Err(Error::invalid_input(format!(
             "verify needs paths, and \"all\" is none: {EXAMPLE}"
@@ -144,8 +146,13 @@ fn parse_invalidation(words: &[&str]) -> Result<Command, Error> {
     let Words {
         sites,
         is_all,
-        paths,
+        mut paths,
+        home_pages,
     } = Words::read(words)?;
+    if !paths.is_empty() {
+        // It is unclear whether such a URL means the home page or only the site of the other paths.
+        paths.extend(home_pages);
+    }
     let action = match (is_all, paths.first()) {
         (false, None) => Action::Default,
         (true, None) => Action::All,
@@ -161,19 +168,18 @@ fn parse_invalidation(words: &[&str]) -> Result<Command, Error> {
 }
 
 /// The words of a command, sorted by what they are.
+#[derive(Default)]
 struct Words {
     sites: Vec<String>,
     is_all: bool,
     paths: Vec<String>,
+    /// URLs without a path. Alone, such a URL means its site.
+    home_pages: Vec<String>,
 }
 
 impl Words {
     fn read(words: &[&str]) -> Result<Self, Error> {
-        let mut read = Self {
-            sites: Vec::new(),
-            is_all: false,
-            paths: Vec::new(),
-        };
+        let mut read = Self::default();
         let mut hosts = BTreeSet::new();
         for word in words {
             read.add(word, &mut hosts)?;
@@ -191,23 +197,30 @@ impl Words {
         let word = url.as_deref().unwrap_or(word);
         if let Some(host) = host(word) {
             hosts.insert(host);
-            if has_path(word) {
-                self.paths.push(word.to_owned());
+            match has_path(word) {
+                true => self.paths.push(word.to_owned()),
+                false => self.home_pages.push(word.to_owned()),
             }
+        } else if word.contains("://") && !word.starts_with(['/', '#']) {
+            // Another scheme, or no host: the path would go to all sites.
+            return Err(Error::invalid_input(format!(
+                "{} is not the URL of a page: type https://, the site and the path",
+                quoted(word)
+            )));
         } else if is_written_as_path(word) {
             self.paths.push(word.to_owned());
-        } else if let Some(path) = self.paths.first() {
-            return Err(Error::invalid_input(format!(
-                "{} follows the path {}: type the name of a site before the paths, and %20 for a space in a path",
-                quoted(word),
-                quoted(path)
-            )));
         } else if keyword == "all" {
             self.is_all = true;
         } else if WORDS.contains(&keyword.as_str()) {
             return Err(Error::invalid_input(format!(
                 "{} has to be the first word: type {keyword} first",
                 quoted(word)
+            )));
+        } else if let Some(path) = self.paths.first() {
+            return Err(Error::invalid_input(format!(
+                "{} follows the path {}: type the name of a site before the paths, and %20 for a space in a path",
+                quoted(word),
+                quoted(path)
             )));
         } else if word.contains('/') {
             return Err(Error::invalid_input(format!(
@@ -257,16 +270,19 @@ impl Words {
 /// Returns the URL that a word without a scheme means: `www.example.com/a`. No path begins without a slash.
 fn as_url(word: &str) -> Option<String> {
     let (host, _) = word.split_once(['/', '?'])?;
-    let is_host = host.contains('.')
-        && !host.starts_with('.')
-        && !host.ends_with('.')
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty()
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    // The last label of a domain name does not begin with a digit, unlike that of `v1.2/app.js`.
+    let (_, last) = host.rsplit_once('.')?;
+    let is_host = host.split('.').all(is_label)
+        && last.starts_with(|first: char| first.is_ascii_alphabetic());
     is_host.then(|| format!("https://{word}"))
 }
 
-/// Returns whether a URL has a path or a query behind its host. Without them it names the site only.
+/// Returns whether a URL has a path or a query behind its host.
 fn has_path(url: &str) -> bool {
     let (_, rest) = url.split_once("://").unwrap_or(("", url));
     let before_fragment = rest.split('#').next().unwrap_or_default();
@@ -339,17 +355,19 @@ fn typed_form(form: &str) -> Result<String, Error> {
              the settings of the command",
         )),
         (Some('@' | '!'), Some(name)) => Ok(format!("@{name}")),
-        (_, Some(label)) if host(target).is_none() || is_host_of(label, target) => {
-            Ok(label.to_owned())
-        }
+        (_, Some(label)) if is_typed(label, target) => Ok(label.to_owned()),
         _ => Ok(target.to_owned()),
     }
 }
 
-/// Returns whether the label is the URL without its scheme, and has no path: the person typed only a domain name.
-fn is_host_of(label: &str, url: &str) -> bool {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
-    rest.strip_suffix('/').unwrap_or(rest) == label && !label.contains('/')
+/// Returns whether the person typed the label of a link, and Slack the rest: it is the URL without its scheme. A label of other
+/// words comes from a page, and does not name its URL.
+fn is_typed(label: &str, url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        // An address for email, or a telephone number.
+        return true;
+    };
+    rest.strip_suffix('/').unwrap_or(rest) == label.strip_suffix('/').unwrap_or(label)
 }
 
 /// Returns a word in quotes, cut if it is long.
@@ -363,3 +381,6 @@ fn excerpt(word: &str) -> String {
         Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;
