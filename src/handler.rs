@@ -13,7 +13,8 @@
 //! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
 //! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
-//! distribution by its domain name; `warm_state` keeps what this process did in earlier invocations.
+//! distribution by its domain name; `usage` counts the paths of a month; `warm_state` keeps what this process did in earlier
+//! invocations.
 
 mod affected;
 mod completion;
@@ -28,6 +29,7 @@ mod site_names;
 mod slack;
 mod sqs_batch;
 mod staging;
+mod usage;
 mod verification;
 mod warm_state;
 

@@ -27,7 +27,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use self::errors::{Call, is_reference_used};
-#[cfg(feature = "cli")]
 pub use self::invalidations::InvalidationSummary;
 use self::invalidations::{MAX_LISTED, existing};
 pub use self::listing::DistributionSummary;

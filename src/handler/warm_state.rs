@@ -3,12 +3,12 @@
 //! A burst of events reaches few Lambda environments, so most of what it would create twice is found here without a
 //! call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::distribution::{DistributionId, DomainNames};
-use crate::plan::ExistingInvalidation;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 use crate::trigger::codepipeline::JobId;
 
 /// How many invalidations of a distribution, and how many jobs, are remembered: more than can usually be in progress.
@@ -27,6 +27,7 @@ pub(super) struct WarmState {
     listing_denied: Mutex<HashMap<DistributionId, SystemTime>>,
     reported_jobs: Mutex<VecDeque<JobId>>,
     domain_names: Mutex<HashMap<DistributionId, (SystemTime, DomainNames)>>,
+    path_counts: Mutex<HashMap<DistributionId, BTreeMap<InvalidationId, usize>>>,
 }
 
 impl WarmState {
@@ -86,6 +87,39 @@ impl WarmState {
         is_within(NAMES_KEPT_FOR, *read_at, now).then(|| names.clone())
     }
 
+    /// Remembers how many paths an invalidation has, which never changes.
+    pub(super) fn remember_path_count(
+        &self,
+        distribution: &DistributionId,
+        invalidation: &InvalidationId,
+        paths: usize,
+    ) {
+        let mut path_counts = lock(&self.path_counts);
+        let path_counts = path_counts.entry(distribution.clone()).or_default();
+        path_counts.insert(invalidation.clone(), paths);
+    }
+
+    /// Returns how many paths each of the remembered invalidations has.
+    pub(super) fn path_counts(
+        &self,
+        distribution: &DistributionId,
+    ) -> BTreeMap<InvalidationId, usize> {
+        let path_counts = lock(&self.path_counts);
+        path_counts.get(distribution).cloned().unwrap_or_default()
+    }
+
+    /// Forgets the path counts of all but these invalidations, such as those of the month before.
+    pub(super) fn keep_path_counts(
+        &self,
+        distribution: &DistributionId,
+        invalidations: &[InvalidationId],
+    ) {
+        let invalidations: BTreeSet<_> = invalidations.iter().collect();
+        if let Some(path_counts) = lock(&self.path_counts).get_mut(distribution) {
+            path_counts.retain(|invalidation, _| invalidations.contains(invalidation));
+        }
+    }
+
     /// Remembers a job whose result was reported.
     pub(super) fn remember_job(&self, job: &JobId) {
         let mut jobs = lock(&self.reported_jobs);
@@ -115,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::path::{InvalidationPath, SubmittedPath};
-    use crate::plan::{InvalidationId, InvalidationStatus};
+    use crate::plan::InvalidationStatus;
 
     #[test]
     fn remembers_the_newest_without_duplicates() {

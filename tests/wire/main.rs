@@ -27,5 +27,6 @@ mod staging;
 mod tags;
 mod tenants;
 mod tls;
+mod usage;
 mod verification;
 mod waiting;

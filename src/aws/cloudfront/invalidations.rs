@@ -163,6 +163,22 @@ impl CloudFront {
         Err(error.unwrap_or_else(|| Error::invalid_input("no distribution is named")))
     }
 
+    /// Returns the newest hundred invalidations, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if they cannot be listed before `deadline`.
+    pub async fn newest_invalidations(
+        &self,
+        distribution: &DistributionId,
+        deadline: Instant,
+    ) -> Result<Vec<InvalidationSummary>, Error> {
+        let page = timeout_at(deadline, self.list_page(distribution, None)).await;
+        let (newest, _) = page
+            .unwrap_or_else(|_elapsed| Err(Call::ListInvalidations(distribution).no_response()))?;
+        Ok(newest)
+    }
+
     /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most.
     ///
     /// # Errors
@@ -176,6 +192,35 @@ impl CloudFront {
         maximum: usize,
     ) -> Result<Vec<InvalidationSummary>, Error> {
         let mut listed = Vec::new();
+        self.list_pages(&mut listed, distribution, not_before, maximum)
+            .await?;
+        Ok(listed)
+    }
+
+    /// Returns the invalidations that are not older than a time, newest first, and why the older ones of them are missing if
+    /// they cannot be listed before `deadline`.
+    pub async fn list_invalidations_until(
+        &self,
+        distribution: &DistributionId,
+        not_before: DateTime<Utc>,
+        deadline: Instant,
+    ) -> (Vec<InvalidationSummary>, Option<Error>) {
+        let mut listed = Vec::new();
+        let pages = self.list_pages(&mut listed, distribution, not_before, usize::MAX);
+        let result = timeout_at(deadline, pages).await;
+        let result = result
+            .unwrap_or_else(|_elapsed| Err(Call::ListInvalidations(distribution).no_response()));
+        (listed, result.err())
+    }
+
+    /// Adds the invalidations that are not older than a time, newest first, page by page.
+    async fn list_pages(
+        &self,
+        listed: &mut Vec<InvalidationSummary>,
+        distribution: &DistributionId,
+        not_before: DateTime<Utc>,
+        maximum: usize,
+    ) -> Result<(), Error> {
         let mut marker = None;
         loop {
             let (page, next) = self.list_page(distribution, marker.clone()).await?;
@@ -187,9 +232,30 @@ impl CloudFront {
             listed.truncate(maximum);
             // A marker that comes twice would never end.
             if is_last || listed.len() == maximum || next.is_none() || next == marker {
-                return Ok(listed);
+                return Ok(());
             }
             marker = next;
+        }
+    }
+
+    /// Returns how many paths an invalidation has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist or cannot be read.
+    pub async fn path_count(
+        &self,
+        distribution: &DistributionId,
+        id: &InvalidationId,
+    ) -> Result<usize, Error> {
+        let invalidation = self.invalidation(distribution, id).await?;
+        match invalidation.paths.len() {
+            // CloudFront accepts no batch without paths.
+            0 => {
+                Err(Call::GetInvalidation(distribution, id)
+                    .unavailable("the response holds no paths"))
+            }
+            paths => Ok(paths),
         }
     }
 
