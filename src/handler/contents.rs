@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tracing::info;
 
 use super::object_changes::{ChangeOptions, PendingChange};
+use super::slack::Announcement;
 use super::{Invalidator, guarded};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -38,11 +39,20 @@ impl Invalidator {
             content,
             sent: None,
         };
-        let results = self.handle_contents(&[content], invocation).await?;
-        match Error::join(results.errors.into_iter().flatten()) {
-            Some(error) => Err(error),
-            None => Ok(results.outcome.to_string()),
-        }
+        let handled = self.handle_contents(&[content], invocation).await;
+        let result =
+            handled.and_then(
+                |results| match Error::join(results.errors.into_iter().flatten()) {
+                    Some(error) => Err(error),
+                    None => Ok(results.outcome),
+                },
+            );
+        let announcement = match &result {
+            Ok(outcome) => Announcement::of_changes(outcome),
+            Err(error) => Some(Announcement::of_failed_changes(error)),
+        };
+        self.announce(announcement, invocation).await;
+        result.map(|outcome| outcome.to_string())
     }
 
     /// Invalidates the changes of all notifications or messages together.

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use self::continuation::{Decision, DecisionInput, JobProgress, VerificationState, decide};
 use super::identity::RequestIdentity;
+use super::slack::Announcement;
 use super::verification;
 use super::{Answer, Invalidator, decisive_error, guarded};
 use crate::aws::codepipeline::{Continuation, Delivery};
@@ -140,6 +141,7 @@ impl Invalidator {
             }
             Err(error) => JobResult::Failed(error.into()),
         };
+        let continues = matches!(result, JobResult::Continues(..));
         let Reported {
             delivery,
             text,
@@ -160,6 +162,10 @@ impl Invalidator {
                 return Err(ErrorKind::JobNotFound { job, message }.into());
             }
             Delivery::Rejected(message) => return Err(result_rejected(&message, &text)),
+        }
+        if !continues || failure.is_some() {
+            let announcement = Announcement::of_job(&text, failure.is_some());
+            self.announce(Some(announcement), invocation).await;
         }
         Ok(Answer {
             response: text.into(),

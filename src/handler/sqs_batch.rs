@@ -10,11 +10,15 @@ use serde_json::json;
 use tracing::error;
 
 use super::contents::ReceivedContent;
+use super::slack::Announcement;
 use super::{Answer, Invalidator};
 use crate::error::{Category, Error};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::trigger::sqs::Message;
+
+/// After this many receives, SQS moves a message to the dead-letter queue (`maxReceiveCount` in the template).
+const LAST_RECEIVE: u32 = 10;
 
 impl Invalidator {
     /// Handles the contents of all messages together. Returns the partial batch response, and why messages are in it.
@@ -31,12 +35,18 @@ impl Invalidator {
             })
             .collect();
         let results = self.handle_contents(&contents, invocation).await?;
+        let failure = final_error(messages, &results.errors);
+        let announcement = match &failure {
+            Some(error) => Some(Announcement::of_failed_changes(error)),
+            None => Announcement::of_changes(&results.outcome),
+        };
         let failed: Vec<(&str, Error)> = messages
             .iter()
             .zip(results.errors)
             .filter_map(|(message, error)| Some((message.id.as_str(), error?)))
             .collect();
         log_failed(&failed);
+        self.announce(announcement, invocation).await;
         let failures: Vec<_> = failed
             .iter()
             .map(|(id, _)| json!({ "itemIdentifier": id }))
@@ -48,6 +58,21 @@ impl Invalidator {
         let failure = Error::join(errors).map(|error| error.context(place));
         Ok(Answer { response, failure })
     }
+}
+
+/// Returns why messages failed, except for those that probably succeed later.
+fn final_error(messages: &[Message], errors: &[Option<Error>]) -> Option<Error> {
+    let failed = messages.iter().zip(errors);
+    let is_final = |message: &Message, error: &Error| {
+        !error.is_transient() || message.receive_count >= LAST_RECEIVE
+    };
+    let errors = failed.filter_map(|(message, error)| {
+        let error = error.as_ref().filter(|error| is_final(message, error))?;
+        Some(error.clone())
+    });
+    let mut errors: Vec<_> = errors.collect();
+    errors.dedup();
+    Error::join(errors)
 }
 
 fn log_failed(failed: &[(&str, Error)]) {

@@ -61,6 +61,12 @@ impl FunctionUrlRequest {
         }
     }
 
+    /// Returns whether the request has the header, possibly more than once.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        let mut headers = self.headers.iter();
+        headers.any(|(key, _)| key.eq_ignore_ascii_case(name))
+    }
+
     /// Returns the value of a header, whose name is compared without case; `None` if the request does not have it exactly
     /// once. Lambda joins the values of a repeated header with a comma.
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -17,6 +17,8 @@ pub struct Message {
     pub id: String,
     /// When the message was sent to the queue.
     pub sent: Option<DateTime<Utc>>,
+    /// How many times the message was received, at least 1.
+    pub receive_count: u32,
     /// What the body contains. If its kind is unknown, [`Content::unreadable`] has the error.
     pub content: Content,
 }
@@ -37,9 +39,11 @@ impl Message {
             )
         })?;
         let sent = text("/attributes/SentTimestamp");
+        let count = text("/attributes/ApproximateReceiveCount");
         Ok(Self {
             id: id.to_owned(),
             sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
+            receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
             content: Content::from_text(text("/body").unwrap_or_default()),
         })
     }

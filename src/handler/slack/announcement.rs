@@ -11,10 +11,15 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Invalidator;
+use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::mrkdwn::block;
+use crate::outcome::Outcome;
 use crate::settings::slack::Announcements;
 use crate::trigger::slack::task::Task;
+
+/// What an announcement about objects is called.
+const CHANGES: &str = "Invalidation of changed objects";
 
 /// How long sending an announcement to the queue may take.
 const MAX_SEND_TIME: Duration = Duration::from_secs(1);
@@ -29,14 +34,50 @@ const MAX_REMEMBERED: usize = 50;
 const MAX_CHARACTERS: usize = 3_000;
 
 /// What a pipeline job or an event led to.
-pub(in crate::handler) struct Announcement<'a> {
+pub(in crate::handler) struct Announcement {
     /// What it was, such as `Pipeline job`.
-    pub(in crate::handler) subject: &'a str,
-    pub(in crate::handler) text: String,
-    pub(in crate::handler) is_failure: bool,
+    subject: &'static str,
+    text: String,
+    is_failure: bool,
 }
 
-impl Announcement<'_> {
+impl Announcement {
+    /// Creates the announcement of a pipeline job's result.
+    pub(in crate::handler) fn of_job(text: &str, is_failure: bool) -> Self {
+        Self {
+            subject: "Pipeline job",
+            text: text.to_owned(),
+            is_failure,
+        }
+    }
+
+    /// Creates the announcement of what was invalidated because objects changed; `None` if nothing was.
+    pub(in crate::handler) fn of_changes(outcome: &Outcome) -> Option<Self> {
+        let accepted = outcome
+            .reports
+            .iter()
+            .filter(|report| report.result.is_ok());
+        let accepted = Outcome {
+            reports: accepted.cloned().collect(),
+            ..Outcome::default()
+        };
+        let has_reports = !accepted.reports.is_empty();
+        has_reports.then(|| Self {
+            subject: CHANGES,
+            text: accepted.to_string(),
+            is_failure: false,
+        })
+    }
+
+    /// Creates the announcement of changes that could not be invalidated.
+    pub(in crate::handler) fn of_failed_changes(error: &Error) -> Self {
+        Self {
+            subject: CHANGES,
+            text: error.to_string(),
+            is_failure: true,
+        }
+    }
+
     /// Returns the message as mrkdwn.
     fn to_mrkdwn(&self) -> String {
         let (symbol, verb) = match self.is_failure {
@@ -55,12 +96,18 @@ impl Invalidator {
     /// Puts an announcement into the queue, if the settings request it.
     pub(in crate::handler) async fn announce(
         &self,
-        announcement: Announcement<'_>,
+        announcement: Option<Announcement>,
         invocation: &Invocation,
     ) {
-        let Ok(settings) = self.slack_settings() else {
-            // Without settings there are no announcements.
+        let Some(announcement) = announcement else {
             return;
+        };
+        let settings = match self.slack_settings() {
+            Ok(settings) => settings,
+            Err(error) => {
+                warn!(cause = %error.category(), "not announced in Slack: {error}");
+                return;
+            }
         };
         let needed = match announcement.is_failure {
             true => Announcements::Failures,

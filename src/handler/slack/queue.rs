@@ -335,9 +335,8 @@ impl Invalidator {
             );
             return TaskResult::Done;
         };
-        let posted = self
-            .webhooks()
-            .post(url.as_str(), &json!({ "text": text }), deadline);
+        let body = json!({ "text": text });
+        let posted = self.webhooks().post(url.as_str(), &body, deadline);
         match posted.await {
             Ok(()) => TaskResult::Done,
             Err(PostError::Unavailable {

@@ -1,6 +1,5 @@
 //! The replies to commands that change nothing: `status`, `usage` and `verify`.
 
-use super::run::ExtrasUntil;
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::invocation::Invocation;

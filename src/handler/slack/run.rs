@@ -9,23 +9,21 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
-use tracing::info;
 
 use super::purge::Purge;
 use super::reply::{self, Reply};
-use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::handler::identity::RequestIdentity;
 use crate::handler::progress::Progress;
 use crate::invocation::Invocation;
 use crate::mrkdwn::{code, escape};
+use crate::outcome::BatchReport;
 use crate::path::{EncodedPaths, InvalidationPath};
-use crate::plan::{ExistingInvalidation, InvalidationId};
-use crate::settings::slack::{DefaultAction, SlackSettings};
+use crate::plan::ExistingInvalidation;
+use crate::settings::slack::{DefaultAction, SlackSettings, SlackSite};
 use crate::trigger::request::{PathRequest, RequestOptions};
-use crate::trigger::slack::SlashCommand;
-use crate::trigger::slack::command::{Action, Command};
+use crate::trigger::slack::{Action, Command, SlashCommand};
 
 /// What running a command led to.
 pub(super) enum CommandResult {

@@ -6,6 +6,7 @@ use super::run::ExtrasUntil;
 use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
 use crate::handler::Invalidator;
+use crate::handler::site_names::SiteNames;
 use crate::invocation::Invocation;
 use crate::mrkdwn::code;
 use crate::settings::slack::{SlackSettings, SlackSite};

@@ -5,6 +5,7 @@
 //!
 //! <https://docs.slack.dev/authentication/verifying-requests-from-slack>
 
+use std::borrow::Cow;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -80,6 +81,17 @@ impl SignedRequest {
                 signature,
             }),
         }
+    }
+
+    /// Returns whether Slack checks the certificate of the URL. Slack does not sign this request
+    /// ([observed](https://github.com/slackapi/bolt-js/issues/1397)), so the only thing that it can lead to is a response without
+    /// content.
+    pub fn is_ssl_check(request: &FunctionUrlRequest) -> bool {
+        let is_unsigned = [TIMESTAMP, SIGNATURE]
+            .iter()
+            .all(|name| !request.has_header(name));
+        let is_check = |body: Cow<'_, [u8]>| matches!(Form::parse(&body), Ok(Form::SslCheck));
+        request.method == "POST" && is_unsigned && request.body(MAX_BODY_BYTES).is_ok_and(is_check)
     }
 
     /// Returns whether one of the secrets matches the signature. The time that it takes does not depend on which one, and
