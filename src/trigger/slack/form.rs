@@ -20,7 +20,7 @@ pub enum Form {
     /// Slack checks the certificate of the URL, and needs status 200.
     SslCheck,
     /// A person typed the command.
-    Command(SlashCommand),
+    Command(Box<SlashCommand>),
 }
 
 /// A slash command that a person typed.
@@ -58,7 +58,7 @@ impl Form {
         if fields.take("ssl_check")?.as_deref() == Some("1") {
             return Ok(Self::SslCheck);
         }
-        Ok(Self::Command(SlashCommand {
+        Ok(Self::Command(Box::new(SlashCommand {
             team: fields.id("team_id")?,
             enterprise: fields.optional_id("enterprise_id")?,
             channel: fields.id("channel_id")?,
@@ -72,7 +72,7 @@ impl Form {
                 .transpose()
                 .map_err(|error| error.context("response_url"))?,
             trigger_id: fields.id("trigger_id")?,
-        }))
+        })))
     }
 }
 

@@ -90,7 +90,7 @@ fn accepts_the_example_of_slack() {
             )),
             trigger_id: "398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c".into(),
         };
-        assert_eq!(request.form(), Ok(Form::Command(command)));
+        assert_eq!(request.form(), Ok(Form::Command(Box::new(command))));
         assert_eq!(
             format!("{request:?}"),
             "SignedRequest { timestamp: \"1531420618\", .. }"
@@ -252,7 +252,7 @@ fn reads_a_form() {
         response_url: None,
         trigger_id: "13345224609.738474920.8088930838d88f008e0".into(),
     };
-    assert_eq!(form(body), Ok(Form::Command(command)));
+    assert_eq!(form(body), Ok(Form::Command(Box::new(command))));
     assert_eq!(form("ssl_check=1&token=x"), Ok(Form::SslCheck));
 }
 
