@@ -13,14 +13,15 @@
 //! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
 //! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
-//! distribution by its domain name; `usage` counts the paths of a month; `warm_state` keeps what this process did in earlier
-//! invocations.
+//! distribution by its domain name; `usage` counts the paths of a month; `newest` lists the newest invalidations; `warm_state`
+//! keeps what this process did in earlier invocations.
 
 mod affected;
 mod completion;
 mod contents;
 mod direct;
 mod identity;
+mod newest;
 mod object_changes;
 mod pipeline_job;
 mod progress;
@@ -233,6 +234,12 @@ impl Invalidator {
 fn decisive_error(outcome: &Outcome) -> Option<Error> {
     let permanent = outcome.errors().find(|error| !error.is_transient());
     permanent.or_else(|| outcome.errors().next()).cloned()
+}
+
+/// Returns when the first of two steps has to end, so that half of the time until `deadline` is left for the second.
+fn half_way(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
 }
 
 /// What an event ended in, if Lambda does not have to retry the whole event.

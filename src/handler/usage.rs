@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::Invalidator;
+use super::{Invalidator, half_way};
 use crate::billing::Month;
 use crate::distribution::DistributionId;
 use crate::error::Error;
@@ -88,9 +88,10 @@ impl Invalidator {
     ) -> Usage {
         let month = Month::of(self.clock.now().into());
         let cloudfront = self.cloudfront(invocation);
+        let end_of_lists = half_way(deadline);
         let lists = distributions.iter().map(|distribution| async move {
             let (listed, list_error) = cloudfront
-                .list_invalidations_until(distribution, month.start(), deadline)
+                .list_invalidations_until(distribution, month.start(), end_of_lists)
                 .await;
             let of_month = listed
                 .into_iter()

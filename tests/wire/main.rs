@@ -17,6 +17,7 @@ mod errors;
 mod fixture;
 mod heads;
 mod immutable;
+mod newest;
 mod queue;
 mod reuse;
 mod s3;

@@ -168,3 +168,19 @@ async fn what_is_not_read_in_time_is_read_by_the_next_call() {
     assert_eq!(counted, (vec![[20, 20, 0]], vec![None]));
     assert_eq!(fixture.calls(get), 21);
 }
+
+#[tokio::test]
+async fn a_list_without_a_response_leaves_time_for_the_other_distribution() {
+    let fixture = account();
+    invalidate(&fixture, FIRST, 2, &["/a"]).await;
+    let list = Operation::ListInvalidations;
+    fixture.standin.fail_for(SECOND, list, Fault::Hang, ALWAYS);
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let counted = counts(&fixture.invalidator(), &[FIRST, SECOND], deadline).await;
+    let error =
+        format!("could not list the invalidations of {SECOND}: no response in time; try again");
+    assert_eq!(
+        counted,
+        (vec![[2, 2, 0], [0, 0, 0]], vec![None, Some(error)])
+    );
+}

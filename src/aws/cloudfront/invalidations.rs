@@ -123,6 +123,21 @@ impl CloudFront {
             .ok_or_else(|| call.unavailable("the response holds no invalidation"))
     }
 
+    /// Returns an invalidation with its paths.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if it does not exist, or cannot be read before `deadline`.
+    pub async fn invalidation_before(
+        &self,
+        distribution: &DistributionId,
+        id: &InvalidationId,
+        deadline: Instant,
+    ) -> Result<ExistingInvalidation, Error> {
+        let read = timeout_at(deadline, self.invalidation(distribution, id)).await;
+        read.unwrap_or_else(|_elapsed| Err(Call::GetInvalidation(distribution, id).no_response()))
+    }
+
     /// Returns the invalidation, and which of the distributions has it.
     ///
     /// # Errors
@@ -135,10 +150,7 @@ impl CloudFront {
         deadline: Instant,
     ) -> Result<(DistributionId, ExistingInvalidation), Error> {
         let read = async |(index, distribution)| {
-            let read = timeout_at(deadline, self.invalidation(distribution, id)).await;
-            let read = read.unwrap_or_else(|_elapsed| {
-                Err(Call::GetInvalidation(distribution, id).no_response())
-            });
+            let read = self.invalidation_before(distribution, id, deadline).await;
             (index, distribution, read)
         };
         let reads = distributions.iter().enumerate().map(read);
