@@ -557,6 +557,90 @@ mod tests {
         }
     }
 
+    /// The expected headers are those of botocore 1.43.106: `SigV4Auth(Credentials(…), service, "eu-west-1").add_auth` of an
+    /// `AWSRequest` with this URL, these headers and this body, while its clock returned 2026-01-01T00:00:00Z.
+    #[test]
+    fn a_request_has_the_signature_of_botocore() {
+        const DATE: &str = "20260101";
+        let message = r#"{"DelaySeconds":5,"MessageBody":"é","QueueUrl":"https://sqs.eu-west-1.amazonaws.com/111122223333/slack"}"#;
+        let secret = r#"{"SecretId":"slack"}"#;
+        let parameter = r#"{"Name":"/team/slack","WithDecryption":true}"#;
+        let token = Some("token-of-the-function");
+        for (service, operation, body, token, signature) in [
+            (
+                &SQS,
+                "SendMessage",
+                message,
+                token,
+                "dc95f9eef53d5adbb2a87b578beb6f3aa838080757674cc73be2a7c43c2e75dc",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "GetSecretValue",
+                secret,
+                token,
+                "dfd48607dbdebc7af18459108554d4d31dddfb1f9bca205104fbf6c52c15bc73",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "GetParameter",
+                parameter,
+                token,
+                "ae6f6342a608aa2e8d6c76e9a89a2074873e55afc4c6c8b5bfcd06d9502c1ae7",
+            ),
+            (
+                &SQS,
+                "SendMessage",
+                message,
+                None,
+                "87759cd2dcbf1b4e28d4ea8ced4e69fda22e9af6e1d3632325a88b58e2387884",
+            ),
+            (
+                &SECRETS_MANAGER,
+                "GetSecretValue",
+                secret,
+                None,
+                "8e06939e421f8b921389ff54a562e474aebd28bcfebcc6088ae045366988ce1e",
+            ),
+            (
+                &SYSTEMS_MANAGER,
+                "GetParameter",
+                parameter,
+                None,
+                "0bbab83e8ef80f24b225066732cb8d76fe287aebb6e62144d96ebb7a392d22e0",
+            ),
+        ] {
+            let now = std::time::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+            let clock = Clock::new(move || now, |_| std::future::ready(()));
+            let client = SignedJson::new(service, &SdkConfig::builder().build(), clock);
+            let endpoint = Endpoint {
+                url: "http://127.0.0.1:4566".to_owned(),
+                region: "eu-west-1".to_owned(),
+            };
+            let token_of = token.map(str::to_owned);
+            let credentials = Credentials::new(
+                "AKIDEXAMPLE",
+                "secret-of-the-function",
+                token_of,
+                None,
+                "test",
+            );
+            let request = client.request(&endpoint, operation, body, credentials);
+            let request = request.expect("a request");
+            let security_token = token.map_or("", |_| "x-amz-security-token;");
+            let name = service.name;
+            let authorization = format!(
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{DATE}/eu-west-1/{name}/aws4_request, \
+                 SignedHeaders=content-type;host;x-amz-date;{security_token}x-amz-target, Signature={signature}"
+            );
+            let header = |name| request.headers().get(name);
+            assert_eq!(header("authorization"), Some(authorization.as_str()));
+            assert_eq!(header("x-amz-date"), Some("20260101T000000Z"));
+            assert_eq!(header("x-amz-security-token"), token);
+            assert_eq!(request.uri(), "http://127.0.0.1:4566/");
+        }
+    }
+
     #[test]
     fn reads_the_code_of_an_error_from_the_body_or_the_header() {
         let received = |status, error_type: Option<&str>, body: &str| Received {

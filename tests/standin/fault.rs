@@ -2,7 +2,7 @@
 //!
 //! A test plans "the next two calls of CreateInvalidation fail with Throttling", and
 //! the stand-in responds in the form of the called service: CloudFront's
-//! `ErrorResponse`, CodePipeline's `__type`, or S3's `Error`, of which HeadObject has the status alone. Other faults are
+//! `ErrorResponse`, the `__type` of CodePipeline, SQS and the secrets, or S3's `Error`, of which HeadObject has the status alone. Other faults are
 //! failures without a proper response. `LostResponse` is the one that idempotency
 //! exists for: the call has its effect, and the caller never learns of it.
 //!
@@ -16,7 +16,7 @@ use std::future::pending;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{cloudfront, codepipeline, s3};
+use super::{aws_json, cloudfront, codepipeline, s3, slack};
 
 /// The account of everything that the stand-ins hold.
 pub(super) const ACCOUNT: &str = "111122223333";
@@ -38,6 +38,12 @@ pub enum Operation {
     HeadObject,
     GetObject,
     ListObjectsV2,
+    SendMessage,
+    ChangeMessageVisibility,
+    GetSecretValue,
+    GetParameter,
+    /// A message to one of Slack's hooks, which is not a call of AWS.
+    PostToSlack,
 }
 
 /// A way to fail. Where nothing else is stated, the name is AWS's error code.
@@ -100,6 +106,10 @@ enum Service {
     CloudFront,
     CodePipeline,
     S3,
+    Sqs,
+    SecretsManager,
+    SystemsManager,
+    Slack,
 }
 
 /// An error of a service.
@@ -125,6 +135,10 @@ impl Operation {
         match self {
             Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,
             Self::HeadObject | Self::GetObject | Self::ListObjectsV2 => Service::S3,
+            Self::SendMessage | Self::ChangeMessageVisibility => Service::Sqs,
+            Self::GetSecretValue => Service::SecretsManager,
+            Self::GetParameter => Service::SystemsManager,
+            Self::PostToSlack => Service::Slack,
             _ => Service::CloudFront,
         }
     }
@@ -135,6 +149,10 @@ impl Operation {
             Service::CloudFront => cloudfront::error_response(error),
             Service::CodePipeline => codepipeline::error_response(error),
             Service::S3 => s3::error_response(error),
+            Service::Sqs | Service::SecretsManager | Service::SystemsManager => {
+                aws_json::error_response(self, error)
+            }
+            Service::Slack => slack::error_response(error),
         }
     }
 
@@ -144,13 +162,22 @@ impl Operation {
             Service::CloudFront => "cloudfront",
             Service::CodePipeline => "codepipeline",
             Service::S3 => "s3",
+            Service::Sqs => "sqs",
+            Service::SecretsManager => "secretsmanager",
+            Service::SystemsManager => "ssm",
+            Service::Slack => "slack",
         };
+        let mut action = format!("{service}:{self:?}");
+        if self.service() == Service::Sqs {
+            // Observed: SQS writes the action in lowercase letters.
+            action.make_ascii_lowercase();
+        }
         let resource = resource.map(|arn| format!(" on resource: {arn}"));
         let resource = resource.unwrap_or_default();
-        let reason = reason.replace("{action}", &format!("{service}:{self:?}"));
+        let reason = reason.replace("{action}", &action);
         format!(
             "User: arn:aws:sts::{ACCOUNT}:assumed-role/standin/standin is not authorized to \
-             perform: {service}:{self:?}{resource} {reason}"
+             perform: {action}{resource} {reason}"
         )
     }
 }

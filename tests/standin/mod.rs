@@ -1,4 +1,4 @@
-//! Stand-ins for CloudFront, CodePipeline and S3 on one local port. Each POP of the edge has one more port.
+//! Stand-ins for CloudFront, CodePipeline, S3, SQS, secrets and Slack's hooks on one local port. Each POP of the edge has one more port.
 //!
 //! This project has no mock client: tests replace AWS on the wire. A test sets the
 //! SDK's endpoint to the stand-in, which applies the services' rules, quotas and
@@ -6,7 +6,7 @@
 //! everything that the stand-in received. The same server runs as a process
 //! (`main.rs`) for the demo, which is written in Python.
 //!
-//! `cloudfront`, `codepipeline` and `s3` hold the rules, `fault` and `fault_plan` the failures
+//! `cloudfront`, `codepipeline`, `s3`, `sqs`, `secrets` and `slack` hold the rules, `aws_json` the protocol of two of them, `fault` and `fault_plan` the failures
 //! that precede the rules, `clock` the time, `upstream` the connection to a local AWS that
 //! evaluates IAM policies, `edge` CloudFront's viewer side, `control` the demo's own requests,
 //! and `server` routes each request to these. The server has its own thread and runtime. So a test can block,
@@ -18,6 +18,7 @@
     reason = "each crate that includes the stand-ins uses another part of them"
 )]
 
+mod aws_json;
 mod clock;
 mod cloudfront;
 mod codepipeline;
@@ -26,7 +27,10 @@ mod edge;
 mod fault;
 mod fault_plan;
 mod s3;
+mod secrets;
 mod server;
+mod slack;
+mod sqs;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +43,7 @@ use std::{io, thread};
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
+pub use aws_json::JsonCall;
 pub use clock::{Clock, iso8601};
 pub use cloudfront::{AcceptedInvalidation, ReceivedInvalidation};
 pub use codepipeline::{Job, JobResult, JobState};
@@ -50,7 +55,10 @@ pub use edge::{
 };
 pub use fault::{Fault, Operation};
 pub use s3::{BucketOptions, Object};
+pub use secrets::Secret;
 use server::Server;
+pub use slack::{ReceivedPost, SlackResponse};
+pub use sqs::{SentMessage, VisibilityChange};
 
 /// What a caller reference does when a second request has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,7 +346,52 @@ impl Standin {
         self.server.state().codepipeline.results().to_vec()
     }
 
-    /// Deletes what was received and what was planned; the clock, the options, the sites and their objects stay.
+    /// Creates a queue, and returns its URL.
+    pub fn create_queue(&self, name: &str) -> String {
+        let path = self.server.state().json_services.queues.create(name);
+        format!("{}{path}", self.url())
+    }
+
+    /// Returns every message that SQS accepted, in order.
+    pub fn sent_messages(&self) -> Vec<SentMessage> {
+        self.server.state().json_services.queues.messages.clone()
+    }
+
+    /// Returns every change of visibility that SQS accepted, in order.
+    pub fn visibility_changes(&self) -> Vec<VisibilityChange> {
+        let queues = &self.server.state().json_services.queues;
+        queues.visibility_changes.clone()
+    }
+
+    /// Adds or replaces a secret of Secrets Manager.
+    pub fn set_secret(&self, name: &str, secret: Secret) {
+        let secrets = &mut self.server.state().json_services.secrets;
+        secrets.set_secret(name, secret);
+    }
+
+    /// Adds or replaces a parameter of Systems Manager.
+    pub fn set_parameter(&self, name: &str, parameter: Secret) {
+        let secrets = &mut self.server.state().json_services.secrets;
+        secrets.set_parameter(name, parameter);
+    }
+
+    /// Returns every call of SQS, Secrets Manager and Systems Manager so far in order, rejected ones too.
+    pub fn json_calls(&self) -> Vec<JsonCall> {
+        self.server.state().json_services.calls().to_vec()
+    }
+
+    /// Plans the response to a post to one of Slack's hooks; several apply in turn.
+    pub fn respond_as_slack(&self, response: SlackResponse) {
+        self.server.state().hooks.plan(response);
+    }
+
+    /// Returns every post to Slack's hooks so far in order, rejected ones too.
+    pub fn slack_posts(&self) -> Vec<ReceivedPost> {
+        self.server.state().hooks.posts.clone()
+    }
+
+    /// Deletes what was received and what was planned; the clock, the options, the sites and their objects, queues and
+    /// secrets stay.
     pub fn reset(&self) {
         self.server.state().reset();
     }

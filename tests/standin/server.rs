@@ -14,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::Options;
+use super::aws_json::{JsonCall, JsonServices};
 use super::clock::{Clock, http_date};
 use super::cloudfront::{self, Call, CloudFront};
 use super::codepipeline::{self, CodePipeline};
@@ -23,6 +24,7 @@ use super::edge::viewer::Viewers;
 use super::fault::{ApiError, Fault, Operation};
 use super::fault_plan::FaultPlan;
 use super::s3::{self, Buckets};
+use super::slack::{self, Hooks};
 use super::upstream::Upstream;
 
 /// Enough for 3,000 paths of 4,000 escaped characters.
@@ -33,6 +35,8 @@ pub(super) struct State {
     pub(super) clock: Clock,
     pub(super) cloudfront: CloudFront,
     pub(super) codepipeline: CodePipeline,
+    pub(super) json_services: JsonServices,
+    pub(super) hooks: Hooks,
     pub(super) faults: FaultPlan,
     pub(super) viewer_requests: ReceivedViewerRequests,
     pub(super) calls: Vec<Operation>,
@@ -55,6 +59,8 @@ impl State {
     pub(super) fn reset(&mut self) {
         self.cloudfront.reset();
         self.codepipeline.reset();
+        self.json_services.reset();
+        self.hooks = Hooks::default();
         self.faults = FaultPlan::default();
         self.viewer_requests.clear();
         self.calls.clear();
@@ -68,15 +74,21 @@ enum ServiceCall {
     CloudFront(Call),
     CodePipeline(Operation),
     S3(s3::Call),
+    Json(Box<JsonCall>),
+    Slack,
 }
 
 impl ServiceCall {
     /// Reads a call; `None` if the stand-in has no such operation.
-    fn parse(head: &Parts) -> Option<Self> {
+    fn parse(head: &Parts, body: &[u8]) -> Option<Self> {
         let cloudfront = || Call::parse(head).map(Self::CloudFront);
         let codepipeline = || codepipeline::operation(head).map(Self::CodePipeline);
         let s3 = s3::Call::parse(head).map(Self::S3);
-        s3.or_else(cloudfront).or_else(codepipeline)
+        let json = || JsonCall::parse(head, body).map(|call| Self::Json(Box::new(call)));
+        let slack = || slack::is_hook(head).then_some(Self::Slack);
+        (s3.or_else(cloudfront).or_else(codepipeline))
+            .or_else(json)
+            .or_else(slack)
     }
 
     fn operation(&self) -> Operation {
@@ -84,6 +96,8 @@ impl ServiceCall {
             Self::CloudFront(call) => call.operation,
             Self::CodePipeline(operation) => *operation,
             Self::S3(call) => call.operation,
+            Self::Json(call) => call.operation,
+            Self::Slack => Operation::PostToSlack,
         }
     }
 
@@ -91,8 +105,9 @@ impl ServiceCall {
     fn resource(&self) -> Option<String> {
         match self {
             Self::CloudFront(call) => call.resource(),
-            Self::CodePipeline(_) => None,
+            Self::CodePipeline(_) | Self::Slack => None,
             Self::S3(call) => Some(call.resource()),
+            Self::Json(call) => Some(call.resource()),
         }
     }
 }
@@ -125,6 +140,8 @@ impl Server {
                 clock,
                 cloudfront,
                 codepipeline: CodePipeline::default(),
+                json_services: JsonServices::default(),
+                hooks: Hooks::default(),
                 faults: FaultPlan::default(),
                 viewer_requests,
                 calls: Vec::new(),
@@ -167,8 +184,8 @@ impl Server {
         {
             return response;
         }
-        let Some(call) = ServiceCall::parse(&head) else {
-            let message = "the stand-in has no such operation of CloudFront, CodePipeline or S3";
+        let Some(call) = ServiceCall::parse(&head, &body) else {
+            let message = "the stand-in has no such operation of AWS, and no such hook of Slack";
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         let round_trip = self.state().round_trips + 1;
@@ -185,6 +202,11 @@ impl Server {
 
     async fn respond_to_call(&self, call: &ServiceCall, head: &Parts, body: &Bytes) -> Response {
         let operation = call.operation();
+        match call {
+            ServiceCall::Json(call) => self.state().json_services.record(call),
+            ServiceCall::Slack => self.state().hooks.record(head, body),
+            _ => {}
+        }
         let fault = self.state().next_fault(call);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
             self.record_fault(fault, call, body);
@@ -197,6 +219,8 @@ impl Server {
                 result.map(|()| codepipeline::empty_response())
             }
             ServiceCall::S3(call) => self.buckets.call(call),
+            ServiceCall::Json(call) => self.state().json_services.respond(call),
+            ServiceCall::Slack => Ok(self.state().hooks.respond()),
         };
         match fault {
             Some(lost) => lost.response(operation, None).await,
@@ -225,7 +249,7 @@ impl Server {
             ServiceCall::CodePipeline(operation) => {
                 state.codepipeline.record_error(*operation, body, &name);
             }
-            ServiceCall::S3(_) => {}
+            ServiceCall::S3(_) | ServiceCall::Json(_) | ServiceCall::Slack => {}
         }
     }
 

@@ -7,6 +7,7 @@
 mod standin;
 
 mod access;
+mod aws_json;
 mod codepipeline;
 mod configurations;
 mod direct;
