@@ -3,8 +3,9 @@
 It consists of two processes. MiniStack provides S3, Lambda, IAM, SQS, CloudFormation and CloudFront's control plane.
 The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations, CloudFront's rules and its
 caching edge. The function and the command line call the stand-in for these, and the stand-in forwards each request to
-CloudFront's API to MiniStack, which checks whether the function's role allows it. All files are in one temporary
-directory. Leaving the `with` block stops both processes, also after an error or Ctrl-C.
+CloudFront's API to MiniStack, which checks whether the function's role allows it. This process itself receives the
+posts to Slack (scenarios/slack_hooks.py). All files are in one temporary directory. Leaving the `with` block stops both
+processes, also after an error or Ctrl-C.
 
 Nothing here connects to the Internet or reads the user's AWS settings: this process and its children get a new
 environment.
@@ -33,6 +34,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from scenarios.slack_hooks import SlackHooks
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).absolute() / "debug"
@@ -109,6 +111,7 @@ class LocalAws:
         self._venvs = venvs.absolute()
         self._progress = progress
         self._cleanup = ExitStack()
+        self.slack_hooks = SlackHooks()
         ministack_port, standin_port = free_ports(2)
         # Each process needs the other's URL when it starts, so the ports are chosen first.
         self.endpoint = f"http://127.0.0.1:{ministack_port}"
@@ -228,6 +231,7 @@ class LocalAws:
         temporary = tempfile.TemporaryDirectory(prefix="cloudfront-invalidator-")
         self._directory = Path(self._cleanup.enter_context(temporary))
         self._cleanup.enter_context(environment(self._local_settings()))
+        self._cleanup.enter_context(self.slack_hooks)
         with self._progress.step("starting the local AWS"):
             ports = ["--port", port_of(self.standin), "--upstream", self.endpoint]
             standin = self._run("standin", [str(STANDIN), *ports, "--completes-after", str(COMPLETES_AFTER)])
@@ -263,6 +267,7 @@ class LocalAws:
             # The function inherits these; MiniStack does not read the log level from the template.
             **self._cloudfront_settings(),
             "AWS_ENDPOINT_URL_CODEPIPELINE": self.standin,
+            "SLACK_ENDPOINT_URL": self.slack_hooks.url,
             "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
         }
 

@@ -181,11 +181,14 @@ class Stack:
             raise Mismatch(f"no message is in the dead-letter queue after {TIMEOUT:.0f} s")
         return messages
 
-    def log(self) -> dict[str, list[str]]:
-        """Returns all log lines by log stream; MiniStack creates one stream for each invocation, at its end."""
+    def log(self, group: str = "LogGroupName") -> dict[str, list[str]]:
+        """Returns all log lines of the log group that is this output of the stack, by log stream.
+
+        MiniStack creates one stream for each invocation, at its end.
+        """
         pages = self.aws.client("logs").get_paginator("filter_log_events")
         streams: dict[str, list[str]] = {}
-        for page in pages.paginate(logGroupName=self.outputs["LogGroupName"]):
+        for page in pages.paginate(logGroupName=self.outputs[group]):
             for event in page["events"]:
                 line = event["message"].strip()
                 # MiniStack adds three lines to each invocation.
