@@ -218,7 +218,7 @@ impl Invalidator {
             return Ok(refused(&Refusal::Signature));
         }
         let command = match signed.form() {
-            Ok(Form::Command(command)) => command,
+            Ok(Form::Command(command)) => *command,
             Ok(Form::SslCheck) => return Ok(Response::empty(200)),
             Err(error) => {
                 warn!(caller = "slack", cause = %error.category(), "signed, but no slash command: {error}");

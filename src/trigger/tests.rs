@@ -192,6 +192,7 @@ fn reads_every_recorded_message_of_a_queue() {
         Message {
             id: "38189d6b-09e4-40db-b324-3c3505d6ec12".into(),
             sent: DateTime::from_timestamp_millis(1795187880732),
+            receive_count: 1,
             content: Content {
                 changes: vec![change(
                     "tiny-sqs-cfn",

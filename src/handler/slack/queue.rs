@@ -397,7 +397,7 @@ impl Invalidator {
         self.slack.webhooks.get_or_init(new)
     }
 
-    fn now_of_cloudfront(&self, invocation: &Invocation) -> DateTime<Utc> {
+    pub(super) fn now_of_cloudfront(&self, invocation: &Invocation) -> DateTime<Utc> {
         let now = self.cloudfront(invocation).now();
         now.unwrap_or_else(|| self.clock.now().into())
     }

@@ -76,8 +76,21 @@ pub(super) fn paths_text(paths: &[InvalidationPath]) -> String {
     {
         return "everything".to_owned();
     }
-    let excerpt: Excerpt<MAX_PATHS> = paths.iter().map(|path| code(path.as_str())).collect();
+    excerpt_of_paths(paths.iter().map(InvalidationPath::as_str))
+}
+
+/// Returns the first of the paths.
+pub(super) fn excerpt_of_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
+    let excerpt: Excerpt<MAX_PATHS> = paths.into_iter().map(code).collect();
     excerpt.join(", ")
+}
+
+/// Returns a number of paths.
+pub(super) fn paths_count(count: usize) -> String {
+    match count {
+        1 => "1 path".to_owned(),
+        count => format!("{count} paths"),
+    }
 }
 
 /// Returns the names of sites in words.
@@ -92,9 +105,9 @@ pub(super) fn sites_text(sites: &[String]) -> String {
 
 /// Returns what a number of paths costs.
 pub(super) fn cost_text(paths: usize) -> String {
-    let noun = if paths == 1 { "path" } else { "paths" };
     format!(
-        "Cost: {paths} {noun}; nothing while the AWS account is within its {FREE_PATHS} free paths of the month, otherwise {}.",
+        "Cost: {}; nothing while the AWS account is within its {FREE_PATHS} free paths of the month, otherwise {}.",
+        paths_count(paths),
         dollars(paths)
     )
 }

@@ -1,30 +1,122 @@
 //! The replies to commands that change nothing: `status`, `usage` and `verify`.
 
+use chrono::{DateTime, Utc};
+
+use super::reply::{self, paths_count};
+use super::run::ExtrasUntil;
+use crate::billing::FREE_PATHS;
+use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::Invalidator;
+use crate::handler::newest::ShownInvalidation;
 use crate::invocation::Invocation;
-use crate::path::EncodedPaths;
-use crate::plan::InvalidationId;
+use crate::mrkdwn::{code, escape};
+use crate::path::{EncodedPaths, SubmittedPath};
+use crate::plan::{InvalidationId, InvalidationStatus};
 use crate::settings::slack::SlackSite;
 
 impl Invalidator {
+    /// Returns the newest invalidations of the sites, or the one with this id.
     pub(super) async fn status_text(
         &self,
-        _sites: &[SlackSite],
-        _id: Option<&InvalidationId>,
-        _invocation: &Invocation,
+        sites: &[SlackSite],
+        id: Option<&InvalidationId>,
+        extras_until: ExtrasUntil,
+        invocation: &Invocation,
     ) -> Result<String, Error> {
-        Ok(String::new())
+        let distributions = ids(sites);
+        let deadline = invocation.end_of_calls();
+        let found = match id {
+            Some(id) => {
+                let cloudfront = self.cloudfront(invocation);
+                let found = cloudfront
+                    .find_invalidation(&distributions, id, deadline)
+                    .await;
+                match found {
+                    Ok((distribution, found)) => vec![ShownInvalidation {
+                        distribution,
+                        id: found.id,
+                        created: found.created,
+                        status: found.status,
+                        paths: Ok(found.paths),
+                    }],
+                    Err(error) if error.is_no_such_invalidation() => {
+                        return Ok(format!(
+                            "No site that can be purged from Slack has the purge {}.",
+                            code(id.as_str())
+                        ));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            None => {
+                let newest = self
+                    .newest_invalidations(&distributions, deadline, invocation)
+                    .await;
+                if let (true, Some((_, error))) = (newest.shown.is_empty(), newest.unlisted.first())
+                {
+                    return Err(error.clone());
+                }
+                newest.shown
+            }
+        };
+        if found.is_empty() {
+            return Ok("No purge was found.".to_owned());
+        }
+        let labels = self.labels(sites, extras_until, invocation).await;
+        let label = |distribution: &DistributionId| {
+            let site = sites
+                .iter()
+                .zip(&labels)
+                .find(|(site, _)| site.distribution == *distribution);
+            site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
+        };
+        let now = self.now_of_cloudfront(invocation);
+        let lines = found
+            .iter()
+            .map(|found| status_line(found, &label(&found.distribution), now));
+        Ok(reply::list(lines).trim_start().to_owned())
     }
 
+    /// Returns how many paths the sites have in this month.
     pub(super) async fn usage_text(
         &self,
-        _sites: &[SlackSite],
-        _invocation: &Invocation,
+        sites: &[SlackSite],
+        extras_until: ExtrasUntil,
+        invocation: &Invocation,
     ) -> Result<String, Error> {
-        Ok(String::new())
+        let distributions = ids(sites);
+        let deadline = invocation.end_of_calls();
+        let usage = self.usage(&distributions, deadline, invocation).await;
+        let labels = self.labels(sites, extras_until, invocation).await;
+        let lines = usage
+            .distributions
+            .iter()
+            .zip(&labels)
+            .map(|(usage, label)| {
+                let (at_least, reason) = match usage.is_complete() {
+                    true => ("", ""),
+                    false => ("at least ", "; not all purges could be counted"),
+                };
+                let purges = match usage.invalidations {
+                    1 => "1 purge".to_owned(),
+                    count => format!("{count} purges"),
+                };
+                format!(
+                    "*{}*: {at_least}{} in {purges}{reason}",
+                    escape(label),
+                    paths_count(usage.paths)
+                )
+            });
+        Ok(format!(
+            "Paths in {} so far:{}\nThe first {FREE_PATHS} paths of a month are free for all distributions of the AWS account \
+             together, so other sites possibly use some of them. Each further path costs $0.005.",
+            usage.month,
+            reply::list(lines)
+        ))
     }
 
+    /// Returns whether visitors get the current version of the URLs.
     pub(super) async fn verify_text(
         &self,
         _sites: &[SlackSite],
@@ -33,4 +125,25 @@ impl Invalidator {
     ) -> Result<String, Error> {
         Ok(String::new())
     }
+}
+
+fn ids(sites: &[SlackSite]) -> Vec<DistributionId> {
+    sites.iter().map(|site| site.distribution.clone()).collect()
+}
+
+fn status_line(found: &ShownInvalidation, label: &str, now: DateTime<Utc>) -> String {
+    let status = match found.status {
+        InvalidationStatus::InProgress => "in progress",
+        InvalidationStatus::Completed => "completed",
+    };
+    let paths = match &found.paths {
+        Ok(paths) => reply::excerpt_of_paths(paths.iter().map(SubmittedPath::as_str)),
+        Err(_) => "its paths could not be read".to_owned(),
+    };
+    format!(
+        "*{}*: {} is {status}, requested {}: {paths}",
+        escape(label),
+        code(found.id.as_str()),
+        reply::ago(now - found.created)
+    )
 }

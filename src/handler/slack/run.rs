@@ -99,10 +99,10 @@ impl Invalidator {
                 purge.await.map(CommandResult::Purge)
             }
             (Action::Status(id), _) => {
-                let status = self.status_text(&sites, id.as_ref(), invocation);
+                let status = self.status_text(&sites, id.as_ref(), extras_until, invocation);
                 reply(status.await?)
             }
-            (Action::Usage, _) => reply(self.usage_text(&sites, invocation).await?),
+            (Action::Usage, _) => reply(self.usage_text(&sites, extras_until, invocation).await?),
             (Action::Verify(urls), _) => reply(self.verify_text(&sites, urls, invocation).await?),
         }
     }
