@@ -79,6 +79,11 @@ impl Fixture {
         self
     }
 
+    /// Returns the environment variables.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        self.variables.clone()
+    }
+
     /// Configures the SDK as the function does, but with short pauses before a retry.
     pub fn sdk(&self) -> SdkConfig {
         let variables = self.variables.clone();

@@ -25,6 +25,7 @@ mod s3;
 mod s3_list;
 mod site_names;
 mod sites;
+mod slack;
 mod staging;
 mod tags;
 mod tenants;

@@ -1,0 +1,4 @@
+//! Slash commands of Slack: the checks of a request, the replies, and the queue for what takes longer.
+
+mod bed;
+mod replies;

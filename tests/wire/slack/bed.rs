@@ -1,0 +1,182 @@
+//! What the tests of Slack share: a function with a signing secret and queues, signed requests, and readers of replies.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cloudfront_invalidator::handler::Invalidator;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::fixture::{FIRST, Fixture, one_minute};
+use crate::standin::{Secret, SentMessage};
+
+pub const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+pub const RESPONSE_URL: &str = "https://hooks.slack.com/commands/T0EXAMPLE/1/hush";
+pub const WEBHOOK_URL: &str = "https://hooks.slack.com/services/T0EXAMPLE/B0EXAMPLE/hush";
+
+/// A function for Slack, and what it reaches.
+pub struct SlackBed {
+    pub fixture: Fixture,
+}
+
+impl SlackBed {
+    /// Starts a function for one site, with a signing secret and both queues.
+    pub fn start() -> Self {
+        Self::with(Fixture::start())
+    }
+
+    pub fn with(fixture: Fixture) -> Self {
+        let standin = &fixture.standin;
+        let stored = json!({"signing_secrets": SIGNING_SECRET, "webhook_url": WEBHOOK_URL});
+        standin.set_secret("slack", Secret::Text(stored.to_string()));
+        let settings = [
+            ("SLACK_DISTRIBUTIONS", FIRST.to_owned()),
+            ("SLACK_SITE_NAMES", "blog".to_owned()),
+            ("SLACK_SECRET_NAME", "slack".to_owned()),
+            ("SLACK_QUEUE_URL", standin.create_queue("slack")),
+            ("SLACK_DEAD_LETTER_QUEUE_URL", standin.create_queue("dead")),
+            ("SLACK_ENDPOINT_URL", standin.url()),
+            ("SLACK_CONTACT", "#web-team".to_owned()),
+        ];
+        let set = |fixture: Fixture, (name, value): (&str, String)| fixture.set(name, &value);
+        Self {
+            fixture: settings.into_iter().fold(fixture, set),
+        }
+    }
+
+    pub fn set(self, name: &str, value: &str) -> Self {
+        Self {
+            fixture: self.fixture.set(name, value),
+        }
+    }
+
+    /// Returns the function; it advances the stand-in's frozen clock instead of sleeping.
+    pub fn invalidator(&self) -> Invalidator {
+        let variables = self.fixture.variables();
+        self.fixture
+            .invalidator_without_pauses()
+            .with_slack(move |name| variables.get(name).cloned())
+    }
+
+    /// Returns a signed request for this command.
+    pub fn request(&self, text: &str) -> Request {
+        let form = [
+            ("team_id", "T0EXAMPLE"),
+            ("channel_id", "C0EXAMPLE"),
+            ("channel_name", "website"),
+            ("user_id", "U0EXAMPLE"),
+            ("user_name", "mona"),
+            ("command", "/cdn-purge"),
+            ("text", text),
+            ("response_url", RESPONSE_URL),
+            ("trigger_id", "13345224609.738474920.8088930838d88f008e0"),
+        ];
+        let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Request {
+            form: form.to_vec(),
+            now: self.fixture.standin.now(),
+            secret: SIGNING_SECRET.to_owned(),
+        }
+    }
+
+    /// Sends a command to a new function; returns its reply.
+    pub async fn reply(&self, text: &str) -> Value {
+        self.send(&self.request(text).event()).await
+    }
+
+    /// Sends an event to a new function; returns the reply in a response with status 200.
+    pub async fn send(&self, event: &Value) -> Value {
+        let response = self.respond(event).await;
+        assert_eq!(response["statusCode"], 200, "{response}");
+        reply_of(&response)
+    }
+
+    /// Sends an event to a new function.
+    pub async fn respond(&self, event: &Value) -> Value {
+        let response = self.invalidator().handle(event, &one_minute()).await;
+        response.expect("a response")
+    }
+
+    /// Returns the messages of the Slack queue.
+    pub fn queued(&self) -> Vec<SentMessage> {
+        let sent = self.fixture.standin.sent_messages().into_iter();
+        sent.filter(|message| message.queue == "slack").collect()
+    }
+
+    /// Returns the messages of the dead-letter queue.
+    pub fn dead_letters(&self) -> Vec<SentMessage> {
+        let sent = self.fixture.standin.sent_messages().into_iter();
+        sent.filter(|message| message.queue == "dead").collect()
+    }
+
+    /// Returns the event with which Lambda delivers a message that was sent some time ago.
+    pub fn delivery(&self, body: &str, age: Duration, receive_count: u32) -> Value {
+        let sent = self.fixture.standin.now() - age;
+        json!({"Records": [{
+            "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+            "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": receive_count.to_string(),
+                "SentTimestamp": millis(sent).to_string(),
+            },
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:slack",
+        }]})
+    }
+}
+
+/// A request of Slack, before it is signed.
+#[derive(Clone)]
+pub struct Request {
+    pub form: Vec<(String, String)>,
+    pub now: SystemTime,
+    pub secret: String,
+}
+
+impl Request {
+    /// Replaces a field of the form, or adds it.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.form.retain(|(known, _)| known != name);
+        self.form.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Signs the request, and returns its event: the body is base64, as Lambda encodes a form.
+    pub fn event(&self) -> Value {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let body = form.extend_pairs(&self.form).finish();
+        let timestamp = millis(self.now) / 1_000;
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("a key");
+        mac.update(format!("v0:{timestamp}:{body}").as_bytes());
+        let signature: String = mac
+            .finalize()
+            .into_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        json!({
+            "version": "2.0",
+            "requestContext": {"http": {"method": "POST"}, "timeEpoch": millis(self.now)},
+            "headers": {
+                "content-type": "application/x-www-form-urlencoded",
+                "x-slack-request-timestamp": timestamp.to_string(),
+                "x-slack-signature": format!("v0={signature}"),
+            },
+            "body": aws_smithy_types::base64::encode(&body),
+            "isBase64Encoded": true,
+        })
+    }
+}
+
+/// Returns the message in a response.
+pub fn reply_of(response: &Value) -> Value {
+    let body = response["body"].as_str().expect("a body");
+    serde_json::from_str(body).expect("JSON")
+}
+
+pub fn millis(time: SystemTime) -> u128 {
+    time.duration_since(UNIX_EPOCH)
+        .expect("a time after 1970")
+        .as_millis()
+}
