@@ -20,6 +20,8 @@ from scenarios.logs import Logs
 from scenarios.pipeline_jobs import PipelineJobs
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
+from scenarios.slack_requests import SlackApp
+from scenarios.slack_stack import SlackStack
 from scenarios.sns_and_eventbridge import SnsAndEventBridge
 from scenarios.sqs_batch import SqsBatch
 from scenarios.sqs_queue import SqsQueue
@@ -43,6 +45,7 @@ def all_steps(stack: Stack) -> list[Step]:
         CommandLine(stack, site),
         Callers(stack, site),
         DirectInvocation(stack, site, shared_bucket),
+        SlackStack(stack, SlackApp(stack)),
         Logs(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
