@@ -310,7 +310,7 @@ impl Invalidator {
         let done = |reply| Ending { reply, rest: None };
         let again = |error: &Error, without_queue| {
             warn!(caller = "slack", cause = %error.category(), "the queue tries again: {error}");
-            let reason = reply::error_text(error, support.contact, support.request_id);
+            let reason = support.error_text(error);
             Ending {
                 reply: reply::continues(&reason),
                 rest: Some(Rest {
@@ -343,7 +343,7 @@ impl Invalidator {
                 }
             }
             Err(error) => {
-                let text = reply::error_text(&error, support.contact, support.request_id);
+                let text = support.error_text(&error);
                 let failed = reply::failed(&text);
                 if error.is_transient() {
                     return again(&error, failed);

@@ -5,7 +5,7 @@ use tracing::error;
 
 use super::reply::{self, Reply};
 use crate::distribution::DistributionId;
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::handler::progress::{DistributionProgress, Progress, Stage, StagingSearch};
 use crate::mrkdwn::{code, escape};
 use crate::plan::ExistingInvalidation;
@@ -20,8 +20,8 @@ pub(super) struct Purge {
     pub(super) created: Vec<DateTime<Utc>>,
     /// How many paths CloudFront accepted.
     pub(super) paths: usize,
-    /// Why distributions have no invalidation.
-    pub(super) errors: Vec<(DistributionId, Error)>,
+    /// Why sites have no invalidation.
+    pub(super) errors: Vec<(String, Error)>,
     /// Invalidations of the same paths that were in progress before, with what they are about.
     pub(super) earlier: Vec<ExistingInvalidation>,
     pub(super) notes: Vec<String>,
@@ -32,6 +32,29 @@ pub(super) struct Purge {
 pub(super) struct Support<'a> {
     pub(super) contact: &'a str,
     pub(super) request_id: &'a str,
+}
+
+impl Support<'_> {
+    /// Returns an error in words for a person in Slack, as sentences. What only the operator can mend is in the log: a person in
+    /// Slack must not learn ARNs.
+    pub(super) fn error_text(&self, error: &Error) -> String {
+        let see_log = format!(
+            "Ask {}, who finds the details in the log under {}.",
+            escape(self.contact),
+            code(self.request_id)
+        );
+        match error.category() {
+            Category::InvalidInput | Category::RejectedPath => {
+                reply::sentence(&escape(&error.to_string()))
+            }
+            Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
+            Category::Unavailable => "AWS did not respond as expected.".to_owned(),
+            Category::Permission => format!("The function lacks a permission in AWS. {see_log}"),
+            Category::Stale | Category::Internal => {
+                format!("Something failed in the function. {see_log}")
+            }
+        }
+    }
 }
 
 impl Purge {
@@ -125,10 +148,11 @@ impl Purge {
 
     /// Returns the reply to a purge that CloudFront refused.
     pub(super) fn refused(&self, support: Support<'_>) -> Reply {
-        self.with_errors(
-            Reply::ephemeral(format!("Not purged: {}.", self.subject)),
-            support,
-        )
+        let reply = Reply::ephemeral(format!("Not purged: {}.", self.subject));
+        match self.errors.as_slice() {
+            [(_, error)] => reply.with_line(&support.error_text(error)),
+            _ => self.with_errors(reply, support),
+        }
     }
 
     /// Returns the message at the end of a purge that CloudFront accepted at least in part. `person` is who requested it, if
@@ -163,26 +187,18 @@ impl Purge {
         self.with_errors(reply, support)
     }
 
-    /// Logs why distributions were not purged.
+    /// Logs why sites were not purged.
     pub(super) fn log_errors(&self) {
-        for (distribution, error) in &self.errors {
-            error!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+        for (site, error) in &self.errors {
+            error!(caller = "slack", %site, cause = %error.category(), "{error}");
         }
     }
 
     /// Adds what failed.
-    fn with_errors(&self, mut reply: Reply, support: Support<'_>) -> Reply {
-        for (distribution, error) in &self.errors {
-            let Support {
-                contact,
-                request_id,
-            } = support;
-            let text = reply::error_text(error, contact, request_id);
-            reply = reply.with_line(&format!(
-                "{} was not purged. {text}",
-                code(distribution.as_str())
-            ));
-        }
-        reply
+    fn with_errors(&self, reply: Reply, support: Support<'_>) -> Reply {
+        self.errors.iter().fold(reply, |reply, (site, error)| {
+            let text = support.error_text(error);
+            reply.with_line(&format!("*{}* was not purged. {text}", escape(site)))
+        })
     }
 }

@@ -175,7 +175,7 @@ impl Invalidator {
             }
             Err(error) if error.is_transient() && !is_last => return retry(error),
             Err(error) => {
-                let text = reply::error_text(&error, support.contact, support.request_id);
+                let text = support.error_text(&error);
                 let is_posted = self
                     .post_reply(queued, &reply::failed(&text), invocation)
                     .await;

@@ -1,7 +1,6 @@
 //! `Reply`: what a person in Slack reads, as mrkdwn. Every text that a person, a bucket or AWS wrote is escaped.
 //!
-//! The words are those of a person who edits a site: site, paths, cost. An error that only the operator can mend names whom to
-//! ask and the request id, by which the log has the details: a person in Slack must not learn ARNs.
+//! The words are those of a person who edits a site: site, paths, cost.
 
 use std::fmt::Write;
 
@@ -10,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::billing::{FREE_PATHS, dollars};
 use crate::duration::age_text;
-use crate::error::{Category, Error};
-use crate::excerpt::Excerpt;
+use crate::excerpt::{Excerpt, thousands};
 use crate::mrkdwn::{code, escape};
 use crate::path::InvalidationPath;
 
@@ -89,7 +87,7 @@ pub(super) fn excerpt_of_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> 
 pub(super) fn paths_count(count: usize) -> String {
     match count {
         1 => "1 path".to_owned(),
-        count => format!("{count} paths"),
+        count => format!("{} paths", thousands(count)),
     }
 }
 
@@ -106,8 +104,9 @@ pub(super) fn sites_text(sites: &[String]) -> String {
 /// Returns what a number of paths costs.
 pub(super) fn cost_text(paths: usize) -> String {
     format!(
-        "Cost: {}; nothing while the AWS account is within its {FREE_PATHS} free paths of the month, otherwise {}.",
+        "Cost: {}; nothing while the AWS account is within its {} free paths of the month, otherwise {}.",
         paths_count(paths),
+        thousands(FREE_PATHS),
         dollars(paths)
     )
 }
@@ -117,24 +116,6 @@ pub(super) fn seconds_text(time: TimeDelta) -> String {
     match time.num_seconds().max(1) {
         seconds @ ..120 => format!("{seconds} s"),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),
-    }
-}
-
-/// Returns an error in words for a person in Slack, as sentences.
-pub(super) fn error_text(error: &Error, contact: &str, request_id: &str) -> String {
-    let contact = escape(contact);
-    match error.category() {
-        Category::InvalidInput | Category::RejectedPath => sentence(&escape(&error.to_string())),
-        Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
-        Category::Unavailable => "AWS did not respond as expected.".to_owned(),
-        Category::Permission => format!(
-            "The function lacks a permission in AWS. Ask {contact}, who finds the details in the log under {}.",
-            code(request_id)
-        ),
-        Category::Stale | Category::Internal => format!(
-            "Something failed in the function. Ask {contact}, who finds the details in the log under {}.",
-            code(request_id)
-        ),
     }
 }
 

@@ -7,6 +7,7 @@ use super::run::ExtrasUntil;
 use crate::billing::FREE_PATHS;
 use crate::distribution::DistributionId;
 use crate::error::Error;
+use crate::excerpt::thousands;
 use crate::handler::Invalidator;
 use crate::handler::newest::ShownInvalidation;
 use crate::invocation::Invocation;
@@ -109,10 +110,11 @@ impl Invalidator {
                 )
             });
         Ok(format!(
-            "Paths in {} so far:{}\nThe first {FREE_PATHS} paths of a month are free for all distributions of the AWS account \
+            "Paths in {} so far:{}\nThe first {} paths of a month are free for all distributions of the AWS account \
              together, so other sites possibly use some of them. Each further path costs $0.005.",
             usage.month,
-            reply::list(lines)
+            reply::list(lines),
+            thousands(FREE_PATHS),
         ))
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::purge::Purge;
 use super::reply::{self, Reply};
+use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::handler::identity::RequestIdentity;
@@ -128,16 +129,6 @@ impl Invalidator {
             .submit_requested_paths(&mut progress, &request, &identity, invocation)
             .await;
         let paths = request.paths.paths;
-        let reports = outcome.reports.iter();
-        let errors = reports.filter_map(|report| {
-            let error = report.result.as_ref().err()?;
-            Some((report.batch.distribution().clone(), error.clone()))
-        });
-        let mut errors: Vec<_> = errors.collect();
-        if settings.invalidate_staging && progress.has_pending_staging() {
-            let first = sites.first().map(|site| site.distribution.clone());
-            errors.extend(first.zip(staging_error));
-        }
         let notes: BTreeSet<_> = outcome
             .reports
             .iter()
@@ -146,6 +137,20 @@ impl Invalidator {
         let listed = self.list_earlier(&progress, &paths, invocation);
         let listed = async { timeout_at(extras_until.0, listed).await.unwrap_or_default() };
         let (labels, earlier) = join(self.labels(sites, extras_until, invocation), listed).await;
+        let label = |distribution: &DistributionId| {
+            let mut sites = sites.iter().zip(&labels);
+            let site = sites.find(|(site, _)| site.distribution == *distribution);
+            site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
+        };
+        let errors = outcome.reports.iter().filter_map(|report| {
+            let error = report.result.as_ref().err()?;
+            Some((label(report.batch.distribution()), error.clone()))
+        });
+        let mut errors: Vec<_> = errors.collect();
+        if settings.invalidate_staging && progress.has_pending_staging() {
+            let error = staging_error.map(|error| ("the staging distribution".to_owned(), error));
+            errors.extend(error);
+        }
         Ok(Purge {
             subject: format!(
                 "{} of {}",

@@ -9,7 +9,7 @@ use crate::handler::Invalidator;
 use crate::handler::site_names::SiteNames;
 use crate::invocation::Invocation;
 use crate::mrkdwn::code;
-use crate::settings::slack::{SlackSettings, SlackSite};
+use crate::settings::slack::{DefaultAction, SlackSettings, SlackSite};
 use crate::trigger::slack::WORDS;
 
 /// How long reading the domain names of the distributions may take.
@@ -72,6 +72,10 @@ impl Invalidator {
         word: &str,
         invocation: &Invocation,
     ) -> String {
+        if word == "plan" && settings.default_action == DefaultAction::Plan {
+            return "A command without a word shows what a purge of everything would do."
+                .to_owned();
+        }
         let deadline = invocation.end_of_read(MAX_READ_TIME);
         let names = self.site_names(&ids(settings), deadline, invocation).await;
         let domains = names

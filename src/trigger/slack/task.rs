@@ -30,6 +30,7 @@ pub enum Task {
 #[serde(rename_all = "camelCase")]
 pub struct QueuedCommand {
     /// The command.
+    #[serde(flatten)]
     pub command: SlashCommand,
     /// What CloudFront accepted already. `None`: the command is run from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
