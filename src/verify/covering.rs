@@ -12,8 +12,9 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use super::RequestTarget;
+use super::sample::Candidate;
 use crate::plan::{ExistingInvalidation, InvalidationId};
-use crate::site::QueryStrings;
+use crate::site::{QueryStrings, Site};
 
 /// What the configuration decides about the copies of a URL.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +108,19 @@ impl<'a> Coverage<'a> {
         let covering = self.covering(url).map(|covering| covering.invalidation);
         let mut completed = covering.filter(|invalidation| !invalidation.is_in_progress());
         completed.next()
+    }
+
+    /// Returns whether a completed invalidation covers the URL, whatever its response contains.
+    pub fn covers(&self, candidate: &Candidate, site: Option<&Site>) -> bool {
+        let path = candidate.target.path();
+        let behavior = site.and_then(|site| site.behavior_of_request(path));
+        let url = CachedUrl {
+            target: &candidate.target,
+            query_strings: behavior.map(|behavior| behavior.query_strings),
+            origin_paths: &[],
+            tags: &[],
+        };
+        self.newest_completed(url).is_some()
     }
 
     /// Returns the invalidations that cover the URL, newest first.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{AcceptEncoding, Answer, Judgement, Verdict};
 use crate::distribution::DistributionId;
 use crate::excerpt::{Excerpt, MAX_NOTED, thousands};
+use crate::path::InvalidationPath;
 use crate::plan::InvalidationId;
 
 /// The verdicts of a run.
@@ -73,6 +74,21 @@ pub fn most_concerning(responses: &[JudgedResponse]) -> Option<&Judgement> {
     let judgements = responses.iter().map(|response| &response.judgement);
     // Of equal ones, `max_by_key` returns the last.
     judgements.rev().max_by_key(|judgement| judgement.verdict)
+}
+
+/// Returns the wildcards among the paths under which no URL of the host has a verdict.
+pub fn wildcards_without_urls<'a>(
+    paths: &'a [InvalidationPath],
+    urls: &'a [UrlReport],
+    host: &'a str,
+) -> impl Iterator<Item = &'a InvalidationPath> {
+    let wildcards = paths.iter().filter(|path| path.is_wildcard());
+    wildcards.filter(move |wildcard| {
+        let start = format!("https://{host}{}", wildcard.stem());
+        // The home page does not show what is below `/*`.
+        let mut urls = urls.iter().map(|url| url.url.as_str());
+        !urls.any(|url| url.starts_with(&start) && (wildcard.stem() != "/" || url != start))
+    })
 }
 
 impl Report {
@@ -197,6 +213,23 @@ mod tests {
              https://www.example.com/2 is unseen: none of the newest completed invalidations covers it; 2 of 9 URLs"
         );
         assert_eq!(Report::default().to_string(), "no URLs");
+    }
+
+    #[test]
+    fn a_wildcard_needs_a_url_below_it() {
+        let paths = ["/a", "/*", "/1*", "/2*", "#tag"];
+        let paths = paths.map(|path| InvalidationPath::parse(path).expect("a path"));
+        let home = UrlReport {
+            url: "https://www.example.com/".into(),
+            ..url(0, Verdict::Fresh)
+        };
+        let find = |urls: &[UrlReport]| {
+            let found = wildcards_without_urls(&paths, urls, "www.example.com");
+            let found: Vec<_> = found.map(ToString::to_string).collect();
+            found.join(" ")
+        };
+        assert_eq!(find(&[home.clone()]), "/* /1* /2*");
+        assert_eq!(find(&[home, url(12, Verdict::Unknown)]), "/2*");
     }
 
     #[test]

@@ -13,13 +13,13 @@ use crate::cli::target::Target;
 use crate::cli::{CliError, Session};
 use crate::distribution::DistributionId;
 use crate::excerpt::{Excerpt, MAX_NOTED};
-use crate::path::InvalidationPath;
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::{ExistingInvalidation, InvalidationId};
 use crate::site::{MaybeSite, Site};
-use crate::verify::covering::{CachedUrl, Coverage};
+use crate::verify::covering::Coverage;
 use crate::verify::judge::Fallback;
 use crate::verify::origin::{BucketObject, object_of};
+use crate::verify::report::wildcards_without_urls;
 use crate::verify::sample::{Candidate, Sample};
 use crate::verify::{Answer, RequestTarget, UrlReport, ViewerAccess};
 
@@ -173,17 +173,7 @@ impl<'a> Known<'a> {
             return Ok(());
         }
         let coverage = Coverage::new(&first);
-        let is_covered = |candidate: &Candidate| {
-            let path = candidate.target.path();
-            let behavior = self.site().and_then(|site| site.behavior_of_request(path));
-            let url = CachedUrl {
-                target: &candidate.target,
-                query_strings: behavior.map(|behavior| behavior.query_strings),
-                origin_paths: &[],
-                tags: &[],
-            };
-            coverage.newest_completed(url).is_some()
-        };
+        let is_covered = |candidate| coverage.covers(candidate, self.site());
         if first.len() < FIRST_INVALIDATIONS || sample.chosen.iter().all(is_covered) {
             self.invalidations = first;
             return Ok(());
@@ -234,16 +224,8 @@ impl DistributionVerification {
 impl DistributionVerification {
     /// Adds a note on each requested wildcard under which no URL was verified.
     pub(super) fn add_notes_about_wildcards(&mut self, subject: Subject<'_>, host: &str) {
-        let wildcards = subject.input.paths.iter().filter(|path| path.is_wildcard());
-        let is_verified = |wildcard: &&InvalidationPath| {
-            let start = format!("https://{host}{}", wildcard.stem());
-            // The home page does not show what is below `/*`.
-            let mut urls = self.urls.iter().map(|url| url.url.as_str());
-            urls.any(|url| url.starts_with(&start) && (wildcard.stem() != "/" || url != start))
-        };
-        let unverified: Excerpt<MAX_NOTED> = wildcards
-            .filter(|wildcard| !is_verified(wildcard))
-            .collect();
+        let unverified = wildcards_without_urls(&subject.input.paths, &self.urls, host);
+        let unverified: Excerpt<MAX_NOTED> = unverified.collect();
         if unverified.count() > 0 {
             self.notes.push(format!(
                 "{}: no page is known under {}, so nothing is verified there: name pages, or use --site",
