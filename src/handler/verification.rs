@@ -1,18 +1,20 @@
 //! Verifies the invalidations of a pipeline job or a direct invocation: requests URLs as a viewer does once all are
-//! completed, and judges the responses.
+//! completed, and judges the responses. URLs that a person names are judged by the newest invalidations that cover them.
 //!
 //! A verification that cannot be done is not a failure: the reason is a note, also after a panic. It ends before the end of
 //! the calls, so that time remains to respond. Only old content is a failure, if `onStale` is `fail`. The verdicts do not
 //! fit into a continuation token, so a job verifies only if it ends afterwards.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join};
+use futures_util::future::{join, join_all, try_join};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::progress::{Progress, Stage};
-use super::{Invalidator, guarded};
+use super::{Invalidator, guarded, half_way};
 use crate::aws::cloudfront::SiteReader;
 use crate::aws::edge::{EdgeClient, EdgeContent, in_turn};
 use crate::distribution::DistributionId;
@@ -20,12 +22,13 @@ use crate::error::{Error, ErrorKind};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::invocation::Invocation;
 use crate::outcome::Verification;
-use crate::path::EncodedPaths;
+use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
 use crate::site::Site;
 use crate::trigger::request::Verify;
 use crate::verify::covering::Coverage;
 use crate::verify::judge::{Existence, Fallback};
+use crate::verify::report::wildcards_without_urls;
 use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl};
 use crate::verify::sample::{Candidate, MAX_URLS_OF_FUNCTION, Sample};
 use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, ViewerAccess};
@@ -38,6 +41,9 @@ const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// How long reading the configurations and the invalidations may take.
 const MAX_READ_TIME: Duration = Duration::from_secs(5);
+
+/// How many invalidations of a distribution are read at a time. AWS does not document the rate that CloudFront accepts.
+const CONCURRENT_READS: usize = 4;
 
 /// The note on a distribution whose requested URLs were only guesses from wildcards, and lead to errors.
 const NO_PAGE: &str =
@@ -59,14 +65,41 @@ impl From<Report> for VerificationRun {
     }
 }
 
+/// Until when a verification runs.
+#[derive(Clone, Copy)]
+struct Times {
+    /// When the configurations and the invalidations have to be read.
+    end_of_reads: Instant,
+    /// When the requests end.
+    end: Instant,
+}
+
+/// A distribution to verify.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    distribution: &'a DistributionId,
+    proof: Proof<'a>,
+}
+
+/// Which invalidations show that a copy is fresh.
+#[derive(Clone, Copy)]
+enum Proof<'a> {
+    /// The request's own, which is completed.
+    Own(&'a InvalidationId),
+    /// For each URL that a person names, the newest that covers it.
+    Newest(&'a EncodedPaths),
+}
+
 /// A distribution whose URLs can be requested.
-struct VerifiableDistribution {
-    id: DistributionId,
+struct VerifiableDistribution<'a> {
+    id: &'a DistributionId,
     host: String,
     site: Site,
     access: ViewerAccess,
-    /// The request's own.
-    invalidation: ExistingInvalidation,
+    proof: Proof<'a>,
+    invalidations: Vec<ExistingInvalidation>,
+    /// Why older invalidations are missing that possibly cover a URL.
+    note: Option<String>,
 }
 
 /// Returns whether this invocation has enough time left for a verification.
@@ -99,8 +132,63 @@ impl Invalidator {
         candidates: impl Fn(&DistributionId) -> Vec<Candidate>,
         invocation: &Invocation,
     ) -> VerificationRun {
+        let completed = progress.distributions.iter();
+        let completed = completed.filter_map(|current| match &current.stage {
+            Stage::Completed(invalidation) => Some(Subject {
+                distribution: &current.distribution,
+                proof: Proof::Own(invalidation),
+            }),
+            _ => None,
+        });
+        let times = Times {
+            end_of_reads: invocation.end_of_read(MAX_READ_TIME),
+            end: (Instant::now() + MAX_TIME).min(invocation.end_of_calls()),
+        };
+        self.verify_subjects(completed.collect(), candidates, times, invocation)
+            .await
+    }
+
+    /// Requests URLs that a person names from each of the distributions until `deadline`, and judges the responses by the
+    /// newest invalidations that cover the URLs.
+    pub async fn verify_urls(
+        &self,
+        distributions: &[DistributionId],
+        urls: &EncodedPaths,
+        deadline: Instant,
+        invocation: &Invocation,
+    ) -> Report {
+        let now = Instant::now();
+        let end = deadline.min(now + MAX_TIME).min(invocation.end_of_calls());
+        let times = Times {
+            end_of_reads: half_way(end).min(now + MAX_READ_TIME),
+            end,
+        };
+        let subjects = distributions.iter().map(|distribution| Subject {
+            distribution,
+            proof: Proof::Newest(urls),
+        });
+        let candidates = |_: &DistributionId| Candidate::of_paths(&urls.paths, &urls.widened);
+        let run = self.verify_subjects(subjects.collect(), candidates, times, invocation);
+        let mut report = run.await.report;
+        if urls.paths.iter().any(InvalidationPath::is_tag) {
+            let note = "cache tags have no URLs: name paths that have the tags";
+            report.notes.push(note.to_owned());
+        }
+        report
+    }
+
+    async fn verify_subjects(
+        &self,
+        subjects: Vec<Subject<'_>>,
+        candidates: impl Fn(&DistributionId) -> Vec<Candidate>,
+        times: Times,
+        invocation: &Invocation,
+    ) -> VerificationRun {
         // Boxed to keep the future's type small.
-        let work = Box::pin(async { Ok(self.judged(progress, candidates, invocation).await) });
+        let work = Box::pin(async {
+            let judged = self.judged(&subjects, candidates, times, invocation);
+            Ok(judged.await)
+        });
         let run = guarded(work, invocation).await;
         let run = run.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]).into());
         for old in run.report.old() {
@@ -114,12 +202,14 @@ impl Invalidator {
 
     async fn judged(
         &self,
-        progress: &Progress,
+        subjects: &[Subject<'_>],
         candidates: impl Fn(&DistributionId) -> Vec<Candidate>,
+        times: Times,
         invocation: &Invocation,
     ) -> VerificationRun {
-        let deadline = (Instant::now() + MAX_TIME).min(invocation.end_of_calls());
-        let (distributions, mut notes) = self.verifiable(progress, invocation).await;
+        let (distributions, mut notes) = self
+            .verifiable(subjects, times.end_of_reads, invocation)
+            .await;
         if distributions.is_empty() {
             return report_of_notes(notes).into();
         }
@@ -132,10 +222,10 @@ impl Invalidator {
         };
         let shares = distributions.iter().zip(shares(distributions.len()));
         let samples = shares
-            .map(|(distribution, share)| Sample::choose(candidates(&distribution.id), share))
+            .map(|(distribution, share)| Sample::choose(candidates(distribution.id), share))
             .collect::<Vec<_>>();
         let mut responses = self
-            .responses(&edge, &distributions, &samples, deadline, invocation)
+            .responses(&edge, &distributions, &samples, times.end, invocation)
             .await
             .into_iter();
         let mut urls = Vec::new();
@@ -154,9 +244,7 @@ impl Invalidator {
                 responses: responses.by_ref().take(AcceptEncoding::ALL.len()).collect(),
             });
             let judged = distribution.judge(requested.collect());
-            if judged.is_empty() {
-                notes.push(format!("{} {NO_PAGE}", distribution.id));
-            }
+            notes.extend(distribution.notes(&judged));
             urls.extend(judged);
         }
         let notes = report_of_notes(notes).notes;
@@ -167,51 +255,33 @@ impl Invalidator {
     }
 
     /// Returns the distributions whose URLs can be requested, and why others cannot.
-    async fn verifiable(
+    async fn verifiable<'a>(
         &self,
-        progress: &Progress,
+        subjects: &[Subject<'a>],
+        deadline: Instant,
         invocation: &Invocation,
-    ) -> (Vec<VerifiableDistribution>, Vec<String>) {
+    ) -> (Vec<VerifiableDistribution<'a>>, Vec<String>) {
         let cloudfront = self.cloudfront(invocation);
         let reader = SiteReader::new(cloudfront);
-        let deadline = invocation.end_of_read(MAX_READ_TIME);
-        let completed = progress.distributions.iter();
-        let completed = completed.filter_map(|current| match &current.stage {
-            Stage::Completed(invalidation) => Some((&current.distribution, invalidation)),
-            _ => None,
-        });
-        let read = async |(id, invalidation): (&DistributionId, &InvalidationId)| {
-            let site = reader.site_of_viewers(id);
-            let invalidation = cloudfront.invalidation(id, invalidation);
-            let read = timeout_at(deadline, try_join(site, invalidation)).await;
-            let ((site, access), invalidation) = read
-                .map_err(|_elapsed| "CloudFront did not respond in time".to_owned())?
-                .map_err(|error| error.to_string())?;
-            let arn = invocation.account.distribution_arn(id);
-            Ok(VerifiableDistribution {
-                id: id.clone(),
-                host: host(&site, &access, &arn)?.to_owned(),
-                site,
-                access,
-                invalidation: ExistingInvalidation {
-                    // `poll` has seen it completed.
-                    status: InvalidationStatus::Completed,
-                    ..invalidation
-                },
-            })
-        };
         // Each gets one URL at least.
-        let read: Vec<Result<_, String>> =
-            join_all(completed.clone().take(MAX_URLS_OF_FUNCTION).map(read)).await;
+        let read = subjects.iter().take(MAX_URLS_OF_FUNCTION);
+        let read = read.map(async |subject| {
+            let arn = invocation.account.distribution_arn(subject.distribution);
+            subject.read(&reader, &arn, deadline).await
+        });
+        let read: Vec<Result<_, String>> = join_all(read).await;
         let mut verifiable = Vec::new();
         let mut notes = Vec::new();
-        for ((id, _), distribution) in completed.clone().zip(read) {
+        for (subject, distribution) in subjects.iter().zip(read) {
             match distribution {
                 Ok(distribution) => verifiable.push(distribution),
-                Err(reason) => notes.push(format!("{id} is not verified: {reason}")),
+                Err(reason) => {
+                    let id = subject.distribution;
+                    notes.push(format!("{id} is not verified: {reason}"));
+                }
             }
         }
-        let others = completed.skip(MAX_URLS_OF_FUNCTION).count();
+        let others = subjects.len().saturating_sub(MAX_URLS_OF_FUNCTION);
         if others > 0 {
             notes.push(format!(
                 "{others} other distributions are not verified: the function requests {MAX_URLS_OF_FUNCTION} URLs at most"
@@ -224,7 +294,7 @@ impl Invalidator {
     async fn responses(
         &self,
         edge: &EdgeClient,
-        distributions: &[VerifiableDistribution],
+        distributions: &[VerifiableDistribution<'_>],
         samples: &[Sample],
         deadline: Instant,
         invocation: &Invocation,
@@ -255,11 +325,123 @@ impl Invalidator {
     }
 }
 
-impl VerifiableDistribution {
+impl<'a> Subject<'a> {
+    /// Reads the configuration and the invalidations, or returns why the URLs cannot be requested. `arn` is that of the
+    /// distribution.
+    async fn read(
+        self,
+        reader: &SiteReader<'_>,
+        arn: &str,
+        deadline: Instant,
+    ) -> Result<VerifiableDistribution<'a>, String> {
+        let id = self.distribution;
+        let cloudfront = reader.cloudfront();
+        let site = reader.site_of_viewers(id);
+        let no_response = "CloudFront did not respond in time";
+        let (site, access, invalidations, note) = match self.proof {
+            Proof::Own(invalidation) => {
+                let invalidation = cloudfront.invalidation(id, invalidation);
+                let read = timeout_at(deadline, try_join(site, invalidation)).await;
+                let ((site, access), invalidation) = read
+                    .map_err(|_elapsed| no_response.to_owned())?
+                    .map_err(|error| error.to_string())?;
+                let invalidation = ExistingInvalidation {
+                    // `poll` has seen it completed.
+                    status: InvalidationStatus::Completed,
+                    ..invalidation
+                };
+                (site, access, vec![invalidation], None)
+            }
+            Proof::Newest(urls) => {
+                let listed = cloudfront.newest_invalidations(id, deadline);
+                let (read, listed) = join(timeout_at(deadline, site), listed).await;
+                let (site, access) = read
+                    .map_err(|_elapsed| no_response.to_owned())?
+                    .map_err(|error| error.to_string())?;
+                let candidates = Candidate::of_paths(&urls.paths, &urls.widened);
+                let (invalidations, error) = match listed {
+                    Ok(listed) => {
+                        let reads = listed.iter().map(|summary| {
+                            cloudfront.invalidation_before(id, &summary.id, deadline)
+                        });
+                        let reads = stream::iter(reads).buffered(CONCURRENT_READS);
+                        newest_covering(reads, candidates, &site).await
+                    }
+                    Err(error) => (Vec::new(), Some(error)),
+                };
+                let note = error.map(|error| {
+                    let known = match invalidations.len() {
+                        0 => "no invalidation is known".to_owned(),
+                        1 => "only the newest invalidation is known".to_owned(),
+                        known => format!("only the newest {known} invalidations are known"),
+                    };
+                    format!("{id}: {known}: {error}")
+                });
+                (site, access, invalidations, note)
+            }
+        };
+        Ok(VerifiableDistribution {
+            id,
+            host: host(&site, &access, arn)?.to_owned(),
+            site,
+            access,
+            proof: self.proof,
+            invalidations,
+            note,
+        })
+    }
+}
+
+/// Reads invalidations, newest first, until completed ones cover all URLs. Returns them without a gap, and why older ones are
+/// missing: a copy can be older than an invalidation that is not read, and newer than the next one that covers it.
+async fn newest_covering(
+    reads: impl Stream<Item = Result<ExistingInvalidation, Error>>,
+    mut uncovered: Vec<Candidate>,
+    site: &Site,
+) -> (Vec<ExistingInvalidation>, Option<Error>) {
+    let mut reads = pin!(reads);
+    let mut invalidations = Vec::new();
+    while !uncovered.is_empty()
+        && let Some(read) = reads.next().await
+    {
+        match read {
+            Ok(invalidation) => {
+                let coverage = Coverage::new([&invalidation]);
+                uncovered.retain(|candidate| !coverage.covers(candidate, Some(site)));
+                invalidations.push(invalidation);
+            }
+            Err(error) => return (invalidations, Some(error)),
+        }
+    }
+    (invalidations, None)
+}
+
+impl VerifiableDistribution<'_> {
+    /// Returns what the verdicts do not show.
+    fn notes(&self, judged: &[UrlReport]) -> Vec<String> {
+        let id = self.id;
+        let mut notes = Vec::from_iter(self.note.clone());
+        match self.proof {
+            Proof::Own(_) if judged.is_empty() => notes.push(format!("{id} {NO_PAGE}")),
+            Proof::Own(_) => {}
+            Proof::Newest(urls) => {
+                let unverified = wildcards_without_urls(&urls.paths, judged, &self.host);
+                let unverified: Excerpt<MAX_NOTED> = unverified.collect();
+                if unverified.count() > 0 {
+                    notes.push(format!(
+                        "{id}: no page is known under {}, so nothing is verified there: name pages",
+                        unverified.join(", ")
+                    ));
+                }
+            }
+        }
+        notes
+    }
+
     fn judge(&self, urls: Vec<RequestedUrl>) -> Vec<UrlReport> {
-        let coverage = Coverage::new([&self.invalidation]);
+        let coverage = Coverage::new(&self.invalidations);
         let distribution = RequestedDistribution {
-            id: &self.id,
+            id: self.id,
             host: &self.host,
             site: Some(&self.site),
             access: &self.access,
@@ -327,14 +509,14 @@ fn shares(distributions: usize) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::site::Features;
 
-    #[test]
-    fn a_host_is_requested_only_if_it_shows_the_copies_of_the_distribution() {
-        let id = DistributionId::parse("E1EXAMPLE1ABC").expect("an id");
-        let site = Site {
-            id,
+    fn site() -> Site {
+        Site {
+            id: DistributionId::parse("E1EXAMPLE1ABC").expect("an id"),
             enabled: true,
             aliases: vec!["*.example.com".into(), "www.example.com".into()],
             origins: vec![],
@@ -343,7 +525,57 @@ mod tests {
             default_root_object: None,
             custom_error_responses: vec![],
             features: Features::default(),
+        }
+    }
+
+    #[test]
+    fn invalidations_are_read_without_a_gap_until_all_urls_are_covered() {
+        let read = |(number, path): (usize, &&str)| match path.strip_prefix('!') {
+            Some(_) => Err(Error::deadline_exceeded()),
+            None => Ok(ExistingInvalidation {
+                id: InvalidationId::new(number.to_string()),
+                created: chrono::DateTime::UNIX_EPOCH,
+                status: match path.strip_suffix('~') {
+                    Some(_) => InvalidationStatus::InProgress,
+                    None => InvalidationStatus::Completed,
+                },
+                caller_reference: String::new(),
+                paths: vec![path.trim_end_matches('~').to_owned().into()],
+            }),
         };
+        // `!` cannot be read, `~` is in progress.
+        for (urls, listed, expected, is_incomplete) in [
+            (&["/a", "/b"][..], &["/a", "/c", "/b", "/*"][..], 3, false),
+            (&["/a"], &["/a~", "/*", "/a"], 2, false),
+            (&["/a"], &["/b", "!", "/*"], 1, true),
+            (&["/a"], &["/a", "!"], 1, false),
+            (&["/a"], &["/b"], 1, false),
+            (&["/a"], &["!", "/a"], 0, true),
+            (&["#tag"], &["/*"], 0, false),
+        ] {
+            let urls = urls
+                .iter()
+                .map(|url| InvalidationPath::parse(url).expect("a path"));
+            let candidates = Candidate::of_paths(&urls.collect::<Vec<_>>(), &[]);
+            let reads = stream::iter(listed.iter().enumerate().map(read));
+            let result = newest_covering(reads, candidates, &site()).now_or_never();
+            let (invalidations, error) = result.expect("no pause");
+            let ids: Vec<_> = invalidations
+                .iter()
+                .map(|read| read.id.to_string())
+                .collect();
+            let expected: Vec<_> = (0..expected).map(|number| number.to_string()).collect();
+            assert_eq!(
+                (ids, error.is_some()),
+                (expected, is_incomplete),
+                "{listed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_is_requested_only_if_it_shows_the_copies_of_the_distribution() {
+        let site = site();
         let staging = Features {
             staging: true,
             ..Features::default()

@@ -32,4 +32,5 @@ mod tenants;
 mod tls;
 mod usage;
 mod verification;
+mod verify_urls;
 mod waiting;
