@@ -228,7 +228,7 @@ mod tests {
             let found: Vec<_> = found.map(ToString::to_string).collect();
             found.join(" ")
         };
-        assert_eq!(find(&[home.clone()]), "/* /1* /2*");
+        assert_eq!(find(std::slice::from_ref(&home)), "/* /1* /2*");
         assert_eq!(find(&[home, url(12, Verdict::Unknown)]), "/2*");
     }
 
