@@ -87,6 +87,11 @@ pub(crate) enum ErrorKind {
         resource: String,
         message: String,
     },
+    /// The secret can be read, but not decrypted. `key` is the ARN of its KMS key, or which key it is in words.
+    NotDecryptable {
+        key: String,
+        message: String,
+    },
     /// AWS rejected the credentials of the request.
     InvalidCredentials {
         expired: bool,
@@ -310,6 +315,7 @@ impl Error {
             | ErrorKind::Rejected { .. } => Category::InvalidInput,
             ErrorKind::RejectedPath { .. } => Category::RejectedPath,
             ErrorKind::AccessDenied { .. }
+            | ErrorKind::NotDecryptable { .. }
             | ErrorKind::InvalidCredentials { .. }
             | ErrorKind::NoCredentials { .. }
             | ErrorKind::NoSuchProfile { .. }
@@ -438,6 +444,7 @@ impl ErrorKind {
                 ))
                 .hint(advice)
             }
+            Self::NotDecryptable { key, message } => not_decryptable(key, message, audience),
             Self::InvalidCredentials { expired, message } => {
                 let advice = credentials_advice(*expired, audience);
                 Text::of(format!("AWS rejected the credentials: {message}")).hint(advice)
@@ -540,7 +547,7 @@ impl ErrorKind {
 }
 
 /// The permission to read what is encrypted with a KMS key.
-pub(crate) const DECRYPT: &str = "kms:Decrypt";
+const DECRYPT: &str = "kms:Decrypt";
 
 const INVALIDATE_OLD: &str =
     "invalidate what covers these URLs, such as \"/*\", or set \"onStale\" to \"succeed\"";
@@ -555,6 +562,17 @@ fn no_wildcard_left(distribution: &DistributionId) -> Text {
          progress"
     );
     Text::of(facts).hint(TRY_LATER)
+}
+
+fn not_decryptable(key: &str, message: &str, audience: &Audience) -> Text {
+    let facts = Text::of(format!("not allowed to call {DECRYPT} on {key}: {message}"));
+    if message.contains("explicit deny") {
+        return facts.hint(access_advice(DECRYPT, key, message, audience));
+    }
+    facts.hint(
+        "set SlackSecretKmsKeyArn to the ARN of the key, so that the function's role allows it, and allow it in the policy of \
+         the key",
+    )
 }
 
 fn mfa_profile(profile: &str) -> Text {
@@ -677,11 +695,6 @@ fn access_advice(action: &str, resource: &str, message: &str, audience: &Audienc
     } else if message.contains("explicit deny") {
         "no Allow statement overrides an explicit deny: change the policy that the message names"
             .to_owned()
-    } else if action == DECRYPT && *audience == Audience::Operator {
-        format!(
-            "set SlackSecretKmsKeyArn to the ARN of the key, so that {principal} allows it, and allow it in the policy of \
-             the key"
-        )
     } else if message.contains("because no ") {
         "the policy or boundary that the message names must allow the action, too".to_owned()
     } else {

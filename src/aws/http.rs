@@ -13,6 +13,7 @@ use aws_smithy_runtime::client::identity::no_auth::NoAuthIdentityResolver;
 use aws_smithy_runtime::client::orchestrator::endpoints::StaticUriEndpointResolver;
 use aws_smithy_runtime::client::retries::strategy::NeverRetryStrategy;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector, HttpConnectorSettings};
 use aws_smithy_runtime_api::client::runtime_components::{
     BuildError, RuntimeComponents, RuntimeComponentsBuilder,
@@ -80,7 +81,7 @@ impl HttpSender {
     /// Sends a request and reads the response, of whose body `max_body` bytes at least if it has as many.
     pub(super) async fn send(
         &self,
-        request: HttpRequest,
+        mut request: HttpRequest,
         max_body: usize,
         deadline: Instant,
     ) -> Result<Received, SendError> {
@@ -89,6 +90,8 @@ impl HttpSender {
         };
         let components = components().map_err(|error| SendError::NotSent(error.to_string()))?;
         let connector = client.http_connector(&self.settings, &components);
+        let connection = CaptureSmithyConnection::new();
+        request.add_extension(connection.clone());
         let exchange = async {
             let response = connector.call(request).await;
             let response = response.map_err(|error| {
@@ -101,10 +104,18 @@ impl HttpSender {
             read(response, max_body).await
         };
         let received = timeout_at(deadline, exchange).await;
-        received.unwrap_or_else(|_elapsed| {
+        let received = received.unwrap_or_else(|_elapsed| {
             let reason = "no response in time".to_owned();
             Err(SendError::NoResponse(reason))
-        })
+        });
+        if received.is_err()
+            && let Some(connection) = connection.get()
+        {
+            // Lambda stops a process between two invocations, so that a connection can be lost without an end. One of HTTP/2
+            // would be used again.
+            connection.poison();
+        }
+        received
     }
 }
 

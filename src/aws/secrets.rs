@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::signed_json::{self, CallError, Rejection, SignedJson};
 use crate::account::Account;
 use crate::clock::Clock;
-use crate::error::{DECRYPT, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,17 +97,17 @@ impl Secrets {
     }
 
     fn error(&self, error: CallError, source: &SecretSource) -> Error {
-        let (mut action, mut resource, mut remedy) = (source.action(), self.arn(source), None);
+        let mut remedy = None;
         if let CallError::Rejected(rejection) = &error {
             if let Some(key) = undecryptable(rejection) {
-                (action, resource) = (DECRYPT, key.to_owned());
-                if key.is_empty() {
-                    resource = format!("the KMS key of {source}");
-                }
+                let key = key.map_or_else(|| format!("the KMS key of {source}"), str::to_owned);
+                let message = rejection.text();
+                return ErrorKind::NotDecryptable { key, message }.into();
             }
             remedy = source.remedy(rejection);
         }
-        error.into_error(format!("read {source}"), (action, resource), remedy)
+        let denied = (source.action(), self.arn(source));
+        error.into_error(format!("read {source}"), denied, remedy)
     }
 
     /// Returns the ARN that a policy names.
@@ -223,9 +223,9 @@ fn is_complete_arn(id: &str) -> bool {
     is_arn(id) && is_suffix
 }
 
-/// Returns the ARN of the KMS key that the caller is not allowed to decrypt with, if that is the error; empty if the message does
-/// not name it. The services deny it in their own words, and do not document them.
-fn undecryptable(rejection: &Rejection) -> Option<&str> {
+/// Returns whether the caller is not allowed to decrypt with the KMS key, and the ARN of the key if the message names it. The
+/// services deny it in their own words, and do not document them.
+fn undecryptable(rejection: &Rejection) -> Option<Option<&str>> {
     let message = rejection.message();
     let is_about_key = ["KMS", "kms:", "customer master key"]
         .iter()
@@ -233,9 +233,8 @@ fn undecryptable(rejection: &Rejection) -> Option<&str> {
     if !rejection.is_access_denied() || !is_about_key {
         return None;
     }
-    let key = message.split("on resource: ").nth(1);
-    let key = key.and_then(|rest| rest.split_whitespace().next());
-    Some(key.filter(|key| key.contains(":kms:")).unwrap_or_default())
+    let mut words = message.split_whitespace();
+    Some(words.find(|word| word.starts_with("arn:") && word.contains(":kms:")))
 }
 
 #[cfg(test)]

@@ -317,7 +317,9 @@ impl Rejection {
         Self {
             status: received.status,
             code: code.to_owned(),
-            message: text(["message", "Message"]).map(str::to_owned),
+            message: text(["message", "Message"])
+                .filter(|message| !message.is_empty())
+                .map(str::to_owned),
         }
     }
 

@@ -16,7 +16,7 @@ use super::sdk::partition;
 use super::signed_json::{self, CallError, Endpoint, SignedJson};
 use crate::account::Account;
 use crate::clock::Clock;
-use crate::error::{DECRYPT, Error};
+use crate::error::Error;
 
 /// How long SQS can delay a message.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -242,7 +242,11 @@ impl Sqs {
             _ => "",
         };
         let denied = match code {
-            "KmsAccessDenied" => (DECRYPT.to_owned(), format!("the KMS key of {}", arn())),
+            // The message names no key.
+            "KmsAccessDenied" => (
+                "kms:GenerateDataKey".to_owned(),
+                format!("the KMS key of {}", arn()),
+            ),
             _ => (format!("sqs:{operation}"), arn()),
         };
         let remedy = match code {
