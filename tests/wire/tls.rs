@@ -1,7 +1,8 @@
-//! The requests of a viewer over TLS: what the server sees, and which certificates are accepted.
+//! The requests of a viewer, and posts to Slack, over TLS: what the server sees, and which certificates are accepted.
 //!
 //! The client loads the trust store of the system, which the environment variable `SSL_CERT_FILE` replaces. A test cannot set a
-//! variable of its own process, so it starts its own program again: `requests_in_a_child_process` is the client.
+//! variable of its own process, so it starts its own program again: `requests_in_a_child_process` and
+//! `posts_in_a_child_process` are the clients.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,8 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloudfront_invalidator::aws::edge::EdgeEndpoints;
+use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::aws::webhook::WebhookClient;
 use cloudfront_invalidator::verify::{AcceptEncoding, RequestTarget};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -101,6 +105,12 @@ async fn respond(acceptor: &TlsAcceptor, connection: TcpStream, received: &Recei
         head.push(connection.read_u8().await.expect("a request"));
     }
     let head = String::from_utf8(head).expect("a text");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().expect("a number"));
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).await.expect("a body");
     let (_, tls) = connection.get_ref();
     let line = |start: &str| {
         let mut lines = head.lines();
@@ -108,7 +118,7 @@ async fn respond(acceptor: &TlsAcceptor, connection: TcpStream, received: &Recei
     };
     let request = [
         tls.server_name().unwrap_or_default(),
-        line("GET ").unwrap_or_default(),
+        line("GET ").or_else(|| line("POST ")).unwrap_or_default(),
         line("host: ").unwrap_or_default(),
     ];
     let request = request.map(str::to_owned);
@@ -119,12 +129,17 @@ async fn respond(acceptor: &TlsAcceptor, connection: TcpStream, received: &Recei
     connection.shutdown().await.expect("closed");
 }
 
-/// Runs the client in a process that trusts the certificates in the file, and returns its result.
+/// Requests a page in a process that trusts the certificates in the file, and returns the result.
 async fn request(trusted: PathBuf, endpoint: String) -> String {
+    run_client("tls::requests_in_a_child_process", trusted, endpoint).await
+}
+
+/// Runs a client in a process that trusts the certificates in the file, and returns its result.
+async fn run_client(client: &'static str, trusted: PathBuf, endpoint: String) -> String {
     let run = move || {
         let program = std::env::current_exe().expect("the path of the tests");
         Command::new(program)
-            .args(["--exact", "tls::requests_in_a_child_process"])
+            .args(["--exact", client])
             .args(["--ignored", "--nocapture"])
             .env_remove("SSL_CERT_DIR")
             .env("SSL_CERT_FILE", trusted)
@@ -163,6 +178,45 @@ async fn requests_in_a_child_process() {
         Err(error) => error,
     };
     println!("{RESULT}{result}");
+}
+
+/// The client of Slack: posts to the address.
+#[tokio::test]
+#[ignore = "the other tests start it with a trust store of their own"]
+async fn posts_in_a_child_process() {
+    let Ok(endpoint) = std::env::var(ENDPOINT) else {
+        return;
+    };
+    // As the function configures it.
+    let client = WebhookClient::new(&sdk_config(|_| None), Some(endpoint));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let url = "https://hooks.slack.com/services/T0/B0/hush";
+    let posted = client.post(url, &json!({"text": "purged"}), deadline).await;
+    println!("{RESULT}{posted:?}");
+}
+
+#[tokio::test]
+async fn a_post_needs_a_certificate_that_the_system_trusts() {
+    let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
+    let post = |endpoint| {
+        let trusted = known.write("tls-posts");
+        run_client("tls::posts_in_a_child_process", trusted, endpoint)
+    };
+    let (endpoint, received) = serve(known.server("127.0.0.1", 2999)).await;
+    assert_eq!(post(endpoint.clone()).await, "Ok(())");
+    let host = endpoint.strip_prefix("https://").unwrap_or_default();
+    // An address is not named in SNI.
+    let expected = ["", "/services/T0/B0/hush HTTP/1.1", host].map(str::to_owned);
+    assert_eq!(*received.lock().expect("no panic"), [expected]);
+
+    let (endpoint, received) = serve(unknown.server("127.0.0.1", 2999)).await;
+    let expected = "Err(Unavailable { reason: \"io error: client error (Connect): TLS handshake failed: invalid peer certificate: \
+                    UnknownIssuer\", retry_after: None })";
+    assert_eq!(post(endpoint).await, expected);
+    assert_eq!(
+        *received.lock().expect("no panic"),
+        Vec::<[String; 3]>::new()
+    );
 }
 
 #[tokio::test]
