@@ -28,6 +28,9 @@ use crate::error::{Error, ErrorKind};
 /// The pause before the second attempt.
 const BACKOFF: Duration = Duration::from_millis(100);
 
+/// The least time of the first attempt, if there is as much: the first call of a process includes a TLS handshake.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(750);
+
 /// The maximum length of a response. A secret has at most 65,536 bytes
 /// ([quotas](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html)), of which JSON escapes
 /// each with at most six.
@@ -204,9 +207,8 @@ impl SignedJson {
             )
         };
         let now = Instant::now();
-        // Time for a second attempt is left if the first one gets no response.
-        let half = deadline.saturating_duration_since(now) / 2;
-        let error = match attempt(now + half.min(ATTEMPT_TIMEOUT)).await {
+        let left = deadline.saturating_duration_since(now);
+        let error = match attempt(now + first_attempt_timeout(left)).await {
             Err(error) if error.is_transient() => error,
             result => return result,
         };
@@ -278,6 +280,11 @@ impl SignedJson {
         }
         Ok(request)
     }
+}
+
+/// Returns how long the first attempt can take if this much time is left: half of it, so that a second one is possible.
+fn first_attempt_timeout(left: Duration) -> Duration {
+    (left / 2).clamp(FIRST_ATTEMPT, ATTEMPT_TIMEOUT).min(left)
 }
 
 /// Reads the output of a call, or the service's error.
@@ -640,6 +647,20 @@ mod tests {
             assert_eq!(header("x-amz-date"), Some("20260101T000000Z"));
             assert_eq!(header("x-amz-security-token"), token);
             assert_eq!(request.uri(), "http://127.0.0.1:4566/");
+        }
+    }
+
+    #[test]
+    fn the_first_attempt_has_half_of_the_time_but_enough_for_a_handshake() {
+        for (left, timeout) in [
+            (0, 0),
+            (400, 400),
+            (1_000, 750),
+            (1_600, 800),
+            (60_000, 8_000),
+        ] {
+            let left = Duration::from_millis(left);
+            assert_eq!(first_attempt_timeout(left), Duration::from_millis(timeout));
         }
     }
 

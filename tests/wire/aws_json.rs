@@ -327,7 +327,7 @@ async fn a_hanging_attempt_leaves_time_for_a_second_one() {
     let queue = queue(&fixture);
     let sqs = sqs(&fixture);
     let send = || {
-        let deadline = Instant::now() + Duration::from_millis(800);
+        let deadline = Instant::now() + Duration::from_millis(1_600);
         sqs.send_message(&queue, "{}", Duration::ZERO, deadline)
     };
     fixture.standin.fail(Operation::SendMessage, Fault::Hang, 1);
