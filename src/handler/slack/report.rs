@@ -15,6 +15,7 @@ use crate::mrkdwn::{code, escape};
 use crate::path::{EncodedPaths, SubmittedPath};
 use crate::plan::{InvalidationId, InvalidationStatus};
 use crate::settings::slack::SlackSite;
+use crate::verify::Judgement;
 
 impl Invalidator {
     /// Returns the newest invalidations of the sites, or the one with this id.
@@ -121,11 +122,31 @@ impl Invalidator {
     /// Returns whether visitors get the current version of the URLs.
     pub(super) async fn verify_text(
         &self,
-        _sites: &[SlackSite],
-        _urls: EncodedPaths,
-        _invocation: &Invocation,
-    ) -> Result<String, Error> {
-        Ok(String::new())
+        sites: &[SlackSite],
+        urls: &EncodedPaths,
+        invocation: &Invocation,
+    ) -> String {
+        let distributions = ids(sites);
+        let deadline = invocation.end_of_calls();
+        let report = self
+            .verify_urls(&distributions, urls, deadline, invocation)
+            .await;
+        let urls = report.urls.iter().map(|url| {
+            let Judgement {
+                verdict, reason, ..
+            } = &url.judgement;
+            format!(
+                "{}: *{}*, {}",
+                code(&url.url),
+                verdict.as_str(),
+                escape(&reason.to_string())
+            )
+        });
+        let notes = report
+            .notes
+            .iter()
+            .map(|note| format!("Note: {}", escape(note)));
+        reply::list(urls.chain(notes)).trim_start().to_owned()
     }
 }
 

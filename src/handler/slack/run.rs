@@ -104,7 +104,7 @@ impl Invalidator {
                 reply(status.await?)
             }
             (Action::Usage, _) => reply(self.usage_text(&sites, extras_until, invocation).await?),
-            (Action::Verify(urls), _) => reply(self.verify_text(&sites, urls, invocation).await?),
+            (Action::Verify(urls), _) => reply(self.verify_text(&sites, &urls, invocation).await),
         }
     }
 
