@@ -31,6 +31,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import boto3
 from botocore.config import Config
@@ -312,15 +313,19 @@ def outputs(stack: dict[str, Any]) -> dict[str, str]:
 
 
 def write_build_output(directory: Path) -> None:
-    """Writes what `sam build` would: the template, and a directory with the built function as `bootstrap`."""
-    (directory / "function").mkdir(parents=True, exist_ok=True)
-    shutil.copy(FUNCTION, directory / "function/bootstrap")
+    """Writes what `sam build` would: the template, and the built function as `bootstrap`.
+
+    It is in an archive, because `sam deploy` would compress a directory once for each function of the template.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with ZipFile(directory / "function.zip", "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(FUNCTION, "bootstrap")
     shutil.copy(PROJECT / "samconfig.toml", directory)
     source = "CodeUri: ."
     template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
     if template.count(source + "\n") != template.count("AWS::Serverless::Function\n"):
         raise LocalAwsError(f"each function of template.yaml must have a line `{source}`, which is replaced here")
-    (directory / "template.yaml").write_text(template.replace(source, "CodeUri: function"), encoding="utf-8")
+    (directory / "template.yaml").write_text(template.replace(source, "CodeUri: function.zip"), encoding="utf-8")
 
 
 @contextmanager
