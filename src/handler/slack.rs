@@ -93,7 +93,14 @@ impl Slack {
 /// <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>
 struct Response {
     status: u16,
-    body: Option<Reply>,
+    body: Body,
+}
+
+/// The content of a response.
+enum Body {
+    Empty,
+    Text(&'static str),
+    Reply(Reply),
 }
 
 impl Response {
@@ -101,18 +108,24 @@ impl Response {
     const UNAUTHORIZED: Self = Self::empty(401);
 
     const fn empty(status: u16) -> Self {
-        Self { status, body: None }
+        let body = Body::Empty;
+        Self { status, body }
     }
 
     fn to_json(&self) -> Value {
-        match &self.body {
-            Some(reply) => json!({
-                "statusCode": self.status,
-                "headers": {"content-type": "application/json; charset=utf-8"},
-                "body": reply.to_json().to_string(),
-            }),
-            None => json!({"statusCode": self.status}),
-        }
+        let (content_type, body) = match &self.body {
+            Body::Empty => return json!({ "statusCode": self.status }),
+            Body::Text(text) => ("text/plain; charset=utf-8", (*text).to_owned()),
+            Body::Reply(reply) => (
+                "application/json; charset=utf-8",
+                reply.to_json().to_string(),
+            ),
+        };
+        json!({
+            "statusCode": self.status,
+            "headers": { "content-type": content_type },
+            "body": body,
+        })
     }
 }
 
@@ -120,7 +133,7 @@ impl From<Reply> for Response {
     fn from(reply: Reply) -> Self {
         Self {
             status: 200,
-            body: Some(reply),
+            body: Body::Reply(reply),
         }
     }
 }
@@ -197,17 +210,21 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<Response, Error> {
         if ["GET", "HEAD"].contains(&request.method.as_str()) {
-            let text = "This is the address of a Slack command. Type the command in Slack.";
-            return Ok(Reply::ephemeral(text).into());
+            return Ok(Response {
+                status: 200,
+                body: Body::Text(
+                    "This is the address of a Slack command. Type the command in Slack.",
+                ),
+            });
         }
+        // Slack does not sign it: <https://github.com/slackapi/bolt-js/issues/1397>.
         if SignedRequest::is_ssl_check(request) {
             return Ok(Response::empty(200));
         }
-        let now: DateTime<Utc> = self.clock.now().into();
+        let now = self.clock.now().into();
         let times = ReplyTimes::new(request.received, now, invocation.received);
         let signed = match SignedRequest::read(request, now) {
             Ok(signed) => signed,
-            // Slack does not sign it: <https://github.com/slackapi/bolt-js/issues/1397>.
             Err(refusal) => return Ok(refused(&refusal)),
         };
         let settings = self.slack_settings()?;

@@ -35,14 +35,29 @@ pub(super) struct Support<'a> {
 }
 
 impl Support<'_> {
-    /// Returns an error in words for a person in Slack, as sentences. What only the operator can mend is in the log: a person in
-    /// Slack must not learn ARNs.
-    pub(super) fn error_text(&self, error: &Error) -> String {
-        let see_log = format!(
+    /// Returns a note for a person in Slack. One about a permission has the advice for the operator, with an ARN.
+    pub(super) fn note_text(&self, note: &str) -> String {
+        if note.contains("arn:") {
+            return format!(
+                "Note: something could not be read in AWS. {}",
+                self.see_log()
+            );
+        }
+        format!("Note: {}", escape(note))
+    }
+
+    fn see_log(&self) -> String {
+        format!(
             "Ask {}, who finds the details in the log under {}.",
             escape(self.contact),
             code(self.request_id)
-        );
+        )
+    }
+
+    /// Returns an error in words for a person in Slack, as sentences. What only the operator can mend is in the log: a person in
+    /// Slack must not learn ARNs.
+    pub(super) fn error_text(&self, error: &Error) -> String {
+        let see_log = self.see_log();
         match error.category() {
             Category::InvalidInput | Category::RejectedPath => {
                 reply::sentence(&escape(&error.to_string()))
@@ -141,7 +156,7 @@ impl Purge {
             ));
         }
         for note in &self.notes {
-            reply = reply.with_line(&format!("Note: {}", escape(note)));
+            reply = reply.with_line(&support.note_text(note));
         }
         self.with_errors(reply, support)
     }

@@ -45,6 +45,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(240);
 
+/// How long before the end of its time the function stops waiting for completion, to post the result.
+const POST_RESERVE: Duration = Duration::from_secs(12);
+
 /// How long a run can take for what the result does not need.
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
 
@@ -75,19 +78,16 @@ impl Invalidator {
         let handle = async |message: &TaskMessage| {
             let work = Box::pin(self.handle_task(settings, message, invocation));
             let result = guarded(async { Ok(work.await) }, invocation).await;
-            let result = result.unwrap_or_else(|error| TaskResult::Retry {
-                pause: FIRST_PAUSE,
-                error,
-            });
+            let result = result.unwrap_or_else(|error| retry(message, error));
             let (pause, error) = match result {
                 TaskResult::Done => return None,
                 TaskResult::NotCompleted => {
-                    info!(caller = "slack", message = %message.id, "not completed yet");
+                    info!(caller = "slack", messageId = %message.id, "not completed yet");
                     (COMPLETION_PAUSE, None)
                 }
                 TaskResult::Retry { pause, error } => {
                     warn!(
-                        caller = "slack", cause = %error.category(), message = %message.id,
+                        caller = "slack", cause = %error.category(), messageId = %message.id,
                         "will be handled again in {} s: {error}", pause.as_secs()
                     );
                     (pause, Some(error))
@@ -115,14 +115,16 @@ impl Invalidator {
         let age = now - message.sent.unwrap_or(now);
         let is_late = age > MAX_AGE_OF_MESSAGE;
         match &message.task {
-            Ok(Task::Command(queued)) if is_late && is_unsent_purge(settings, queued) => {
+            Ok(Task::Command(queued))
+                if is_late && queued.purge.is_none() && is_purge(settings, queued) =>
+            {
                 let error = Error::from(ErrorKind::CommandTooOld);
                 self.dead_letter(settings, message, &error, invocation)
                     .await
             }
             Ok(_) if is_late => {
                 info!(
-                    caller = "slack", message = %message.id,
+                    caller = "slack", messageId = %message.id,
                     "dropped: the message is {} minutes old", age.num_minutes()
                 );
                 TaskResult::Done
@@ -155,10 +157,6 @@ impl Invalidator {
             contact: &settings.contact,
             request_id: &invocation.request_id,
         };
-        let retry = |error| TaskResult::Retry {
-            pause: pause(message.receive_count),
-            error,
-        };
         let result = match &queued.purge {
             Some(submitted) => Ok(CommandResult::Purge(Purge::submitted(submitted))),
             None => {
@@ -167,51 +165,51 @@ impl Invalidator {
                     .await
             }
         };
-        let mut purge = match result {
-            Ok(CommandResult::Purge(purge)) => purge,
-            Ok(CommandResult::Done(reply)) => {
-                self.post_reply(queued, &reply, invocation).await;
-                return TaskResult::Done;
-            }
-            Err(error) if error.is_transient() && !is_last => return retry(error),
-            Err(error) => {
-                let text = support.error_text(&error);
-                let is_posted = self
-                    .post_reply(queued, &reply::failed(&text), invocation)
-                    .await;
-                return self
-                    .give_up(settings, message, &error, is_posted, invocation)
-                    .await;
-            }
-        };
-        if let Some(error) = purge.transient_error().filter(|_| !is_last) {
-            return retry(error.clone());
-        }
-        if let Err(error) = self.wait_for_completion(&mut purge, invocation).await {
-            warn!(caller = "slack", cause = %error.category(), "the completion is unknown: {error}");
-        } else if purge.progress.has_invalidation_in_progress() && !is_last {
-            return TaskResult::NotCompleted;
-        }
-        let is_posted = match purge.is_accepted() {
-            true => {
+        let (reply, error) = match result {
+            Ok(CommandResult::Done(reply)) => (reply, None),
+            Ok(CommandResult::Purge(mut purge)) => {
+                if let Some(error) = purge.transient_error().filter(|_| !is_last) {
+                    return retry(message, error.clone());
+                }
+                let waited = self.wait_for_completion(&mut purge, invocation).await;
+                if let Err(error) = waited {
+                    let cause = error.category();
+                    warn!(caller = "slack", %cause, "the completion is unknown: {error}");
+                } else if purge.progress.has_invalidation_in_progress() && !is_last {
+                    return TaskResult::NotCompleted;
+                }
+                purge.log_errors();
                 let person = Some(queued.command.user.as_str());
                 let person = person.filter(|_| settings.shows_in_channel);
-                let now = self.now_of_cloudfront(invocation);
-                let reply = purge.finished(now, person, support);
-                self.post_reply(queued, &reply, invocation).await
+                let reply = match purge.is_accepted() {
+                    true => purge.finished(self.now_of_cloudfront(invocation), person, support),
+                    false => purge.refused(support),
+                };
+                (reply, purge.error().cloned())
             }
-            false => {
-                self.post_reply(queued, &purge.refused(support), invocation)
-                    .await
+            Err(error) if error.is_transient() && !is_last => return retry(message, error),
+            Err(error) => {
+                error!(caller = "slack", cause = %error.category(), "{error}");
+                let reply = reply::failed(&support.error_text(&error));
+                let error = Some(error).filter(|_| is_purge(settings, queued));
+                (reply, error)
             }
         };
-        match purge.error() {
-            Some(error) => {
-                self.give_up(settings, message, error, is_posted, invocation)
-                    .await
+        // The reply to a mistake says what to correct. All else needs the operator.
+        let is_mistake = |error: &Error| {
+            [Category::InvalidInput, Category::RejectedPath].contains(&error.category())
+        };
+        if let Some(error) = error.filter(|error| !is_mistake(error)) {
+            let result = self
+                .dead_letter(settings, message, &error, invocation)
+                .await;
+            // The reply is posted once: when nothing is left to try.
+            if !matches!(result, TaskResult::Done) {
+                return result;
             }
-            None => TaskResult::Done,
         }
+        self.post_reply(queued, &reply, invocation).await;
+        TaskResult::Done
     }
 
     /// Waits until all invalidations are completed, as long as the function runs.
@@ -221,25 +219,9 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<(), Error> {
         let end = invocation.end_of_calls();
+        let end = end.checked_sub(POST_RESERVE).unwrap_or(end);
         let limit = end.saturating_duration_since(Instant::now());
         self.poll(&mut purge.progress, limit, end, invocation).await
-    }
-
-    /// Ends the handling of a command that failed. A person who was told to correct the command is its end. Otherwise the
-    /// message goes to the dead-letter queue.
-    async fn give_up(
-        &self,
-        settings: &SlackSettings,
-        message: &TaskMessage,
-        error: &Error,
-        is_posted: bool,
-        invocation: &Invocation,
-    ) -> TaskResult {
-        error!(caller = "slack", cause = %error.category(), message = %message.id, "{error}");
-        if is_posted && error.category() == Category::InvalidInput {
-            return TaskResult::Done;
-        }
-        self.dead_letter(settings, message, error, invocation).await
     }
 
     /// Puts the message with a reason and without secrets into the dead-letter queue.
@@ -250,9 +232,10 @@ impl Invalidator {
         reason: &Error,
         invocation: &Invocation,
     ) -> TaskResult {
-        let task = message.task.as_ref().ok().map(Task::without_secrets);
-        let body =
-            json!({ "slackTask": task, "messageId": message.id, "reason": reason.to_string() });
+        let mut body = message.without_secrets();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("reason".to_owned(), reason.to_string().into());
+        }
         let sent = match &settings.dead_letter_queue {
             Some(queue) => {
                 let deadline = invocation.end_of_response();
@@ -268,45 +251,35 @@ impl Invalidator {
         match sent {
             Ok(()) => {
                 error!(
-                    caller = "slack", cause = %reason.category(), message = %message.id,
+                    caller = "slack", cause = %reason.category(), messageId = %message.id,
                     "moved to the dead-letter queue: {reason}"
                 );
                 TaskResult::Done
             }
-            Err(error) => TaskResult::Retry {
-                pause: pause(message.receive_count),
-                error: error.context("not moved to the dead-letter queue"),
-            },
+            Err(error) => retry(message, error.context("not moved to the dead-letter queue")),
         }
     }
 
-    /// Posts the result of a command. Returns whether Slack accepted it.
-    async fn post_reply(
-        &self,
-        queued: &QueuedCommand,
-        reply: &Reply,
-        invocation: &Invocation,
-    ) -> bool {
+    /// Posts the result of a command. A result that Slack does not accept is in the log only.
+    async fn post_reply(&self, queued: &QueuedCommand, reply: &Reply, invocation: &Invocation) {
         let Some(url) = &queued.command.response_url else {
-            return false;
+            return;
         };
         let mut body = reply.to_json();
         if let Some(body) = body.as_object_mut() {
             // Otherwise a post can replace the reply to the command (observed).
             body.insert("replace_original".to_owned(), false.into());
         }
-        let mut posts = 1;
-        let deadline = invocation.end_of_response();
-        loop {
+        let deadline = invocation.end_of_calls();
+        for posts in 1.. {
             match self.webhooks().post(url.as_str(), &body, deadline).await {
-                Ok(()) => return true,
+                Ok(()) => return,
                 Err(error) if error.is_transient() && posts < POSTS => {
-                    posts += 1;
                     self.clock.pause(POST_PAUSE).await;
                 }
                 Err(error) => {
                     warn!(caller = "slack", "the result was not posted: {error}");
-                    return false;
+                    return;
                 }
             }
         }
@@ -323,10 +296,9 @@ impl Invalidator {
         let secret = self
             .stored_secret(settings, MAX_AGE, deadline, invocation)
             .await;
-        let retry = |pause, error| TaskResult::Retry { pause, error };
         let secret = match secret {
             Ok(secret) => secret,
-            Err(error) => return retry(pause(message.receive_count), error),
+            Err(error) => return retry(message, error),
         };
         let Some(url) = &secret.webhook_url else {
             warn!(
@@ -346,7 +318,8 @@ impl Invalidator {
                 let pause = pause(message.receive_count).max(retry_after.unwrap_or_default());
                 let purpose = "announce in Slack".to_owned();
                 let message = reason;
-                retry(pause, ErrorKind::Unavailable { purpose, message }.into())
+                let error = ErrorKind::Unavailable { purpose, message }.into();
+                TaskResult::Retry { pause, error }
             }
             Err(error @ PostError::Rejected(_)) => {
                 error!(caller = "slack", "not announced: {error}");
@@ -409,13 +382,20 @@ fn pause(receive_count: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(factor).min(MAX_PAUSE)
 }
 
-/// Returns whether the command is a purge that CloudFront possibly has not accepted.
-fn is_unsent_purge(settings: &SlackSettings, queued: &QueuedCommand) -> bool {
+/// Returns what happens to a message after an attempt that failed.
+fn retry(message: &TaskMessage, error: Error) -> TaskResult {
+    TaskResult::Retry {
+        pause: pause(message.receive_count),
+        error,
+    }
+}
+
+/// Returns whether the command changes what CloudFront has cached.
+fn is_purge(settings: &SlackSettings, queued: &QueuedCommand) -> bool {
     let command = Command::parse(&queued.command.text);
-    let is_purge = command.is_ok_and(|command| match command.action {
+    command.is_ok_and(|command| match command.action {
         Action::All | Action::Invalidate(_) => true,
         Action::Default => settings.default_action == DefaultAction::All,
         Action::Status(_) | Action::Usage | Action::Verify(_) | Action::Help => false,
-    });
-    is_purge && queued.purge.is_none()
+    })
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::purge::Support;
 use super::reply::{self, paths_count};
 use super::run::ExtrasUntil;
 use crate::billing::FREE_PATHS;
@@ -124,6 +125,7 @@ impl Invalidator {
         &self,
         sites: &[SlackSite],
         urls: &EncodedPaths,
+        support: Support<'_>,
         invocation: &Invocation,
     ) -> String {
         let distributions = ids(sites);
@@ -142,10 +144,7 @@ impl Invalidator {
                 escape(&reason.to_string())
             )
         });
-        let notes = report
-            .notes
-            .iter()
-            .map(|note| format!("Note: {}", escape(note)));
+        let notes = report.notes.iter().map(|note| support.note_text(note));
         reply::list(urls.chain(notes)).trim_start().to_owned()
     }
 }

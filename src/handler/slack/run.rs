@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
 
-use super::purge::Purge;
+use super::purge::{Purge, Support};
 use super::reply::{self, Reply};
 use crate::distribution::DistributionId;
 use crate::error::Error;
@@ -52,6 +52,10 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<CommandResult, Error> {
         let reply = |text: String| Ok(CommandResult::Done(Reply::ephemeral(text)));
+        let support = Support {
+            contact: &settings.contact,
+            request_id: &invocation.request_id,
+        };
         let name = &command.command;
         let hint = format!("{} lists what you can type.", code(&format!("{name} help")));
         let parsed = match Command::parse(&command.text) {
@@ -104,7 +108,9 @@ impl Invalidator {
                 reply(status.await?)
             }
             (Action::Usage, _) => reply(self.usage_text(&sites, extras_until, invocation).await?),
-            (Action::Verify(urls), _) => reply(self.verify_text(&sites, &urls, invocation).await),
+            (Action::Verify(urls), _) => {
+                reply(self.verify_text(&sites, &urls, support, invocation).await)
+            }
         }
     }
 

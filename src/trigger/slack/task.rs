@@ -1,7 +1,7 @@
 //! `Task`: what a message of the Slack queue contains.
 //!
 //! The functions write these messages themselves, so their form is internal. The response URL in one is a secret: a copy of the
-//! message for the dead-letter queue has none ([`Task::without_secrets`]).
+//! message for the dead-letter queue has none ([`TaskMessage::without_secrets`]).
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ use crate::plan::InvalidationId;
 
 /// The key of a message by which it is recognized.
 const KEY: &str = "slackTask";
+
+/// The field of a command with its response URL.
+const RESPONSE_URL: &str = "responseUrl";
 
 /// The work that a message requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,15 +110,6 @@ impl Task {
     pub fn to_message(&self) -> String {
         serde_json::json!({ KEY: self }).to_string()
     }
-
-    /// Returns the task without the response URL, for a queue whose messages people read.
-    pub fn without_secrets(&self) -> Self {
-        let mut task = self.clone();
-        if let Self::Command(queued) = &mut task {
-            queued.command.response_url = None;
-        }
-        task
-    }
 }
 
 impl From<QueuedCommand> for Task {
@@ -137,9 +131,17 @@ pub struct TaskMessage {
     pub receive_count: u32,
     /// The work, or why it cannot be read.
     pub task: Result<Task, Error>,
+    body: Value,
 }
 
 impl TaskMessage {
+    /// Returns the message without the response URL, for a queue whose messages people read.
+    pub fn without_secrets(&self) -> Value {
+        let mut body = self.body.clone();
+        remove_secrets(&mut body);
+        body
+    }
+
     /// Reads a record of an SQS event; `None` if its body is no Slack task.
     pub(in crate::trigger) fn from_record(record: &Value) -> Option<Self> {
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
@@ -155,6 +157,18 @@ impl TaskMessage {
             sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
             receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
             task: Task::from_message(&message),
+            body: message,
         })
+    }
+}
+
+fn remove_secrets(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove(RESPONSE_URL);
+            fields.values_mut().for_each(remove_secrets);
+        }
+        Value::Array(values) => values.iter_mut().for_each(remove_secrets),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
