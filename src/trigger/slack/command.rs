@@ -24,6 +24,18 @@ const MAX_PATHS: usize = 100;
 /// The most characters of a word that an error repeats.
 const MAX_REPEATED: usize = 60;
 
+/// What macOS and iOS insert, and what was typed for it (observed). Which of both the person means is unknown, so both are
+/// invalidated: CloudFront would report success for the wrong one.
+const SMART_PUNCTUATION: [(&str, &str); 7] = [
+    ("—", "--"),
+    ("–", "--"),
+    ("…", "..."),
+    ("“", "\""),
+    ("”", "\""),
+    ("‘", "'"),
+    ("’", "'"),
+];
+
 /// What to type instead of JSON.
 const INSTEAD_OF_JSON: &str = "type each path alone, with a / at its start";
 
@@ -306,7 +318,16 @@ fn read_path(path: &str) -> Result<EncodedPaths, Error> {
             quoted(path)
         )));
     }
-    Ok(EncodedPaths::parse(path)?)
+    let mut paths = EncodedPaths::parse(path)?;
+    let typed = SMART_PUNCTUATION
+        .iter()
+        .fold(path.to_owned(), |typed, (smart, plain)| {
+            typed.replace(smart, plain)
+        });
+    if typed != path {
+        paths.extend(EncodedPaths::parse(&typed)?);
+    }
+    Ok(paths)
 }
 
 fn superfluous(word: &str, before: &str, instead: &str) -> Error {

@@ -187,6 +187,18 @@ fn undoes_what_slack_and_phones_do() {
 }
 
 #[test]
+fn both_spellings_of_smart_punctuation_are_invalidated() {
+    for (typed, expected) in [
+        ("/a—b.html", ["/a—b.html", "/a--b.html"]),
+        ("/a–b…", ["/a–b…", "/a--b..."]),
+        ("/it’s_“new”", ["/it’s_“new”", "/it's_\"new\""]),
+    ] {
+        let expected = command(&[], Action::Invalidate(paths(&expected)));
+        assert_eq!(parse(typed), expected, "{typed}");
+    }
+}
+
+#[test]
 fn keeps_the_reason_of_a_widened_path() {
     let Ok(Command {
         action: Action::Invalidate(paths),
