@@ -3,6 +3,8 @@
 //! The functions write these messages themselves, so their form is internal. The response URL in one is a secret: a copy of the
 //! message for the dead-letter queue has none ([`TaskMessage::without_secrets`]).
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -131,13 +133,23 @@ pub struct TaskMessage {
     pub receive_count: u32,
     /// The work, or why it cannot be read.
     pub task: Result<Task, Error>,
-    body: Value,
+    body: Body,
+}
+
+/// The complete message, without `Debug` output, because it has the response URL.
+#[derive(Clone, PartialEq, Eq)]
+struct Body(Value);
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body(…)")
+    }
 }
 
 impl TaskMessage {
     /// Returns the message without the response URL, for a queue whose messages people read.
     pub fn without_secrets(&self) -> Value {
-        let mut body = self.body.clone();
+        let mut body = self.body.0.clone();
         remove_secrets(&mut body);
         body
     }
@@ -157,7 +169,7 @@ impl TaskMessage {
             sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
             receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
             task: Task::from_message(&message),
-            body: message,
+            body: Body(message),
         })
     }
 }
