@@ -1,19 +1,18 @@
 //! Finds the distributions that a command is about, among those that can be purged from Slack.
 
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::run::ExtrasUntil;
 use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
 use crate::handler::Invalidator;
-use crate::handler::site_names::SiteNames;
 use crate::invocation::Invocation;
 use crate::mrkdwn::code;
 use crate::settings::slack::{DefaultAction, SlackSettings, SlackSite};
 use crate::trigger::slack::WORDS;
 
 /// How long reading the domain names of the distributions may take.
-const MAX_READ_TIME: std::time::Duration = std::time::Duration::from_secs(3);
+const MAX_READ_TIME: Duration = Duration::from_secs(3);
 
 impl Invalidator {
     /// Returns the distributions that the words name; all without words. The inner error is the reply to a word that names none.
@@ -107,10 +106,7 @@ impl Invalidator {
         let unnamed = sites.iter().filter(|site| site.name.is_none());
         let unnamed: Vec<_> = unnamed.map(|site| site.distribution.clone()).collect();
         let ExtrasUntil(deadline) = until;
-        let names = match unnamed.is_empty() || Instant::now() >= deadline {
-            true => SiteNames::default(),
-            false => self.site_names(&unnamed, deadline, invocation).await,
-        };
+        let names = self.site_names(&unnamed, deadline, invocation).await;
         let labels = sites.iter().map(|site| match &site.name {
             Some(name) => name.clone(),
             None => names.best_known(&site.distribution).to_owned(),
