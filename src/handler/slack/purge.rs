@@ -13,8 +13,10 @@ use crate::trigger::slack::task::{SubmittedInvalidation, SubmittedPurge};
 
 /// A purge, and how far it is.
 pub(super) struct Purge {
-    /// What it is about, as mrkdwn: paths and sites.
-    pub(super) subject: String,
+    /// What was requested, as mrkdwn: paths and sites.
+    pub(super) requested: String,
+    /// What CloudFront accepted, as mrkdwn: the paths, and the sites that have an invalidation.
+    pub(super) accepted: String,
     pub(super) progress: Progress,
     /// When CloudFront created the invalidations, as far as is known.
     pub(super) created: Vec<DateTime<Utc>>,
@@ -78,13 +80,16 @@ impl Purge {
         let progress = submitted.invalidations.iter().filter_map(|invalidation| {
             Some(DistributionProgress {
                 distribution: invalidation.distribution()?,
-                stage: Stage::InProgress(invalidation.id()),
+                stage: invalidation
+                    .id()
+                    .map_or(Stage::Submitted, Stage::InProgress),
                 staging: StagingSearch::Done,
             })
         });
         let created = submitted.invalidations.iter();
         Self {
-            subject: submitted.subject.clone(),
+            requested: submitted.subject.clone(),
+            accepted: submitted.subject.clone(),
             progress: Progress {
                 distributions: progress.collect(),
             },
@@ -119,18 +124,17 @@ impl Purge {
         &self,
         known: impl Fn(&DistributionId) -> Vec<ExistingInvalidation>,
     ) -> SubmittedPurge {
-        let invalidations = self.progress.distributions.iter().filter_map(|current| {
-            let id = current.stage.invalidation()?;
+        let accepted = self.progress.distributions.iter();
+        let accepted = accepted.filter(|current| current.is_submitted());
+        let invalidations = accepted.map(|current| {
+            let id = current.stage.invalidation();
             let known = known(&current.distribution);
-            let created = known.iter().find(|known| known.id == *id);
-            Some(SubmittedInvalidation::new(
-                &current.distribution,
-                id,
-                created.map(|known| known.created),
-            ))
+            let created = known.iter().find(|known| Some(&known.id) == id);
+            let created = created.map(|known| known.created);
+            SubmittedInvalidation::new(&current.distribution, id, created)
         });
         SubmittedPurge {
-            subject: self.subject.clone(),
+            subject: self.accepted.clone(),
             invalidations: invalidations.collect(),
         }
     }
@@ -142,7 +146,7 @@ impl Purge {
         now: DateTime<Utc>,
         support: Support<'_>,
     ) -> Reply {
-        let text = format!("Purging {}. {what_follows}", self.subject);
+        let text = format!("Purging {}. {what_follows}", self.accepted);
         let mut reply = Reply::ephemeral(text);
         if self.paths > 0 {
             reply = reply.with_line(&reply::cost_text(self.paths));
@@ -163,7 +167,7 @@ impl Purge {
 
     /// Returns the reply to a purge that CloudFront refused.
     pub(super) fn refused(&self, support: Support<'_>) -> Reply {
-        let reply = Reply::ephemeral(format!("Not purged: {}.", self.subject));
+        let reply = Reply::ephemeral(format!("Not purged: {}.", self.requested));
         match self.errors.as_slice() {
             [(_, error)] => reply.with_line(&support.error_text(error)),
             _ => self.with_errors(reply, support),
@@ -178,26 +182,23 @@ impl Purge {
         person: Option<&str>,
         support: Support<'_>,
     ) -> Reply {
-        let end = if self.progress.all_completed() {
-            match self.created.iter().min() {
-                Some(created) => format!(
-                    "fresh everywhere after {}",
-                    reply::seconds_text(now - created)
-                ),
-                None => "fresh everywhere".to_owned(),
+        let accepted = self.progress.distributions.iter();
+        let accepted = accepted.filter(|current| current.is_submitted()).count();
+        let completed = self.progress.completed_count();
+        let end = match (completed == accepted, self.created.iter().min()) {
+            (true, Some(created)) => {
+                let time = reply::seconds_text(now - created);
+                format!("fresh everywhere after {time}")
             }
-        } else {
-            let completed = self.progress.completed_count();
-            let count = self.progress.distributions.len();
-            format!(
-                "not confirmed as complete ({completed} of {count}). CloudFront completes what it accepted; `status` shows it"
-            )
+            (true, None) => "fresh everywhere".to_owned(),
+            (false, _) => format!(
+                "not confirmed as complete ({completed} of {accepted}). CloudFront completes what it accepted; `status` shows it"
+            ),
         };
+        let subject = &self.accepted;
         let reply = match person {
-            Some(person) => {
-                Reply::in_channel(format!("<@{person}> purged {}: {end}.", self.subject))
-            }
-            None => Reply::ephemeral(format!("Purged {}: {end}.", self.subject)),
+            Some(person) => Reply::in_channel(format!("<@{person}> purged {subject}: {end}.")),
+            None => Reply::ephemeral(format!("Purged {subject}: {end}.")),
         };
         self.with_errors(reply, support)
     }

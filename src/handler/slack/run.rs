@@ -157,12 +157,18 @@ impl Invalidator {
             let error = staging_error.map(|error| ("the staging distribution".to_owned(), error));
             errors.extend(error);
         }
+        let is_accepted = |site: &SlackSite| {
+            let mut distributions = progress.distributions.iter();
+            distributions
+                .any(|current| current.distribution == site.distribution && current.is_submitted())
+        };
+        let accepted = sites.iter().zip(&labels);
+        let accepted = accepted.filter(|(site, _)| is_accepted(site));
+        let accepted: Vec<_> = accepted.map(|(_, label)| label.clone()).collect();
+        let paths_text = reply::paths_text(&paths);
         Ok(Purge {
-            subject: format!(
-                "{} of {}",
-                reply::paths_text(&paths),
-                reply::sites_text(&labels)
-            ),
+            requested: format!("{paths_text} of {}", reply::sites_text(&labels)),
+            accepted: format!("{paths_text} of {}", reply::sites_text(&accepted)),
             created: self.creation_times(&progress),
             paths: outcome
                 .reports

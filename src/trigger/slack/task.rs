@@ -48,7 +48,7 @@ pub struct QueuedCommand {
 pub struct SubmittedPurge {
     /// What it is about, as mrkdwn.
     pub subject: String,
-    /// The invalidations whose ids are known.
+    /// One for each distribution that has one.
     pub invalidations: Vec<SubmittedInvalidation>,
 }
 
@@ -57,22 +57,23 @@ pub struct SubmittedPurge {
 #[serde(rename_all = "camelCase")]
 pub struct SubmittedInvalidation {
     distribution: String,
-    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     /// Milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created: Option<i64>,
 }
 
 impl SubmittedInvalidation {
-    /// Creates an entry; `created` by CloudFront's clock.
+    /// Creates an entry; without an `id` if CloudFront did not return it, `created` by CloudFront's clock.
     pub fn new(
         distribution: &DistributionId,
-        id: &InvalidationId,
+        id: Option<&InvalidationId>,
         created: Option<DateTime<Utc>>,
     ) -> Self {
         Self {
             distribution: distribution.to_string(),
-            id: id.to_string(),
+            id: id.map(ToString::to_string),
             created: created.map(|created| created.timestamp_millis()),
         }
     }
@@ -82,9 +83,9 @@ impl SubmittedInvalidation {
         DistributionId::parse(&self.distribution).ok()
     }
 
-    /// Returns the invalidation.
-    pub fn id(&self) -> InvalidationId {
-        InvalidationId::new(&*self.id)
+    /// Returns the invalidation, if its id is known.
+    pub fn id(&self) -> Option<InvalidationId> {
+        self.id.as_deref().map(InvalidationId::new)
     }
 
     /// Returns when CloudFront created it, if that was known.
