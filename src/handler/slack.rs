@@ -52,7 +52,7 @@ const REPLY_WITHIN: Duration = Duration::from_millis(2_500);
 /// How long before the response a command is put into the queue that CloudFront has not accepted yet.
 const HAND_OVER_BEFORE: Duration = Duration::from_millis(500);
 
-/// How much time is left at least, whatever the clocks show.
+/// How much time putting a command into the queue has at least, whatever the clocks show.
 const MIN_TIME: Duration = Duration::from_millis(600);
 
 /// How long before the hand-over a command ends reading what its reply does not need.
@@ -156,6 +156,9 @@ struct Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ReplyTimes {
     hand_over: Instant,
+    /// How long a command that is in the queue is waited for.
+    result_by: Instant,
+    /// How long the queue is waited for.
     reply_by: Instant,
 }
 
@@ -167,6 +170,7 @@ impl ReplyTimes {
         let reply_by = instant + left.max(MIN_TIME);
         Self {
             hand_over: reply_by.checked_sub(HAND_OVER_BEFORE).unwrap_or(reply_by),
+            result_by: instant + left,
             reply_by,
         }
     }
@@ -299,7 +303,7 @@ impl Invalidator {
                 }
             }
             Either::Right(((), run)) => {
-                let run = timeout_at(times.reply_by, run);
+                let run = timeout_at(times.result_by, run);
                 let (enqueued, result) = join(enqueue(None), run).await;
                 let ending = result.map(|result| self.ending(result, support));
                 match (enqueued, ending) {
