@@ -1,4 +1,6 @@
-//! Which of the next calls fail, and how.
+//! Which of the next calls fail, and how, and which responses are late.
+
+use std::time::Duration;
 
 use super::fault::{Fault, Operation};
 
@@ -8,6 +10,7 @@ pub(super) struct FaultPlan {
     planned: Vec<PlannedFault>,
     /// At most one for each operation.
     random: Vec<RandomFault>,
+    delays: Vec<(Operation, Duration)>,
 }
 
 struct PlannedFault {
@@ -61,6 +64,18 @@ impl FaultPlan {
             percent,
             state: seed,
         });
+    }
+
+    /// Delays the responses to an operation.
+    pub(super) fn delay(&mut self, operation: Operation, delay: Duration) {
+        self.delays.push((operation, delay));
+    }
+
+    /// Returns how late the response to an operation is.
+    pub(super) fn delay_of(&self, operation: Operation) -> Duration {
+        let delays = self.delays.iter();
+        let delays = delays.filter(|(delayed, _)| *delayed == operation);
+        delays.map(|(_, delay)| *delay).sum()
     }
 
     /// Returns the fault of a call about this ARN that arrives now; a planned one precedes a random one.

@@ -288,6 +288,16 @@ impl Standin {
         faults.fail_at_random(operation, fault, percent, seed);
     }
 
+    /// Delays the responses to an operation in real time. A call has its effect before.
+    pub fn delay(&self, operation: Operation, delay: Duration) {
+        self.server.state().faults.delay(operation, delay);
+    }
+
+    /// Ends all planned faults and delays.
+    pub fn recover(&self) {
+        self.server.state().faults = fault_plan::FaultPlan::default();
+    }
+
     /// Makes CloudFront reject these paths, as if by a rule that is not documented.
     pub fn refuse_paths(&self, paths: &[&str]) {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();

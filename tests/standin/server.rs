@@ -190,8 +190,9 @@ impl Server {
         };
         let round_trip = self.state().round_trips + 1;
         let response = self.respond_to_call(&call, &head, &body).await;
-        if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency).await;
+        let delay = self.latency + self.state().faults.delay_of(call.operation());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         if let ServiceCall::CloudFront(_) = call {
             let state = &mut *self.state();

@@ -7,11 +7,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::fixture::{FIRST, Fixture, one_minute};
-use crate::standin::{Secret, SentMessage};
+use crate::fixture::{FIRST, Fixture, logged, one_minute};
+use crate::standin::{Clock, Options, Secret, SentMessage};
 
 pub const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const RESPONSE_URL: &str = "https://hooks.slack.com/commands/T0EXAMPLE/1/hush";
+/// The secret part of the URLs.
+pub const SECRET_WORD: &str = "hush";
+/// How long a received message is invisible, in seconds, unless the function changes it (`template.yaml`).
+const VISIBILITY_TIMEOUT: u64 = 120;
 pub const WEBHOOK_URL: &str = "https://hooks.slack.com/services/T0EXAMPLE/B0EXAMPLE/hush";
 
 /// A function for Slack, and what it reaches.
@@ -44,9 +48,24 @@ impl SlackBed {
         }
     }
 
+    /// Starts a function for one site at a frozen time. An invalidation is in progress for this long.
+    pub fn frozen(completes_after: Duration) -> Self {
+        Self::with(Fixture::with(Options {
+            clock: Clock::frozen(),
+            completes_after,
+            ..Options::default()
+        }))
+    }
+
     pub fn set(self, name: &str, value: &str) -> Self {
         Self {
             fixture: self.fixture.set(name, value),
+        }
+    }
+
+    pub fn unset(self, name: &str) -> Self {
+        Self {
+            fixture: self.fixture.unset(name),
         }
     }
 
@@ -55,6 +74,14 @@ impl SlackBed {
         let variables = self.fixture.variables();
         self.fixture
             .invalidator_without_pauses()
+            .with_slack(move |name| variables.get(name).cloned())
+    }
+
+    /// Returns the function with pauses in real time.
+    pub fn invalidator_with_pauses(&self) -> Invalidator {
+        let variables = self.fixture.variables();
+        self.fixture
+            .invalidator()
             .with_slack(move |name| variables.get(name).cloned())
     }
 
@@ -124,6 +151,138 @@ impl SlackBed {
             "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:slack",
         }]})
     }
+}
+
+/// A message in the Slack queue.
+pub struct Message {
+    body: String,
+    sent: SystemTime,
+    /// How many times it was received.
+    pub received: u32,
+}
+
+/// What a delivery of a message led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// The function returned it as handled: Lambda deletes it.
+    Deleted,
+    /// It is visible again after this many seconds.
+    VisibleIn(u64),
+}
+
+impl SlackBed {
+    /// Puts a message into the queue at the stand-in's time.
+    pub fn message(&self, body: &str) -> Message {
+        self.message_of_age(body, Duration::ZERO)
+    }
+
+    /// Puts a message into the queue as if it was sent some time ago.
+    pub fn message_of_age(&self, body: &str, age: Duration) -> Message {
+        Message {
+            body: body.to_owned(),
+            sent: self.fixture.standin.now() - age,
+            received: 0,
+        }
+    }
+
+    /// Delivers a message once, to a new function.
+    pub async fn deliver(&self, message: &mut Message) -> Delivered {
+        message.received += 1;
+        let standin = &self.fixture.standin;
+        let age = standin.now().duration_since(message.sent);
+        let event = self.delivery(&message.body, age.expect("an age"), message.received);
+        let changes = standin.visibility_changes().len();
+        let response = self.invalidator().handle(&event, &one_minute()).await;
+        let response = response.expect("a partial batch response");
+        let id = &event["Records"][0]["messageId"];
+        let handle = &event["Records"][0]["receiptHandle"];
+        let changes = standin.visibility_changes().split_off(changes);
+        if response == json!({"batchItemFailures": []}) {
+            assert_eq!(changes, []);
+            return Delivered::Deleted;
+        }
+        assert_eq!(
+            response,
+            json!({"batchItemFailures": [{"itemIdentifier": id}]})
+        );
+        match changes.as_slice() {
+            [] => Delivered::VisibleIn(VISIBILITY_TIMEOUT),
+            [change] => {
+                assert_eq!(
+                    (change.queue.as_str(), handle),
+                    ("slack", &json!(change.receipt_handle))
+                );
+                Delivered::VisibleIn(change.seconds)
+            }
+            changes => panic!("{changes:?}"),
+        }
+    }
+
+    /// Delivers a message until it is deleted or has this age; the frozen clock advances to each time at which the message is
+    /// visible. Returns whether it was deleted.
+    pub async fn deliver_until(&self, message: &mut Message, age: Duration) -> bool {
+        let standin = &self.fixture.standin;
+        while standin.now().duration_since(message.sent).expect("an age") < age {
+            match self.deliver(message).await {
+                Delivered::Deleted => return true,
+                Delivered::VisibleIn(seconds) => standin.advance(Duration::from_secs(seconds)),
+            }
+        }
+        false
+    }
+
+    /// Returns the messages that were posted to the response URL, accepted or not.
+    pub fn posts(&self) -> Vec<Value> {
+        self.posts_to("/commands/T0EXAMPLE/1/hush")
+    }
+
+    /// Returns the messages that were posted to the webhook, accepted or not.
+    pub fn announcements(&self) -> Vec<Value> {
+        self.posts_to("/services/T0EXAMPLE/B0EXAMPLE/hush")
+    }
+
+    fn posts_to(&self, path: &str) -> Vec<Value> {
+        let posts = self.fixture.standin.slack_posts().into_iter();
+        let posts = posts.filter(|post| post.path == path);
+        posts.map(|post| post.message).collect()
+    }
+
+    /// Returns the body of the only dead letter; it has no secret.
+    pub fn dead_letter(&self) -> Value {
+        let letters = self.dead_letters();
+        let [letter] = letters.as_slice() else {
+            panic!("not one dead letter but {letters:?}");
+        };
+        assert!(!letter.body.contains(SECRET_WORD), "{}", letter.body);
+        serde_json::from_str(&letter.body).expect("JSON")
+    }
+}
+
+/// Returns the lines of this level that this test logged since the last call. No line of any level has a URL of Slack.
+pub fn logged_without_secrets(level: &str) -> Vec<String> {
+    let mut messages = Vec::new();
+    for line in logged() {
+        assert!(!line.contains(SECRET_WORD), "{line}");
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        if line["level"] == level {
+            messages.push(line["message"].as_str().expect("a message").to_owned());
+        }
+    }
+    messages
+}
+
+/// Returns a message of the queue: a command that CloudFront has not accepted.
+pub fn command_task(text: &str) -> String {
+    json!({"slackTask": {"command": command_fields(text)}}).to_string()
+}
+
+/// Returns the fields of a command in a message of the queue.
+pub fn command_fields(text: &str) -> Value {
+    json!({
+        "team": "T0EXAMPLE", "enterprise": null, "channel": "C0EXAMPLE", "user": "U0EXAMPLE", "userName": "mona",
+        "command": "/cdn-purge", "text": text, "responseUrl": RESPONSE_URL,
+        "triggerId": "13345224609.738474920.8088930838d88f008e0",
+    })
 }
 
 /// A request of Slack, before it is signed.
