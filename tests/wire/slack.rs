@@ -1,5 +1,6 @@
 //! Slash commands of Slack: the checks of a request, the replies, and the queue for what takes longer.
 
 mod bed;
+mod queue;
 mod replies;
 mod time;
