@@ -56,6 +56,14 @@ impl Invocation {
         }
     }
 
+    /// Returns the invocation for a part of its work, after which this much time is left.
+    pub fn ending_earlier_by(&self, reserve: Duration) -> Self {
+        Self {
+            deadline: self.before_deadline(reserve),
+            ..self.clone()
+        }
+    }
+
     /// Returns when a read has to end: after `max`, or earlier, so that half of the time for the work is left.
     pub fn end_of_read(&self, max: Duration) -> Instant {
         let now = Instant::now();

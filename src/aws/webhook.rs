@@ -50,6 +50,14 @@ impl PostError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+
+    /// Returns how long Slack requires to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Rejected(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for PostError {

@@ -45,7 +45,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(240);
 
-/// How long before the end of its time the function stops waiting for completion, to post the result.
+/// How long before the end of the function's time a command and the wait for completion end, to post the result.
 const POST_RESERVE: Duration = Duration::from_secs(12);
 
 /// How long a run can take for what the result does not need.
@@ -54,8 +54,11 @@ const MAX_READ_TIME: Duration = Duration::from_secs(3);
 /// How many times a post is sent in one attempt, if Slack fails. A response URL takes five posts.
 const POSTS: usize = 2;
 
-/// The pause between two posts.
+/// The pause between two posts, unless Slack requires a longer one.
 const POST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause between two posts.
+const MAX_POST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What handling a message led to.
 enum TaskResult {
@@ -157,11 +160,12 @@ impl Invalidator {
             contact: &settings.contact,
             request_id: &invocation.request_id,
         };
+        let work = invocation.ending_earlier_by(POST_RESERVE);
         let result = match &queued.purge {
             Some(submitted) => Ok(CommandResult::Purge(Purge::submitted(submitted))),
             None => {
-                let extras_until = ExtrasUntil(invocation.end_of_read(MAX_READ_TIME));
-                self.run_command(settings, &queued.command, extras_until, invocation)
+                let extras_until = ExtrasUntil(work.end_of_read(MAX_READ_TIME));
+                self.run_command(settings, &queued.command, extras_until, &work)
                     .await
             }
         };
@@ -171,7 +175,7 @@ impl Invalidator {
                 if let Some(error) = purge.transient_error().filter(|_| !is_last) {
                     return retry(message, error.clone());
                 }
-                let waited = self.wait_for_completion(&mut purge, invocation).await;
+                let waited = self.wait_for_completion(&mut purge, &work).await;
                 if let Err(error) = waited {
                     let cause = error.category();
                     warn!(caller = "slack", %cause, "the completion is unknown: {error}");
@@ -219,7 +223,6 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<(), Error> {
         let end = invocation.end_of_calls();
-        let end = end.checked_sub(POST_RESERVE).unwrap_or(end);
         let limit = end.saturating_duration_since(Instant::now());
         self.poll(&mut purge.progress, limit, end, invocation).await
     }
@@ -272,16 +275,19 @@ impl Invalidator {
         }
         let deadline = invocation.end_of_calls();
         for posts in 1.. {
-            match self.webhooks().post(url.as_str(), &body, deadline).await {
-                Ok(()) => return,
-                Err(error) if error.is_transient() && posts < POSTS => {
-                    self.clock.pause(POST_PAUSE).await;
-                }
-                Err(error) => {
-                    warn!(caller = "slack", "the result was not posted: {error}");
-                    return;
-                }
+            let posted = self.webhooks().post(url.as_str(), &body, deadline).await;
+            let Err(error) = posted else {
+                return;
+            };
+            let pause = error.retry_after().unwrap_or_default();
+            let pause = pause.clamp(POST_PAUSE, MAX_POST_PAUSE);
+            // A message whose time ends is handled again, with all of its posts.
+            let is_last = posts == POSTS || Instant::now() + pause >= deadline;
+            if is_last || !error.is_transient() {
+                warn!(caller = "slack", "the result was not posted: {error}");
+                return;
             }
+            self.clock.pause(pause).await;
         }
     }
 
