@@ -1,11 +1,11 @@
 //! The messages of the Slack queue: what is posted, when a message is delivered again, and how it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::bed::{Delivered, SlackBed, command_fields, command_task, logged_without_secrets};
-use crate::fixture::{ALWAYS, FIRST, SECOND, one_minute};
+use crate::fixture::{ALWAYS, FIRST, SECOND, invocation, one_minute};
 use crate::standin::{Fault, Operation, SlackResponse};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -168,8 +168,7 @@ async fn a_site_that_fails_for_good_is_in_the_post_and_in_a_dead_letter() {
     let request = posts[0]["text"].as_str().expect("a text");
     let request = request.rsplit('`').nth(1).expect("a request id");
     let text = format!(
-        "<@U0EXAMPLE> purged `/a` of *blog* and *shop*: not confirmed as complete (1 of 2). CloudFront completes what it \
-         accepted; `status` shows it.\n*shop* was not purged. The function lacks a permission in AWS. Ask #web-team, who \
+        "<@U0EXAMPLE> purged `/a` of *blog*: fresh everywhere after 1 s.\n*shop* was not purged. The function lacks a permission in AWS. Ask #web-team, who \
          finds the details in the log under `{request}`."
     );
     assert_eq!(posts, [in_channel(&text)]);
@@ -549,4 +548,62 @@ async fn a_command_without_a_response_url_is_run() {
     assert_eq!(delivered, Delivered::Deleted);
     assert_eq!(bed.fixture.standin.accepted().len(), 1);
     assert_eq!(bed.posts(), [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_command_that_takes_all_its_time_leaves_enough_to_post_its_result() {
+    let bed = SlackBed::frozen(Duration::ZERO);
+    (bed.fixture.standin).fail(Operation::ListInvalidations, Fault::Hang, ALWAYS);
+    let event = bed.delivery(&command_task("usage"), Duration::ZERO, 1);
+    let invocation = invocation(Duration::from_secs(18));
+    let started = Instant::now();
+    let response = bed
+        .invalidator_with_pauses()
+        .handle(&event, &invocation)
+        .await;
+    assert_eq!(response, Ok(json!({"batchItemFailures": []})));
+    let posts = bed.posts();
+    assert_eq!(posts.len(), 1);
+    let text = posts[0]["text"].as_str().expect("a text");
+    assert!(text.contains("at least 0 paths"), "{text}");
+    let time = started.elapsed();
+    assert!(time < Duration::from_secs(10), "{time:?}");
+}
+
+#[tokio::test]
+async fn a_post_without_a_response_is_not_repeated_when_the_time_is_over() {
+    // The message would be delivered again, and posted again each time.
+    let bed = SlackBed::frozen(Duration::ZERO);
+    (bed.fixture.standin).fail(Operation::PostToSlack, Fault::Hang, ALWAYS);
+    let event = bed.delivery(&command_task("help"), Duration::ZERO, 1);
+    let invocation = invocation(Duration::from_secs(5));
+    logged_without_secrets("WARN");
+    let response = bed
+        .invalidator_with_pauses()
+        .handle(&event, &invocation)
+        .await;
+    assert_eq!(response, Ok(json!({"batchItemFailures": []})));
+    assert_eq!(bed.posts().len(), 1);
+    assert_eq!(
+        logged_without_secrets("WARN"),
+        ["the result was not posted: could not post to Slack: no response in time"]
+    );
+}
+
+#[tokio::test]
+async fn a_second_post_waits_as_long_as_slack_requires() {
+    for (retry_after, pause) in [("0", 1), ("3", 3), ("60", 5), ("soon", 1)] {
+        let bed = SlackBed::frozen(Duration::ZERO);
+        let busy = SlackResponse::new(429, "").with_header("retry-after", retry_after);
+        bed.fixture.standin.respond_as_slack(busy);
+        let before = bed.fixture.standin.now();
+        bed.deliver(&mut bed.message(&command_task("help"))).await;
+        let paused = bed.fixture.standin.now().duration_since(before);
+        assert_eq!(
+            paused.ok(),
+            Some(Duration::from_secs(pause)),
+            "{retry_after}"
+        );
+        assert_eq!(bed.posts().len(), 2);
+    }
 }
