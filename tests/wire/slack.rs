@@ -4,3 +4,5 @@ mod bed;
 mod queue;
 mod replies;
 mod time;
+mod requests;
+mod secrets;

@@ -29,6 +29,15 @@ impl SlackBed {
         Self::with(Fixture::start())
     }
 
+    /// Starts the same function on a clock that only the test advances.
+    pub fn at_frozen_time() -> Self {
+        Self::with(Fixture::with(Options {
+            clock: Clock::frozen(),
+            throttle: false,
+            ..Options::default()
+        }))
+    }
+
     pub fn with(fixture: Fixture) -> Self {
         let standin = &fixture.standin;
         let stored = json!({"signing_secrets": SIGNING_SECRET, "webhook_url": WEBHOOK_URL});
@@ -301,31 +310,41 @@ impl Request {
         self
     }
 
-    /// Signs the request, and returns its event: the body is base64, as Lambda encodes a form.
-    pub fn event(&self) -> Value {
+    /// Returns the form as a body.
+    pub fn body(&self) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        let body = form.extend_pairs(&self.form).finish();
-        let timestamp = millis(self.now) / 1_000;
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("a key");
-        mac.update(format!("v0:{timestamp}:{body}").as_bytes());
-        let signature: String = mac
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        json!({
-            "version": "2.0",
-            "requestContext": {"http": {"method": "POST"}, "timeEpoch": millis(self.now)},
-            "headers": {
-                "content-type": "application/x-www-form-urlencoded",
-                "x-slack-request-timestamp": timestamp.to_string(),
-                "x-slack-signature": format!("v0={signature}"),
-            },
-            "body": aws_smithy_types::base64::encode(&body),
-            "isBase64Encoded": true,
-        })
+        form.extend_pairs(&self.form).finish()
     }
+
+    /// Signs the request, and returns its event.
+    pub fn event(&self) -> Value {
+        signed(self.body().as_bytes(), self.now, &self.secret)
+    }
+}
+
+/// Signs a body, and returns its event: the body is base64, as Lambda encodes a form.
+pub fn signed(body: &[u8], now: SystemTime, secret: &str) -> Value {
+    let timestamp = millis(now) / 1_000;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(format!("v0:{timestamp}:").as_bytes());
+    mac.update(body);
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    json!({
+        "version": "2.0",
+        "requestContext": {"http": {"method": "POST"}, "timeEpoch": millis(now)},
+        "headers": {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-slack-request-timestamp": timestamp.to_string(),
+            "x-slack-signature": format!("v0={signature}"),
+        },
+        "body": aws_smithy_types::base64::encode(body),
+        "isBase64Encoded": true,
+    })
 }
 
 /// Returns the message in a response.
