@@ -37,6 +37,48 @@ pub fn code(text: &str) -> String {
     span
 }
 
+/// Returns a sentence of this program as mrkdwn. Words in quotes, which a person or AWS wrote, become code spans, and no other
+/// backtick opens one.
+pub fn quotes_as_code(text: &str) -> String {
+    let mut sentence = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('"') {
+        let Some((quoted, behind)) = split_quoted(after) else {
+            break;
+        };
+        push_plain(&mut sentence, before);
+        sentence.push_str(&code(&quoted));
+        rest = behind;
+    }
+    push_plain(&mut sentence, rest);
+    sentence
+}
+
+/// Splits a text behind its first quote that has no backslash before it. Returns the text before it without these backslashes.
+fn split_quoted(text: &str) -> Option<(String, &str)> {
+    let mut quoted = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => return Some((quoted, characters.as_str())),
+            '\\' if characters.as_str().starts_with(['"', '\\']) => {
+                quoted.extend(characters.next());
+            }
+            _ => quoted.push(character),
+        }
+    }
+    None
+}
+
+fn push_plain(sentence: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '`' => sentence.push('\''),
+            _ => push_escaped(sentence, character),
+        }
+    }
+}
+
 /// Returns a block of text, in which nothing is formatted and lines stay. At most `max` characters of the text are in it.
 pub fn block(text: &str, max: usize) -> String {
     let mut block = String::from("```\n");
@@ -108,6 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn quoted_words_of_a_sentence_are_code() {
+        for (text, expected) in [
+            ("", ""),
+            ("type `all` & <more>", "type 'all' &amp; &lt;more&gt;"),
+            ("\"/a*\" follows \"*b*\": a", "`/a*` follows `*b*`: a"),
+            (r#""\"`/a\\b\"" is one"#, "`\"'/a\\b\"` is one"),
+            (r#""\u{200b}\n<!here>""#, "`\\u{200b}\\n&lt;!here&gt;`"),
+            ("an \"open `quote", "an \"open 'quote"),
+            (r#"a "b\"#, r#"a "b\"#),
+        ] {
+            assert_eq!(quotes_as_code(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_long_text_is_cut_between_characters() {
         let whole = "é".repeat(200);
         assert_eq!(code(&whole), format!("`{whole}`"));
@@ -125,6 +182,9 @@ mod tests {
             prop_assert!(!inner.is_empty());
             prop_assert!(!inner.contains(['`', '<', '>', '\n', '\r']), "{}", span);
             prop_assert!(!escape(&text).contains(['<', '>']));
+            let sentence = quotes_as_code(&format!("{text:?} and {text}"));
+            prop_assert!(!sentence.contains(['<', '>']), "{}", sentence);
+            prop_assert!(sentence.matches('`').count().is_multiple_of(2), "{}", sentence);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::reply::{self, Reply};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error};
 use crate::handler::progress::{DistributionProgress, Progress, Stage, StagingSearch};
-use crate::mrkdwn::{code, escape};
+use crate::mrkdwn::{self, code, escape};
 use crate::plan::ExistingInvalidation;
 use crate::trigger::slack::task::{SubmittedInvalidation, SubmittedPurge};
 
@@ -45,7 +45,7 @@ impl Support<'_> {
                 self.see_log()
             );
         }
-        format!("Note: {}", escape(note))
+        format!("Note: {}", mrkdwn::quotes_as_code(note))
     }
 
     fn see_log(&self) -> String {
@@ -62,7 +62,7 @@ impl Support<'_> {
         let see_log = self.see_log();
         match error.category() {
             Category::InvalidInput | Category::RejectedPath => {
-                reply::sentence(&escape(&error.to_string()))
+                reply::sentence(&mrkdwn::quotes_as_code(&error.to_string()))
             }
             Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
             Category::Unavailable => "AWS did not respond as expected.".to_owned(),
@@ -214,7 +214,10 @@ impl Purge {
     fn with_errors(&self, reply: Reply, support: Support<'_>) -> Reply {
         self.errors.iter().fold(reply, |reply, (site, error)| {
             let text = support.error_text(error);
-            reply.with_line(&format!("*{}* was not purged. {text}", escape(site)))
+            reply.with_line(&format!(
+                "{} was not purged. {text}",
+                reply::site_text(site)
+            ))
         })
     }
 }

@@ -91,13 +91,21 @@ pub(super) fn paths_count(count: usize) -> String {
     }
 }
 
+/// Returns the name of a site: bold, or code if it has a character that Slack formats.
+pub(super) fn site_text(site: &str) -> String {
+    match site.contains(['*', '`', '~']) {
+        true => code(site),
+        false => format!("*{}*", escape(site)),
+    }
+}
+
 /// Returns the names of sites in words.
 pub(super) fn sites_text(sites: &[String]) -> String {
-    let names: Vec<_> = sites.iter().map(|site| escape(site)).collect();
+    let names: Vec<_> = sites.iter().map(|site| site_text(site)).collect();
     match names.as_slice() {
         [] => "no site".to_owned(),
-        [name] => format!("*{name}*"),
-        [first @ .., last] => format!("*{}* and *{last}*", first.join("*, *")),
+        [name] => name.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::handler::Invalidator;
 use crate::handler::identity::RequestIdentity;
 use crate::handler::progress::Progress;
 use crate::invocation::Invocation;
-use crate::mrkdwn::{code, escape};
+use crate::mrkdwn::{self, code, escape};
 use crate::outcome::BatchReport;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::ExistingInvalidation;
@@ -61,7 +61,7 @@ impl Invalidator {
         let parsed = match Command::parse(&command.text) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let text = reply::sentence(&escape(&error.to_string()));
+                let text = reply::sentence(&mrkdwn::quotes_as_code(&error.to_string()));
                 return reply(format!("{text} {hint}"));
             }
         };

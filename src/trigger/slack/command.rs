@@ -5,7 +5,7 @@
 //! not a shorter path.
 //!
 //! The errors are replies to the person: one sentence and what to type. They repeat what the person typed as plain text, so
-//! they go through [`mrkdwn::escape`](crate::mrkdwn::escape).
+//! they go through [`mrkdwn::quotes_as_code`](crate::mrkdwn::quotes_as_code).
 
 use std::collections::BTreeSet;
 
