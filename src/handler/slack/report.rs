@@ -1,6 +1,7 @@
 //! The replies to commands that change nothing: `status`, `usage` and `verify`.
 
 use chrono::{DateTime, Utc};
+use tracing::warn;
 
 use super::purge::Support;
 use super::reply::{self, paths_count};
@@ -10,7 +11,7 @@ use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::excerpt::thousands;
 use crate::handler::Invalidator;
-use crate::handler::newest::ShownInvalidation;
+use crate::handler::newest::{NewestInvalidations, ShownInvalidation};
 use crate::invocation::Invocation;
 use crate::mrkdwn::{code, escape};
 use crate::path::{EncodedPaths, SubmittedPath};
@@ -25,24 +26,32 @@ impl Invalidator {
         sites: &[SlackSite],
         id: Option<&InvalidationId>,
         extras_until: ExtrasUntil,
+        support: Support<'_>,
         invocation: &Invocation,
     ) -> Result<String, Error> {
         let distributions = ids(sites);
         let deadline = invocation.end_of_calls();
-        let found = match id {
+        let NewestInvalidations {
+            shown,
+            others_in_progress,
+            unlisted,
+        } = match id {
             Some(id) => {
                 let cloudfront = self.cloudfront(invocation);
                 let found = cloudfront
                     .find_invalidation(&distributions, id, deadline)
                     .await;
                 match found {
-                    Ok((distribution, found)) => vec![ShownInvalidation {
-                        distribution,
-                        id: found.id,
-                        created: found.created,
-                        status: found.status,
-                        paths: Ok(found.paths),
-                    }],
+                    Ok((distribution, found)) => NewestInvalidations {
+                        shown: vec![ShownInvalidation {
+                            distribution,
+                            id: found.id,
+                            created: found.created,
+                            status: found.status,
+                            paths: Ok(found.paths),
+                        }],
+                        ..NewestInvalidations::default()
+                    },
                     Err(error) if error.is_no_such_invalidation() => {
                         return Ok(format!(
                             "No site that can be purged from Slack has the purge {}.",
@@ -53,18 +62,15 @@ impl Invalidator {
                 }
             }
             None => {
-                let newest = self
-                    .newest_invalidations(&distributions, deadline, invocation)
-                    .await;
-                if let (true, Some((_, error))) = (newest.shown.is_empty(), newest.unlisted.first())
-                {
-                    return Err(error.clone());
-                }
-                newest.shown
+                let newest = self.newest_invalidations(&distributions, deadline, invocation);
+                newest.await
             }
         };
-        if found.is_empty() {
-            return Ok("No purge was found.".to_owned());
+        if shown.is_empty() {
+            match unlisted.first() {
+                Some((_, error)) => return Err(error.clone()),
+                None => return Ok("No purge was found.".to_owned()),
+            }
         }
         let labels = self.labels(sites, extras_until, invocation).await;
         let label = |distribution: &DistributionId| {
@@ -75,9 +81,20 @@ impl Invalidator {
             site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
         };
         let now = self.now_of_cloudfront(invocation);
-        let lines = found
+        let lines = shown
             .iter()
             .map(|found| status_line(found, &label(&found.distribution), now));
+        let others = (others_in_progress > 0)
+            .then(|| format!("{} more in progress", thousands(others_in_progress)));
+        let unlisted = unlisted.iter().map(|(distribution, error)| {
+            warn!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+            let (label, reason) = (label(distribution), support.error_text(error));
+            format!(
+                "{}: its purges could not be read. {reason}",
+                reply::site_text(&label)
+            )
+        });
+        let lines = lines.chain(others).chain(unlisted);
         Ok(reply::list(lines).trim_start().to_owned())
     }
 
@@ -97,6 +114,10 @@ impl Invalidator {
             .iter()
             .zip(&labels)
             .map(|(usage, label)| {
+                if let Some(error) = &usage.error {
+                    let distribution = &usage.distribution;
+                    warn!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+                }
                 let (at_least, reason) = match usage.is_complete() {
                     true => ("", ""),
                     false => ("at least ", "; not all purges could be counted"),
@@ -106,8 +127,8 @@ impl Invalidator {
                     count => format!("{count} purges"),
                 };
                 format!(
-                    "*{}*: {at_least}{} in {purges}{reason}",
-                    escape(label),
+                    "{}: {at_least}{} in {purges}{reason}",
+                    reply::site_text(label),
                     paths_count(usage.paths)
                 )
             });
@@ -144,7 +165,10 @@ impl Invalidator {
                 escape(&reason.to_string())
             )
         });
-        let notes = report.notes.iter().map(|note| support.note_text(note));
+        let notes = report.notes.iter().map(|note| {
+            warn!(caller = "slack", "verification: {note}");
+            support.note_text(note)
+        });
         reply::list(urls.chain(notes)).trim_start().to_owned()
     }
 }
@@ -163,8 +187,8 @@ fn status_line(found: &ShownInvalidation, label: &str, now: DateTime<Utc>) -> St
         Err(_) => "its paths could not be read".to_owned(),
     };
     format!(
-        "*{}*: {} is {status}, requested {}: {paths}",
-        escape(label),
+        "{}: {} is {status}, requested {}: {paths}",
+        reply::site_text(label),
         code(found.id.as_str()),
         reply::ago(now - found.created)
     )

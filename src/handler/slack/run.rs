@@ -104,7 +104,8 @@ impl Invalidator {
                 purge.await.map(CommandResult::Purge)
             }
             (Action::Status(id), _) => {
-                let status = self.status_text(&sites, id.as_ref(), extras_until, invocation);
+                let status =
+                    self.status_text(&sites, id.as_ref(), extras_until, support, invocation);
                 reply(status.await?)
             }
             (Action::Usage, _) => reply(self.usage_text(&sites, extras_until, invocation).await?),
