@@ -2,6 +2,7 @@
 
 mod bed;
 mod queue;
+mod purges;
 mod replies;
 mod time;
 mod requests;
