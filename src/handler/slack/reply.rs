@@ -223,3 +223,70 @@ pub(super) fn plan_text(name: &str, words: &str, sites: &[String]) -> String {
         command("help"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_purge_is_in_seconds_and_then_in_minutes() {
+        for (millis, text) in [
+            (-5_000, "1 s"),
+            (0, "1 s"),
+            (1_999, "1 s"),
+            (119_999, "119 s"),
+            (120_000, "2 min 0 s"),
+            (3_725_000, "62 min 5 s"),
+        ] {
+            assert_eq!(seconds_text(TimeDelta::milliseconds(millis)), text);
+        }
+        // The clock of CloudFront can be ahead.
+        assert_eq!(ago(TimeDelta::seconds(-5)), "0 s ago");
+    }
+
+    #[test]
+    fn an_error_becomes_a_sentence() {
+        for (text, expected) in [
+            ("", ""),
+            ("a", "A."),
+            ("über alles.", "Über alles."),
+            ("what? why?", "What? why?"),
+            ("`a` is no path", "`a` is no path."),
+        ] {
+            assert_eq!(sentence(text), expected);
+        }
+    }
+
+    #[test]
+    fn sites_are_bold_unless_slack_formats_their_names() {
+        for (sites, expected) in [
+            (&[][..], "no site"),
+            (&["blog"], "*blog*"),
+            (&["a&b", "*.example.com"], "*a&amp;b* and `*.example.com`"),
+            (&["a", "b`", "~c", "d_e"], "*a*, `b'`, `~c` and *d_e*"),
+        ] {
+            let sites: Vec<_> = sites.iter().map(|site| (*site).to_owned()).collect();
+            assert_eq!(sites_text(&sites), expected);
+        }
+    }
+
+    #[test]
+    fn paths_are_counted_and_cost_from_the_first() {
+        assert_eq!(paths_count(0), "0 paths");
+        assert_eq!(paths_count(1), "1 path");
+        assert_eq!(paths_count(12_345), "12,345 paths");
+        assert_eq!(
+            cost_text(500),
+            "Cost: 500 paths; nothing while the AWS account is within its 1,000 free paths of the month, otherwise $2.50."
+        );
+    }
+
+    #[test]
+    fn the_channel_sees_only_what_is_for_it() {
+        let reply = Reply::ephemeral("a").with_line("b");
+        let expected = json!({"response_type": "ephemeral", "text": "a\nb"});
+        assert_eq!(reply.to_json(), expected);
+        let expected = json!({"response_type": "in_channel", "text": "a"});
+        assert_eq!(Reply::in_channel("a").to_json(), expected);
+    }
+}
