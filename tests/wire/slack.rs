@@ -1,9 +1,9 @@
 //! Slash commands of Slack: the checks of a request, the replies, and the queue for what takes longer.
 
 mod bed;
-mod queue;
 mod purges;
+mod queue;
 mod replies;
-mod time;
 mod requests;
 mod secrets;
+mod time;
