@@ -1,6 +1,8 @@
 //! Slash commands of Slack: the checks of a request, the replies, and the queue for what takes longer.
 
+mod announcements;
 mod bed;
+mod mapping;
 mod purges;
 mod queue;
 mod replies;
