@@ -22,11 +22,11 @@ fn upload(bed: &SlackBed, key: &str) -> String {
 async fn messages_of_s3_are_invalidated_although_slack_is_configured() {
     let bed = SlackBed::frozen(Duration::ZERO);
     // A key cannot make its message a task.
-    let (first, second) = (upload(&bed, "slackTask"), upload(&bed, "b.html"));
+    let (first, second) = (upload(&bed, "slackTask"), upload(&bed, "slackTask.html"));
     let event = batch(&bed, &[&first, &second]);
     let response = bed.invalidator().handle(&event, &one_minute()).await;
     assert_eq!(response, failures(&[]));
-    let paths = ["/b.html", "/slackTask"].map(String::from).into();
+    let paths = ["/slackTask", "/slackTask.html"].map(String::from).into();
     assert_eq!(bed.fixture.accepted(), [(FIRST.to_owned(), paths)]);
     assert_eq!(bed.posts(), [] as [Value; 0]);
 }
