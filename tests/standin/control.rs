@@ -2,7 +2,9 @@
 //!
 //! The demo is written in Python and cannot call methods. It sends JSON to
 //! `/_standin/` to start a job, to read the results of a job, to read the received
-//! CreateInvalidation requests, and to reset the stand-in. AWS has no such paths.
+//! CreateInvalidation requests, to set how late responses are, and to reset the stand-in. AWS has no such paths.
+
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -30,6 +32,7 @@ pub(super) fn respond(state: &mut State, head: &Parts, body: &Bytes) -> Response
             let received = state.cloudfront.received().iter();
             Ok(received.map(invalidation).collect())
         }
+        ("POST", ["latency"]) => set_latency(state, body),
         ("POST", ["reset"]) => {
             state.reset();
             Ok(json!({}))
@@ -48,13 +51,27 @@ pub(super) fn respond(state: &mut State, head: &Parts, body: &Bytes) -> Response
 }
 
 fn start_job(state: &mut State, body: &Bytes) -> Reply {
-    let bad_request = |message| (StatusCode::BAD_REQUEST, message);
-    let request: Value =
-        serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
+    let request = read(body)?;
     let user_parameters = request["userParameters"].as_str();
     let job = state.codepipeline.start(user_parameters);
     let job = job.map_err(bad_request)?;
     Ok(json!({"id": job.id, "event": job.event}))
+}
+
+/// Applies to the calls of AWS that arrive from now on.
+fn set_latency(state: &mut State, body: &Bytes) -> Reply {
+    let milliseconds = read(body)?["milliseconds"].as_u64();
+    let milliseconds = milliseconds.ok_or_else(|| bad_request("no milliseconds".to_owned()))?;
+    state.latency = Duration::from_millis(milliseconds);
+    Ok(json!({}))
+}
+
+fn read(body: &Bytes) -> Reply {
+    serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))
+}
+
+fn bad_request(message: String) -> (StatusCode, String) {
+    (StatusCode::BAD_REQUEST, message)
 }
 
 fn job(state: &State, id: &str) -> Reply {

@@ -33,6 +33,8 @@ pub(super) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Everything that changes while the server runs.
 pub(super) struct State {
     pub(super) clock: Clock,
+    /// How much later a response arrives than on this machine.
+    pub(super) latency: Duration,
     pub(super) cloudfront: CloudFront,
     pub(super) codepipeline: CodePipeline,
     pub(super) json_services: JsonServices,
@@ -115,7 +117,6 @@ impl ServiceCall {
 /// What the server's thread shares with the test that owns it.
 pub(super) struct Server {
     state: Mutex<State>,
-    latency: Duration,
     upstream: Option<Upstream>,
     pub(super) viewers: Option<Viewers>,
     pub(super) buckets: Buckets,
@@ -131,13 +132,13 @@ impl Server {
         let viewer_requests = ReceivedViewerRequests::default();
         let viewers = cloudfront.edge();
         Self {
-            latency,
             upstream,
             viewers: viewers
                 .map(|edge| Viewers::new(edge, buckets.clone(), viewer_requests.clone())),
             buckets,
             state: Mutex::new(State {
                 clock,
+                latency,
                 cloudfront,
                 codepipeline: CodePipeline::default(),
                 json_services: JsonServices::default(),
@@ -189,8 +190,9 @@ impl Server {
             return (StatusCode::NOT_FOUND, message).into_response();
         };
         let round_trip = self.state().round_trips + 1;
+        let latency = self.state().latency;
         let response = self.respond_to_call(&call, &head, &body).await;
-        let delay = self.latency + self.state().faults.delay_of(call.operation());
+        let delay = latency + self.state().faults.delay_of(call.operation());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
