@@ -20,6 +20,7 @@ from scenarios.logs import Logs
 from scenarios.pipeline_jobs import PipelineJobs
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
+from scenarios.slack import SlackCommands
 from scenarios.slack_requests import SlackApp
 from scenarios.slack_stack import SlackStack
 from scenarios.sns_and_eventbridge import SnsAndEventBridge
@@ -33,6 +34,7 @@ from scenarios.viewer import Viewer
 def all_steps(stack: Stack) -> list[Step]:
     """Returns the steps of all scenarios; later scenarios use the resources of earlier ones."""
     site, shared_bucket, queue = S3Notifications(stack), SharedBucket(stack), SqsQueue(stack)
+    app = SlackApp(stack)
     scenarios: list[Scenario] = [
         site,
         PipelineJobs(stack, site),
@@ -45,8 +47,7 @@ def all_steps(stack: Stack) -> list[Step]:
         CommandLine(stack, site),
         Callers(stack, site),
         DirectInvocation(stack, site, shared_bucket),
-        SlackStack(stack, SlackApp(stack)),
-        Logs(stack),
+        SlackStack(stack, app, between=[SlackCommands(stack, app, site), Logs(stack)]),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
 

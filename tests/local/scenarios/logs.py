@@ -1,4 +1,4 @@
-"""What must hold for every line that the function logged in any scenario."""
+"""What must hold for every line that the functions logged in any scenario."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from datetime import datetime
 from scenarios.stack import Mismatch, Stack, Step, expect, expect_in
 
 
+GROUPS = ("LogGroupName", "SlackLogGroupName")  # outputs of the stack
+
+
 class Logs:
-    """The function's log of all scenarios."""
+    """The log of all scenarios: that of the function, and that of the functions for Slack."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -19,15 +22,16 @@ class Logs:
         return [("Check the log of all invocations", self._check)]
 
     def _check(self) -> None:
-        lines = [line for invocation in self._stack.log().values() for line in invocation]
-        if not lines:
-            raise Mismatch(f"the function's log group {self._stack.outputs['LogGroupName']} is empty")
-        for line in lines:
-            check(line)
-        for secret in self._stack.secrets:
-            expect("log lines with a job's credentials", [], [line for line in lines if secret in line])
-        summary = f"{len(lines)} lines, each JSON with timestamp and level, none with a job's credentials"
-        self._stack.print_detail("log", summary)
+        for group in GROUPS:
+            lines = [line for invocation in self._stack.log(group).values() for line in invocation]
+            if not lines:
+                raise Mismatch(f"the log group {self._stack.outputs[group]} is empty")
+            for line in lines:
+                check(line)
+            for secret in self._stack.secrets:
+                expect("log lines with a secret", [], [line for line in lines if secret in line])
+            summary = f"{len(lines)} lines, each JSON with timestamp and level, none with a secret of a job or of Slack"
+            self._stack.print_detail(self._stack.outputs[group], summary)
 
 
 def check(line: str) -> None:

@@ -76,8 +76,9 @@ class SlackApp:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.signing_secrets: list[str] = []  # the current one first
-        self.webhook_url = f"https://hooks.slack.com/services/{WORKSPACE}/B0123456789/{secrets.token_hex(12)}"
-        stack.secrets.add(self.webhook_url)
+        webhook_secret = secrets.token_hex(12)
+        self.webhook_url = f"https://hooks.slack.com/services/{WORKSPACE}/B0123456789/{webhook_secret}"
+        stack.secrets.add(webhook_secret)
         self.rotate()
 
     def rotate(self) -> None:
@@ -93,10 +94,11 @@ class SlackApp:
         self, text: str = "", *, secret: str | None = None, age: int = 0, content_type: str = FORM, **fields: str
     ) -> SlackRequest:
         """Returns a slash command with this text, which Slack signed `age` seconds ago. `fields` replaces fields."""
-        response_url = f"https://hooks.slack.com/commands/{WORKSPACE}/{secrets.randbelow(10**12)}/{secrets.token_hex(12)}"
-        self._stack.secrets.add(response_url)
+        # The end of the URL is the secret, whatever precedes it in a text.
+        response_secret, token = secrets.token_hex(12), secrets.token_hex(12)
+        self._stack.secrets |= {response_secret, token}
         form = {
-            "token": secrets.token_hex(12),
+            "token": token,
             "team_id": WORKSPACE,
             "team_domain": "example",
             "channel_id": CHANNEL,
@@ -107,7 +109,7 @@ class SlackApp:
             "text": text,
             "api_app_id": "A0123456789",
             "is_enterprise_install": "false",
-            "response_url": response_url,
+            "response_url": f"https://hooks.slack.com/commands/{WORKSPACE}/{secrets.randbelow(10**12)}/{response_secret}",
             "trigger_id": f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**9)}.{secrets.token_hex(16)}",
         }
         return self.signed(form | fields, secret=secret, age=age, content_type=content_type)
@@ -122,6 +124,7 @@ class SlackApp:
         signature = verifier.generate_signature(timestamp=timestamp, body=body)
         if signature is None:
             raise Mismatch("slack_sdk generated no signature")
+        self._stack.secrets.add(signature)
         headers = {"Content-Type": content_type, TIMESTAMP: timestamp, SIGNATURE: signature}
         return SlackRequest(body, headers | {"User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)"})
 

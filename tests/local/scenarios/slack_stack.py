@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scenarios.slack_requests import SlackApp
-from scenarios.stack import STACK, Mismatch, Stack, Step, expect, expect_in
+from scenarios.stack import STACK, Mismatch, Scenario, Stack, Step, expect, expect_in
 
 SETTINGS = {"SlackDistributions": "E2EXAMPLE1ABCD,E3EXAMPLE1ABCD", "SlackSiteNames": "shop,blog"}
 
@@ -26,11 +26,12 @@ REFUSED = [
 
 
 class SlackStack:
-    """Sets and removes the signing secret of the deployed stack."""
+    """Sets and removes the signing secret of the deployed stack; in between, other scenarios use it."""
 
-    def __init__(self, stack: Stack, app: SlackApp) -> None:
+    def __init__(self, stack: Stack, app: SlackApp, between: list[Scenario]) -> None:
         self._stack = stack
         self._app = app
+        self._between = between
         self._resources_before: dict[str, str] = {}
         self._outputs_before: dict[str, str] = {}
 
@@ -40,6 +41,7 @@ class SlackStack:
             ("Slack: without a signing secret, the stack has no resource for it", self._without),
             ("Slack: a signing secret creates the function URL, the queues and the secret", self._switch_on),
             ("Slack: parameters that contradict each other are refused", self._refuse),
+            *(step for scenario in self._between for step in scenario.steps()),
             ("Slack: without the signing secret, the stack is as before", self._switch_off),
         ]
 
