@@ -151,18 +151,35 @@ impl Purge {
         if self.paths > 0 {
             reply = reply.with_line(&reply::cost_text(self.paths));
         }
-        for earlier in &self.earlier {
-            reply = reply.with_line(&format!(
-                "A purge of the same paths, requested {}, is still in progress ({}). This is a new one, because files can \
-                 have changed since then.",
-                reply::ago(now - earlier.created),
-                code(earlier.id.as_str()),
-            ));
+        if let Some(line) = self.earlier_text(now) {
+            reply = reply.with_line(&line);
         }
-        for note in &self.notes {
-            reply = reply.with_line(&support.note_text(note));
+        let notes = self.notes.iter().map(|note| support.note_text(note));
+        let mut notes: Vec<_> = notes.collect();
+        // Those about several sites differ in what only the operator reads.
+        notes.dedup();
+        for note in &notes {
+            reply = reply.with_line(note);
         }
         self.with_errors(reply, support)
+    }
+
+    /// Returns a line about the purges of the same paths that are in progress, if there are any.
+    fn earlier_text(&self, now: DateTime<Utc>) -> Option<String> {
+        let newest = self.earlier.iter().map(|earlier| earlier.created).max()?;
+        let ids = reply::excerpt_of_paths(self.earlier.iter().map(|earlier| earlier.id.as_str()));
+        let ago = reply::ago(now - newest);
+        let in_progress = match self.earlier.len() {
+            1 => {
+                format!("A purge of the same paths, requested {ago}, is still in progress ({ids}).")
+            }
+            count => format!(
+                "{count} purges of the same paths are still in progress, the newest requested {ago} ({ids})."
+            ),
+        };
+        Some(format!(
+            "{in_progress} This is a new one, because files can have changed since then."
+        ))
     }
 
     /// Returns the reply to a purge that CloudFront refused.

@@ -24,13 +24,8 @@ pub struct SlackBed {
 }
 
 impl SlackBed {
-    /// Starts a function for one site, with a signing secret and both queues.
+    /// Starts a function for one site, with a signing secret and both queues, on a clock that only the test advances.
     pub fn start() -> Self {
-        Self::with(Fixture::start())
-    }
-
-    /// Starts the same function on a clock that only the test advances.
-    pub fn at_frozen_time() -> Self {
         Self::with(Fixture::with(Options {
             clock: Clock::frozen(),
             throttle: false,

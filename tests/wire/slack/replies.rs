@@ -160,14 +160,14 @@ fn two_sites() -> SlackBed {
 }
 
 async fn one_site(transcript: &mut String) {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let mut chat = Chat::start(transcript, "One site; the default is a plan", bed);
     chat.send_all(&["", "plan", "help", "blog", "blog all", "all"])
         .await;
-    let bed = SlackBed::at_frozen_time().set("SLACK_DEFAULT", "all");
+    let bed = SlackBed::start().set("SLACK_DEFAULT", "all");
     let mut chat = Chat::start(transcript, "The default is everything", bed);
     chat.send_all(&["", "plan", "help", "Blog"]).await;
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let mut chat = Chat::start(transcript, "Paths", bed);
     chat.send_all(&[
         "/index.html",
@@ -215,7 +215,7 @@ async fn several_sites(transcript: &mut String) {
         "E9EXAMPLE1ABC /a",
     ])
     .await;
-    let bed = SlackBed::at_frozen_time()
+    let bed = SlackBed::start()
         .set("SLACK_DISTRIBUTIONS", "")
         .set("SLACK_SITE_NAMES", "");
     let mut chat = Chat::start(transcript, "No site", bed);
@@ -224,7 +224,7 @@ async fn several_sites(transcript: &mut String) {
 }
 
 async fn mistakes(transcript: &mut String) {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let mut chat = Chat::start(transcript, "Mistakes", bed);
     chat.send_all(&[
         "al",
@@ -266,11 +266,7 @@ async fn mistakes(transcript: &mut String) {
 }
 
 async fn formatting(transcript: &mut String) {
-    let mut chat = Chat::start(
-        transcript,
-        "Formatting in a command",
-        SlackBed::at_frozen_time(),
-    );
+    let mut chat = Chat::start(transcript, "Formatting in a command", SlackBed::start());
     chat.send_all(&[
         "&lt;!channel&gt;",
         "<!channel>",
@@ -298,7 +294,7 @@ async fn formatting(transcript: &mut String) {
     let mut chat = Chat::start(transcript, "Formatting in an alias", bed);
     chat.send_all(&["", "help", "/a", "usage", "status", "channle"])
         .await;
-    let bed = SlackBed::at_frozen_time()
+    let bed = SlackBed::start()
         .set("SLACK_SITE_NAMES", "a&b<!here>")
         .set("SLACK_CONTACT", "<!channel> & co");
     let mut chat = Chat::start(transcript, "Formatting in settings", bed);
@@ -418,7 +414,7 @@ async fn failures(transcript: &mut String) {
         ("CloudFront fails", Fault::ServiceUnavailable),
     ] {
         let create = Operation::CreateInvalidation;
-        let mut chat = Chat::start(transcript, heading, SlackBed::at_frozen_time());
+        let mut chat = Chat::start(transcript, heading, SlackBed::start());
         chat.fail(create, fault);
         chat.send("/a").await;
         let mut chat = Chat::start(
@@ -431,10 +427,10 @@ async fn failures(transcript: &mut String) {
         chat.send("/a").await;
     }
     let missing = format!("{FIRST},E9EXAMPLE1ABC");
-    let bed = names(SlackBed::at_frozen_time()).set("SLACK_DISTRIBUTIONS", &missing);
+    let bed = names(SlackBed::start()).set("SLACK_DISTRIBUTIONS", &missing);
     let mut chat = Chat::start(transcript, "A distribution that does not exist", bed);
     chat.send_all(&["/a", "shop all", "status", "usage"]).await;
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     bed.fixture.standin.refuse_paths(&["/bad"]);
     let mut chat = Chat::start(transcript, "A path that CloudFront refuses", bed);
     chat.send_all(&["/bad", "/a /bad"]).await;
@@ -463,7 +459,7 @@ async fn failures(transcript: &mut String) {
     chat.fail(Operation::GetDistribution, Fault::AccessDenied);
     chat.fail(Operation::GetDistributionConfig, Fault::AccessDenied);
     chat.send_all(&["", "/a"]).await;
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let mut chat = Chat::start(transcript, "The queue does not respond", bed);
     chat.fail(Operation::SendMessage, Fault::AccessDenied);
     chat.send("/a").await;

@@ -140,7 +140,7 @@ pub(super) const MISMATCH: &str = "the signature matches no signing secret";
 
 #[tokio::test]
 async fn a_browser_gets_a_text_and_other_methods_are_refused() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let event = request(&bed).event();
     for method in ["GET", "HEAD"] {
         let event = with(event.clone(), "/requestContext/http/method", method);
@@ -163,7 +163,7 @@ async fn a_browser_gets_a_text_and_other_methods_are_refused() {
 
 #[tokio::test]
 async fn each_check_comes_before_the_next_one() {
-    let bed = SlackBed::at_frozen_time().set("SLACK_WORKSPACES", "T0OTHER");
+    let bed = SlackBed::start().set("SLACK_WORKSPACES", "T0OTHER");
     let now = bed.fixture.standin.now();
     let form = signed(b"quartz", now, OTHER_SECRET);
     let large = "%".repeat(2_000_000);
@@ -240,7 +240,7 @@ async fn each_check_comes_before_the_next_one() {
 
 #[tokio::test]
 async fn a_body_of_a_million_bytes_is_read_and_a_larger_one_is_refused() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let form = request(&bed).with("text", "help").body();
     let of_size = |size: usize| format!("{form}&padding={}", "a".repeat(size - form.len() - 9));
     for is_base64 in [true, false] {
@@ -264,7 +264,7 @@ async fn a_body_of_a_million_bytes_is_read_and_a_larger_one_is_refused() {
 
 #[tokio::test]
 async fn each_header_must_be_there_once_and_have_the_form_of_slack() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let event = request(&bed).event();
     let text = |pointer: &str| {
         event
@@ -321,7 +321,7 @@ async fn each_header_must_be_there_once_and_have_the_form_of_slack() {
 
 #[tokio::test]
 async fn a_signature_is_valid_for_300_s_around_its_time() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let signed_at = |request: Request, seconds: i64| {
         let distance = Duration::from_secs(seconds.unsigned_abs());
         let now = match seconds < 0 {
@@ -346,7 +346,7 @@ async fn a_signature_is_valid_for_300_s_around_its_time() {
 
 #[tokio::test]
 async fn only_the_bytes_that_slack_signed_are_accepted() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let body = request(&bed).body();
     let event = request(&bed).event();
     let plain = with(event.clone(), "/body", body.as_str());
@@ -392,7 +392,7 @@ async fn only_the_bytes_that_slack_signed_are_accepted() {
 
 #[tokio::test]
 async fn the_check_of_the_certificate_is_answered_and_leads_to_nothing() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let check = |body: &str| with(request(&bed).event(), "/body", base64(body));
     let command = request(&bed).body();
     // The second has a whole command.
@@ -432,7 +432,7 @@ async fn the_check_of_the_certificate_is_answered_and_leads_to_nothing() {
 
 #[tokio::test]
 async fn a_signed_form_that_is_no_command_is_answered_without_its_values() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let now = bed.fixture.standin.now();
     let body = request(&bed).body();
     let missing = |name: &str| {
@@ -495,7 +495,7 @@ async fn who_is_not_allowed_learns_whom_to_ask() {
         })],
         calls: READ.to_vec(),
     };
-    let bed = || SlackBed::at_frozen_time().set("SLACK_CONTACT", "#web-team & ann");
+    let bed = || SlackBed::start().set("SLACK_CONTACT", "#web-team & ann");
     for variable in ["SLACK_WORKSPACES", "SLACK_CHANNELS", "SLACK_USERS"] {
         // Neither a part of an id nor another case is enough, and no name.
         for list in [

@@ -73,7 +73,7 @@ fn failed(cause: &str, message: &str, calls: &[Operation]) -> Exchange {
 
 #[tokio::test]
 async fn the_secret_is_read_once_for_many_requests() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let invalidator = bed.invalidator();
     let event = signed_with(&bed, SIGNING_SECRET);
     let (first, second) = (one_minute(), one_minute());
@@ -89,7 +89,7 @@ async fn the_secret_is_read_once_for_many_requests() {
 
 #[tokio::test]
 async fn each_of_the_stored_secrets_is_accepted() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     store(&bed, &format!(" {OTHER_SECRET} , {SIGNING_SECRET}"));
     let invalidator = bed.invalidator();
     assert_eq!(reads_of_accepted(&invalidator, &bed, OTHER_SECRET).await, 1);
@@ -102,7 +102,7 @@ async fn each_of_the_stored_secrets_is_accepted() {
 
 #[tokio::test]
 async fn a_mismatch_reads_the_secret_again_once_a_minute() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let invalidator = bed.invalidator();
     assert_eq!(
         reads_of_accepted(&invalidator, &bed, SIGNING_SECRET).await,
@@ -126,7 +126,7 @@ async fn a_mismatch_reads_the_secret_again_once_a_minute() {
 
 #[tokio::test]
 async fn a_removed_secret_is_refused_after_ten_minutes() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let invalidator = bed.invalidator();
     assert_eq!(
         reads_of_accepted(&invalidator, &bed, SIGNING_SECRET).await,
@@ -148,7 +148,7 @@ async fn a_removed_secret_is_refused_after_ten_minutes() {
 
 #[tokio::test]
 async fn a_request_is_an_error_until_the_secret_can_be_read() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let region = bed.fixture.variables()["AWS_REGION"].clone();
     let arn = format!("arn:aws:secretsmanager:{region}:111122223333:secret:slack-");
     let (of_policy, of_aws) = (format!("{arn}??????"), format!("{arn}a1B2c3"));
@@ -186,7 +186,7 @@ async fn a_request_is_an_error_until_the_secret_can_be_read() {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_again_stays_in_use() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     let invalidator = bed.invalidator();
     assert_eq!(
         reads_of_accepted(&invalidator, &bed, SIGNING_SECRET).await,
@@ -222,7 +222,7 @@ async fn a_secret_that_cannot_be_read_again_stays_in_use() {
 async fn a_secret_is_read_from_a_parameter_or_as_plain_text() {
     let json = json!({"signing_secret": SIGNING_SECRET}).to_string();
     for text in [SIGNING_SECRET, &format!(" {SIGNING_SECRET}\n"), &json] {
-        let bed = SlackBed::at_frozen_time();
+        let bed = SlackBed::start();
         let text = Secret::Text(text.to_owned());
         bed.fixture.standin.set_secret("slack", text.clone());
         assert_eq!(
@@ -243,7 +243,7 @@ async fn a_secret_is_read_from_a_parameter_or_as_plain_text() {
 
 #[tokio::test]
 async fn a_setting_or_a_secret_without_a_clear_meaning_is_an_error() {
-    let bed = SlackBed::at_frozen_time();
+    let bed = SlackBed::start();
     for (text, message) in [
         (
             "{",
