@@ -60,6 +60,10 @@ impl Support<'_> {
     /// Slack must not learn ARNs.
     pub(super) fn error_text(&self, error: &Error) -> String {
         let see_log = self.see_log();
+        if error.is_no_such_distribution() {
+            // The error has advice for the settings of the function.
+            return format!("The site does not exist in AWS. {see_log}");
+        }
         match error.category() {
             Category::InvalidInput | Category::RejectedPath => {
                 reply::sentence(&mrkdwn::quotes_as_code(&error.to_string()))

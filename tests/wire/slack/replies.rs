@@ -60,7 +60,11 @@ impl<'a> Chat<'a> {
         let log = logged().join("\n");
         assert!(!log.contains("hush") && !log.contains("1334."), "{log}");
         if reply.contains("in the log under") {
-            assert!(log.contains("arn:aws:cloudfront::111122223333:"), "{log}");
+            let reasons = [
+                "arn:aws:cloudfront::111122223333:",
+                "does not exist in this account",
+            ];
+            assert!(reasons.iter().any(|reason| log.contains(reason)), "{log}");
         }
         let command = match text {
             "" => String::new(),
