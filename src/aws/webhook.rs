@@ -131,7 +131,7 @@ fn accepted(received: &Received, path: &str) -> Result<(), PostError> {
     let seconds = || received.retry_after.as_deref()?.trim().parse().ok();
     match received.status {
         200 => Ok(()),
-        429 | 500.. => Err(PostError::Unavailable {
+        408 | 429 | 500.. => Err(PostError::Unavailable {
             reason: reason(),
             retry_after: seconds().map(Duration::from_secs),
         }),

@@ -316,6 +316,7 @@ async fn posts_again_only_what_slack_can_accept_later() {
             SlackResponse::new(429, "").with_header("retry-after", "1"),
             2,
         ),
+        (SlackResponse::new(408, ""), 2),
         (SlackResponse::new(404, "expired_url"), 1),
         (SlackResponse::new(404, "used_url"), 1),
         (SlackResponse::new(410, "channel_is_archived"), 1),
