@@ -34,7 +34,16 @@ impl Invalidator {
                 sent: message.sent,
             })
             .collect();
-        let results = self.handle_contents(&contents, invocation).await?;
+        let results = match self.handle_contents(&contents, invocation).await {
+            Ok(results) => results,
+            Err(error) => {
+                let errors = vec![Some(error.clone()); messages.len()];
+                let failure = final_error(messages, &errors);
+                let announcement = failure.as_ref().map(Announcement::of_failed_changes);
+                self.announce(announcement, invocation).await;
+                return Err(error);
+            }
+        };
         let failure = final_error(messages, &results.errors);
         let announcement = match &failure {
             Some(error) => Some(Announcement::of_failed_changes(error)),

@@ -39,6 +39,8 @@ pub(in crate::handler) struct Announcement {
     subject: &'static str,
     text: String,
     is_failure: bool,
+    /// Whether Lambda or SQS retry it, so that the same failure occurs several times.
+    is_retried: bool,
 }
 
 impl Announcement {
@@ -48,6 +50,7 @@ impl Announcement {
             subject: "Pipeline job",
             text: text.to_owned(),
             is_failure,
+            is_retried: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl Announcement {
             subject: CHANGES,
             text: accepted.to_string(),
             is_failure: false,
+            is_retried: false,
         })
     }
 
@@ -75,6 +79,7 @@ impl Announcement {
             subject: CHANGES,
             text: error.to_string(),
             is_failure: true,
+            is_retried: true,
         }
     }
 
@@ -117,17 +122,19 @@ impl Invalidator {
             return;
         }
         let message = announcement.to_mrkdwn();
-        let is_repeated = || self.slack.announced.is_repeated(&message, self.clock.now());
-        if announcement.is_failure && is_repeated() {
+        let (announced, now) = (&self.slack.announced, self.clock.now());
+        if announcement.is_retried && announced.has(&message, now) {
             return;
         }
         let deadline = (Instant::now() + MAX_SEND_TIME).min(invocation.end_of_response());
-        let task = Task::Announcement(message);
+        let task = Task::Announcement(message.clone());
         let sent = self
             .enqueue(settings, &task, Duration::ZERO, deadline)
             .await;
-        if let Err(error) = sent {
-            warn!(cause = %error.category(), "not announced in Slack: {error}");
+        match sent {
+            Ok(()) if announcement.is_retried => announced.remember(message, now),
+            Ok(()) => {}
+            Err(error) => warn!(cause = %error.category(), "not announced in Slack: {error}"),
         }
     }
 }
@@ -137,21 +144,22 @@ impl Invalidator {
 pub(super) struct Announced(Mutex<VecDeque<(String, SystemTime)>>);
 
 impl Announced {
-    /// Returns whether the same message was announced within the hour; otherwise remembers it.
-    fn is_repeated(&self, message: &str, now: SystemTime) -> bool {
+    /// Returns whether the same message was announced within the hour.
+    fn has(&self, message: &str, now: SystemTime) -> bool {
         let mut announced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |time: &SystemTime| {
             now.duration_since(*time)
                 .is_ok_and(|age| age < REPEATED_AFTER)
         };
         announced.retain(|(_, time)| is_recent(time));
-        if announced.iter().any(|(known, _)| known == message) {
-            return true;
-        }
+        announced.iter().any(|(known, _)| known == message)
+    }
+
+    fn remember(&self, message: String, now: SystemTime) {
+        let mut announced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if announced.len() == MAX_REMEMBERED {
             announced.pop_front();
         }
-        announced.push_back((message.to_owned(), now));
-        false
+        announced.push_back((message, now));
     }
 }

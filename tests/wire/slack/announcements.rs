@@ -206,6 +206,44 @@ async fn a_failure_that_is_repeated_within_an_hour_is_announced_once() {
 }
 
 #[tokio::test]
+async fn a_failure_that_the_queue_did_not_accept_is_announced_when_it_is_repeated() {
+    let bed = bed("failures");
+    let invalidator = bed.invalidator();
+    let s3 = event(&upload(&bed, "a.html"));
+    for announced in [0, 1, 1] {
+        (bed.fixture.standin).fail(Operation::CreateInvalidation, Fault::AccessDenied, 1);
+        if announced == 0 {
+            (bed.fixture.standin).fail(Operation::SendMessage, Fault::AccessDenied, 1);
+        }
+        let result = invalidator.handle(&s3, &one_minute()).await;
+        result.expect_err("a denial");
+        assert_eq!(queued(&bed).len(), announced);
+    }
+}
+
+#[tokio::test]
+async fn each_pipeline_job_that_fails_is_announced() {
+    let bed = bed("failures");
+    let invalidator = bed.invalidator();
+    for announced in [1, 2] {
+        let job = bed.fixture.standin.start_job(Some("{\"path\": []}"));
+        let returned = invalidator.handle(&job.event, &one_minute()).await;
+        returned.expect("a reported result");
+        assert_eq!(queued(&bed).len(), announced);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_as_a_whole_is_announced() {
+    let bed = bed("failures").set("MAX_PATHS", "many");
+    let event = received(&bed, &[upload(&bed, "a.html")], 1);
+    let result = bed.invalidator().handle(&event, &one_minute()).await;
+    let error = result.map(|_| ()).unwrap_err().to_string();
+    let text = error.replace('<', "&lt;");
+    assert_eq!(queued(&bed), [failed(CHANGES, &text)]);
+}
+
+#[tokio::test]
 async fn nothing_to_invalidate_is_not_announced() {
     let options = Options {
         clock: Clock::frozen(),
