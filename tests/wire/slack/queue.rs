@@ -251,6 +251,14 @@ async fn the_last_attempt_posts_what_is_known() {
         assert_eq!(found, letter(&body, reason));
         logged_without_secrets("ERROR");
     }
+    // It does not respond to a command that changes nothing.
+    let bed = SlackBed::frozen(Duration::ZERO);
+    (bed.fixture.standin).fail(Operation::ListInvalidations, Fault::InternalError, ALWAYS);
+    let mut message = bed.message_of_age(&command_task("status"), 25 * MINUTE);
+    assert_eq!(bed.deliver(&mut message).await, Delivered::Deleted);
+    let text = format!("Not done. {UNAVAILABLE}");
+    assert_eq!(bed.posts(), [ephemeral(&text)]);
+    assert_eq!(bed.dead_letters(), []);
     // A moment earlier, there is another attempt.
     let bed = SlackBed::frozen(Duration::ZERO);
     (bed.fixture.standin).fail(Operation::CreateInvalidation, Fault::Throttling, ALWAYS);

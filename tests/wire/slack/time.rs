@@ -167,6 +167,24 @@ async fn a_command_is_in_the_queue_if_each_call_of_cloudfront_takes_two_seconds(
 }
 
 #[tokio::test]
+async fn each_command_is_in_the_queue_if_what_it_reads_does_not_arrive() {
+    for (text, operation) in [
+        ("status", Operation::ListInvalidations),
+        ("usage", Operation::ListInvalidations),
+        ("www.example.org /a", Operation::GetDistribution),
+    ] {
+        let bed = bed();
+        (bed.fixture.standin).fail(operation, Fault::Hang, ALWAYS);
+        let (response, time) = respond(&bed, text, Duration::ZERO).await;
+        assert!(time < SLACK_WAITS, "{text} {time:?}");
+        assert_eq!(text_of(&response), SLOW, "{text}");
+        let (queued, delay, _) = only_queued(&bed);
+        let expected = json!({"slackTask": {"command": command_fields(text)}});
+        assert_eq!((queued, delay), (expected, 5), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_cloudfront_refuses_for_the_moment_is_in_the_queue() {
     for (fault, expected) in [
         (Fault::Throttling, BUSY),
