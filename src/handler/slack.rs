@@ -58,6 +58,9 @@ const MIN_TIME: Duration = Duration::from_millis(600);
 /// How long before the hand-over a command ends reading what its reply does not need.
 const EXTRAS_BEFORE: Duration = Duration::from_millis(300);
 
+/// The most characters of a command in the log.
+const MAX_LOGGED_CHARACTERS: usize = 3_000;
+
 /// Delays the messages of the queue: a post to the response URL that overtakes the response is replaced by it (observed).
 const QUEUE_DELAY: Duration = Duration::from_secs(5);
 
@@ -260,7 +263,7 @@ impl Invalidator {
             info!(caller = "slack", %user, %channel, workspace = %team, "the command is not allowed here");
             return Ok(reply::not_allowed(&settings.contact).into());
         }
-        info!(caller = "slack", %user, %channel, workspace = %team, text = %command.text, "slash command");
+        info!(caller = "slack", %user, %channel, workspace = %team, text = logged_text(&command.text), "slash command");
         let reply = self
             .reply_in_time(settings, command, times, invocation)
             .await;
@@ -345,7 +348,7 @@ impl Invalidator {
             Ok(CommandResult::Purge(purge)) => {
                 let without_queue = || match purge.is_accepted() {
                     true => purge.accepted(reply::UNREPORTED, now, support),
-                    false => purge.refused(support),
+                    false => purge.refused(support).with_line(reply::SEND_AGAIN),
                 };
                 if let Some(error) = purge.transient_error() {
                     return again(error, without_queue());
@@ -367,7 +370,7 @@ impl Invalidator {
                 let text = support.error_text(&error);
                 let failed = reply::failed(&text);
                 if error.is_transient() {
-                    return again(&error, failed);
+                    return again(&error, failed.with_line(reply::SEND_AGAIN));
                 }
                 error!(caller = "slack", cause = %error.category(), "{error}");
                 done(failed)
@@ -383,6 +386,11 @@ impl Invalidator {
         let new = || Sqs::with_clock(&self.sdk, self.clock.clone());
         self.slack.sqs.get_or_init(new)
     }
+}
+
+/// Returns the start of a text for the log, which a person can make as long as a request.
+fn logged_text(text: &str) -> String {
+    text.chars().take(MAX_LOGGED_CHARACTERS).collect()
 }
 
 /// Refuses a request that is not Slack's. One line in the log has the reason.

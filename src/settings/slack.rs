@@ -144,6 +144,19 @@ impl SlackSettings {
     }
 }
 
+impl SlackSettings {
+    /// Returns the site with this name, in upper or lower case, or with this distribution id.
+    pub fn site(&self, name: &str) -> Option<&SlackSite> {
+        let is_named = |site: &&SlackSite| {
+            let own = site.name.as_deref();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(name))
+        };
+        let has_id = |site: &&SlackSite| site.distribution.as_str() == name;
+        let mut sites = self.sites.iter();
+        sites.clone().find(is_named).or_else(|| sites.find(has_id))
+    }
+}
+
 impl AllowLists {
     /// Returns whether all lists allow the request. A workspace is allowed by its own id or by that of its organization.
     pub fn allow(

@@ -16,11 +16,14 @@ use crate::path::InvalidationPath;
 /// How many paths a reply lists.
 const MAX_PATHS: usize = 10;
 
+/// What to do about a command that failed for the moment.
+pub(super) const SEND_AGAIN: &str = "Send the command again in a few minutes.";
+
 /// What follows an accepted purge.
-pub(super) const REPORTED_LATER: &str = "Its completion is posted here.";
+pub(super) const REPORTED_LATER: &str = "A message follows when it is fresh everywhere.";
 
 /// What follows an accepted purge if the queue does not accept the rest.
-pub(super) const UNREPORTED: &str = "Its completion cannot be posted here, because the queue of the function does not respond; `status` shows it.";
+pub(super) const UNREPORTED: &str = "No message follows when it is fresh, because the queue of the function does not respond; `status` shows it.";
 
 /// A message for a person, and who sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,10 +115,10 @@ pub(super) fn sites_text(sites: &[String]) -> String {
 /// Returns what a number of paths costs.
 pub(super) fn cost_text(paths: usize) -> String {
     format!(
-        "Cost: {}; nothing while the AWS account is within its {} free paths of the month, otherwise {}.",
+        "Cost: {} for {}; free within the first {} of the AWS account in a month.",
+        dollars(paths),
         paths_count(paths),
-        thousands(FREE_PATHS),
-        dollars(paths)
+        thousands(FREE_PATHS)
     )
 }
 
@@ -143,7 +146,10 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// Returns how long ago something was, in words.
 pub(super) fn ago(age: TimeDelta) -> String {
-    format!("{} ago", age_text(age.max(TimeDelta::zero())))
+    match age.num_seconds() {
+        ..2 => "just now".to_owned(),
+        _ => format!("{} ago", age_text(age)),
+    }
 }
 
 /// Returns lines as a list.
@@ -159,22 +165,26 @@ pub(super) fn list(lines: impl IntoIterator<Item = String>) -> String {
 /// Returns what each command does. `name` is the name of the slash command, such as `/cdn-purge`.
 pub(super) fn help_text(name: &str, default: &str, sites: &[String]) -> String {
     let command = |words: &str| code(&format!("{name} {words}"));
+    let site = sites.first().map_or("www.example.com", String::as_str);
     let lines = [
         format!("{}: {default}", code(name)),
         format!("{}: purges everything", command("all")),
         format!(
-            "{}: purges pages; `*` at the end stands for all that begins so, `#` for a cache tag",
+            "{}: purges pages; `*` at the end stands for everything that begins like this, `#` for a cache tag",
             command("/blog/* /index.html #tag")
         ),
         format!(
             "{}: purges pages of one site",
-            command("www.example.com /a /b")
+            command(&format!("{site} /a /b"))
         ),
         format!(
             "{}: the newest purges, or one of them",
             command("status [id]")
         ),
-        format!("{}: how many paths this month had", command("usage")),
+        format!(
+            "{}: how many paths were purged this month",
+            command("usage")
+        ),
         format!(
             "{}: whether visitors get the current version",
             command("verify /path")
@@ -210,17 +220,21 @@ pub(super) fn possibly_not_done() -> Reply {
     )
 }
 
-/// Returns what a purge of everything would do. `words` follow the name of the command to confirm it.
-pub(super) fn plan_text(name: &str, words: &str, sites: &[String]) -> String {
-    let command = |words: &str| code(&format!("{name} {words}"));
+/// Returns what a purge of everything would do. `words` name the sites in the command.
+pub(super) fn plan_text(name: &str, words: &[String], sites: &[String]) -> String {
+    let command = |word: &str| {
+        let words = words.iter().map(String::as_str);
+        let words: Vec<_> = [name].into_iter().chain(words).chain([word]).collect();
+        code(&words.join(" "))
+    };
     format!(
         "Nothing was purged. A purge of everything makes CloudFront fetch each file of {} again, so the next visitors wait \
          a little longer.\n{}\nTo do it: {}. To purge less: {}. For all commands: {}.",
         sites_text(sites),
         cost_text(sites.len()),
-        command(words),
+        command("all"),
         command("/blog/*"),
-        command("help"),
+        code(&format!("{name} help")),
     )
 }
 
@@ -241,7 +255,8 @@ mod tests {
             assert_eq!(seconds_text(TimeDelta::milliseconds(millis)), text);
         }
         // The clock of CloudFront can be ahead.
-        assert_eq!(ago(TimeDelta::seconds(-5)), "0 s ago");
+        assert_eq!(ago(TimeDelta::seconds(-5)), "just now");
+        assert_eq!(ago(TimeDelta::seconds(2)), "2 s ago");
     }
 
     #[test]
@@ -277,7 +292,7 @@ mod tests {
         assert_eq!(paths_count(12_345), "12,345 paths");
         assert_eq!(
             cost_text(500),
-            "Cost: 500 paths; nothing while the AWS account is within its 1,000 free paths of the month, otherwise $2.50."
+            "Cost: $2.50 for 500 paths; free within the first 1,000 of the AWS account in a month."
         );
     }
 

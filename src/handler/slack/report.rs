@@ -103,6 +103,7 @@ impl Invalidator {
         &self,
         sites: &[SlackSite],
         extras_until: ExtrasUntil,
+        support: Support<'_>,
         invocation: &Invocation,
     ) -> Result<String, Error> {
         let distributions = ids(sites);
@@ -118,6 +119,11 @@ impl Invalidator {
                     let distribution = &usage.distribution;
                     warn!(caller = "slack", %distribution, cause = %error.category(), "{error}");
                 }
+                let site = reply::site_text(label);
+                if let (0, Some(error)) = (usage.invalidations, &usage.error) {
+                    let reason = support.error_text(error);
+                    return format!("{site}: its purges could not be read. {reason}");
+                }
                 let (at_least, reason) = match usage.is_complete() {
                     true => ("", ""),
                     false => ("at least ", "; not all purges could be counted"),
@@ -126,11 +132,8 @@ impl Invalidator {
                     1 => "1 purge".to_owned(),
                     count => format!("{count} purges"),
                 };
-                format!(
-                    "{}: {at_least}{} in {purges}{reason}",
-                    reply::site_text(label),
-                    paths_count(usage.paths)
-                )
+                let paths = paths_count(usage.paths);
+                format!("{site}: {at_least}{paths} in {purges}{reason}")
             });
         Ok(format!(
             "Paths in {} so far:{}\nThe first {} paths of a month are free for all distributions of the AWS account \

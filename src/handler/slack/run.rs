@@ -86,13 +86,7 @@ impl Invalidator {
             }
             (Action::Default, DefaultAction::Plan) => {
                 let labels = self.labels(&sites, extras_until, invocation).await;
-                let words: Vec<_> = parsed
-                    .sites
-                    .iter()
-                    .map(String::as_str)
-                    .chain(["all"])
-                    .collect();
-                reply(reply::plan_text(name, &words.join(" "), &labels))
+                reply(reply::plan_text(name, &parsed.sites, &labels))
             }
             (Action::Default, DefaultAction::All) | (Action::All, _) => {
                 let paths = EncodedPaths::everything();
@@ -104,11 +98,19 @@ impl Invalidator {
                 purge.await.map(CommandResult::Purge)
             }
             (Action::Status(id), _) => {
-                let status =
-                    self.status_text(&sites, id.as_ref(), extras_until, support, invocation);
+                // A name can have the form of an id.
+                let named = id.as_ref().and_then(|id| settings.site(id.as_str()));
+                let (sites, id) = match named {
+                    Some(site) => (vec![site.clone()], None),
+                    None => (sites, id.as_ref()),
+                };
+                let status = self.status_text(&sites, id, extras_until, support, invocation);
                 reply(status.await?)
             }
-            (Action::Usage, _) => reply(self.usage_text(&sites, extras_until, invocation).await?),
+            (Action::Usage, _) => reply(
+                self.usage_text(&sites, extras_until, support, invocation)
+                    .await?,
+            ),
             (Action::Verify(urls), _) => {
                 reply(self.verify_text(&sites, &urls, support, invocation).await)
             }

@@ -14,6 +14,9 @@ use crate::trigger::slack::WORDS;
 /// How long reading the domain names of the distributions may take.
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
 
+/// From this similarity on (1 is equality), a word is certainly a mistyped one.
+const CERTAIN_SIMILARITY: f64 = 0.8;
+
 impl Invalidator {
     /// Returns the distributions that the words name; all without words. The inner error is the reply to a word that names none.
     pub(super) async fn find_sites(
@@ -44,24 +47,17 @@ impl Invalidator {
         word: &str,
         invocation: &Invocation,
     ) -> Result<Option<&'a SlackSite>, Error> {
-        let mut sites = settings.sites.iter();
-        let is_named = |site: &&SlackSite| {
-            let name = site.name.as_deref();
-            name.is_some_and(|name| name.eq_ignore_ascii_case(word))
-        };
-        if let Some(site) = sites.clone().find(is_named) {
+        if let Some(site) = settings.site(word) {
             return Ok(Some(site));
         }
-        let id = match DistributionName::parse(word) {
-            Ok(DistributionName::Id(id)) => Some(id),
-            Ok(DistributionName::Domain(domain)) => {
-                let deadline = invocation.end_of_read(MAX_READ_TIME);
-                self.find_site(&domain, &ids(settings), deadline, invocation)
-                    .await?
-            }
-            Err(_) => None,
+        let Ok(DistributionName::Domain(domain)) = DistributionName::parse(word) else {
+            return Ok(None);
         };
-        Ok(id.and_then(|id| sites.find(|site| site.distribution == id)))
+        let deadline = invocation.end_of_read(MAX_READ_TIME);
+        let ids = ids(settings);
+        let found = self.find_site(&domain, &ids, deadline, invocation);
+        let found = found.await?;
+        Ok(found.and_then(|id| settings.site(id.as_str())))
     }
 
     /// Returns the reply to a word that is neither a path nor a site.
@@ -71,9 +67,16 @@ impl Invalidator {
         word: &str,
         invocation: &Invocation,
     ) -> String {
-        if word == "plan" && settings.default_action == DefaultAction::Plan {
-            return "A command without a word shows what a purge of everything would do."
-                .to_owned();
+        if word == "plan" {
+            let text = match settings.default_action {
+                DefaultAction::Plan => {
+                    "A command without a word shows what a purge of everything would do."
+                }
+                DefaultAction::All => {
+                    "Nothing was purged. There is no plan here: a command without a word purges everything."
+                }
+            };
+            return text.to_owned();
         }
         let deadline = invocation.end_of_read(MAX_READ_TIME);
         let names = self.site_names(&ids(settings), deadline, invocation).await;
@@ -87,12 +90,16 @@ impl Invalidator {
         let candidates = WORDS.iter().copied().chain(configured.flatten());
         let candidates = candidates.chain(domains.flat_map(|names| names.all()));
         let similarity = |candidate: &&str| strsim::jaro_winkler(candidate, word);
+        // Nobody should purge everything because nothing else is nearer.
+        let candidates = candidates
+            .filter(|candidate| *candidate != "all" || similarity(candidate) >= CERTAIN_SIMILARITY);
         let nearest =
             candidates.max_by(|first, second| similarity(first).total_cmp(&similarity(second)));
         format!(
-            "{} is neither a path nor a site that can be purged from Slack. The nearest match is {}. A path begins with `/`.",
+            "{} is neither a path nor a site that can be purged from Slack. The nearest match is {}. As a path, it would be {}.",
             code(word),
-            code(nearest.unwrap_or_default())
+            code(nearest.unwrap_or_default()),
+            code(&format!("/{word}"))
         )
     }
 

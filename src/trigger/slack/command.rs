@@ -60,7 +60,7 @@ pub enum Action {
     All,
     /// Invalidate these paths, at least one.
     Invalidate(EncodedPaths),
-    /// Report the status of an invalidation; of the newest ones without an id.
+    /// Report the status of an invalidation; of the newest ones without an id. The id can be the name of a site.
     Status(Option<InvalidationId>),
     /// Report how many paths were invalidated in this month.
     Usage,
@@ -107,19 +107,24 @@ impl Command {
 }
 
 fn parse_status(words: &[&str]) -> Result<Command, Error> {
-    let is_id = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let id = match words {
-        [] => None,
-        [word] if is_id(word) => Some(InvalidationId::new(*word)),
-        [word] => {
-            return Err(Error::invalid_input(format!(
-                "{} is not the id of an invalidation, such as I2J0I21PCUYOIK: copy the id, or type status alone",
-                quoted(word)
-            )));
+    let is_id = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match words {
+        [] => Ok(Command::without_sites(Action::Status(None))),
+        // It can also be the name of a site, which the caller knows.
+        [word] if is_id(word) => {
+            let id = InvalidationId::new(*word);
+            Ok(Command::without_sites(Action::Status(Some(id))))
         }
-        [_, word, ..] => return Err(superfluous(word, "status ID", "type one id")),
-    };
-    Ok(Command::without_sites(Action::Status(id)))
+        [word] if is_written_as_path(word) => Err(Error::invalid_input(format!(
+            "{} is neither a site nor the id of an invalidation, such as I2J0I21PCUYOIK: copy the id, or type status alone",
+            quoted(word)
+        ))),
+        [word] => Ok(Command {
+            action: Action::Status(None),
+            sites: vec![word.to_ascii_lowercase()],
+        }),
+        [_, word, ..] => Err(superfluous(word, "status ID", "type one id")),
+    }
 }
 
 fn parse_verify(words: &[&str]) -> Result<Command, Error> {

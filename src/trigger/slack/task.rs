@@ -25,7 +25,7 @@ const RESPONSE_URL: &str = "responseUrl";
 #[serde(rename_all = "camelCase")]
 pub enum Task {
     /// A command to run, or to report the completion of.
-    Command(QueuedCommand),
+    Command(Box<QueuedCommand>),
     /// A text to post to the incoming webhook, as mrkdwn.
     Announcement(String),
 }
@@ -117,7 +117,7 @@ impl Task {
 
 impl From<QueuedCommand> for Task {
     fn from(command: QueuedCommand) -> Self {
-        Self::Command(command)
+        Self::Command(Box::new(command))
     }
 }
 

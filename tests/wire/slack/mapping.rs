@@ -58,7 +58,7 @@ async fn a_task_between_messages_of_s3_is_delivered_again_and_not_lost() {
         let failed = format!("m{position}");
         assert_eq!(response, failures(&[&failed]));
         let s3 = (FIRST.to_owned(), vec!["/a.html".to_owned()]);
-        assert_eq!(bed.fixture.accepted(), [s3.clone()]);
+        assert_eq!(bed.fixture.accepted(), std::slice::from_ref(&s3));
         assert_eq!(
             logged_without_secrets("ERROR"),
             ["will be retried: the message is not an S3 event"]
