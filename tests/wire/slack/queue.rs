@@ -526,7 +526,7 @@ async fn a_message_is_visible_after_its_own_time_without_the_url_of_its_queue() 
 
 #[tokio::test]
 async fn a_wrong_setting_fails_the_batch_and_loses_nothing() {
-    let bed = SlackBed::frozen(Duration::ZERO).set("SLACK_DEFAULT", "everything");
+    let bed = SlackBed::start().set("SLACK_DEFAULT", "everything");
     let event = bed.delivery(&command_task("/a"), Duration::ZERO, 1);
     let error = bed.invalidator().handle(&event, &one_minute()).await;
     assert_eq!(
