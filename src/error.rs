@@ -498,7 +498,7 @@ impl ErrorKind {
                 Text::of(format!("could not {purpose}: {message}")).hint("try again")
             }
             Self::CommandTooOld => {
-                let facts = "the slash command is more than 30 minutes old, and CloudFront has not accepted its invalidations";
+                let facts = "the slash command is more than 30 minutes old, and CloudFront has possibly not accepted all of its invalidations";
                 Text::of(facts).hint("send it again if it is still needed")
             }
             Self::DeadlineExceeded => {

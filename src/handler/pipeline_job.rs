@@ -150,7 +150,13 @@ impl Invalidator {
             .report(&job.id, result, invocation.end_of_response())
             .await?;
         match delivery {
-            Delivery::Accepted => self.warm_state.remember_job(&job.id),
+            Delivery::Accepted => {
+                self.warm_state.remember_job(&job.id);
+                if !continues || failure.is_some() {
+                    let announcement = Announcement::of_job(&text, failure.is_some());
+                    self.announce(Some(announcement), invocation).await;
+                }
+            }
             Delivery::JobNotInProgress => {
                 warn!(job = %job.id, "the job has a result already, or its time is over");
             }
@@ -162,10 +168,6 @@ impl Invalidator {
                 return Err(ErrorKind::JobNotFound { job, message }.into());
             }
             Delivery::Rejected(message) => return Err(result_rejected(&message, &text)),
-        }
-        if !continues || failure.is_some() {
-            let announcement = Announcement::of_job(&text, failure.is_some());
-            self.announce(Some(announcement), invocation).await;
         }
         Ok(Answer {
             response: text.into(),

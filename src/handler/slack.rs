@@ -241,6 +241,9 @@ impl Invalidator {
         {
             return Ok(refused(&Refusal::Signature));
         }
+        // Reading the secret took some of the time; the queue needs its part of it all the same.
+        let now = self.clock.now().into();
+        let times = ReplyTimes::new(request.received, now, Instant::now());
         let command = match signed.form() {
             Ok(Form::Command(command)) => *command,
             Ok(Form::SslCheck) => return Ok(Response::empty(200)),
@@ -346,7 +349,7 @@ impl Invalidator {
         match result {
             Ok(CommandResult::Done(reply)) => done(reply),
             Ok(CommandResult::Purge(purge)) => {
-                let without_queue = || match purge.is_accepted() {
+                let without_queue = || match purge.is_accepted {
                     true => purge.accepted(reply::UNREPORTED, now, support),
                     false => purge.refused(support).with_line(reply::SEND_AGAIN),
                 };
@@ -354,14 +357,14 @@ impl Invalidator {
                     return again(error, without_queue());
                 }
                 purge.log_errors();
-                if !purge.is_accepted() {
+                if !purge.is_accepted {
                     return done(purge.refused(support));
                 }
                 let known = |id: &_| self.warm_state.invalidations(id);
                 Ending {
                     reply: purge.accepted(reply::REPORTED_LATER, now, support),
                     rest: Some(Rest {
-                        purge: Some(purge.to_submitted(known)),
+                        purge: Some(purge.to_submitted(known, support)),
                         without_queue: without_queue(),
                     }),
                 }

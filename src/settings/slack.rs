@@ -92,7 +92,15 @@ impl SlackSettings {
             let text = read(name).unwrap_or_default();
             let items = text.split(',').map(str::trim);
             let items = items.filter(|item| !item.is_empty());
-            items.map(str::to_owned).collect::<Vec<_>>()
+            let items: Vec<_> = items.map(str::to_owned).collect();
+            // A list of nothing would allow all.
+            match (text.is_empty(), items.is_empty()) {
+                (false, true) => Err(in_setting(
+                    name,
+                    Error::invalid_input("it has no id: write one, or remove the setting"),
+                )),
+                _ => Ok(items),
+            }
         };
         let queue = |name| {
             let url = read(name).map(|url| QueueUrl::parse(&url)).transpose();
@@ -119,9 +127,9 @@ impl SlackSettings {
                 Some(other) => return Err(not_one_of("SLACK_DEFAULT", other, "plan or all")),
             },
             allowed: AllowLists {
-                workspaces: list("SLACK_WORKSPACES"),
-                channels: list("SLACK_CHANNELS"),
-                users: list("SLACK_USERS"),
+                workspaces: list("SLACK_WORKSPACES")?,
+                channels: list("SLACK_CHANNELS")?,
+                users: list("SLACK_USERS")?,
             },
             contact: read("SLACK_CONTACT")
                 .unwrap_or_else(|| "the owner of this command".to_owned()),

@@ -18,6 +18,8 @@ pub(super) struct Purge {
     /// What CloudFront accepted, as mrkdwn: the paths, and the sites that have an invalidation.
     pub(super) accepted: String,
     pub(super) progress: Progress,
+    /// Whether CloudFront has an invalidation of at least one of the sites. It can have only that of a staging distribution.
+    pub(super) is_accepted: bool,
     /// When CloudFront created the invalidations, as far as is known.
     pub(super) created: Vec<DateTime<Utc>>,
     /// How many paths CloudFront accepted.
@@ -27,6 +29,8 @@ pub(super) struct Purge {
     /// Invalidations of the same paths that were in progress before, with what they are about.
     pub(super) earlier: Vec<ExistingInvalidation>,
     pub(super) notes: Vec<String>,
+    /// What an earlier reply had about sites that were not purged, as mrkdwn.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Who has to be named in texts about errors.
@@ -69,7 +73,9 @@ impl Support<'_> {
                 reply::sentence(&mrkdwn::quotes_as_code(&error.to_string()))
             }
             Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
-            Category::Unavailable => "AWS did not respond as expected.".to_owned(),
+            Category::Unavailable => {
+                "AWS did not respond as expected, so it is unknown what was done.".to_owned()
+            }
             Category::Permission => format!("The function lacks a permission in AWS. {see_log}"),
             Category::Stale | Category::Internal => {
                 format!("Something failed in the function. {see_log}")
@@ -97,24 +103,26 @@ impl Purge {
             progress: Progress {
                 distributions: progress.collect(),
             },
+            is_accepted: true,
             created: created.filter_map(SubmittedInvalidation::created).collect(),
             paths: 0,
             errors: Vec::new(),
             earlier: Vec::new(),
             notes: Vec::new(),
+            remarks: submitted.remarks.clone(),
         }
+    }
+
+    /// Adds notes about the command.
+    pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// Returns the error that a later attempt can succeed after, if there is one.
     pub(super) fn transient_error(&self) -> Option<&Error> {
         let mut errors = self.errors.iter().map(|(_, error)| error);
         errors.find(|error| error.is_transient())
-    }
-
-    /// Returns whether CloudFront has an invalidation of at least one distribution.
-    pub(super) fn is_accepted(&self) -> bool {
-        let mut distributions = self.progress.distributions.iter();
-        distributions.any(DistributionProgress::is_submitted)
     }
 
     /// Returns why a distribution has no invalidation, if one has none.
@@ -127,6 +135,7 @@ impl Purge {
     pub(super) fn to_submitted(
         &self,
         known: impl Fn(&DistributionId) -> Vec<ExistingInvalidation>,
+        support: Support<'_>,
     ) -> SubmittedPurge {
         let accepted = self.progress.distributions.iter();
         let accepted = accepted.filter(|current| current.is_submitted());
@@ -140,6 +149,7 @@ impl Purge {
         SubmittedPurge {
             subject: self.accepted.clone(),
             invalidations: invalidations.collect(),
+            remarks: self.error_lines(support).collect(),
         }
     }
 
@@ -151,7 +161,12 @@ impl Purge {
         support: Support<'_>,
     ) -> Reply {
         let text = format!("Purging {}. {what_follows}", self.accepted);
-        let mut reply = Reply::ephemeral(text);
+        let reply = Reply::ephemeral(text);
+        self.with_details(reply, now, support)
+    }
+
+    /// Adds what a reply has beside what was purged.
+    fn with_details(&self, mut reply: Reply, now: DateTime<Utc>, support: Support<'_>) -> Reply {
         if self.paths > 0 {
             reply = reply.with_line(&reply::cost_text(self.paths));
         }
@@ -162,7 +177,7 @@ impl Purge {
         let mut notes: Vec<_> = notes.collect();
         // Those about several sites differ in what only the operator reads.
         notes.dedup();
-        for note in &notes {
+        for note in notes.iter().chain(&self.remarks) {
             reply = reply.with_line(note);
         }
         self.with_errors(reply, support)
@@ -175,10 +190,12 @@ impl Purge {
         let ago = reply::ago(now - newest);
         let in_progress = match self.earlier.len() {
             1 => {
-                format!("A purge of the same paths, requested {ago}, is still in progress ({ids}).")
+                format!(
+                    "A purge that includes these paths, requested {ago}, is still in progress ({ids})."
+                )
             }
             count => format!(
-                "{count} purges of the same paths are still in progress, the newest requested {ago} ({ids})."
+                "{count} purges that include these paths are still in progress, the newest requested {ago} ({ids})."
             ),
         };
         Some(format!(
@@ -188,7 +205,13 @@ impl Purge {
 
     /// Returns the reply to a purge that CloudFront refused.
     pub(super) fn refused(&self, support: Support<'_>) -> Reply {
-        let reply = Reply::ephemeral(format!("Not purged: {}.", self.requested));
+        // Without a response, CloudFront can have accepted it all the same.
+        let is_unknown = |(_, error): &(String, Error)| error.category() == Category::Unavailable;
+        let not_purged = match self.errors.iter().any(is_unknown) {
+            true => "Possibly not purged",
+            false => "Not purged",
+        };
+        let reply = Reply::ephemeral(format!("{not_purged}: {}.", self.requested));
         match self.errors.as_slice() {
             [(_, error)] => reply.with_line(&support.error_text(error)),
             _ => self.with_errors(reply, support),
@@ -208,8 +231,8 @@ impl Purge {
         let completed = self.progress.completed_count();
         let end = match (completed == accepted, self.created.iter().min()) {
             (true, Some(created)) => {
-                let time = reply::seconds_text(now - created);
-                format!("fresh everywhere after {time}")
+                let time = reply::duration_text(now - created);
+                format!("fresh everywhere {time}")
             }
             (true, None) => "fresh everywhere".to_owned(),
             (false, _) => format!(
@@ -221,7 +244,7 @@ impl Purge {
             Some(person) => Reply::in_channel(format!("<@{person}> purged {subject}: {end}.")),
             None => Reply::ephemeral(format!("Purged {subject}: {end}.")),
         };
-        self.with_errors(reply, support)
+        self.with_details(reply, now, support)
     }
 
     /// Logs why sites were not purged.
@@ -233,12 +256,16 @@ impl Purge {
 
     /// Adds what failed.
     fn with_errors(&self, reply: Reply, support: Support<'_>) -> Reply {
-        self.errors.iter().fold(reply, |reply, (site, error)| {
+        let mut lines = self.error_lines(support);
+        lines
+            .by_ref()
+            .fold(reply, |reply, line| reply.with_line(&line))
+    }
+
+    fn error_lines(&self, support: Support<'_>) -> impl Iterator<Item = String> {
+        self.errors.iter().map(move |(site, error)| {
             let text = support.error_text(error);
-            reply.with_line(&format!(
-                "{} was not purged. {text}",
-                reply::site_text(site)
-            ))
+            format!("{} was not purged. {text}", reply::site_text(site))
         })
     }
 }

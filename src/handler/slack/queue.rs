@@ -34,7 +34,7 @@ use crate::trigger::slack::{Action, Command};
 const MAX_AGE_OF_MESSAGE: TimeDelta = TimeDelta::minutes(30);
 
 /// From this age on, the result is posted as it is: the next attempt would be too late.
-const LAST_ATTEMPT_AFTER: TimeDelta = TimeDelta::minutes(25);
+const LAST_ATTEMPT_AFTER: TimeDelta = TimeDelta::minutes(23);
 
 /// The pause before an invalidation that is not completed is polled again by another invocation.
 const COMPLETION_PAUSE: Duration = Duration::from_secs(15);
@@ -185,7 +185,7 @@ impl Invalidator {
                 purge.log_errors();
                 let person = Some(queued.command.user.as_str());
                 let person = person.filter(|_| settings.shows_in_channel);
-                let reply = match purge.is_accepted() {
+                let reply = match purge.is_accepted {
                     true => purge.finished(self.now_of_cloudfront(invocation), person, support),
                     false => purge.refused(support),
                 };
@@ -203,17 +203,21 @@ impl Invalidator {
         let is_mistake = |error: &Error| {
             [Category::InvalidInput, Category::RejectedPath].contains(&error.category())
         };
+        let mut result = TaskResult::Done;
         if let Some(error) = error.filter(|error| !is_mistake(error)) {
-            let result = self
+            result = self
                 .dead_letter(settings, message, &error, invocation)
                 .await;
-            // The reply is posted once: when nothing is left to try.
-            if !matches!(result, TaskResult::Done) {
-                return result;
+            if let TaskResult::Retry { pause, .. } = &mut result {
+                if !is_last {
+                    return result;
+                }
+                // The reply is posted once, now. Later deliveries only try the dead-letter queue again.
+                *pause = MAX_AGE_OF_MESSAGE.to_std().unwrap_or(MAX_PAUSE);
             }
         }
         self.post_reply(queued, &reply, invocation).await;
-        TaskResult::Done
+        result
     }
 
     /// Waits until all invalidations are completed, as long as the function runs.

@@ -122,11 +122,11 @@ pub(super) fn cost_text(paths: usize) -> String {
     )
 }
 
-/// Returns the time for which a purge ran, in words.
-pub(super) fn seconds_text(time: TimeDelta) -> String {
+/// Returns after which time the completion of a purge was seen, in words. A long time can be that of the queue.
+pub(super) fn duration_text(time: TimeDelta) -> String {
     match time.num_seconds().max(1) {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds @ ..60 => format!("after {seconds} s"),
+        seconds => format!("within {} min", (seconds + 59) / 60),
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn help_text(name: &str, default: &str, sites: &[String]) -> String {
         format!("{}: {default}", code(name)),
         format!("{}: purges everything", command("all")),
         format!(
-            "{}: purges pages; `*` at the end stands for everything that begins like this, `#` for a cache tag",
+            "{}: purges pages; `*` at the end stands for everything behind it, `#` for a cache tag",
             command("/blog/* /index.html #tag")
         ),
         format!(
@@ -245,14 +245,15 @@ mod tests {
     #[test]
     fn the_time_of_a_purge_is_in_seconds_and_then_in_minutes() {
         for (millis, text) in [
-            (-5_000, "1 s"),
-            (0, "1 s"),
-            (1_999, "1 s"),
-            (119_999, "119 s"),
-            (120_000, "2 min 0 s"),
-            (3_725_000, "62 min 5 s"),
+            (-5_000, "after 1 s"),
+            (0, "after 1 s"),
+            (1_999, "after 1 s"),
+            (59_999, "after 59 s"),
+            (60_000, "within 1 min"),
+            (61_000, "within 2 min"),
+            (3_725_000, "within 63 min"),
         ] {
-            assert_eq!(seconds_text(TimeDelta::milliseconds(millis)), text);
+            assert_eq!(duration_text(TimeDelta::milliseconds(millis)), text);
         }
         // The clock of CloudFront can be ahead.
         assert_eq!(ago(TimeDelta::seconds(-5)), "just now");

@@ -6,6 +6,7 @@ use tracing::warn;
 use super::purge::Support;
 use super::reply::{self, paths_count};
 use super::run::ExtrasUntil;
+use super::sites::ids;
 use crate::billing::FREE_PATHS;
 use crate::distribution::DistributionId;
 use crate::error::Error;
@@ -174,10 +175,6 @@ impl Invalidator {
         });
         reply::list(urls.chain(notes)).trim_start().to_owned()
     }
-}
-
-fn ids(sites: &[SlackSite]) -> Vec<DistributionId> {
-    sites.iter().map(|site| site.distribution.clone()).collect()
 }
 
 fn status_line(found: &ShownInvalidation, label: &str, now: DateTime<Utc>) -> String {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::purge::{Purge, Support};
 use super::reply::{self, Reply};
+use super::sites::FoundSites;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::handler::Invalidator;
@@ -32,6 +33,12 @@ pub(super) enum CommandResult {
     Done(Reply),
     /// CloudFront has invalidations that are possibly not completed, or accepts some later.
     Purge(Purge),
+}
+
+impl From<Purge> for CommandResult {
+    fn from(purge: Purge) -> Self {
+        Self::Purge(purge)
+    }
 }
 
 /// How long a run can take for what a reply is better with, but does not need.
@@ -71,9 +78,17 @@ impl Invalidator {
                 escape(&settings.contact)
             ));
         }
-        let sites = match self.find_sites(settings, &parsed.sites, invocation).await? {
-            Ok(sites) => sites,
+        let found = self.find_sites(settings, &parsed.sites, invocation);
+        let FoundSites { sites, notes } = match found.await? {
+            Ok(found) => found,
             Err(text) => return reply(format!("{text} {hint}")),
+        };
+        let reply = |text: String| {
+            let reply = Reply::ephemeral(text);
+            let lines = notes.iter().map(|note| support.note_text(note));
+            Ok(CommandResult::Done(
+                lines.fold(reply, |reply, line| reply.with_line(&line)),
+            ))
         };
         match (parsed.action, settings.default_action) {
             (Action::Help, default) => {
@@ -91,11 +106,11 @@ impl Invalidator {
             (Action::Default, DefaultAction::All) | (Action::All, _) => {
                 let paths = EncodedPaths::everything();
                 let purge = self.purge(command, &sites, paths, extras_until, invocation);
-                purge.await.map(CommandResult::Purge)
+                purge.await.map(|purge| purge.with_notes(notes).into())
             }
             (Action::Invalidate(paths), _) => {
                 let purge = self.purge(command, &sites, paths, extras_until, invocation);
-                purge.await.map(CommandResult::Purge)
+                purge.await.map(|purge| purge.with_notes(notes).into())
             }
             (Action::Status(id), _) => {
                 // A name can have the form of an id.
@@ -160,14 +175,15 @@ impl Invalidator {
             let error = staging_error.map(|error| ("the staging distribution".to_owned(), error));
             errors.extend(error);
         }
-        let is_accepted = |site: &SlackSite| {
+        let has_invalidation = |site: &SlackSite| {
             let mut distributions = progress.distributions.iter();
             distributions
                 .any(|current| current.distribution == site.distribution && current.is_submitted())
         };
         let accepted = sites.iter().zip(&labels);
-        let accepted = accepted.filter(|(site, _)| is_accepted(site));
+        let accepted = accepted.filter(|(site, _)| has_invalidation(site));
         let accepted: Vec<_> = accepted.map(|(_, label)| label.clone()).collect();
+        let is_accepted = !accepted.is_empty();
         let paths_text = reply::paths_text(&paths);
         Ok(Purge {
             requested: format!("{paths_text} of {}", reply::sites_text(&labels)),
@@ -182,6 +198,8 @@ impl Invalidator {
             progress,
             errors,
             earlier,
+            is_accepted,
+            remarks: Vec::new(),
         })
     }
 

@@ -1,7 +1,8 @@
 //! The stored secret: read for the first request, and kept by this process.
 //!
 //! It is read again when no signing secret matches, because it was possibly rotated: once a minute at most, so that requests of
-//! strangers cost nothing. It is also read again after ten minutes, so that a secret that was removed stops being accepted.
+//! strangers cost nothing. It is also read again after ten minutes, so that a secret that was removed stops being accepted. If
+//! it cannot be read again, it stays in use for an hour. A denial is not requested again for a minute.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,9 +24,22 @@ const MIN_AGE: Duration = Duration::from_secs(60);
 /// How long the secret is used without being read again.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(600);
 
-/// The secret that was read, and when reading it was tried last.
+/// How long the secret is used if it cannot be read again.
+const MAX_UNCONFIRMED_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// What this process knows of the secret.
 #[derive(Debug, Default)]
-pub(super) struct SigningSecrets(Mutex<Option<(Arc<StoredSecret>, SystemTime)>>);
+pub(super) struct SigningSecrets(Mutex<Option<Kept>>);
+
+/// The secret, or why it cannot be read.
+#[derive(Debug)]
+struct Kept {
+    secret: Result<Arc<StoredSecret>, Error>,
+    /// When it was read.
+    read: SystemTime,
+    /// When reading it was tried last.
+    tried: SystemTime,
+}
 
 impl Invalidator {
     /// Returns whether Slack signed the request, by one of the signing secrets.
@@ -48,7 +62,7 @@ impl Invalidator {
         Ok(!Arc::ptr_eq(&stored, &newer) && request.is_signed_with(&newer.signing_secrets))
     }
 
-    /// Returns the secret; reads it if that was not tried within `max_age`. A secret that cannot be read again stays in use.
+    /// Returns the secret; reads it if that was not tried within `max_age`.
     pub(super) async fn stored_secret(
         &self,
         settings: &SlackSettings,
@@ -57,23 +71,57 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Result<Arc<StoredSecret>, Error> {
         let now = self.clock.now();
+        let is_within = |time, limit| now.duration_since(time).is_ok_and(|age| age < limit);
         let mut kept = self.slack.signing_secrets.0.lock().await;
-        let read = self.read_secret(settings, deadline, invocation);
-        let stored = match &*kept {
-            None => Arc::new(read.await?),
-            Some((stored, tried)) if now.duration_since(*tried).is_ok_and(|age| age < max_age) => {
-                return Ok(Arc::clone(stored));
+        let before = kept.as_ref().and_then(|kept| {
+            let is_confirmed = is_within(kept.read, MAX_UNCONFIRMED_AGE);
+            kept.secret.as_ref().ok().filter(|_| is_confirmed).cloned()
+        });
+        match &*kept {
+            Some(Kept {
+                secret: Ok(secret),
+                tried,
+                ..
+            }) if before.is_some() && is_within(*tried, max_age) => {
+                return Ok(Arc::clone(secret));
             }
-            Some((stored, _)) => match read.await {
-                Ok(newer) => Arc::new(newer),
-                Err(error) => {
-                    warn!(caller = "slack", cause = %error.category(), "the secret of before stays in use: {error}");
-                    Arc::clone(stored)
+            Some(Kept {
+                secret: Err(error),
+                tried,
+                ..
+            }) if is_within(*tried, MIN_AGE) => {
+                return Err(error.clone());
+            }
+            _ => {}
+        }
+        let read = self.read_secret(settings, deadline, invocation).await;
+        match (read, before) {
+            (Ok(secret), _) => {
+                let secret = Arc::new(secret);
+                *kept = Some(Kept {
+                    secret: Ok(Arc::clone(&secret)),
+                    read: now,
+                    tried: now,
+                });
+                Ok(secret)
+            }
+            (Err(error), Some(secret)) => {
+                warn!(caller = "slack", cause = %error.category(), "the secret of before stays in use: {error}");
+                if let Some(kept) = kept.as_mut() {
+                    kept.tried = now;
                 }
-            },
-        };
-        *kept = Some((Arc::clone(&stored), now));
-        Ok(stored)
+                Ok(secret)
+            }
+            (Err(error), None) => {
+                // What fails for the moment is tried again by the next request.
+                *kept = (!error.is_transient()).then(|| Kept {
+                    secret: Err(error.clone()),
+                    read: now,
+                    tried: now,
+                });
+                Err(error)
+            }
+        }
     }
 
     async fn read_secret(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::run::ExtrasUntil;
-use crate::distribution::{DistributionId, DistributionName};
+use crate::distribution::{DistributionId, DistributionName, DomainNames};
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::invocation::Invocation;
@@ -17,47 +17,76 @@ const MAX_READ_TIME: Duration = Duration::from_secs(3);
 /// From this similarity on (1 is equality), a word is certainly a mistyped one.
 const CERTAIN_SIMILARITY: f64 = 0.8;
 
+/// The sites that a command is about.
+pub(super) struct FoundSites {
+    pub(super) sites: Vec<SlackSite>,
+    /// What is not certain about them.
+    pub(super) notes: Vec<String>,
+}
+
 impl Invalidator {
-    /// Returns the distributions that the words name; all without words. The inner error is the reply to a word that names none.
+    /// Returns the sites that the words name; all without words. The inner error is the reply to a word that names none.
     pub(super) async fn find_sites(
         &self,
         settings: &SlackSettings,
         words: &[String],
         invocation: &Invocation,
-    ) -> Result<Result<Vec<SlackSite>, String>, Error> {
+    ) -> Result<Result<FoundSites, String>, Error> {
+        let mut found = FoundSites {
+            sites: Vec::new(),
+            notes: Vec::new(),
+        };
         if words.is_empty() {
-            return Ok(Ok(settings.sites.clone()));
+            found.sites.clone_from(&settings.sites);
         }
-        let mut found: Vec<SlackSite> = Vec::new();
         for word in words {
-            let Some(site) = self.find_site_by_word(settings, word, invocation).await? else {
+            let site = match settings.site(word) {
+                Some(site) => Some(site),
+                None => {
+                    self.find_by_domain(settings, word, &mut found.notes, invocation)
+                        .await?
+                }
+            };
+            let Some(site) = site else {
                 let text = self.unknown_site(settings, word, invocation).await;
                 return Ok(Err(text));
             };
-            if !found.contains(site) {
-                found.push(site.clone());
+            if !found.sites.contains(site) {
+                found.sites.push(site.clone());
             }
         }
         Ok(Ok(found))
     }
 
-    async fn find_site_by_word<'a>(
+    async fn find_by_domain<'a>(
         &self,
         settings: &'a SlackSettings,
         word: &str,
+        notes: &mut Vec<String>,
         invocation: &Invocation,
     ) -> Result<Option<&'a SlackSite>, Error> {
-        if let Some(site) = settings.site(word) {
-            return Ok(Some(site));
-        }
         let Ok(DistributionName::Domain(domain)) = DistributionName::parse(word) else {
             return Ok(None);
         };
         let deadline = invocation.end_of_read(MAX_READ_TIME);
-        let ids = ids(settings);
+        let ids = ids(&settings.sites);
         let found = self.find_site(&domain, &ids, deadline, invocation);
-        let found = found.await?;
-        Ok(found.and_then(|id| settings.site(id.as_str())))
+        let Some(id) = found.await? else {
+            return Ok(None);
+        };
+        let names = self.site_names(&ids, deadline, invocation).await;
+        let names = names
+            .sites
+            .iter()
+            .filter_map(|(_, names)| names.as_ref().ok());
+        let mut names = names.flat_map(DomainNames::all);
+        // A distribution that cannot be purged from Slack possibly has this name.
+        if !names.any(|name| name.eq_ignore_ascii_case(&domain)) {
+            notes.push(format!(
+                "{domain:?} matches only a name with a * of this site, so it can be a name of another one"
+            ));
+        }
+        Ok(settings.site(id.as_str()))
     }
 
     /// Returns the reply to a word that is neither a path nor a site.
@@ -79,7 +108,9 @@ impl Invalidator {
             return text.to_owned();
         }
         let deadline = invocation.end_of_read(MAX_READ_TIME);
-        let names = self.site_names(&ids(settings), deadline, invocation).await;
+        let names = self
+            .site_names(&ids(&settings.sites), deadline, invocation)
+            .await;
         let domains = names
             .sites
             .iter()
@@ -122,10 +153,7 @@ impl Invalidator {
     }
 }
 
-fn ids(settings: &SlackSettings) -> Vec<DistributionId> {
-    settings
-        .sites
-        .iter()
-        .map(|site| site.distribution.clone())
-        .collect()
+/// Returns the distributions of the sites.
+pub(super) fn ids(sites: &[SlackSite]) -> Vec<DistributionId> {
+    sites.iter().map(|site| site.distribution.clone()).collect()
 }

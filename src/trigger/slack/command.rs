@@ -179,7 +179,10 @@ fn parse_invalidation(words: &[&str]) -> Result<Command, Error> {
                 quoted(path)
             )));
         }
-        (false, Some(_)) => Action::Invalidate(read_paths(&paths)?),
+        (false, Some(_)) => {
+            check_everything(&paths)?;
+            Action::Invalidate(read_paths(&paths)?)
+        }
     };
     Ok(Command { action, sites })
 }
@@ -316,6 +319,20 @@ fn read_paths(paths: &[String]) -> Result<EncodedPaths, Error> {
     paths.iter().map(|path| read_path(path)).collect()
 }
 
+/// Refuses a wildcard for everything beside another path: a space before a `*` would purge everything.
+fn check_everything(paths: &[String]) -> Result<(), Error> {
+    let mut paths_of_all = paths
+        .iter()
+        .filter(|path| ["*", "/*"].contains(&path.as_str()));
+    match (paths_of_all.next(), paths.len()) {
+        (Some(path), 2..) => Err(Error::invalid_input(format!(
+            "{} beside other paths purges everything: type all alone, or no space before the *",
+            quoted(path)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn read_path(path: &str) -> Result<EncodedPaths, Error> {
     if contains_several(path) {
         return Err(Error::invalid_input(format!(
@@ -352,7 +369,11 @@ fn typed_text(text: &str) -> Result<String, Error> {
             break;
         };
         typed.push_str(before);
-        typed.push_str(&typed_form(form)?);
+        if is_form(form) {
+            typed.push_str(&typed_form(form)?);
+        } else {
+            typed.push_str(&format!("<{form}>"));
+        }
         rest = behind;
     }
     typed.push_str(rest);
@@ -364,6 +385,14 @@ fn typed_text(text: &str) -> Result<String, Error> {
         .chars()
         .filter(|character| !is_invisible(*character))
         .collect())
+}
+
+/// Returns whether Slack writes this between `<` and `>`: a mention, a channel, or a link.
+fn is_form(form: &str) -> bool {
+    form.starts_with(['@', '#', '!'])
+        || ["://", "mailto:", "tel:"]
+            .iter()
+            .any(|scheme| form.contains(scheme))
 }
 
 /// Returns what the person typed for what Slack made of it: `<https://www.example.com/a>`,

@@ -35,8 +35,6 @@ pub struct SlashCommand {
     pub channel: String,
     /// `user_id`: the person.
     pub user: String,
-    /// `user_name`, which Slack possibly omits.
-    pub user_name: Option<String>,
     /// The command with its slash, such as `/cdn-purge`.
     pub command: String,
     /// What the person typed after the command.
@@ -63,7 +61,6 @@ impl Form {
             enterprise: fields.optional_id("enterprise_id")?,
             channel: fields.id("channel_id")?,
             user: fields.id("user_id")?,
-            user_name: fields.take("user_name")?,
             command: fields.required("command")?,
             text: fields.take("text")?.unwrap_or_default(),
             response_url: fields

@@ -20,6 +20,9 @@ use crate::trigger::function_url::{BodyError, FunctionUrlRequest};
 /// The most bytes of a body. Slack's have a few thousand.
 const MAX_BODY_BYTES: usize = 1_000_000;
 
+/// The most bytes of the body of a check of the certificate, which is read without a signature.
+const MAX_SSL_CHECK_BYTES: usize = 1_000;
+
 /// The most seconds between the timestamp of a request and now, in either direction.
 const MAX_SECONDS: i64 = 300;
 
@@ -91,7 +94,9 @@ impl SignedRequest {
             .iter()
             .all(|name| !request.has_header(name));
         let is_check = |body: Cow<'_, [u8]>| matches!(Form::parse(&body), Ok(Form::SslCheck));
-        request.method == "POST" && is_unsigned && request.body(MAX_BODY_BYTES).is_ok_and(is_check)
+        request.method == "POST"
+            && is_unsigned
+            && request.body(MAX_SSL_CHECK_BYTES).is_ok_and(is_check)
     }
 
     /// Returns whether one of the secrets matches the signature. The time that it takes does not depend on which one, and

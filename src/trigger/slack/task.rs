@@ -50,6 +50,9 @@ pub struct SubmittedPurge {
     pub subject: String,
     /// One for each distribution that has one.
     pub invalidations: Vec<SubmittedInvalidation>,
+    /// What was not purged, as mrkdwn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// An invalidation that CloudFront accepted.

@@ -82,7 +82,6 @@ fn accepts_the_example_of_slack() {
             enterprise: None,
             channel: "G8PSS9T3V".into(),
             user: "U2CERLKJA".into(),
-            user_name: Some("roadrunner".into()),
             command: "/webhook-collect".into(),
             text: String::new(),
             response_url: Some(response_url(
@@ -246,7 +245,6 @@ fn reads_a_form() {
         enterprise: Some("E0001".into()),
         channel: "C2147483705".into(),
         user: "U2147483697".into(),
-        user_name: None,
         command: "/cdn-purge".into(),
         text: "/bücher/* #tag a&amp;b=+".into(),
         response_url: None,
