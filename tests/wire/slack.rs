@@ -7,5 +7,6 @@ mod purges;
 mod queue;
 mod replies;
 mod requests;
+mod review;
 mod secrets;
 mod time;
