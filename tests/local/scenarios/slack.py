@@ -170,14 +170,14 @@ class SlackCommands:
         command, everything, again = (app.command(text) for text in (PURGE, "all", PURGE))
         self._purges = [(command, PAGES), (command, PAGES), (everything, EVERYTHING), (again, PAGES)]
         replies = [self._replied(command) for command, _ in self._purges]
-        first_lines = [f"Purging {subject}. Its completion is posted here." for _, subject in self._purges]
-        expect("the replies", first_lines, [reply.split("\n")[0] for reply in replies])
+        first_sentences = [f"Purging {subject}" for _, subject in self._purges]
+        expect("the replies", first_sentences, [reply.split(". ")[0] for reply in replies])
         invalidations = self._invalidations()
         pages = (shop, "/a.html", "/b.html")
         expected = sorted([pages, pages, (shop, "/*"), (blog, "/*")])
         expect("the invalidations", expected, sorted(invalidations.values()))
         first = next(name for name, invalidation in invalidations.items() if invalidation == pages)
-        expect_in("the last reply", [f"is still in progress (`{first}`)"], replies[-1])
+        expect_in("the last reply", ["still in progress", f"`{first}`"], replies[-1])
 
     def _announce(self) -> None:
         self._pipeline.failed(self._pipeline.start(json.dumps({"pathes": ["/x"]})))
@@ -190,7 +190,7 @@ class SlackCommands:
     def _report(self) -> None:
         for text, parts in {
             "": ["Nothing was purged.", "of *shop* and *blog*", "`/cdn-purge all`"],
-            "status": ["*shop*: `I", "` is in progress, requested ", "ago: `/a.html`, `/b.html`", "*blog*: `I"],
+            "status": ["*shop*: `I", "` is in progress, requested ", ": `/a.html`, `/b.html`", "*blog*: `I"],
             "usage": ["*shop*: 7 paths in 4 purges", "*blog*: 1 path in 1 purge"],
             "shopp /a.html": ["`shopp` is neither a path nor a site", "The nearest match is `shop`."],
         }.items():
