@@ -153,7 +153,7 @@ impl SlackSettings {
 }
 
 impl SlackSettings {
-    /// Returns the site with this name, in upper or lower case, or with this distribution id.
+    /// Returns the site with this distribution id, or with this name in upper or lower case.
     pub fn site(&self, name: &str) -> Option<&SlackSite> {
         let is_named = |site: &&SlackSite| {
             let own = site.name.as_deref();
@@ -161,7 +161,7 @@ impl SlackSettings {
         };
         let has_id = |site: &&SlackSite| site.distribution.as_str() == name;
         let mut sites = self.sites.iter();
-        sites.clone().find(is_named).or_else(|| sites.find(has_id))
+        sites.clone().find(has_id).or_else(|| sites.find(is_named))
     }
 }
 

@@ -2,11 +2,11 @@
 
 mod announcements;
 mod bed;
+mod claims;
 mod mapping;
 mod purges;
 mod queue;
 mod replies;
 mod requests;
-mod review;
 mod secrets;
 mod time;

@@ -73,9 +73,7 @@ impl Support<'_> {
                 reply::sentence(&mrkdwn::quotes_as_code(&error.to_string()))
             }
             Category::Throttled => "CloudFront accepts no more requests at the moment.".to_owned(),
-            Category::Unavailable => {
-                "AWS did not respond as expected, so it is unknown what was done.".to_owned()
-            }
+            Category::Unavailable => "AWS did not respond as expected.".to_owned(),
             Category::Permission => format!("The function lacks a permission in AWS. {see_log}"),
             Category::Stale | Category::Internal => {
                 format!("Something failed in the function. {see_log}")

@@ -215,9 +215,9 @@ pub(super) fn failed(reason: &str) -> Reply {
 
 /// Returns the reply if neither CloudFront nor the queue responds.
 pub(super) fn possibly_not_done() -> Reply {
-    failed(
-        "AWS did not respond in time, so it is unknown whether the command had an effect. Send it again.",
-    )
+    Reply::ephemeral(format!(
+        "AWS did not respond in time, so it is unknown whether the command had an effect. {SEND_AGAIN}"
+    ))
 }
 
 /// Returns what a purge of everything would do. `words` name the sites in the command.

@@ -153,6 +153,10 @@ impl Invalidator {
             .submit_requested_paths(&mut progress, &request, &identity, invocation)
             .await;
         let paths = request.paths.paths;
+        let folders = paths
+            .iter()
+            .filter_map(|path| folder_that_stays(path, &paths));
+        let folder_notes: Vec<_> = folders.collect();
         let notes: BTreeSet<_> = outcome
             .reports
             .iter()
@@ -194,7 +198,7 @@ impl Invalidator {
                 .iter()
                 .map(BatchReport::accepted_paths)
                 .sum(),
-            notes: notes.into_iter().cloned().collect(),
+            notes: notes.into_iter().cloned().chain(folder_notes).collect(),
             progress,
             errors,
             earlier,
@@ -236,4 +240,17 @@ impl Invalidator {
         });
         join_all(list).await.concat()
     }
+}
+
+/// Returns a note if a wildcard for a folder leaves the page of the folder as it is: `/blog/*` does not cover `/blog/`.
+fn folder_that_stays(path: &InvalidationPath, paths: &[InvalidationPath]) -> Option<String> {
+    let folder = path.as_str().strip_suffix('*')?;
+    let page = InvalidationPath::parse(folder).ok()?;
+    let is_purged = paths.iter().any(|path| path.covers(&page));
+    (folder.ends_with('/') && !is_purged).then(|| {
+        format!(
+            "{path:?} leaves the page {folder:?} itself; type it too if it changed",
+            path = path.as_str()
+        )
+    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::run::ExtrasUntil;
+use crate::aws::cloudfront::has_domain;
 use crate::distribution::{DistributionId, DistributionName, DomainNames};
 use crate::error::Error;
 use crate::handler::Invalidator;
@@ -79,11 +80,13 @@ impl Invalidator {
             .sites
             .iter()
             .filter_map(|(_, names)| names.as_ref().ok());
-        let mut names = names.flat_map(DomainNames::all);
+        let names: Vec<_> = names.flat_map(DomainNames::all).collect();
+        let is_exact = names.iter().any(|name| name.eq_ignore_ascii_case(&domain));
+        let alias = names.iter().find(|name| has_domain(name, &domain));
         // A distribution that cannot be purged from Slack possibly has this name.
-        if !names.any(|name| name.eq_ignore_ascii_case(&domain)) {
+        if let (false, Some(alias)) = (is_exact, alias) {
             notes.push(format!(
-                "{domain:?} matches only a name with a * of this site, so it can be a name of another one"
+                "{domain:?} is found by {alias:?}, so it can be the name of another site"
             ));
         }
         Ok(settings.site(id.as_str()))

@@ -334,9 +334,9 @@ fn check_everything(paths: &[String]) -> Result<(), Error> {
 }
 
 fn read_path(path: &str) -> Result<EncodedPaths, Error> {
-    if contains_several(path) {
+    if contains_several(path) || path.contains(";/") {
         return Err(Error::invalid_input(format!(
-            "{} contains several paths: type a space between them, or %2C for a comma in a path",
+            "{} contains several paths: type a space between them, or %2C for a comma and %3B for a semicolon in a path",
             quoted(path)
         )));
     }

@@ -283,8 +283,7 @@ pub fn command_task(text: &str) -> String {
 /// Returns the fields of a command in a message of the queue.
 pub fn command_fields(text: &str) -> Value {
     json!({
-        "team": "T0EXAMPLE", "enterprise": null, "channel": "C0EXAMPLE", "user": "U0EXAMPLE", "userName": "mona",
-        "command": "/cdn-purge", "text": text, "responseUrl": RESPONSE_URL,
+        "team": "T0EXAMPLE", "enterprise": null, "channel": "C0EXAMPLE", "user": "U0EXAMPLE",        "command": "/cdn-purge", "text": text, "responseUrl": RESPONSE_URL,
         "triggerId": "13345224609.738474920.8088930838d88f008e0",
     })
 }

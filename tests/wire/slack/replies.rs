@@ -292,7 +292,7 @@ async fn formatting(transcript: &mut String) {
     ])
     .await;
     let word = chat.send(&"w".repeat(2_000)).await;
-    assert!(word.len() < 500, "{word}");
+    assert!(word.len() < 700, "{word}");
     let alias = aliases("&lt;!channel&gt;`*.example.com");
     let bed = bed_with(&alias, "").set("SLACK_SITE_NAMES", "");
     let mut chat = Chat::start(transcript, "Formatting in an alias", bed);

@@ -170,6 +170,14 @@ async fn a_request_is_an_error_until_the_secret_can_be_read() {
         exchange_with(&invalidator, &bed, &event).await,
         failed("permission", &denial, READ)
     );
+    // Each request of a stranger would cause another read.
+    bed.fixture.standin.advance(Duration::from_secs(59));
+    let event = signed_with(&bed, SIGNING_SECRET);
+    assert_eq!(
+        exchange_with(&invalidator, &bed, &event).await,
+        failed("permission", &denial, &[])
+    );
+    bed.fixture.standin.advance(Duration::from_secs(1));
     // Both attempts.
     bed.fixture.standin.fail(read, Fault::InternalFailure, 2);
     let message =

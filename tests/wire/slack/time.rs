@@ -29,21 +29,22 @@ const BUSY: &str = "CloudFront accepts no more requests at the moment. The comma
                     result is posted here.";
 const FAILING: &str = "AWS did not respond as expected. The command continues, for up to 30 minutes; the result is posted \
                        here.";
-const UNKNOWN: &str = "Not done. AWS did not respond in time, so it is unknown whether the command had an effect. Send it \
-                       again.";
-const COST: &str = "Cost: 1 path; nothing while the AWS account is within its 1,000 free paths of the month, otherwise $0.005.";
+const UNKNOWN: &str = "AWS did not respond in time, so it is unknown whether the command had an effect. Send the command again \
+                       in a few minutes.";
+const COST: &str =
+    "Cost: $0.005 for 1 path; free within the first 1,000 of the AWS account in a month.";
 
 fn purging(what_follows: &str) -> String {
     format!("Purging `/a` of *blog*. {what_follows}\n{COST}")
 }
 
 fn reported_later() -> String {
-    purging("Its completion is posted here.")
+    purging("A message follows when it is fresh everywhere.")
 }
 
 fn unreported() -> String {
     purging(
-        "Its completion cannot be posted here, because the queue of the function does not respond; `status` shows it.",
+        "No message follows when it is fresh, because the queue of the function does not respond; `status` shows it.",
     )
 }
 
@@ -283,8 +284,7 @@ async fn the_reply_leaves_in_time_if_neither_cloudfront_nor_the_queue_responds()
     let bed = self::bed();
     (bed.fixture.standin).fail(Operation::CreateInvalidation, Fault::Throttling, ALWAYS);
     (bed.fixture.standin).fail(Operation::SendMessage, Fault::AccessDenied, ALWAYS);
-    let expected =
-        "Not purged: `/a` of *blog*.\nCloudFront accepts no more requests at the moment.";
+    let expected = "Not purged: `/a` of *blog*.\nCloudFront accepts no more requests at the moment.\nSend the command again in a few minutes.";
     assert_eq!(text_in_time(&bed).await, expected);
     assert_eq!(bed.fixture.standin.accepted(), []);
 }

@@ -237,7 +237,7 @@ fn an_error_names_the_word_and_what_to_type() {
         ),
         (
             "status /a",
-            "\"/a\" is not the id of an invalidation, such as I2J0I21PCUYOIK: copy the id, or type status alone",
+            "\"/a\" is neither a site nor the id of an invalidation, such as I2J0I21PCUYOIK: copy the id, or type status alone",
         ),
         (
             "shop Status",
@@ -303,7 +303,7 @@ fn an_error_names_the_word_and_what_to_type() {
         ),
         (
             "/a,/b",
-            "\"/a,/b\" contains several paths: type a space between them, or %2C for a comma in a path",
+            "\"/a,/b\" contains several paths: type a space between them, or %2C for a comma and %3B for a semicolon in a path",
         ),
         (
             "/a, /b",
