@@ -502,3 +502,27 @@ async fn each_command_has_the_reply_of_the_snapshot() {
         .redact_with(redactions)
         .eq(transcript, snapbox::Data::read_from(&file, None));
 }
+
+/// Slack formats the replies, so the documentation has them without asterisks and backticks.
+#[test]
+fn the_documentation_shows_replies_of_the_snapshot() {
+    let plain = |text: &str| text.replace(['*', '`'], "");
+    let replies = plain(include_str!("../snapshots/slack-replies.txt"));
+    let documentation = include_str!("../../../docs/slack.md");
+    // Times, ids and counts differ, and the messages of the queue are compared in `queue`.
+    let is_fixed = |line: &&str| !line.starts_with(['•', '@', '❌', '/']) && !line.contains("…");
+    let shown: Vec<_> = documentation
+        .split("```text\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .flat_map(str::lines)
+        .filter(is_fixed)
+        .map(|line| plain(line).replace("shop", "blog"))
+        .map(|line| line.replace("2026-11", "2026-01"))
+        .collect();
+    assert!(shown.len() >= 6, "{shown:?}");
+    for line in shown {
+        let line = line.replace("/blog/a.html", "/index.html");
+        assert!(replies.contains(&line), "{line}");
+    }
+}
