@@ -203,11 +203,9 @@ async fn a_site_that_fails_for_the_moment_is_purged_later_and_the_other_once() {
     bed.fixture.standin.recover();
     bed.fixture.standin.advance(Duration::from_secs(15));
     assert_eq!(bed.deliver(&mut message).await, Delivered::Deleted);
-    let text = format!(
-        "<@U0EXAMPLE> purged `/a` of *blog* and *shop*: fresh everywhere after 15 s.\nCost: $0.01 for 2 paths; free within the \
-         first 1,000 of the AWS account in a month."
-    );
-    assert_eq!(bed.posts(), [in_channel(&text)]);
+    let text = "<@U0EXAMPLE> purged `/a` of *blog* and *shop*: fresh everywhere after 15 s.\nCost: $0.01 for 2 paths; free within the \
+         first 1,000 of the AWS account in a month.";
+    assert_eq!(bed.posts(), [in_channel(text)]);
     let accepted = bed.fixture.standin.accepted();
     let mut distributions: Vec<_> = accepted.iter().map(|one| &*one.distribution).collect();
     distributions.sort_unstable();
