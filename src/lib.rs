@@ -25,7 +25,7 @@
 //! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` has the reason of each wildcard |
 //! | [`billing`] | the free paths of a month, and the price of others |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
-//! | `similarity` | which name is meant by one that does not exist (feature `cli`) |
+//! | `similarity` | which name is meant by one that does not exist |
 //! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
 
 #![forbid(unsafe_code)]
@@ -60,7 +60,6 @@ pub mod output;
 pub mod path;
 pub mod plan;
 pub mod settings;
-#[cfg(feature = "cli")]
 mod similarity;
 pub mod site;
 pub mod trigger;

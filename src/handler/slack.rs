@@ -1,12 +1,13 @@
 //! Handles slash commands of Slack, which arrive at a function URL.
 //!
 //! The order of the checks is fixed: method and size, signature over the raw body, form, workspace, channel and user, and only
-//! then the command. Before the signature is verified, nothing that the request contains is used, and no call to AWS is made
-//! except for the signing secret.
+//! then the command. Before the signature is verified, nothing that the request contains is used, except by a check of the
+//! certificate (`ssl_check`), which ends with an empty response; and no call to AWS is made except for the signing secret.
 //!
 //! Slack waits three seconds for the response, and the cold start counts. So a command that CloudFront does not accept in time
 //! is put into a queue, and so is the wait for completion (`queue`). `run` runs a command, `purge` has what was requested of
-//! CloudFront, `reply` has the texts, `signing_secrets` reads the secrets, `announcement` reports what other callers caused.
+//! CloudFront, `sites` finds the distributions, `report` has the commands that change nothing, `reply` the texts.
+//! `signing_secrets` reads the secrets, `announcement` reports what other callers caused.
 //!
 //! <https://docs.slack.dev/interactivity/implementing-slash-commands>
 
@@ -53,7 +54,7 @@ const REPLY_WITHIN: Duration = Duration::from_millis(2_500);
 const HAND_OVER_BEFORE: Duration = Duration::from_millis(500);
 
 /// How much time putting a command into the queue has at least, whatever the clocks show.
-const MIN_TIME: Duration = Duration::from_millis(600);
+const MIN_TIME_FOR_QUEUE: Duration = Duration::from_millis(600);
 
 /// How long before the hand-over a command ends reading what its reply does not need.
 const EXTRAS_BEFORE: Duration = Duration::from_millis(300);
@@ -61,7 +62,7 @@ const EXTRAS_BEFORE: Duration = Duration::from_millis(300);
 /// The most characters of a command in the log.
 const MAX_LOGGED_CHARACTERS: usize = 3_000;
 
-/// Delays the messages of the queue: a post to the response URL that overtakes the response is replaced by it (observed).
+/// Delays the commands in the queue: a post to the response URL that overtakes the response is replaced by it (observed).
 const QUEUE_DELAY: Duration = Duration::from_secs(5);
 
 /// What the function needs for Slack, and what it remembers between invocations.
@@ -107,7 +108,7 @@ enum Body {
 }
 
 impl Response {
-    /// Refuses a request without a reason, which would help an attacker only.
+    /// A refusal. A reason would only help an attacker.
     const UNAUTHORIZED: Self = Self::empty(401);
 
     const fn empty(status: u16) -> Self {
@@ -144,24 +145,24 @@ impl From<Reply> for Response {
 /// The end of a command within the time of its reply.
 struct Ending {
     reply: Reply,
-    rest: Option<Rest>,
+    rest: Option<QueuedRest>,
 }
 
 /// What the queue has to do.
-struct Rest {
+struct QueuedRest {
     /// What CloudFront accepted; `None` if the command has to be run again.
     purge: Option<SubmittedPurge>,
     /// The reply if the queue does not accept it.
-    without_queue: Reply,
+    reply_if_not_queued: Reply,
 }
 
 /// When a command's response leaves, and when the command is put into the queue before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ReplyTimes {
     hand_over: Instant,
-    /// How long a command that is in the queue is waited for.
+    /// Until when the result of a command is awaited that is in the queue already.
     result_by: Instant,
-    /// How long the queue is waited for.
+    /// Until when the queue is awaited.
     reply_by: Instant,
 }
 
@@ -170,7 +171,7 @@ impl ReplyTimes {
     fn new(received: Option<DateTime<Utc>>, now: DateTime<Utc>, instant: Instant) -> Self {
         let elapsed = received.and_then(|received| (now - received).to_std().ok());
         let left = REPLY_WITHIN.saturating_sub(elapsed.unwrap_or_default());
-        let reply_by = instant + left.max(MIN_TIME);
+        let reply_by = instant + left.max(MIN_TIME_FOR_QUEUE);
         Self {
             hand_over: reply_by.checked_sub(HAND_OVER_BEFORE).unwrap_or(reply_by),
             result_by: instant + left,
@@ -299,12 +300,12 @@ impl Invalidator {
                 let Ending { reply, rest } = self.ending(result, support);
                 match rest {
                     None => reply,
-                    Some(Rest {
+                    Some(QueuedRest {
                         purge,
-                        without_queue,
+                        reply_if_not_queued,
                     }) => match enqueue(purge).await {
                         Ok(()) => reply,
-                        Err(_logged) => without_queue,
+                        Err(_logged) => reply_if_not_queued,
                     },
                 }
             }
@@ -318,12 +319,12 @@ impl Invalidator {
                         Ok(()),
                         Ok(Ending {
                             reply,
-                            rest: Some(Rest { purge: Some(_), .. }),
+                            rest: Some(QueuedRest { purge: Some(_), .. }),
                         }),
                     ) => reply,
                     (Ok(()), _) => reply::continues("AWS takes longer than usual."),
                     (Err(_logged), Ok(Ending { reply, rest })) => {
-                        rest.map_or(reply, |rest| rest.without_queue)
+                        rest.map_or(reply, |rest| rest.reply_if_not_queued)
                     }
                     (Err(_logged), Err(_elapsed)) => reply::possibly_not_done(),
                 }
@@ -335,37 +336,38 @@ impl Invalidator {
     fn ending(&self, result: Result<CommandResult, Error>, support: Support<'_>) -> Ending {
         let now = self.clock.now().into();
         let done = |reply| Ending { reply, rest: None };
-        let again = |error: &Error, without_queue| {
+        let again = |error: &Error, reply_if_not_queued| {
             warn!(caller = "slack", cause = %error.category(), "the queue tries again: {error}");
             let reason = support.error_text(error);
             Ending {
                 reply: reply::continues(&reason),
-                rest: Some(Rest {
+                rest: Some(QueuedRest {
                     purge: None,
-                    without_queue,
+                    reply_if_not_queued,
                 }),
             }
         };
         match result {
             Ok(CommandResult::Done(reply)) => done(reply),
             Ok(CommandResult::Purge(purge)) => {
-                let without_queue = || match purge.is_accepted {
+                let reply_if_not_queued = || match purge.is_accepted {
                     true => purge.accepted(reply::UNREPORTED, now, support),
                     false => purge.refused(support).with_line(reply::SEND_AGAIN),
                 };
                 if let Some(error) = purge.transient_error() {
-                    return again(error, without_queue());
+                    return again(error, reply_if_not_queued());
                 }
                 purge.log_errors();
                 if !purge.is_accepted {
                     return done(purge.refused(support));
                 }
-                let known = |id: &_| self.warm_state.invalidations(id);
+                let created =
+                    |distribution: &_, id: &_| self.warm_state.creation_time(distribution, id);
                 Ending {
                     reply: purge.accepted(reply::REPORTED_LATER, now, support),
-                    rest: Some(Rest {
-                        purge: Some(purge.to_submitted(known, support)),
-                        without_queue: without_queue(),
+                    rest: Some(QueuedRest {
+                        purge: Some(purge.to_submitted(created, support)),
+                        reply_if_not_queued: reply_if_not_queued(),
                     }),
                 }
             }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
+
 use crate::distribution::{DistributionId, DomainNames};
 use crate::plan::{ExistingInvalidation, InvalidationId};
 use crate::trigger::codepipeline::JobId;
@@ -36,6 +38,18 @@ impl WarmState {
         let created = lock(&self.created);
         let invalidations = created.get(distribution).into_iter().flatten();
         invalidations.cloned().collect()
+    }
+
+    /// Returns when CloudFront created an invalidation, if that is remembered.
+    pub(super) fn creation_time(
+        &self,
+        distribution: &DistributionId,
+        id: &InvalidationId,
+    ) -> Option<DateTime<Utc>> {
+        let created = lock(&self.created);
+        let mut invalidations = created.get(distribution)?.iter();
+        let invalidation = invalidations.find(|known| known.id == *id)?;
+        Some(invalidation.created)
     }
 
     /// Remembers an invalidation, and forgets the oldest if there are too many.

@@ -1,4 +1,7 @@
 //! `Purge`: what a purge requested of CloudFront, and what to report about it.
+//!
+//! A text claims only what CloudFront confirmed: it names the sites that have an invalidation, and adds what failed. The message
+//! about the completion can be written by another process, so a [`SubmittedPurge`] has all that it needs.
 
 use chrono::{DateTime, Utc};
 use tracing::error;
@@ -8,7 +11,7 @@ use crate::distribution::DistributionId;
 use crate::error::{Category, Error};
 use crate::handler::progress::{DistributionProgress, Progress, Stage, StagingSearch};
 use crate::mrkdwn::{self, code, escape};
-use crate::plan::ExistingInvalidation;
+use crate::plan::{ExistingInvalidation, InvalidationId};
 use crate::trigger::slack::task::{SubmittedInvalidation, SubmittedPurge};
 
 /// A purge, and how far it is.
@@ -26,14 +29,14 @@ pub(super) struct Purge {
     pub(super) paths: usize,
     /// Why sites have no invalidation.
     pub(super) errors: Vec<(String, Error)>,
-    /// Invalidations of the same paths that were in progress before, with what they are about.
+    /// Invalidations of the same paths that were in progress before.
     pub(super) earlier: Vec<ExistingInvalidation>,
     pub(super) notes: Vec<String>,
     /// What an earlier reply had about sites that were not purged, as mrkdwn.
     pub(super) remarks: Vec<String>,
 }
 
-/// Who has to be named in texts about errors.
+/// Whom to ask, and the request id of the log, in texts about errors.
 #[derive(Clone, Copy)]
 pub(super) struct Support<'a> {
     pub(super) contact: &'a str,
@@ -43,9 +46,12 @@ pub(super) struct Support<'a> {
 impl Support<'_> {
     /// Returns a note for a person in Slack. One about a permission has the advice for the operator, with an ARN.
     pub(super) fn note_text(&self, note: &str) -> String {
-        if note.contains("arn:") {
+        if ["arn:", "UserParameters"]
+            .iter()
+            .any(|text| note.contains(text))
+        {
             return format!(
-                "Note: something could not be read in AWS. {}",
+                "Note: not everything about the site could be checked in AWS. {}",
                 self.see_log()
             );
         }
@@ -132,16 +138,14 @@ impl Purge {
     /// Returns what a message of the queue has about the invalidations.
     pub(super) fn to_submitted(
         &self,
-        known: impl Fn(&DistributionId) -> Vec<ExistingInvalidation>,
+        created: impl Fn(&DistributionId, &InvalidationId) -> Option<DateTime<Utc>>,
         support: Support<'_>,
     ) -> SubmittedPurge {
         let accepted = self.progress.distributions.iter();
         let accepted = accepted.filter(|current| current.is_submitted());
         let invalidations = accepted.map(|current| {
             let id = current.stage.invalidation();
-            let known = known(&current.distribution);
-            let created = known.iter().find(|known| Some(&known.id) == id);
-            let created = created.map(|known| known.created);
+            let created = id.and_then(|id| created(&current.distribution, id));
             SubmittedInvalidation::new(&current.distribution, id, created)
         });
         SubmittedPurge {
@@ -184,7 +188,7 @@ impl Purge {
     /// Returns a line about the purges of the same paths that are in progress, if there are any.
     fn earlier_text(&self, now: DateTime<Utc>) -> Option<String> {
         let newest = self.earlier.iter().map(|earlier| earlier.created).max()?;
-        let ids = reply::excerpt_of_paths(self.earlier.iter().map(|earlier| earlier.id.as_str()));
+        let ids = reply::excerpt_as_code(self.earlier.iter().map(|earlier| earlier.id.as_str()));
         let ago = reply::ago(now - newest);
         let in_progress = match self.earlier.len() {
             1 => {

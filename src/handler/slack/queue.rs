@@ -4,8 +4,9 @@
 //! Lambda stops what it takes for a loop between a function and a queue. Nothing is written between two deliveries, so a command
 //! is run from its start, which finds the invalidations that exist.
 //!
-//! A response URL takes five posts within 30 minutes. So one message posts once, at its end. After this time, a purge that
-//! CloudFront has not accepted goes to the dead-letter queue with its reason and without the URL, and all else is dropped.
+//! A response URL takes five posts within 30 minutes. So one message posts once, at its end; from 23 minutes on, the result as it
+//! is then. A purge that failed goes to the dead-letter queue with its reason and without the URL, unless the person can correct
+//! it. After 30 minutes, a purge that CloudFront has not accepted goes there too, and all else is dropped.
 //!
 //! <https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>
 
@@ -263,7 +264,10 @@ impl Invalidator {
                 );
                 TaskResult::Done
             }
-            Err(error) => retry(message, error.context("not moved to the dead-letter queue")),
+            Err(error) => {
+                error!(caller = "slack", cause = %reason.category(), messageId = %message.id, "failed: {reason}");
+                retry(message, error.context("not moved to the dead-letter queue"))
+            }
         }
     }
 

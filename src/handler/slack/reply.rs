@@ -2,8 +2,6 @@
 //!
 //! The words are those of a person who edits a site: site, paths, cost.
 
-use std::fmt::Write;
-
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -77,11 +75,11 @@ pub(super) fn paths_text(paths: &[InvalidationPath]) -> String {
     {
         return "everything".to_owned();
     }
-    excerpt_of_paths(paths.iter().map(InvalidationPath::as_str))
+    excerpt_as_code(paths.iter().map(InvalidationPath::as_str))
 }
 
-/// Returns the first of the paths.
-pub(super) fn excerpt_of_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
+/// Returns the first of some paths or ids.
+pub(super) fn excerpt_as_code<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
     let excerpt: Excerpt<MAX_PATHS> = paths.into_iter().map(code).collect();
     excerpt.join(", ")
 }
@@ -154,12 +152,8 @@ pub(super) fn ago(age: TimeDelta) -> String {
 
 /// Returns lines as a list.
 pub(super) fn list(lines: impl IntoIterator<Item = String>) -> String {
-    let mut list = String::new();
-    for line in lines {
-        // Writing to a string never fails.
-        let _ = write!(list, "\n• {line}");
-    }
-    list
+    let lines: Vec<_> = lines.into_iter().map(|line| format!("• {line}")).collect();
+    lines.join("\n")
 }
 
 /// Returns what each command does. `name` is the name of the slash command, such as `/cdn-purge`.
@@ -190,7 +184,7 @@ pub(super) fn help_text(name: &str, default: &str, sites: &[String]) -> String {
             command("verify /path")
         ),
     ];
-    format!("{}\nSites: {}", list(lines).trim_start(), sites_text(sites))
+    format!("{}\nSites: {}", list(lines), sites_text(sites))
 }
 
 /// Returns the reply to a person, channel or workspace that is not allowed.

@@ -1,4 +1,7 @@
 //! The replies to commands that change nothing: `status`, `usage` and `verify`.
+//!
+//! What could not be read is named in the reply, and its reason is logged. Otherwise a reply would claim that there is nothing
+//! else.
 
 use chrono::{DateTime, Utc};
 use tracing::warn;
@@ -6,9 +9,8 @@ use tracing::warn;
 use super::purge::Support;
 use super::reply::{self, paths_count};
 use super::run::ExtrasUntil;
-use super::sites::ids;
-use crate::billing::FREE_PATHS;
-use crate::distribution::DistributionId;
+use super::sites::{ids, label_of};
+use crate::billing::{FREE_PATHS, dollars};
 use crate::error::Error;
 use crate::excerpt::thousands;
 use crate::handler::Invalidator;
@@ -74,13 +76,7 @@ impl Invalidator {
             }
         }
         let labels = self.labels(sites, extras_until, invocation).await;
-        let label = |distribution: &DistributionId| {
-            let site = sites
-                .iter()
-                .zip(&labels)
-                .find(|(site, _)| site.distribution == *distribution);
-            site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
-        };
+        let label = |distribution: &_| label_of(distribution, sites, &labels);
         let now = self.now_of_cloudfront(invocation);
         let lines = shown
             .iter()
@@ -96,7 +92,7 @@ impl Invalidator {
             )
         });
         let lines = lines.chain(others).chain(unlisted);
-        Ok(reply::list(lines).trim_start().to_owned())
+        Ok(reply::list(lines))
     }
 
     /// Returns how many paths the sites have in this month.
@@ -125,23 +121,23 @@ impl Invalidator {
                     let reason = support.error_text(error);
                     return format!("{site}: its purges could not be read. {reason}");
                 }
-                let (at_least, reason) = match usage.is_complete() {
-                    true => ("", ""),
-                    false => ("at least ", "; not all purges could be counted"),
-                };
                 let purges = match usage.invalidations {
                     1 => "1 purge".to_owned(),
                     count => format!("{count} purges"),
                 };
                 let paths = paths_count(usage.paths);
-                format!("{site}: {at_least}{paths} in {purges}{reason}")
+                match usage.is_complete() {
+                    true => format!("{site}: {paths} in {purges}"),
+                    false => format!("{site}: {purges}; those that could be counted have {paths}"),
+                }
             });
         Ok(format!(
-            "Paths in {} so far:{}\nThe first {} paths of a month are free for all distributions of the AWS account \
-             together, so other sites possibly use some of them. Each further path costs $0.005.",
+            "Paths in {} so far:\n{}\nThe first {} paths of a month are free for all distributions of the AWS account \
+             together, so other sites possibly use some of them. Each further path costs {}.",
             usage.month,
             reply::list(lines),
             thousands(FREE_PATHS),
+            dollars(1)
         ))
     }
 
@@ -173,7 +169,7 @@ impl Invalidator {
             warn!(caller = "slack", "verification: {note}");
             support.note_text(note)
         });
-        reply::list(urls.chain(notes)).trim_start().to_owned()
+        reply::list(urls.chain(notes))
     }
 }
 
@@ -183,7 +179,7 @@ fn status_line(found: &ShownInvalidation, label: &str, now: DateTime<Utc>) -> St
         InvalidationStatus::Completed => "completed",
     };
     let paths = match &found.paths {
-        Ok(paths) => reply::excerpt_of_paths(paths.iter().map(SubmittedPath::as_str)),
+        Ok(paths) => reply::excerpt_as_code(paths.iter().map(SubmittedPath::as_str)),
         Err(_) => "its paths could not be read".to_owned(),
     };
     format!(

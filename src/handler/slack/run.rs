@@ -12,8 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::purge::{Purge, Support};
 use super::reply::{self, Reply};
-use super::sites::FoundSites;
-use crate::distribution::DistributionId;
+use super::sites::{FoundSites, label_of};
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::handler::identity::RequestIdentity;
@@ -41,7 +40,7 @@ impl From<Purge> for CommandResult {
     }
 }
 
-/// How long a run can take for what a reply is better with, but does not need.
+/// Until when a run reads what improves its reply, but is not needed for it.
 #[derive(Clone, Copy)]
 pub(super) struct ExtrasUntil(pub(super) Instant);
 
@@ -64,7 +63,8 @@ impl Invalidator {
             request_id: &invocation.request_id,
         };
         let name = &command.command;
-        let hint = format!("{} lists what you can type.", code(&format!("{name} help")));
+        let help = code(&format!("{name} help"));
+        let hint = format!("Nothing was purged. {help} lists what you can type.");
         let parsed = match Command::parse(&command.text) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -155,7 +155,7 @@ impl Invalidator {
         let paths = request.paths.paths;
         let folders = paths
             .iter()
-            .filter_map(|path| folder_that_stays(path, &paths));
+            .filter_map(|path| note_about_folder_page(path, &paths));
         let folder_notes: Vec<_> = folders.collect();
         let notes: BTreeSet<_> = outcome
             .reports
@@ -165,14 +165,12 @@ impl Invalidator {
         let listed = self.list_earlier(&progress, &paths, invocation);
         let listed = async { timeout_at(extras_until.0, listed).await.unwrap_or_default() };
         let (labels, earlier) = join(self.labels(sites, extras_until, invocation), listed).await;
-        let label = |distribution: &DistributionId| {
-            let mut sites = sites.iter().zip(&labels);
-            let site = sites.find(|(site, _)| site.distribution == *distribution);
-            site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
-        };
         let errors = outcome.reports.iter().filter_map(|report| {
             let error = report.result.as_ref().err()?;
-            Some((label(report.batch.distribution()), error.clone()))
+            Some((
+                label_of(report.batch.distribution(), sites, &labels),
+                error.clone(),
+            ))
         });
         let mut errors: Vec<_> = errors.collect();
         if settings.invalidate_staging && progress.has_pending_staging() {
@@ -211,11 +209,7 @@ impl Invalidator {
     pub(super) fn creation_times(&self, progress: &Progress) -> Vec<DateTime<Utc>> {
         let times = progress.distributions.iter().filter_map(|current| {
             let id = current.stage.invalidation()?;
-            let known = self.warm_state.invalidations(&current.distribution);
-            known
-                .into_iter()
-                .find(|known| known.id == *id)
-                .map(|known| known.created)
+            self.warm_state.creation_time(&current.distribution, id)
         });
         times.collect()
     }
@@ -243,13 +237,13 @@ impl Invalidator {
 }
 
 /// Returns a note if a wildcard for a folder leaves the page of the folder as it is: `/blog/*` does not cover `/blog/`.
-fn folder_that_stays(path: &InvalidationPath, paths: &[InvalidationPath]) -> Option<String> {
+fn note_about_folder_page(path: &InvalidationPath, paths: &[InvalidationPath]) -> Option<String> {
     let folder = path.as_str().strip_suffix('*')?;
     let page = InvalidationPath::parse(folder).ok()?;
     let is_purged = paths.iter().any(|path| path.covers(&page));
     (folder.ends_with('/') && !is_purged).then(|| {
         format!(
-            "{path:?} leaves the page {folder:?} itself; type it too if it changed",
+            "{path:?} does not include the page {folder:?}; type it too if it changed",
             path = path.as_str()
         )
     })

@@ -1,7 +1,12 @@
-//! Finds the distributions that a command is about, among those that can be purged from Slack.
+//! Finds the sites that a command is about, among those that can be purged from Slack.
+//!
+//! A site is a distribution with a name of the settings, or without one. A domain name is compared with the aliases of these
+//! distributions only (`site_names`): the functions have no permission to list others. So a name that only an alias with a `*`
+//! matches possibly belongs to another distribution.
 
 use std::time::Duration;
 
+use super::reply;
 use super::run::ExtrasUntil;
 use crate::aws::cloudfront::has_domain;
 use crate::distribution::{DistributionId, DistributionName, DomainNames};
@@ -10,13 +15,11 @@ use crate::handler::Invalidator;
 use crate::invocation::Invocation;
 use crate::mrkdwn::code;
 use crate::settings::slack::{DefaultAction, SlackSettings, SlackSite};
+use crate::similarity::similar;
 use crate::trigger::slack::WORDS;
 
 /// How long reading the domain names of the distributions may take.
 const MAX_READ_TIME: Duration = Duration::from_secs(3);
-
-/// From this similarity on (1 is equality), a word is certainly a mistyped one.
-const CERTAIN_SIMILARITY: f64 = 0.8;
 
 /// The sites that a command is about.
 pub(super) struct FoundSites {
@@ -123,17 +126,23 @@ impl Invalidator {
             configured.flat_map(|site| [Some(site.distribution.as_str()), site.name.as_deref()]);
         let candidates = WORDS.iter().copied().chain(configured.flatten());
         let candidates = candidates.chain(domains.flat_map(|names| names.all()));
-        let similarity = |candidate: &&str| strsim::jaro_winkler(candidate, word);
-        // Nobody should purge everything because nothing else is nearer.
-        let candidates = candidates
-            .filter(|candidate| *candidate != "all" || similarity(candidate) >= CERTAIN_SIMILARITY);
-        let nearest =
-            candidates.max_by(|first, second| similarity(first).total_cmp(&similarity(second)));
+        let similar = similar(word, candidates, |candidate| candidate);
+        let hint = match similar.first() {
+            Some(nearest) => format!("The nearest match is {}.", code(nearest)),
+            None => {
+                let until = ExtrasUntil(deadline);
+                let labels = self.labels(&settings.sites, until, invocation).await;
+                format!("Sites: {}.", reply::sites_text(&labels))
+            }
+        };
+        let is_domain = word.matches('.').count() > 1;
+        let as_path = match is_domain {
+            true => String::new(),
+            false => format!(" As a path, it would be {}.", code(&format!("/{word}"))),
+        };
         format!(
-            "{} is neither a path nor a site that can be purged from Slack. The nearest match is {}. As a path, it would be {}.",
-            code(word),
-            code(nearest.unwrap_or_default()),
-            code(&format!("/{word}"))
+            "{} is neither a path nor a site that can be purged from Slack. {hint}{as_path}",
+            code(word)
         )
     }
 
@@ -154,6 +163,17 @@ impl Invalidator {
         });
         labels.collect()
     }
+}
+
+/// Returns what replies call a distribution; its id if it is not one of the sites.
+pub(super) fn label_of(
+    distribution: &DistributionId,
+    sites: &[SlackSite],
+    labels: &[String],
+) -> String {
+    let mut sites = sites.iter().zip(labels);
+    let site = sites.find(|(site, _)| site.distribution == *distribution);
+    site.map_or_else(|| distribution.to_string(), |(_, label)| label.clone())
 }
 
 /// Returns the distributions of the sites.

@@ -112,7 +112,7 @@ fn parse_status(words: &[&str]) -> Result<Command, Error> {
         [] => Ok(Command::without_sites(Action::Status(None))),
         // It can also be the name of a site, which the caller knows.
         [word] if is_id(word) => {
-            let id = InvalidationId::new(*word);
+            let id = InvalidationId::new(word.to_ascii_uppercase());
             Ok(Command::without_sites(Action::Status(Some(id))))
         }
         [word] if is_written_as_path(word) => Err(Error::invalid_input(format!(
@@ -326,7 +326,7 @@ fn check_everything(paths: &[String]) -> Result<(), Error> {
         .filter(|path| ["*", "/*"].contains(&path.as_str()));
     match (paths_of_all.next(), paths.len()) {
         (Some(path), 2..) => Err(Error::invalid_input(format!(
-            "{} beside other paths purges everything: type all alone, or no space before the *",
+            "{} beside other paths means everything: type all alone, or remove the space before the *",
             quoted(path)
         ))),
         _ => Ok(()),

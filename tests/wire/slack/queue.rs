@@ -129,7 +129,7 @@ async fn runs_a_whole_command_and_posts_its_result() {
             "blgo /a",
             ephemeral(
                 "`blgo` is neither a path nor a site that can be purged from Slack. The nearest match is `blog`. As a path, \
-                 it would be `/blgo`. `/cdn-purge help` lists what you can type.",
+                 it would be `/blgo`. Nothing was purged. `/cdn-purge help` lists what you can type.",
             ),
         ),
     ] {
