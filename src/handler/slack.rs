@@ -34,7 +34,7 @@ use self::announcement::Announced;
 pub(super) use self::announcement::Announcement;
 use self::purge::Support;
 use self::reply::Reply;
-use self::run::{CommandResult, ExtrasUntil};
+use self::run::{CommandResult, Extras};
 use self::signing_secrets::SigningSecrets;
 use super::{Answer, Invalidator, guarded};
 use crate::aws::secrets::Secrets;
@@ -179,12 +179,14 @@ impl ReplyTimes {
         }
     }
 
-    fn extras_until(&self) -> ExtrasUntil {
-        ExtrasUntil(
-            self.hand_over
+    fn extras(&self) -> Extras {
+        Extras {
+            until: self
+                .hand_over
                 .checked_sub(EXTRAS_BEFORE)
                 .unwrap_or(self.hand_over),
-        )
+            lists_earlier_purges: true,
+        }
     }
 }
 
@@ -294,7 +296,7 @@ impl Invalidator {
                 error!(caller = "slack", cause = %error.category(), "{error}");
             })
         };
-        let run = self.run_command(settings, &command, times.extras_until(), invocation);
+        let run = self.run_command(settings, &command, times.extras(), invocation);
         match select(pin!(run), pin!(sleep_until(times.hand_over))).await {
             Either::Left((result, _)) => {
                 let Ending { reply, rest } = self.ending(result, support);

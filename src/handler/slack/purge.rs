@@ -163,17 +163,17 @@ impl Purge {
         support: Support<'_>,
     ) -> Reply {
         let text = format!("Purging {}. {what_follows}", self.accepted);
-        let reply = Reply::ephemeral(text);
-        self.with_details(reply, now, support)
+        let mut reply = Reply::ephemeral(text);
+        if let Some(line) = self.earlier_text(now) {
+            reply = reply.with_line(&line);
+        }
+        self.with_details(reply, support)
     }
 
     /// Adds what a reply has beside what was purged.
-    fn with_details(&self, mut reply: Reply, now: DateTime<Utc>, support: Support<'_>) -> Reply {
+    fn with_details(&self, mut reply: Reply, support: Support<'_>) -> Reply {
         if self.paths > 0 {
             reply = reply.with_line(&reply::cost_text(self.paths));
-        }
-        if let Some(line) = self.earlier_text(now) {
-            reply = reply.with_line(&line);
         }
         let notes = self.notes.iter().map(|note| support.note_text(note));
         let mut notes: Vec<_> = notes.collect();
@@ -246,7 +246,7 @@ impl Purge {
             Some(person) => Reply::in_channel(format!("<@{person}> purged {subject}: {end}.")),
             None => Reply::ephemeral(format!("Purged {subject}: {end}.")),
         };
-        self.with_details(reply, now, support)
+        self.with_details(reply, support)
     }
 
     /// Logs why sites were not purged.

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use super::Invalidator;
 use super::purge::{Purge, Support};
 use super::reply::{self, Reply};
-use super::run::{CommandResult, ExtrasUntil};
+use super::run::{CommandResult, Extras};
 use super::signing_secrets::MAX_AGE;
 use crate::aws::webhook::{PostError, WebhookClient};
 use crate::error::{Category, Error, ErrorKind};
@@ -165,8 +165,11 @@ impl Invalidator {
         let result = match &queued.purge {
             Some(submitted) => Ok(CommandResult::Purge(Purge::submitted(submitted))),
             None => {
-                let extras_until = ExtrasUntil(work.end_of_read(MAX_READ_TIME));
-                self.run_command(settings, &queued.command, extras_until, &work)
+                let extras = Extras {
+                    until: work.end_of_read(MAX_READ_TIME),
+                    lists_earlier_purges: false,
+                };
+                self.run_command(settings, &queued.command, extras, &work)
                     .await
             }
         };

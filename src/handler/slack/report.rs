@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::purge::Support;
 use super::reply::{self, paths_count};
-use super::run::ExtrasUntil;
+use super::run::Extras;
 use super::sites::{ids, label_of};
 use crate::billing::{FREE_PATHS, dollars};
 use crate::error::Error;
@@ -28,7 +28,7 @@ impl Invalidator {
         &self,
         sites: &[SlackSite],
         id: Option<&InvalidationId>,
-        extras_until: ExtrasUntil,
+        extras: Extras,
         support: Support<'_>,
         invocation: &Invocation,
     ) -> Result<String, Error> {
@@ -75,7 +75,7 @@ impl Invalidator {
                 None => return Ok("No purge was found.".to_owned()),
             }
         }
-        let labels = self.labels(sites, extras_until, invocation).await;
+        let labels = self.labels(sites, extras.until, invocation).await;
         let label = |distribution: &_| label_of(distribution, sites, &labels);
         let now = self.now_of_cloudfront(invocation);
         let lines = shown
@@ -99,14 +99,14 @@ impl Invalidator {
     pub(super) async fn usage_text(
         &self,
         sites: &[SlackSite],
-        extras_until: ExtrasUntil,
+        extras: Extras,
         support: Support<'_>,
         invocation: &Invocation,
     ) -> Result<String, Error> {
         let distributions = ids(sites);
         let deadline = invocation.end_of_calls();
         let usage = self.usage(&distributions, deadline, invocation).await;
-        let labels = self.labels(sites, extras_until, invocation).await;
+        let labels = self.labels(sites, extras.until, invocation).await;
         let lines = usage
             .distributions
             .iter()

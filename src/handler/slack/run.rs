@@ -40,9 +40,13 @@ impl From<Purge> for CommandResult {
     }
 }
 
-/// Until when a run reads what improves its reply, but is not needed for it.
+/// What a run reads because it improves the reply, although it is not needed for it.
 #[derive(Clone, Copy)]
-pub(super) struct ExtrasUntil(pub(super) Instant);
+pub(super) struct Extras {
+    pub(super) until: Instant,
+    /// Whether purges of the same paths that are in progress are listed.
+    pub(super) lists_earlier_purges: bool,
+}
 
 impl Invalidator {
     /// Runs a command.
@@ -54,7 +58,7 @@ impl Invalidator {
         &self,
         settings: &SlackSettings,
         command: &SlashCommand,
-        extras_until: ExtrasUntil,
+        extras: Extras,
         invocation: &Invocation,
     ) -> Result<CommandResult, Error> {
         let reply = |text: String| Ok(CommandResult::Done(Reply::ephemeral(text)));
@@ -96,20 +100,20 @@ impl Invalidator {
                     DefaultAction::Plan => "shows what a purge of everything would do",
                     DefaultAction::All => "purges everything",
                 };
-                let labels = self.labels(&sites, extras_until, invocation).await;
+                let labels = self.labels(&sites, extras.until, invocation).await;
                 reply(reply::help_text(name, default, &labels))
             }
             (Action::Default, DefaultAction::Plan) => {
-                let labels = self.labels(&sites, extras_until, invocation).await;
+                let labels = self.labels(&sites, extras.until, invocation).await;
                 reply(reply::plan_text(name, &parsed.sites, &labels))
             }
             (Action::Default, DefaultAction::All) | (Action::All, _) => {
                 let paths = EncodedPaths::everything();
-                let purge = self.purge(command, &sites, paths, extras_until, invocation);
+                let purge = self.purge(command, &sites, paths, extras, invocation);
                 purge.await.map(|purge| purge.with_notes(notes).into())
             }
             (Action::Invalidate(paths), _) => {
-                let purge = self.purge(command, &sites, paths, extras_until, invocation);
+                let purge = self.purge(command, &sites, paths, extras, invocation);
                 purge.await.map(|purge| purge.with_notes(notes).into())
             }
             (Action::Status(id), _) => {
@@ -119,13 +123,12 @@ impl Invalidator {
                     Some(site) => (vec![site.clone()], None),
                     None => (sites, id.as_ref()),
                 };
-                let status = self.status_text(&sites, id, extras_until, support, invocation);
+                let status = self.status_text(&sites, id, extras, support, invocation);
                 reply(status.await?)
             }
-            (Action::Usage, _) => reply(
-                self.usage_text(&sites, extras_until, support, invocation)
-                    .await?,
-            ),
+            (Action::Usage, _) => {
+                reply(self.usage_text(&sites, extras, support, invocation).await?)
+            }
             (Action::Verify(urls), _) => {
                 reply(self.verify_text(&sites, &urls, support, invocation).await)
             }
@@ -138,7 +141,7 @@ impl Invalidator {
         command: &SlashCommand,
         sites: &[SlackSite],
         paths: EncodedPaths,
-        extras_until: ExtrasUntil,
+        extras: Extras,
         invocation: &Invocation,
     ) -> Result<Purge, Error> {
         let settings = self.settings()?;
@@ -162,9 +165,14 @@ impl Invalidator {
             .iter()
             .flat_map(|report| &report.notes)
             .collect();
-        let listed = self.list_earlier(&progress, &paths, invocation);
-        let listed = async { timeout_at(extras_until.0, listed).await.unwrap_or_default() };
-        let (labels, earlier) = join(self.labels(sites, extras_until, invocation), listed).await;
+        let listed = async {
+            if !extras.lists_earlier_purges {
+                return Vec::new();
+            }
+            let list = self.list_earlier(&progress, &paths, invocation);
+            timeout_at(extras.until, list).await.unwrap_or_default()
+        };
+        let (labels, earlier) = join(self.labels(sites, extras.until, invocation), listed).await;
         let errors = outcome.reports.iter().filter_map(|report| {
             let error = report.result.as_ref().err()?;
             Some((
@@ -206,7 +214,7 @@ impl Invalidator {
     }
 
     /// Returns when CloudFront created the invalidations, as far as this process knows.
-    pub(super) fn creation_times(&self, progress: &Progress) -> Vec<DateTime<Utc>> {
+    fn creation_times(&self, progress: &Progress) -> Vec<DateTime<Utc>> {
         let times = progress.distributions.iter().filter_map(|current| {
             let id = current.stage.invalidation()?;
             self.warm_state.creation_time(&current.distribution, id)

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::reply;
-use super::run::ExtrasUntil;
 use crate::aws::cloudfront::has_domain;
 use crate::distribution::{DistributionId, DistributionName, DomainNames};
 use crate::error::Error;
@@ -130,8 +131,7 @@ impl Invalidator {
         let hint = match similar.first() {
             Some(nearest) => format!("The nearest match is {}.", code(nearest)),
             None => {
-                let until = ExtrasUntil(deadline);
-                let labels = self.labels(&settings.sites, until, invocation).await;
+                let labels = self.labels(&settings.sites, deadline, invocation).await;
                 format!("Sites: {}.", reply::sites_text(&labels))
             }
         };
@@ -150,12 +150,11 @@ impl Invalidator {
     pub(super) async fn labels(
         &self,
         sites: &[SlackSite],
-        until: ExtrasUntil,
+        deadline: Instant,
         invocation: &Invocation,
     ) -> Vec<String> {
         let unnamed = sites.iter().filter(|site| site.name.is_none());
         let unnamed: Vec<_> = unnamed.map(|site| site.distribution.clone()).collect();
-        let ExtrasUntil(deadline) = until;
         let names = self.site_names(&unnamed, deadline, invocation).await;
         let labels = sites.iter().map(|site| match &site.name {
             Some(name) => name.clone(),
