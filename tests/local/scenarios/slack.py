@@ -281,11 +281,12 @@ class SlackCommands:
         return sorted(self._app.posts(*paths), key=lambda post: paths.index(post.path))
 
     def _expect_post(self, post: Post, text: str, *, in_channel: bool) -> None:
-        """Requires the post at the end of a purge; N is a number of seconds."""
+        """Requires the post at the end of a purge; N is a number of seconds. Cost and notes are below the first line."""
         self._stack.print_detail("post", post.message["text"])
         response_type = "in_channel" if in_channel else "ephemeral"
         expected = {"response_type": response_type, "replace_original": False, "text": text}
-        got = post.message | {"text": re.sub(r"after \d+ s", "after N s", post.message["text"])}
+        first_line = post.message["text"].split("\n")[0]
+        got = post.message | {"text": re.sub(r"after \d+ s", "after N s", first_line)}
         expect("the post", expected, got)
 
     def _accepted(self, path: str) -> list[Json]:
