@@ -231,7 +231,10 @@ impl Purge {
         let accepted = self.progress.distributions.iter();
         let accepted = accepted.filter(|current| current.is_submitted()).count();
         let completed = self.progress.completed_count();
-        let end = match (completed == accepted, self.created.iter().min()) {
+        let end = match (
+            completed == accepted && accepted > 0,
+            self.created.iter().min(),
+        ) {
             (true, Some(created)) => {
                 let time = reply::duration_text(now - created);
                 format!("fresh everywhere {time}")

@@ -94,6 +94,11 @@ impl Invalidator {
                 lines.fold(reply, |reply, line| reply.with_line(&line)),
             ))
         };
+        let purge = async |paths| {
+            let purge = self.purge(command, &sites, paths, extras, invocation);
+            let notes = notes.clone();
+            purge.await.map(|purge| purge.with_notes(notes).into())
+        };
         match (parsed.action, settings.default_action) {
             (Action::Help, default) => {
                 let default = match default {
@@ -108,14 +113,9 @@ impl Invalidator {
                 reply(reply::plan_text(name, &parsed.sites, &labels))
             }
             (Action::Default, DefaultAction::All) | (Action::All, _) => {
-                let paths = EncodedPaths::everything();
-                let purge = self.purge(command, &sites, paths, extras, invocation);
-                purge.await.map(|purge| purge.with_notes(notes).into())
+                purge(EncodedPaths::everything()).await
             }
-            (Action::Invalidate(paths), _) => {
-                let purge = self.purge(command, &sites, paths, extras, invocation);
-                purge.await.map(|purge| purge.with_notes(notes).into())
-            }
+            (Action::Invalidate(paths), _) => purge(paths).await,
             (Action::Status(id), _) => {
                 // A name can have the form of an id.
                 let named = id.as_ref().and_then(|id| settings.site(id.as_str()));
