@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Invalidator;
-use crate::aws::cloudfront::{Match, most_specific};
+use crate::aws::cloudfront::{Match, has_domain, most_specific};
 use crate::distribution::{DistributionId, DomainNames};
 use crate::error::Error;
 use crate::invocation::Invocation;
@@ -44,6 +44,25 @@ impl SiteNames {
             ))),
             (found, _) => Ok(found.map(|found| found.distribution)),
         }
+    }
+
+    /// Returns the alias with a `*` that matches the domain name, if no distribution has the name itself.
+    pub fn wildcard_alias_of(&self, domain: &str) -> Option<&str> {
+        let found = self.best_match(domain).filter(|found| !found.is_exact)?;
+        let domain = domain.to_ascii_lowercase();
+        let (_, names) = self.sites.iter().find(|(id, _)| id == found.distribution)?;
+        let matching = names.as_ref().ok()?.all();
+        let matching = matching.filter(|alias| has_domain(alias, &domain));
+        matching.max_by_key(|alias| alias.len())
+    }
+
+    /// Returns all names that are known.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let known = self
+            .sites
+            .iter()
+            .filter_map(|(_, names)| names.as_ref().ok());
+        known.flat_map(DomainNames::all)
     }
 
     /// Returns the best match among the names that are known.

@@ -4,13 +4,13 @@
 //! distributions only (`site_names`): the functions have no permission to list others. So a name that only an alias with a `*`
 //! matches possibly belongs to another distribution.
 
+use std::slice;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::reply;
-use crate::aws::cloudfront::has_domain;
-use crate::distribution::{DistributionId, DistributionName, DomainNames};
+use crate::distribution::{DistributionId, DistributionName};
 use crate::error::Error;
 use crate::handler::Invalidator;
 use crate::invocation::Invocation;
@@ -79,16 +79,11 @@ impl Invalidator {
         let Some(id) = found.await? else {
             return Ok(None);
         };
-        let names = self.site_names(&ids, deadline, invocation).await;
-        let names = names
-            .sites
-            .iter()
-            .filter_map(|(_, names)| names.as_ref().ok());
-        let names: Vec<_> = names.flat_map(DomainNames::all).collect();
-        let is_exact = names.iter().any(|name| name.eq_ignore_ascii_case(&domain));
-        let alias = names.iter().find(|name| has_domain(name, &domain));
+        let names = self
+            .site_names(slice::from_ref(&id), deadline, invocation)
+            .await;
         // A distribution that cannot be purged from Slack possibly has this name.
-        if let (false, Some(alias)) = (is_exact, alias) {
+        if let Some(alias) = names.wildcard_alias_of(&domain) {
             notes.push(format!(
                 "{domain:?} is found by {alias:?}, so it can be the name of another site"
             ));
@@ -118,15 +113,11 @@ impl Invalidator {
         let names = self
             .site_names(&ids(&settings.sites), deadline, invocation)
             .await;
-        let domains = names
-            .sites
-            .iter()
-            .filter_map(|(_, names)| names.as_ref().ok());
         let configured = settings.sites.iter();
         let configured =
             configured.flat_map(|site| [Some(site.distribution.as_str()), site.name.as_deref()]);
         let candidates = WORDS.iter().copied().chain(configured.flatten());
-        let candidates = candidates.chain(domains.flat_map(|names| names.all()));
+        let candidates = candidates.chain(names.all());
         let similar = similar(word, candidates, |candidate| candidate);
         let hint = match similar.first() {
             Some(nearest) => format!("The nearest match is {}.", code(nearest)),

@@ -215,6 +215,22 @@ async fn the_id_of_a_site_is_never_the_name_of_another_one() {
 }
 
 #[tokio::test]
+async fn the_alias_of_the_site_that_was_found_is_named() {
+    let aliases = [(FIRST, "*.example.com"), (SECOND, "*.shop.example.com")];
+    let options = aliases.into_iter().fold(options(), |options, (id, alias)| {
+        options.with_document(&format!("distribution/{id}/config"), &with_alias(alias))
+    });
+    let bed = SlackBed::with(Fixture::with(options))
+        .set("SLACK_DISTRIBUTIONS", &format!("{FIRST},{SECOND}"))
+        .set("SLACK_SITE_NAMES", "blog,shop");
+    let reply = bed.reply("a.shop.example.com /a").await;
+    let note = "Note: `a.shop.example.com` is found by `*.shop.example.com`, so it can be the name of another site";
+    assert_eq!(text(&reply).lines().last(), Some(note));
+    let purged = [(SECOND.to_owned(), vec!["/a".to_owned()])];
+    assert_eq!(bed.fixture.accepted(), purged);
+}
+
+#[tokio::test]
 async fn a_domain_that_only_a_wildcard_alias_matches_is_named_as_such() {
     // The second distribution has the name, and cannot be purged from Slack.
     let options = options()
