@@ -48,8 +48,8 @@ impl Invalidator {
                 },
             );
         let announcement = match &result {
-            Ok(outcome) => Announcement::of_changes(outcome),
-            Err(error) => Some(Announcement::of_failed_changes(error)),
+            Ok(outcome) => Announcement::Changes(outcome),
+            Err(error) => Announcement::FailedChanges(error),
         };
         self.announce(announcement, invocation).await;
         result.map(|outcome| outcome.to_string())

@@ -153,8 +153,11 @@ impl Invalidator {
             Delivery::Accepted => {
                 self.warm_state.remember_job(&job.id);
                 if !continues || failure.is_some() {
-                    let announcement = Announcement::of_job(&text, failure.is_some());
-                    self.announce(Some(announcement), invocation).await;
+                    let announcement = Announcement::Job {
+                        text: &text,
+                        is_failure: failure.is_some(),
+                    };
+                    self.announce(announcement, invocation).await;
                 }
             }
             Delivery::JobNotInProgress => {

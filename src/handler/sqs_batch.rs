@@ -38,16 +38,17 @@ impl Invalidator {
             Ok(results) => results,
             Err(error) => {
                 let errors = vec![Some(error.clone()); messages.len()];
-                let failure = final_error(messages, &errors);
-                let announcement = failure.as_ref().map(Announcement::of_failed_changes);
-                self.announce(announcement, invocation).await;
+                if let Some(failure) = final_error(messages, &errors) {
+                    let announcement = Announcement::FailedChanges(&failure);
+                    self.announce(announcement, invocation).await;
+                }
                 return Err(error);
             }
         };
         let failure = final_error(messages, &results.errors);
         let announcement = match &failure {
-            Some(error) => Some(Announcement::of_failed_changes(error)),
-            None => Announcement::of_changes(&results.outcome),
+            Some(error) => Announcement::FailedChanges(error),
+            None => Announcement::Changes(&results.outcome),
         };
         let failed: Vec<(&str, Error)> = messages
             .iter()

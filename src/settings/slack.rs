@@ -15,7 +15,7 @@ use crate::trigger::slack::{Action, Command};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlackSettings {
     /// `SLACK_DISTRIBUTIONS`: the ids of the distributions that can be purged from Slack, separated by commas. Default: none.
-    /// `SLACK_SITE_NAMES`: names for them in the same order, separated by commas; an empty one is no name.
+    /// `SLACK_SITE_NAMES`: names for them in the same order, separated by commas; an empty entry gives no name.
     pub sites: Vec<SlackSite>,
     /// `SLACK_DEFAULT`: what the command does without a text: `plan` or `all`. Default: `plan`.
     pub default_action: DefaultAction,

@@ -38,13 +38,24 @@ impl Message {
                  unchanged",
             )
         })?;
-        let sent = text("/attributes/SentTimestamp");
-        let count = text("/attributes/ApproximateReceiveCount");
         Ok(Self {
             id: id.to_owned(),
-            sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
-            receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
+            sent: sent(record),
+            receive_count: receive_count(record),
             content: Content::from_text(text("/body").unwrap_or_default()),
         })
     }
+}
+
+/// Returns when the message of a record was sent to the queue.
+pub(super) fn sent(record: &Value) -> Option<DateTime<Utc>> {
+    let millis = record.pointer("/attributes/SentTimestamp")?.as_str()?;
+    DateTime::from_timestamp_millis(millis.parse().ok()?)
+}
+
+/// Returns how many times the message of a record was received, at least 1.
+pub(super) fn receive_count(record: &Value) -> u32 {
+    let count = record.pointer("/attributes/ApproximateReceiveCount");
+    let count = count.and_then(|count| count.as_str()?.parse().ok());
+    count.unwrap_or(1)
 }

@@ -33,67 +33,50 @@ const MAX_REMEMBERED: usize = 50;
 /// The most characters of a text that is announced; Slack recommends at most 4,000.
 const MAX_CHARACTERS: usize = 3_000;
 
-/// What a pipeline job or an event led to.
-pub(in crate::handler) struct Announcement {
-    /// What it was, such as `Pipeline job`.
-    subject: &'static str,
-    text: String,
-    is_failure: bool,
-    /// Whether Lambda or SQS retry it, so that the same failure occurs several times.
-    is_retried: bool,
+/// What a pipeline job or an event led to. It becomes text only if it is announced.
+#[derive(Clone, Copy)]
+pub(in crate::handler) enum Announcement<'a> {
+    /// The result of a pipeline job, with the text that was reported.
+    Job { text: &'a str, is_failure: bool },
+    /// What was invalidated because objects changed.
+    Changes(&'a Outcome),
+    /// Why changes could not be invalidated. Lambda or SQS retry them, so the same failure occurs several times.
+    FailedChanges(&'a Error),
 }
 
-impl Announcement {
-    /// Creates the announcement of a pipeline job's result.
-    pub(in crate::handler) fn of_job(text: &str, is_failure: bool) -> Self {
-        Self {
-            subject: "Pipeline job",
-            text: text.to_owned(),
-            is_failure,
-            is_retried: false,
+impl Announcement<'_> {
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Job { is_failure, .. } => *is_failure,
+            Self::Changes(_) => false,
+            Self::FailedChanges(_) => true,
         }
     }
 
-    /// Creates the announcement of what was invalidated because objects changed; `None` if nothing was.
-    pub(in crate::handler) fn of_changes(outcome: &Outcome) -> Option<Self> {
-        let accepted = outcome
-            .reports
-            .iter()
-            .filter(|report| report.result.is_ok());
-        let accepted = Outcome {
-            reports: accepted.cloned().collect(),
-            ..Outcome::default()
+    /// Returns the message as mrkdwn; `None` if nothing was invalidated.
+    fn to_mrkdwn(self) -> Option<String> {
+        let (subject, text) = match self {
+            Self::Job { text, .. } => ("Pipeline job", text.to_owned()),
+            Self::Changes(outcome) => {
+                let reports = outcome.reports.iter();
+                let accepted = reports.filter(|report| report.result.is_ok());
+                let accepted = Outcome {
+                    reports: accepted.cloned().collect(),
+                    ..Outcome::default()
+                };
+                if accepted.reports.is_empty() {
+                    return None;
+                }
+                (CHANGES, accepted.to_string())
+            }
+            Self::FailedChanges(error) => (CHANGES, error.to_string()),
         };
-        let has_reports = !accepted.reports.is_empty();
-        has_reports.then(|| Self {
-            subject: CHANGES,
-            text: accepted.to_string(),
-            is_failure: false,
-            is_retried: false,
-        })
-    }
-
-    /// Creates the announcement of changes that could not be invalidated.
-    pub(in crate::handler) fn of_failed_changes(error: &Error) -> Self {
-        Self {
-            subject: CHANGES,
-            text: error.to_string(),
-            is_failure: true,
-            is_retried: true,
-        }
-    }
-
-    /// Returns the message as mrkdwn.
-    fn to_mrkdwn(&self) -> String {
-        let (symbol, verb) = match self.is_failure {
+        let (symbol, verb) = match self.is_failure() {
             true => (":x:", "failed"),
             false => (":white_check_mark:", "done"),
         };
-        format!(
-            "{symbol} *{} {verb}*\n{}",
-            self.subject,
-            block(&self.text, MAX_CHARACTERS)
-        )
+        let block = block(&text, MAX_CHARACTERS);
+        Some(format!("{symbol} *{subject} {verb}*\n{block}"))
     }
 }
 
@@ -101,12 +84,9 @@ impl Invalidator {
     /// Puts an announcement into the queue, if the settings request it.
     pub(in crate::handler) async fn announce(
         &self,
-        announcement: Option<Announcement>,
+        announcement: Announcement<'_>,
         invocation: &Invocation,
     ) {
-        let Some(announcement) = announcement else {
-            return;
-        };
         let settings = match self.slack_settings() {
             Ok(settings) => settings,
             Err(error) => {
@@ -114,16 +94,19 @@ impl Invalidator {
                 return;
             }
         };
-        let needed = match announcement.is_failure {
+        let needed = match announcement.is_failure() {
             true => Announcements::Failures,
             false => Announcements::All,
         };
         if settings.announcements < needed {
             return;
         }
-        let message = announcement.to_mrkdwn();
+        let Some(message) = announcement.to_mrkdwn() else {
+            return;
+        };
+        let is_retried = matches!(announcement, Announcement::FailedChanges(_));
         let (announced, now) = (&self.slack.announced, self.clock.now());
-        if announcement.is_retried && announced.has(&message, now) {
+        if is_retried && announced.has(&message, now) {
             return;
         }
         let deadline = (Instant::now() + MAX_SEND_TIME).min(invocation.end_of_response());
@@ -132,7 +115,7 @@ impl Invalidator {
             .enqueue(settings, &task, Duration::ZERO, deadline)
             .await;
         match sent {
-            Ok(()) if announcement.is_retried => announced.remember(message, now),
+            Ok(()) if is_retried => announced.remember(message, now),
             Ok(()) => {}
             Err(error) => warn!(cause = %error.category(), "not announced in Slack: {error}"),
         }

@@ -261,9 +261,7 @@ impl Purge {
 
     /// Adds what failed.
     fn with_errors(&self, reply: Reply, support: Support<'_>) -> Reply {
-        let mut lines = self.error_lines(support);
-        lines
-            .by_ref()
+        self.error_lines(support)
             .fold(reply, |reply, line| reply.with_line(&line))
     }
 

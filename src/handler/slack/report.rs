@@ -4,11 +4,11 @@
 //! else.
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::purge::Support;
 use super::reply::{self, paths_count};
-use super::run::Extras;
 use super::sites::{ids, label_of};
 use crate::billing::{FREE_PATHS, dollars};
 use crate::error::Error;
@@ -28,7 +28,7 @@ impl Invalidator {
         &self,
         sites: &[SlackSite],
         id: Option<&InvalidationId>,
-        extras: Extras,
+        end_of_extras: Instant,
         support: Support<'_>,
         invocation: &Invocation,
     ) -> Result<String, Error> {
@@ -75,7 +75,7 @@ impl Invalidator {
                 None => return Ok("No purge was found.".to_owned()),
             }
         }
-        let labels = self.labels(sites, extras.until, invocation).await;
+        let labels = self.labels(sites, end_of_extras, invocation).await;
         let label = |distribution: &_| label_of(distribution, sites, &labels);
         let now = self.now_of_cloudfront(invocation);
         let lines = shown
@@ -99,14 +99,14 @@ impl Invalidator {
     pub(super) async fn usage_text(
         &self,
         sites: &[SlackSite],
-        extras: Extras,
+        end_of_extras: Instant,
         support: Support<'_>,
         invocation: &Invocation,
-    ) -> Result<String, Error> {
+    ) -> String {
         let distributions = ids(sites);
         let deadline = invocation.end_of_calls();
         let usage = self.usage(&distributions, deadline, invocation).await;
-        let labels = self.labels(sites, extras.until, invocation).await;
+        let labels = self.labels(sites, end_of_extras, invocation).await;
         let lines = usage
             .distributions
             .iter()
@@ -131,14 +131,14 @@ impl Invalidator {
                     false => format!("{site}: {purges}; those that could be counted have {paths}"),
                 }
             });
-        Ok(format!(
+        format!(
             "Paths in {} so far:\n{}\nThe first {} paths of a month are free for all distributions of the AWS account \
              together, so other sites possibly use some of them. Each further path costs {}.",
             usage.month,
             reply::list(lines),
             thousands(FREE_PATHS),
             dollars(1)
-        ))
+        )
     }
 
     /// Returns whether visitors get the current version of the URLs.

@@ -123,11 +123,12 @@ impl Invalidator {
                     Some(site) => (vec![site.clone()], None),
                     None => (sites, id.as_ref()),
                 };
-                let status = self.status_text(&sites, id, extras, support, invocation);
+                let status = self.status_text(&sites, id, extras.until, support, invocation);
                 reply(status.await?)
             }
             (Action::Usage, _) => {
-                reply(self.usage_text(&sites, extras, support, invocation).await?)
+                let usage = self.usage_text(&sites, extras.until, support, invocation);
+                reply(usage.await)
             }
             (Action::Verify(urls), _) => {
                 reply(self.verify_text(&sites, &urls, support, invocation).await)

@@ -63,7 +63,7 @@ impl TryFrom<String> for ResponseUrl {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        check_host(&text).map(|()| Self(text))
+        Self::parse(&text)
     }
 }
 

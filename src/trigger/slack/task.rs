@@ -13,6 +13,7 @@ use super::SlashCommand;
 use crate::distribution::DistributionId;
 use crate::error::Error;
 use crate::plan::InvalidationId;
+use crate::trigger::sqs;
 
 /// The key of a message by which it is recognized.
 const KEY: &str = "slackTask";
@@ -158,20 +159,18 @@ impl TaskMessage {
         body
     }
 
-    /// Reads a record of an SQS event; `None` if its body is no Slack task.
+    /// Reads a record of an SQS event; `None` if its body is not a Slack task.
     pub(in crate::trigger) fn from_record(record: &Value) -> Option<Self> {
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
         let message = serde_json::from_str::<Value>(text("/body")?).ok()?;
         if !Task::is_in(&message) {
             return None;
         }
-        let count = text("/attributes/ApproximateReceiveCount");
-        let sent = text("/attributes/SentTimestamp");
         Some(Self {
             id: text("/messageId")?.to_owned(),
             receipt_handle: text("/receiptHandle").map(str::to_owned),
-            sent: sent.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
-            receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
+            sent: sqs::sent(record),
+            receive_count: sqs::receive_count(record),
             task: Task::from_message(&message),
             body: Body(message),
         })
