@@ -17,6 +17,7 @@
 //! keeps what this process did in earlier invocations.
 
 mod affected;
+mod change_metrics;
 mod completion;
 mod contents;
 mod direct;
@@ -34,14 +35,16 @@ mod usage;
 mod verification;
 mod warm_state;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
 use aws_types::SdkConfig;
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, info};
+use tracing::{Instrument, Span, error, error_span, info};
 
 use self::slack::Slack;
 use self::warm_state::WarmState;
@@ -51,10 +54,12 @@ use crate::aws::edge::EdgeEndpoints;
 use crate::aws::site_cache::SiteCache;
 use crate::clock::Clock;
 use crate::distribution::{DistributionId, DistributionName};
-use crate::error::Error;
+use crate::error::{Category, Error};
+use crate::excerpt::listed;
 use crate::invocation::Invocation;
+use crate::metrics::{Metric, MetricsWriter};
 use crate::outcome::{BatchReport, Outcome};
-use crate::plan::Batch;
+use crate::plan::{Batch, reuse};
 use crate::settings::Settings;
 use crate::trigger::Trigger;
 
@@ -69,6 +74,7 @@ pub struct Invalidator {
     site_cache: SiteCache,
     warm_state: WarmState,
     slack: Slack,
+    metrics: Option<MetricsWriter>,
     clock: Clock,
 }
 
@@ -84,6 +90,7 @@ impl Invalidator {
             site_cache: SiteCache::default(),
             warm_state: WarmState::default(),
             slack: Slack::from_environment(|_name| None),
+            metrics: None,
             clock: Clock::system(),
         }
     }
@@ -102,6 +109,14 @@ impl Invalidator {
     pub fn with_slack(self, variable: impl Fn(&str) -> Option<String>) -> Self {
         Self {
             slack: Slack::from_environment(variable),
+            ..self
+        }
+    }
+
+    /// Writes the metrics of each invocation. Without a writer there are none.
+    pub fn with_metrics(self, writer: MetricsWriter) -> Self {
+        Self {
+            metrics: Some(writer),
             ..self
         }
     }
@@ -134,31 +149,57 @@ impl Invalidator {
     ///
     /// As [`Self::handle`].
     pub async fn answer(&self, event: &Value, invocation: &Invocation) -> Result<Answer, Error> {
+        let trigger = Trigger::parse(event);
+        let caller = trigger.as_ref().map_or("unknown", Trigger::caller);
+        let span = caller_span(caller, &trigger);
+        let handle = async {
+            let response = match &trigger {
+                Ok(trigger) => self.respond_to(trigger, invocation).await,
+                Err(error) => Err(error.clone()),
+            };
+            response.inspect_err(|error| {
+                error!(cause = %error.category(), "{error}");
+                if !error.is_transient() {
+                    invocation.metrics.count_total(Metric::Errors, 1);
+                }
+            })
+        };
+        let response = handle.instrument(span).await;
+        if let Some(writer) = &self.metrics {
+            let Invocation {
+                metrics,
+                request_id,
+                ..
+            } = invocation;
+            writer.write(metrics, caller, request_id, self.clock.now());
+        }
+        response
+    }
+
+    async fn respond_to(
+        &self,
+        trigger: &Trigger,
+        invocation: &Invocation,
+    ) -> Result<Answer, Error> {
         // Boxed to keep the future's type small; unboxed, it exceeds the compiler's recursion limit.
-        let response = match Trigger::parse(event) {
-            Ok(Trigger::PipelineJob(job)) => {
-                Box::pin(self.handle_pipeline_job(&job, invocation)).await
-            }
-            Ok(Trigger::Notification(content)) => {
-                Box::pin(self.handle_notification(&content, invocation))
+        match trigger {
+            Trigger::PipelineJob(job) => Box::pin(self.handle_pipeline_job(job, invocation)).await,
+            Trigger::Notification(content) => {
+                Box::pin(self.handle_notification(content, invocation))
                     .await
                     .map(Answer::from)
             }
-            Ok(Trigger::Direct(request)) => {
-                Box::pin(self.handle_direct(&request, invocation)).await
+            Trigger::Direct(request) => Box::pin(self.handle_direct(request, invocation)).await,
+            Trigger::SqsBatch(messages) => {
+                Box::pin(self.handle_sqs_batch(messages, invocation)).await
             }
-            Ok(Trigger::SqsBatch(messages)) => {
-                Box::pin(self.handle_sqs_batch(&messages, invocation)).await
+            Trigger::FunctionUrl(request) => {
+                Ok(Box::pin(self.handle_function_url(request, invocation)).await)
             }
-            Ok(Trigger::FunctionUrl(request)) => {
-                Ok(Box::pin(self.handle_function_url(&request, invocation)).await)
+            Trigger::SlackTasks(messages) => {
+                Box::pin(self.handle_slack_tasks(messages, invocation)).await
             }
-            Ok(Trigger::SlackTasks(messages)) => {
-                Box::pin(self.handle_slack_tasks(&messages, invocation)).await
-            }
-            Err(error) => Err(error),
-        };
-        response.inspect_err(|error| error!(cause = %error.category(), "{error}"))
+        }
     }
 
     /// Sends a batch to CloudFront, and remembers the invalidation.
@@ -166,11 +207,12 @@ impl Invalidator {
         let BatchRequest {
             batch,
             objects,
+            buckets,
             notes,
         } = request;
-        let submission = self
-            .cloudfront(invocation)
-            .create_invalidation(&batch, Instant::now(), invocation.end_of_calls())
+        let (cloudfront, sent) = (self.cloudfront(invocation), Instant::now());
+        let submission = cloudfront
+            .create_invalidation(&batch, sent, invocation.end_of_calls())
             .await;
         let reused = submission.as_ref().ok().and_then(Submission::reused);
         let invalidation = submission.map(Submission::into_invalidation);
@@ -184,10 +226,22 @@ impl Invalidator {
             objects,
             notes,
         };
+        let is_new = invalidation.as_ref().is_ok_and(|invalidation| {
+            let sent = TimeDelta::from_std(sent.elapsed());
+            let sent = cloudfront
+                .now()
+                .zip(sent.ok())
+                .map(|(now, elapsed)| now - elapsed);
+            let is_created = |known| sent.is_none_or(|sent| reuse::is_created_by(sent, known));
+            invalidation.as_ref().is_some_and(is_created)
+        });
+        count_submission(&report, is_new, invocation);
         if let Ok(id) = &report.result {
             let (distribution, reference) = (report.batch.distribution(), report.batch.reference());
             let invalidation = id.as_ref().map(ToString::to_string);
-            info!(%distribution, invalidation, %reference, "{report}");
+            let paths = report.batch.paths().len();
+            let buckets = (!buckets.is_empty()).then(|| listed(buckets).join(", "));
+            info!(%distribution, invalidation, %reference, paths, objects, buckets, "{report}");
         } else if !report.notes.is_empty() {
             // They are also about objects that need no invalidation, and are not retried.
             let distribution = report.batch.distribution();
@@ -261,10 +315,44 @@ impl From<String> for Answer {
     }
 }
 
+/// Returns a span with who requested the work, which each line in it has as fields.
+fn caller_span(caller: &'static str, trigger: &Result<Trigger, Error>) -> Span {
+    match trigger {
+        Ok(Trigger::PipelineJob(job)) => {
+            let pipeline = job.pipeline.as_deref();
+            error_span!("caller", caller, job = %job.id, pipeline)
+        }
+        Ok(Trigger::Direct(request)) => {
+            let requester = request.requested_by.as_deref();
+            error_span!("caller", caller, requestedByUnverified = requester)
+        }
+        // What Slack's requests and messages contain is known only once it is verified or read.
+        _ => error_span!("caller", caller),
+    }
+}
+
+/// Counts what CloudFront did with a batch. An invalidation that existed before is not billed again.
+fn count_submission(report: &BatchReport, is_new: bool, invocation: &Invocation) {
+    let (metrics, distribution) = (&invocation.metrics, report.batch.distribution());
+    match &report.result {
+        Ok(_) if is_new => {
+            metrics.count(Metric::Invalidations, 1, distribution);
+            metrics.count(Metric::Paths, report.batch.paths().len(), distribution);
+        }
+        Ok(_) => {}
+        Err(error) if error.category() == Category::Throttled => {
+            metrics.count(Metric::Throttled, 1, distribution);
+        }
+        Err(_) => {}
+    }
+}
+
 /// A batch to send, and what its report adds to it.
 struct BatchRequest {
     batch: Batch,
     objects: Option<usize>,
+    /// The buckets of the objects.
+    buckets: BTreeSet<String>,
     notes: Vec<String>,
 }
 
@@ -273,6 +361,7 @@ impl From<Batch> for BatchRequest {
         Self {
             batch,
             objects: None,
+            buckets: BTreeSet::new(),
             notes: Vec::new(),
         }
     }

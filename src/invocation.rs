@@ -1,13 +1,15 @@
-//! `Invocation`: the deadline of one invocation of the function, and its account.
+//! `Invocation`: the deadline of one invocation of the function, its account, and its metrics.
 //!
 //! The work ends early enough to respond to the caller, and the function ends before Lambda stops it. The reserve
 //! suffices for `RESPONSE_ATTEMPTS` attempts to respond: each attempt is limited to a part of the time that is left.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use crate::account::Account;
+use crate::metrics::Metrics;
 
 /// How long before Lambda's deadline the work ends, so that its result can still be reported.
 pub const RESPONSE_RESERVE: Duration = Duration::from_secs(4);
@@ -39,6 +41,8 @@ pub struct Invocation {
     /// The request id: Lambda repeats it when it retries an asynchronous invocation
     /// ([documentation](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html)).
     pub request_id: String,
+    /// What it did.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Invocation {
@@ -53,6 +57,7 @@ impl Invocation {
             deadline: received + left,
             account,
             request_id,
+            metrics: Arc::default(),
         }
     }
 

@@ -23,6 +23,7 @@
 //! | [`site`] | `Site`: which paths of a distribution lead to an object of a bucket; key → cached paths |
 //! | [`error`](mod@error) | `Error`: what failed, why, what to do |
 //! | [`path`] | `InvalidationPath`: checked and encoded when it is made; `EncodedPaths` has the reason of each wildcard |
+//! | [`metrics`] | what an invocation did, in numbers, for CloudWatch |
 //! | [`billing`] | the free paths of a month, and the price of others |
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
 //! | `similarity` | which name is meant by one that does not exist |
@@ -54,6 +55,7 @@ pub mod exit;
 pub mod handler;
 pub mod invocation;
 pub mod log;
+pub mod metrics;
 pub mod mrkdwn;
 pub mod outcome;
 pub mod output;

@@ -1,5 +1,7 @@
 //! The log: one JSON object per line with `timestamp`, `level`, `requestId`, `message` and the values as fields.
 //!
+//! Spans add fields to each line within them: the request id, and who requested the work.
+//!
 //! Lambda treats a line without a valid RFC 3339 `timestamp` or `level` as INFO, so a log level filter at WARN would
 //! drop errors. The subscriber of `lambda_runtime` writes no timestamp and nests the request id in a span, so this
 //! module replaces it. The lines of this crate follow `AWS_LAMBDA_LOG_LEVEL`. Lines of libraries are written from WARN
@@ -18,10 +20,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::registry::LookupSpan;
-
-/// The field of an invocation's span that is added to each line within the span.
-const REQUEST_ID: &str = "requestId";
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Returns the span of an invocation. Lines within it contain the request id.
 ///
@@ -73,8 +72,6 @@ struct JsonLines<W> {
 struct Line<'a> {
     timestamp: String,
     level: &'static str,
-    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a Value>,
     #[serde(flatten)]
     fields: &'a Map<String, Value>,
 }
@@ -87,23 +84,24 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        if let (Some(span), Some(request_id)) = (context.span(id), fields.0.remove(REQUEST_ID)) {
-            span.extensions_mut().insert(RequestId(request_id));
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
+        let spans = context.event_scope(event).into_iter();
+        for span in spans.flat_map(Scope::from_root) {
+            if let Some(Fields(of_span)) = span.extensions().get() {
+                fields.0.extend(of_span.clone());
+            }
+        }
         event.record(&mut fields);
-        let spans = context.event_scope(event).into_iter().flatten();
-        let request_id = spans
-            .filter_map(|span| span.extensions().get::<RequestId>().map(|id| id.0.clone()))
-            .next();
         let line = Line {
             timestamp: DateTime::<Utc>::from(std::time::SystemTime::now())
                 .to_rfc3339_opts(SecondsFormat::Millis, true),
             level: event.metadata().level().as_str(),
-            request_id: request_id.as_ref(),
             fields: &fields.0,
         };
         if let Ok(line) = serde_json::to_string(&line) {
@@ -112,8 +110,7 @@ where
     }
 }
 
-struct RequestId(Value);
-
+/// The fields of a line or of a span.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
@@ -197,6 +194,34 @@ mod tests {
                     "paths": 2, "job": "j-1", "fresh": true,
                 },
                 {"level": "WARN", "message": "outside"},
+            ])
+        );
+    }
+
+    #[test]
+    fn adds_the_fields_of_all_spans_and_a_line_overrides_them() {
+        let lines = lines(LevelFilter::WARN, || {
+            invocation_span("8f5c").in_scope(|| {
+                let pipeline: Option<&str> = None;
+                tracing::error_span!("caller", caller = "codepipeline", job = "j-1", pipeline)
+                    .in_scope(|| {
+                        tracing::warn!(job = "j-2", "inside");
+                    });
+                tracing::warn!("outside");
+            });
+        });
+        let lines = lines.into_iter().map(|mut line| {
+            line.remove("timestamp");
+            Value::from(line)
+        });
+        assert_eq!(
+            Value::from(lines.collect::<Vec<_>>()),
+            serde_json::json!([
+                {
+                    "level": "WARN", "requestId": "8f5c", "caller": "codepipeline", "job": "j-2",
+                    "message": "inside",
+                },
+                {"level": "WARN", "requestId": "8f5c", "message": "outside"},
             ])
         );
     }

@@ -10,6 +10,7 @@ use cloudfront_invalidator::aws::sdk::sdk_config;
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
 use cloudfront_invalidator::log;
+use cloudfront_invalidator::metrics::{MetricsSettings, MetricsWriter};
 use cloudfront_invalidator::settings::Settings;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -23,7 +24,11 @@ fn main() -> Result<(), Error> {
 
     let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable))
         .with_edge(EdgeEndpoints::new(variable))
-        .with_slack(variable);
+        .with_slack(variable)
+        .with_metrics(MetricsWriter::new(
+            MetricsSettings::from_environment(variable),
+            write_line,
+        ));
     let handler = service_fn(|event: LambdaEvent<Value>| {
         let LambdaEvent { payload, context } = event;
         let span = log::invocation_span(&context.request_id);

@@ -48,6 +48,16 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// Returns the name of the caller in the log.
+    pub fn caller(&self) -> &'static str {
+        match self {
+            Self::PipelineJob(_) => "codepipeline",
+            Self::Notification(_) | Self::SqsBatch(_) => "s3",
+            Self::Direct(_) => "direct",
+            Self::FunctionUrl(_) | Self::SlackTasks(_) => "slack",
+        }
+    }
+
     /// Reads a Lambda event.
     ///
     /// # Errors

@@ -67,12 +67,7 @@ impl Invalidator {
         request: &DirectRequest,
         invocation: &Invocation,
     ) -> Result<Answer, Error> {
-        let requester = request.requested_by.as_deref();
-        info!(
-            caller = "direct",
-            requestedByUnverified = requester,
-            "direct invocation"
-        );
+        info!("direct invocation");
         let operation = request.operation.as_ref().map_err(Clone::clone)?;
         let response = guarded(self.respond(operation, invocation), invocation).await?;
         Ok(Answer {

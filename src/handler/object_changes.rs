@@ -16,11 +16,13 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::affected::Affected;
+use super::change_metrics::{ChangeMetrics, count_objects};
 use super::identity::RequestIdentity;
 use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::outcome::{BatchReport, Outcome, UnaffectedDistribution};
 use crate::path::{InvalidationPath, PathIndex};
 use crate::plan::collapse::collapse;
@@ -99,6 +101,7 @@ impl Invalidator {
                 results.failed.entry(index).or_insert(error);
             }
         }
+        count_objects(changes, &results.failed, invocation);
         Ok(results)
     }
 
@@ -125,6 +128,10 @@ impl Invalidator {
             .into_iter()
             .filter_map(|object| StaleObject::new(object, changes, self.clock.now().into()))
             .collect();
+        let needed = stale
+            .iter()
+            .map(|object| (object.index, object.paths.len()));
+        let metrics = ChangeMetrics::new(changes, kept.count(), needed);
         let remaining = match options.requester {
             // A request is always sent, because only its sender knows when the objects changed, and always with the same
             // plan: a repetition with another one would be billed again.
@@ -138,6 +145,7 @@ impl Invalidator {
             }
         };
         if stale.is_empty() {
+            metrics.record(&distribution, &[], &BTreeMap::new(), invocation);
             let unaffected = UnaffectedDistribution {
                 distribution,
                 notes,
@@ -156,10 +164,26 @@ impl Invalidator {
         if options.requester.is_some() {
             requested.insert(distribution.clone(), paths_of(&stale).collect());
         }
-        let results = self.submit_within_quota(&planner, stale, remaining, invocation);
+        let submitted: Vec<_> = stale.iter().map(|object| object.index).collect();
+        let results = self
+            .submit_within_quota(&planner, stale, remaining, invocation)
+            .await;
+        let ChangeResults {
+            outcome, failed, ..
+        } = &results;
+        metrics.record(&distribution, &outcome.reports, failed, invocation);
+        let accepted = outcome.reports.iter();
+        let accepted = accepted.filter_map(|report| report.result.as_ref().ok()?.as_ref());
+        let created = accepted.filter_map(|id| self.warm_state.creation_time(&distribution, id));
+        // The times of requested objects are those of the request.
+        if let Some(created) = created.max().filter(|_| options.requester.is_none()) {
+            let submitted = submitted.into_iter();
+            let submitted = submitted.filter(|index| !failed.contains_key(index));
+            metrics.record_lag(&distribution, submitted, created, invocation);
+        }
         ChangeResults {
             requested,
-            ..results.await
+            ..results
         }
     }
 
@@ -216,6 +240,7 @@ impl Invalidator {
         } else {
             retried.extend(files);
         }
+        (invocation.metrics).count(Metric::Throttled, 1, planner.distribution);
         let error = Error::from(ErrorKind::NoWildcardLeft(planner.distribution.clone()));
         let retried = retried.iter().map(|object| (object.index, error.clone()));
         results.failed.extend(retried);
@@ -281,6 +306,7 @@ impl Invalidator {
         mut request: BatchRequest,
         invocation: &Invocation,
     ) -> Vec<BatchReport> {
+        let buckets = request.buckets.clone();
         let mut reports = Vec::new();
         let mut pending = Vec::new();
         for calls in 1.. {
@@ -306,6 +332,7 @@ impl Invalidator {
             let Some(batch) = next else { break };
             request = BatchRequest {
                 notes,
+                buckets: buckets.clone(),
                 ..BatchRequest::from(batch)
             };
         }
@@ -429,6 +456,7 @@ impl BatchPlanner<'_> {
         };
         BatchRequest {
             objects: Some(keys.len()),
+            buckets: keys.iter().map(|(bucket, _)| (*bucket).clone()).collect(),
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,
         }

@@ -12,7 +12,6 @@ mod continuation;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use self::continuation::{Decision, DecisionInput, JobProgress, VerificationState, decide};
@@ -25,6 +24,7 @@ use crate::distribution::DistributionId;
 use crate::error::{EndOfWait, Error, ErrorKind};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::outcome::{Completion, Detail, JobReport, Outcome, Verification};
 use crate::trigger::codepipeline::{Job, JobId};
 use crate::trigger::request::{OnStale, PathRequest, Verify};
@@ -146,9 +146,7 @@ impl Invalidator {
             delivery,
             text,
             failure,
-        } = self
-            .report(&job.id, result, invocation.end_of_response())
-            .await?;
+        } = self.report(&job.id, result, invocation).await?;
         match delivery {
             Delivery::Accepted => {
                 self.warm_state.remember_job(&job.id);
@@ -184,8 +182,9 @@ impl Invalidator {
         &self,
         job: &JobId,
         result: JobResult,
-        deadline: Instant,
+        invocation: &Invocation,
     ) -> Result<Reported, Error> {
+        let deadline = invocation.end_of_response();
         let (report, continuation) = match result {
             JobResult::Succeeded(report) => (report, None),
             JobResult::Continues(report, continuation) => (report, Some(continuation)),
@@ -193,7 +192,7 @@ impl Invalidator {
                 let text = failure.to_string();
                 let JobFailure { error, outcome } = failure;
                 return self
-                    .report_failure(job, error, text, &outcome, deadline)
+                    .report_failure(job, error, text, &outcome, invocation)
                     .await;
             }
         };
@@ -230,7 +229,7 @@ impl Invalidator {
         }
         let error = result_rejected(&rejection, &report.to_string());
         let text = error.to_string();
-        self.report_failure(job, error, text, &report.outcome, deadline)
+        self.report_failure(job, error, text, &report.outcome, invocation)
             .await
     }
 
@@ -240,13 +239,14 @@ impl Invalidator {
         error: Error,
         text: String,
         outcome: &Outcome,
-        deadline: Instant,
+        invocation: &Invocation,
     ) -> Result<Reported, Error> {
         let category = error.category();
         error!(%job, cause = %category, "the job failed: {text}");
+        invocation.metrics.count_total(Metric::Errors, 1);
         let delivery = self
             .codepipeline()
-            .put_failure(job, category, &text, outcome, deadline)
+            .put_failure(job, category, &text, outcome, invocation.end_of_response())
             .await?;
         if delivery == Delivery::Accepted {
             // The text is logged already.

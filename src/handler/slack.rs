@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{Either, join, select};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, error_span, info, warn};
 
 use self::announcement::Announced;
 pub(super) use self::announcement::Announcement;
@@ -40,8 +40,9 @@ use super::{Answer, Invalidator, guarded};
 use crate::aws::secrets::Secrets;
 use crate::aws::sqs::Sqs;
 use crate::aws::webhook::WebhookClient;
-use crate::error::Error;
+use crate::error::{Category, Error};
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::settings::slack::SlackSettings;
 use crate::trigger::function_url::FunctionUrlRequest;
 use crate::trigger::slack::task::{QueuedCommand, SubmittedPurge};
@@ -205,7 +206,8 @@ impl Invalidator {
                 failure: None,
             },
             Err(error) => {
-                error!(caller = "slack", cause = %error.category(), "{error}");
+                error!(cause = %error.category(), "{error}");
+                count_failure(&error, invocation);
                 Answer {
                     response: Response::empty(500).to_json(),
                     failure: Some(error),
@@ -251,29 +253,38 @@ impl Invalidator {
             Ok(Form::Command(command)) => *command,
             Ok(Form::SslCheck) => return Ok(Response::empty(200)),
             Err(error) => {
-                warn!(caller = "slack", cause = %error.category(), "signed, but no slash command: {error}");
+                warn!(cause = %error.category(), "signed, but no slash command: {error}");
                 let text = "This request is not a slash command that the function understands.";
                 return Ok(Reply::ephemeral(text).into());
             }
         };
+        let span = person_span(&command);
+        let reply = self.reply_to_person(settings, command, times, invocation);
+        Ok(reply.instrument(span).await.into())
+    }
+
+    async fn reply_to_person(
+        &self,
+        settings: &SlackSettings,
+        command: SlashCommand,
+        times: ReplyTimes,
+        invocation: &Invocation,
+    ) -> Reply {
         let SlashCommand {
             team,
+            enterprise,
             channel,
             user,
             ..
         } = &command;
-        if !settings
-            .allowed
-            .allow(team, command.enterprise.as_deref(), channel, user)
-        {
-            info!(caller = "slack", %user, %channel, workspace = %team, "the command is not allowed here");
-            return Ok(reply::not_allowed(&settings.contact).into());
+        let enterprise = enterprise.as_deref();
+        if !settings.allowed.allow(team, enterprise, channel, user) {
+            info!("the command is not allowed here");
+            return reply::not_allowed(&settings.contact);
         }
-        info!(caller = "slack", %user, %channel, workspace = %team, text = logged_text(&command.text), "slash command");
-        let reply = self
-            .reply_in_time(settings, command, times, invocation)
-            .await;
-        Ok(reply.into())
+        info!(text = logged_text(&command.text), "slash command");
+        self.reply_in_time(settings, command, times, invocation)
+            .await
     }
 
     /// Runs a command, and puts into the queue what is left when its reply has to leave.
@@ -293,13 +304,14 @@ impl Invalidator {
             let task = QueuedCommand { command, purge }.into();
             let enqueued = self.enqueue(settings, &task, QUEUE_DELAY, times.reply_by);
             enqueued.await.inspect_err(|error| {
-                error!(caller = "slack", cause = %error.category(), "{error}");
+                error!(cause = %error.category(), "{error}");
+                count_failure(error, invocation);
             })
         };
         let run = self.run_command(settings, &command, times.extras(), invocation);
         match select(pin!(run), pin!(sleep_until(times.hand_over))).await {
             Either::Left((result, _)) => {
-                let Ending { reply, rest } = self.ending(result, support);
+                let Ending { reply, rest } = self.ending(result, support, invocation);
                 match rest {
                     None => reply,
                     Some(QueuedRest {
@@ -314,7 +326,7 @@ impl Invalidator {
             Either::Right(((), run)) => {
                 let run = timeout_at(times.result_by, run);
                 let (enqueued, result) = join(enqueue(None), run).await;
-                let ending = result.map(|result| self.ending(result, support));
+                let ending = result.map(|result| self.ending(result, support, invocation));
                 match (enqueued, ending) {
                     // The queue reports the completion of what was accepted meanwhile.
                     (
@@ -335,11 +347,16 @@ impl Invalidator {
     }
 
     /// Decides what a command is answered with, and what is left of it.
-    fn ending(&self, result: Result<CommandResult, Error>, support: Support<'_>) -> Ending {
+    fn ending(
+        &self,
+        result: Result<CommandResult, Error>,
+        support: Support<'_>,
+        invocation: &Invocation,
+    ) -> Ending {
         let now = self.clock.now().into();
         let done = |reply| Ending { reply, rest: None };
         let again = |error: &Error, reply_if_not_queued| {
-            warn!(caller = "slack", cause = %error.category(), "the queue tries again: {error}");
+            warn!(cause = %error.category(), "the queue tries again: {error}");
             let reason = support.error_text(error);
             Ending {
                 reply: reply::continues(&reason),
@@ -360,6 +377,9 @@ impl Invalidator {
                     return again(error, reply_if_not_queued());
                 }
                 purge.log_errors();
+                for (_, error) in &purge.errors {
+                    count_failure(error, invocation);
+                }
                 if !purge.is_accepted {
                     return done(purge.refused(support));
                 }
@@ -379,7 +399,8 @@ impl Invalidator {
                 if error.is_transient() {
                     return again(&error, failed.with_line(reply::SEND_AGAIN));
                 }
-                error!(caller = "slack", cause = %error.category(), "{error}");
+                error!(cause = %error.category(), "{error}");
+                count_failure(&error, invocation);
                 done(failed)
             }
         }
@@ -395,6 +416,28 @@ impl Invalidator {
     }
 }
 
+/// Returns a span with the person, which each line in it has as fields.
+fn person_span(command: &SlashCommand) -> Span {
+    let SlashCommand {
+        team,
+        channel,
+        user,
+        ..
+    } = command;
+    error_span!("person", %user, %channel, workspace = %team)
+}
+
+/// Returns whether the reply says what to correct. All else needs the operator.
+fn is_mistake(error: &Error) -> bool {
+    [Category::InvalidInput, Category::RejectedPath].contains(&error.category())
+}
+
+fn count_failure(error: &Error, invocation: &Invocation) {
+    if !is_mistake(error) {
+        invocation.metrics.count_total(Metric::Errors, 1);
+    }
+}
+
 /// Returns the start of a text for the log, which a person can make as long as a request.
 fn logged_text(text: &str) -> String {
     text.chars().take(MAX_LOGGED_CHARACTERS).collect()
@@ -402,6 +445,6 @@ fn logged_text(text: &str) -> String {
 
 /// Refuses a request that is not Slack's. One line in the log has the reason.
 fn refused(refusal: &Refusal) -> Response {
-    warn!(caller = "slack", "refused: {refusal}");
+    warn!("refused: {refusal}");
     Response::UNAUTHORIZED
 }

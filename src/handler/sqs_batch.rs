@@ -15,6 +15,7 @@ use super::{Answer, Invalidator};
 use crate::error::{Category, Error};
 use crate::excerpt::listed;
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::trigger::sqs::Message;
 
 /// After this many receives, SQS moves a message to the dead-letter queue (`maxReceiveCount` in the template).
@@ -45,6 +46,7 @@ impl Invalidator {
                 return Err(error);
             }
         };
+        let final_count = final_errors(messages, &results.errors).count();
         let failure = final_error(messages, &results.errors);
         let announcement = match &failure {
             Some(error) => Announcement::FailedChanges(error),
@@ -56,6 +58,9 @@ impl Invalidator {
             .filter_map(|(message, error)| Some((message.id.as_str(), error?)))
             .collect();
         log_failed(&failed);
+        if final_count > 0 {
+            (invocation.metrics).count_total(Metric::Errors, final_count);
+        }
         self.announce(announcement, invocation).await;
         let failures: Vec<_> = failed
             .iter()
@@ -70,17 +75,23 @@ impl Invalidator {
     }
 }
 
+/// Returns the errors of all messages that failed, except for those that probably succeed later.
+fn final_errors<'a>(
+    messages: &[Message],
+    errors: &'a [Option<Error>],
+) -> impl Iterator<Item = &'a Error> {
+    let failed = messages.iter().zip(errors);
+    failed.filter_map(|(message, error)| {
+        let is_last = message.receive_count >= LAST_RECEIVE;
+        error
+            .as_ref()
+            .filter(|error| is_last || !error.is_transient())
+    })
+}
+
 /// Returns why messages failed, except for those that probably succeed later.
 fn final_error(messages: &[Message], errors: &[Option<Error>]) -> Option<Error> {
-    let failed = messages.iter().zip(errors);
-    let is_final = |message: &Message, error: &Error| {
-        !error.is_transient() || message.receive_count >= LAST_RECEIVE
-    };
-    let errors = failed.filter_map(|(message, error)| {
-        let error = error.as_ref().filter(|error| is_final(message, error))?;
-        Some(error.clone())
-    });
-    let mut errors: Vec<_> = errors.collect();
+    let mut errors: Vec<_> = final_errors(messages, errors).cloned().collect();
     errors.dedup();
     Error::join(errors)
 }

@@ -21,6 +21,7 @@ use crate::distribution::DistributionId;
 use crate::error::{Error, ErrorKind};
 use crate::excerpt::{Excerpt, MAX_NOTED};
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::outcome::Verification;
 use crate::path::{EncodedPaths, InvalidationPath};
 use crate::plan::{ExistingInvalidation, InvalidationId, InvalidationStatus};
@@ -31,7 +32,7 @@ use crate::verify::judge::{Existence, Fallback};
 use crate::verify::report::wildcards_without_urls;
 use crate::verify::run::{RequestedDistribution, RequestedResponse, RequestedUrl};
 use crate::verify::sample::{Candidate, MAX_URLS_OF_FUNCTION, Sample};
-use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, ViewerAccess};
+use crate::verify::{AcceptEncoding, Answer, Report, UrlReport, Verdict, ViewerAccess};
 
 /// How much time a verification needs. With less, the next job verifies, and a direct invocation has a warning.
 const MIN_TIME: Duration = Duration::from_secs(5);
@@ -191,6 +192,17 @@ impl Invalidator {
         });
         let run = guarded(work, invocation).await;
         let run = run.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]).into());
+        for url in &run.report.urls {
+            let count = match url.judgement.verdict {
+                Verdict::Stale | Verdict::OldAtOrigin => 1,
+                Verdict::Fresh | Verdict::Gone => 0,
+                // Nothing is proven.
+                Verdict::Unknown | Verdict::Unseen => continue,
+            };
+            invocation
+                .metrics
+                .count(Metric::StaleUrls, count, &url.distribution);
+        }
         for old in run.report.old() {
             let (url, reason) = (&old.url, &old.judgement.reason);
             let explanation = old.explanation.join("; ");

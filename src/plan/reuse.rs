@@ -33,8 +33,6 @@ pub struct RequestTimes {
 
 /// Returns the age of the invalidation if an earlier request of the user created it, or `None` if this request did.
 ///
-/// Two requests within two seconds count as one.
-///
 /// # Errors
 ///
 /// [`Error`] if the invalidation does not satisfy the request: its paths differ, or it is older than [`MAX_REUSE_AGE`].
@@ -51,7 +49,7 @@ pub fn check(
     if requested != submitted {
         return Err(conflict(name, Conflict::OtherPaths { id }));
     }
-    if sent.signed_duration_since(existing.created) <= PRECISION {
+    if is_created_by(sent, existing) {
         return Ok(None);
     }
     let age = responded.signed_duration_since(existing.created);
@@ -59,6 +57,12 @@ pub fn check(
         return Err(conflict(name, Conflict::TooOld { id, age }));
     }
     Ok(Some(age))
+}
+
+/// Returns whether a request that was first sent at this time created the invalidation, and not an earlier one. Two requests
+/// within two seconds count as one.
+pub fn is_created_by(sent: DateTime<Utc>, invalidation: &ExistingInvalidation) -> bool {
+    sent.signed_duration_since(invalidation.created) <= PRECISION
 }
 
 /// Returns the error of a request whose name was used for another one.

@@ -3,7 +3,7 @@
 //! A job without a result blocks its pipeline for 20 minutes. So [`Job::from_event`] requires only the id.
 //! [`Job::request`] finds the errors in the rest, which can then be reported as the job's result.
 //!
-//! The module reads three values and leaves the rest of the event, with its credentials, alone. It does not use
+//! The module reads four values and leaves the rest of the event, with its credentials, alone. It does not use
 //! `aws_lambda_events::codepipeline_job::CodePipelineJobEvent`, which rejects a job without input artifacts, output
 //! artifacts or credentials, and which prints the credentials with `{:?}`.
 //!
@@ -44,6 +44,9 @@ impl fmt::Display for JobId {
 pub struct Job {
     /// The id by which the job's result is reported.
     pub id: JobId,
+    /// The pipeline's name, shortened to 20 characters, if the action has an input artifact: the folder in which
+    /// CodePipeline keeps the artifacts of the pipeline. It is for the log only.
+    pub pipeline: Option<String>,
     user_parameters: Option<Value>,
     continuation_token: Option<String>,
 }
@@ -63,8 +66,13 @@ impl Job {
         let token = job
             .pointer("/data/continuationToken")
             .and_then(Value::as_str);
+        let artifact = job
+            .pointer("/data/inputArtifacts/0/location/s3Location/objectKey")
+            .and_then(Value::as_str);
+        let folder = artifact.and_then(|key| key.split_once('/'));
         Ok(Self {
             id,
+            pipeline: folder.map(|(folder, _)| folder.to_owned()),
             user_parameters: user_parameters.cloned(),
             continuation_token: token.filter(|token| !token.is_empty()).map(str::to_owned),
         })

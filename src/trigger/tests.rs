@@ -1120,6 +1120,25 @@ fn returns_the_continuation_token_of_a_job() {
 }
 
 #[test]
+fn returns_the_folder_of_the_artifacts_of_a_pipeline() {
+    let artifact = |key: Value| json!({"location": {"s3Location": {"objectKey": key}}});
+    for (artifacts, pipeline) in [
+        (
+            json!([artifact("shop-website-deploym/Build/x7".into())]),
+            Some("shop-website-deploym"),
+        ),
+        (json!([artifact("x7".into())]), None),
+        (json!([artifact(Value::Null)]), None),
+        (json!([]), None),
+        (Value::Null, None),
+    ] {
+        let job = json!({"id": "2", "data": {"inputArtifacts": artifacts}});
+        let job = codepipeline::Job::from_event(&job).expect("a job");
+        assert_eq!(job.pipeline.as_deref(), pipeline);
+    }
+}
+
+#[test]
 fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let event = json!({"CodePipeline.job": {"id": "1", "data": {
         "artifactCredentials": {"accessKeyId": "AKIA-SECRET", "secretAccessKey": "SECRET", "sessionToken": "SECRET"},
@@ -1127,7 +1146,7 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let trigger = Trigger::parse(&event).expect("a job");
     assert_eq!(
         format!("{trigger:?}"),
-        r#"PipelineJob(Job { id: JobId("1"), user_parameters: None, continuation_token: None })"#
+        r#"PipelineJob(Job { id: JobId("1"), pipeline: None, user_parameters: None, continuation_token: None })"#
     );
 }
 

@@ -15,6 +15,7 @@ use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::error::Error;
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
+use cloudfront_invalidator::metrics::{MetricsSettings, MetricsWriter};
 use cloudfront_invalidator::{log, settings::Settings};
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
@@ -105,9 +106,12 @@ impl Fixture {
         let clock = Clock::new(move || standin.now(), tokio::time::sleep);
         let variables = self.variables.clone();
         let edge = EdgeEndpoints::new(move |name| variables.get(name).cloned());
+        let metrics = MetricsSettings::from_environment(|name| self.variables.get(name).cloned());
+        let write = |line: &str| METRICS.with_borrow_mut(|lines| lines.push(line.to_owned()));
         Invalidator::new(settings, self.sdk())
             .with_clock(clock)
             .with_edge(edge)
+            .with_metrics(MetricsWriter::new(metrics, write))
     }
 
     /// Returns a function that reads the stand-in's frozen clock and advances it instead of sleeping.
@@ -205,6 +209,14 @@ fn unused_region() -> String {
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static METRICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns the lines of metrics that this test wrote since the last call.
+pub fn metric_lines() -> Vec<Value> {
+    let lines = METRICS.take().into_iter();
+    let lines = lines.map(|line| serde_json::from_str(&line).expect("JSON"));
+    lines.collect()
 }
 
 /// Returns what this test logged since the last call, at every level.

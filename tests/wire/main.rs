@@ -18,6 +18,7 @@ mod errors;
 mod fixture;
 mod heads;
 mod immutable;
+mod metrics;
 mod newest;
 mod queue;
 mod reuse;

@@ -1,7 +1,7 @@
 //! Slash commands of Slack: the checks of a request, the replies, and the queue for what takes longer.
 
 mod announcements;
-mod bed;
+pub mod bed;
 mod claims;
 mod mapping;
 mod purges;

@@ -18,7 +18,7 @@ use crate::standin::{
 };
 use crate::waiting::run;
 
-const HOST: &str = "d1example.cloudfront.net";
+pub const HOST: &str = "d1example.cloudfront.net";
 const ALIAS: &str = "www.example.com";
 const OTHER_HOST: &str = "d2example.cloudfront.net";
 

@@ -255,7 +255,7 @@ impl Purge {
     /// Logs why sites were not purged.
     pub(super) fn log_errors(&self) {
         for (site, error) in &self.errors {
-            error!(caller = "slack", %site, cause = %error.category(), "{error}");
+            error!(%site, cause = %error.category(), "{error}");
         }
     }
 

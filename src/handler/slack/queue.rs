@@ -16,17 +16,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{Instrument, Span, error, info, warn};
 
 use super::Invalidator;
 use super::purge::{Purge, Support};
 use super::reply::{self, Reply};
 use super::run::{CommandResult, Extras};
 use super::signing_secrets::MAX_AGE;
+use super::{count_failure, is_mistake, person_span};
 use crate::aws::webhook::{PostError, WebhookClient};
-use crate::error::{Category, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::handler::{Answer, guarded};
 use crate::invocation::Invocation;
+use crate::metrics::Metric;
 use crate::settings::slack::{DefaultAction, SlackSettings};
 use crate::trigger::slack::task::{QueuedCommand, Task, TaskMessage};
 use crate::trigger::slack::{Action, Command};
@@ -86,12 +88,12 @@ impl Invalidator {
             let (pause, error) = match result {
                 TaskResult::Done => return None,
                 TaskResult::NotCompleted => {
-                    info!(caller = "slack", messageId = %message.id, "not completed yet");
+                    info!(messageId = %message.id, "not completed yet");
                     (COMPLETION_PAUSE, None)
                 }
                 TaskResult::Retry { pause, error } => {
                     warn!(
-                        caller = "slack", cause = %error.category(), messageId = %message.id,
+                        cause = %error.category(), messageId = %message.id,
                         "will be handled again in {} s: {error}", pause.as_secs()
                     );
                     (pause, Some(error))
@@ -100,6 +102,7 @@ impl Invalidator {
             self.delay(settings, message, pause, invocation).await;
             Some((message.id.clone(), error))
         };
+        let handle = |message| handle(message).instrument(span_of(message));
         let failed: Vec<_> = join_all(messages.iter().map(handle)).await;
         let failed: Vec<_> = failed.into_iter().flatten().collect();
         let failures = failed.iter().map(|(id, _)| json!({ "itemIdentifier": id }));
@@ -128,7 +131,7 @@ impl Invalidator {
             }
             Ok(_) if is_late => {
                 info!(
-                    caller = "slack", messageId = %message.id,
+                    messageId = %message.id,
                     "dropped: the message is {} minutes old", age.num_minutes()
                 );
                 TaskResult::Done
@@ -182,7 +185,7 @@ impl Invalidator {
                 let waited = self.wait_for_completion(&mut purge, &work).await;
                 if let Err(error) = waited {
                     let cause = error.category();
-                    warn!(caller = "slack", %cause, "the completion is unknown: {error}");
+                    warn!(%cause, "the completion is unknown: {error}");
                 } else if purge.progress.has_invalidation_in_progress() && !is_last {
                     return TaskResult::NotCompleted;
                 }
@@ -197,15 +200,15 @@ impl Invalidator {
             }
             Err(error) if error.is_transient() && !is_last => return retry(message, error),
             Err(error) => {
-                error!(caller = "slack", cause = %error.category(), "{error}");
+                error!(cause = %error.category(), "{error}");
                 let reply = reply::failed(&support.error_text(&error));
-                let error = Some(error).filter(|_| is_purge(settings, queued));
+                let is_purge = is_purge(settings, queued);
+                if !is_purge {
+                    count_failure(&error, invocation);
+                }
+                let error = Some(error).filter(|_| is_purge);
                 (reply, error)
             }
-        };
-        // The reply to a mistake says what to correct. All else needs the operator.
-        let is_mistake = |error: &Error| {
-            [Category::InvalidInput, Category::RejectedPath].contains(&error.category())
         };
         let mut result = TaskResult::Done;
         if let Some(error) = error.filter(|error| !is_mistake(error)) {
@@ -262,13 +265,14 @@ impl Invalidator {
         match sent {
             Ok(()) => {
                 error!(
-                    caller = "slack", cause = %reason.category(), messageId = %message.id,
+                    cause = %reason.category(), messageId = %message.id,
                     "moved to the dead-letter queue: {reason}"
                 );
+                invocation.metrics.count_total(Metric::Errors, 1);
                 TaskResult::Done
             }
             Err(error) => {
-                error!(caller = "slack", cause = %reason.category(), messageId = %message.id, "failed: {reason}");
+                error!(cause = %reason.category(), messageId = %message.id, "failed: {reason}");
                 retry(message, error.context("not moved to the dead-letter queue"))
             }
         }
@@ -295,7 +299,7 @@ impl Invalidator {
             // A message whose time ends is handled again, with all of its posts.
             let is_last = posts == POSTS || Instant::now() + pause >= deadline;
             if is_last || !error.is_transient() {
-                warn!(caller = "slack", "the result was not posted: {error}");
+                warn!("the result was not posted: {error}");
                 return;
             }
             self.clock.pause(pause).await;
@@ -318,10 +322,7 @@ impl Invalidator {
             Err(error) => return retry(message, error),
         };
         let Some(url) = &secret.webhook_url else {
-            warn!(
-                caller = "slack",
-                "not announced: the secret has no webhook_url"
-            );
+            warn!("not announced: the secret has no webhook_url");
             return TaskResult::Done;
         };
         let body = json!({ "text": text });
@@ -339,7 +340,8 @@ impl Invalidator {
                 TaskResult::Retry { pause, error }
             }
             Err(error @ PostError::Rejected(_)) => {
-                error!(caller = "slack", "not announced: {error}");
+                error!("not announced: {error}");
+                invocation.metrics.count_total(Metric::Errors, 1);
                 TaskResult::Done
             }
         }
@@ -378,7 +380,7 @@ impl Invalidator {
             .change_visibility(queue, handle, pause, deadline)
             .await
         {
-            warn!(caller = "slack", cause = %error.category(), "{error}");
+            warn!(cause = %error.category(), "{error}");
         }
     }
 
@@ -390,6 +392,14 @@ impl Invalidator {
     pub(super) fn now_of_cloudfront(&self, invocation: &Invocation) -> DateTime<Utc> {
         let now = self.cloudfront(invocation).now();
         now.unwrap_or_else(|| self.clock.now().into())
+    }
+}
+
+/// Returns a span with the person whose command the message is about.
+fn span_of(message: &TaskMessage) -> Span {
+    match &message.task {
+        Ok(Task::Command(queued)) => person_span(&queued.command),
+        Ok(Task::Announcement(_)) | Err(_) => Span::none(),
     }
 }
 

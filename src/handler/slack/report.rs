@@ -84,7 +84,7 @@ impl Invalidator {
         let others = (others_in_progress > 0)
             .then(|| format!("{} more in progress", thousands(others_in_progress)));
         let unlisted = unlisted.iter().map(|(distribution, error)| {
-            warn!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+            warn!(%distribution, cause = %error.category(), "{error}");
             let (label, reason) = (label(distribution), support.error_text(error));
             format!(
                 "{}: its purges could not be read. {reason}",
@@ -114,7 +114,7 @@ impl Invalidator {
             .map(|(usage, label)| {
                 if let Some(error) = &usage.error {
                     let distribution = &usage.distribution;
-                    warn!(caller = "slack", %distribution, cause = %error.category(), "{error}");
+                    warn!(%distribution, cause = %error.category(), "{error}");
                 }
                 let site = reply::site_text(label);
                 if let (0, Some(error)) = (usage.invalidations, &usage.error) {
@@ -166,7 +166,7 @@ impl Invalidator {
             )
         });
         let notes = report.notes.iter().map(|note| {
-            warn!(caller = "slack", "verification: {note}");
+            warn!("verification: {note}");
             support.note_text(note)
         });
         reply::list(urls.chain(notes))

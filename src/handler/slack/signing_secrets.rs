@@ -106,7 +106,7 @@ impl Invalidator {
                 Ok(secret)
             }
             (Err(error), Some(secret)) => {
-                warn!(caller = "slack", cause = %error.category(), "the secret of before stays in use: {error}");
+                warn!(cause = %error.category(), "the secret of before stays in use: {error}");
                 if let Some(kept) = kept.as_mut() {
                     kept.tried = now;
                 }

@@ -124,9 +124,14 @@ async fn the_log_has_who_purged_what_and_which_invalidation_it_became() {
             }),
             json!({
                 "level": "INFO",
+                "caller": "slack",
+                "user": "W0EXAMPLE",
+                "channel": "C0EXAMPLE",
+                "workspace": "T0EXAMPLE",
                 "distribution": FIRST,
                 "invalidation": id,
                 "reference": invalidation.reference,
+                "paths": 2,
                 "message": format!("{FIRST}: submitted as {id} (2 paths: /a /b?c&d)"),
             }),
         ]

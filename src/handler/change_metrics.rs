@@ -1,0 +1,102 @@
+//! `ChangeMetrics`: what the invalidations of changed objects cost and saved, and how long viewers got old content.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::object_changes::PendingChange;
+use crate::distribution::DistributionId;
+use crate::error::Error;
+use crate::invocation::Invocation;
+use crate::metrics::Metric;
+use crate::outcome::BatchReport;
+
+/// The changes of one distribution, before those are left out that need no invalidation.
+pub(super) struct ChangeMetrics<'a> {
+    changes: &'a [PendingChange<'a>],
+    /// How many objects need no invalidation, because their copies stay valid.
+    kept: usize,
+    /// How many paths an invalidation of its own would have, for each of the other changes by its index.
+    needed: BTreeMap<usize, usize>,
+}
+
+impl<'a> ChangeMetrics<'a> {
+    pub(super) fn new(
+        changes: &'a [PendingChange<'a>],
+        kept: usize,
+        needed: impl IntoIterator<Item = (usize, usize)>,
+    ) -> Self {
+        Self {
+            changes,
+            kept,
+            needed: needed.into_iter().collect(),
+        }
+    }
+
+    /// Counts what happened to the changes that did not fail. A change that failed is counted when a retry succeeds.
+    pub(super) fn record(
+        &self,
+        distribution: &DistributionId,
+        reports: &[BatchReport],
+        failed: &BTreeMap<usize, Error>,
+        invocation: &Invocation,
+    ) {
+        let done = self
+            .needed
+            .iter()
+            .filter(|(index, _)| !failed.contains_key(index));
+        if self.kept == 0 && done.clone().next().is_none() {
+            return;
+        }
+        let needed: usize = done.clone().map(|(_, paths)| paths).sum();
+        let accepted = reports.iter().filter(|report| report.result.is_ok());
+        let sent: usize = accepted.map(|report| report.batch.paths().len()).sum();
+        let saved = (self.kept + needed).saturating_sub(sent);
+        let metrics = &invocation.metrics;
+        metrics.count(Metric::PathsSaved, saved, distribution);
+        let objects = distinct_objects(self.changes, done.map(|(index, _)| *index));
+        let objects = self.kept + objects;
+        metrics.count_of_distribution(Metric::ObjectsChanged, objects, distribution);
+    }
+
+    /// Records how long after the oldest of these changes, which did not fail, its invalidation was created.
+    pub(super) fn record_lag(
+        &self,
+        distribution: &DistributionId,
+        submitted: impl IntoIterator<Item = usize>,
+        created: DateTime<Utc>,
+        invocation: &Invocation,
+    ) {
+        let submitted = submitted
+            .into_iter()
+            .filter_map(|index| self.changes.get(index));
+        if let Some(oldest) = submitted.map(|pending| pending.change.time).min() {
+            let lag = created.signed_duration_since(oldest);
+            invocation.metrics.record_lag(lag, distribution);
+        }
+    }
+}
+
+/// Counts the changed objects of an event that did not fail on any distribution.
+pub(super) fn count_objects(
+    changes: &[PendingChange<'_>],
+    failed: &BTreeMap<usize, Error>,
+    invocation: &Invocation,
+) {
+    let done = (0..changes.len()).filter(|index| !failed.contains_key(index));
+    let objects = distinct_objects(changes, done);
+    if objects > 0 {
+        invocation
+            .metrics
+            .count_total(Metric::ObjectsChanged, objects);
+    }
+}
+
+fn distinct_objects(
+    changes: &[PendingChange<'_>],
+    indices: impl IntoIterator<Item = usize>,
+) -> usize {
+    let changes = indices.into_iter().filter_map(|index| changes.get(index));
+    let objects = changes.map(|pending| (&pending.change.bucket, &pending.change.key));
+    objects.collect::<BTreeSet<_>>().len()
+}
