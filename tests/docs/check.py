@@ -62,6 +62,9 @@ ADDED_PARAMETERS = {("cloudfront", "create-invalidation", "paths"): "Invalidatio
 # What the callers of the function and the rules that forward events need, which the template does not grant.
 OTHER_ACTIONS = {"lambda:InvokeFunction": {"lambda:function"}, "events:PutEvents": {"events:event-bus"}}
 
+# What the policy of a customer managed key of the alarms' topic needs. The stack does not create the key.
+KEY_POLICY_ACTIONS = {"kms:Decrypt": {"*"}, "kms:GenerateDataKey*": {"*"}}
+
 # Forms of resources that the template refers to.
 RESOURCE_FORMS = {"AWS::SQS::Queue": "sqs:", "AWS::Logs::LogGroup": "logs:log-group"}
 
@@ -172,6 +175,7 @@ class Template:
         self.pattern = self.resources["SourceBucketRule"]["Properties"]["EventPattern"]
         # By action, and whether a policy of a resource or of the role allows it.
         self.allowed = {(False, action): forms for action, forms in OTHER_ACTIONS.items()}
+        self.allowed |= {(True, action): forms for action, forms in KEY_POLICY_ACTIONS.items()}
         for statement in statements(self.resources):
             for action in as_list(statement["Action"]):
                 forms = self.allowed.setdefault(("Principal" in statement, action), set())
