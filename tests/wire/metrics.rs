@@ -266,10 +266,13 @@ async fn a_mistake_of_a_person_in_slack_is_no_error_and_a_missing_permission_is_
     bed.reply("/a /b").await;
     let values = json!({"Invalidations": 1, "Paths": 2});
     assert_eq!(only_line(), expected("slack", values));
-    bed.reply("nothing-like-this").await;
-    assert_eq!(written(), [] as [Value; 0]);
-    let create = Operation::CreateInvalidation;
     let standin = &bed.fixture.standin;
+    standin.refuse_paths(&["/bad"]);
+    for mistake in ["nothing-like-this", "/bad"] {
+        bed.reply(mistake).await;
+        assert_eq!(written(), [] as [Value; 0], "{mistake}");
+    }
+    let create = Operation::CreateInvalidation;
     standin.fail(create, Fault::AccessDenied, ALWAYS);
     bed.reply("/c").await;
     assert_eq!(only_line(), expected("slack", json!({"Errors": 1})));
