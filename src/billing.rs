@@ -6,6 +6,7 @@
 //! Prices and free paths: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/PayingForInvalidation.html>
 
 use std::fmt;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 
@@ -41,7 +42,13 @@ impl Month {
 
     /// Returns the time when it starts.
     pub fn start(&self) -> DateTime<Utc> {
-        self.first_day.and_time(NaiveTime::MIN).and_utc()
+        midnight(self.first_day)
+    }
+
+    /// Returns its times: from its start to that of the next month.
+    pub fn times(&self) -> Range<DateTime<Utc>> {
+        let next_month = self.first_day.checked_add_months(Months::new(1));
+        self.start()..next_month.map_or(DateTime::<Utc>::MAX_UTC, midnight)
     }
 
     /// Returns whether the time is in this month.
@@ -66,6 +73,16 @@ impl fmt::Display for Month {
             self.first_day.month()
         )
     }
+}
+
+/// Returns the times of the day in UTC that a time is in: from its start to that of the next day.
+pub fn day_of(time: DateTime<Utc>) -> Range<DateTime<Utc>> {
+    let day = time.date_naive();
+    midnight(day)..day.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, midnight)
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
 }
 
 /// Returns the price of billed paths, in thousandths of a dollar.
@@ -107,6 +124,27 @@ mod tests {
         }
         for text in ["2028-13", "2028", "28-01", "2028-1", "", "2028-00", "x-01"] {
             assert_eq!(Month::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_and_a_month_end_where_the_next_ones_start() {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        for (at, day, month) in [
+            (
+                "2028-02-29T23:59:59.999Z",
+                ["2028-02-29T00:00:00Z", "2028-03-01T00:00:00Z"],
+                ["2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"],
+            ),
+            (
+                "2026-12-31T00:00:00Z",
+                ["2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z"],
+                ["2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"],
+            ),
+        ] {
+            let [day, month] = [day, month].map(|[start, end]| time(start)..time(end));
+            assert_eq!(day_of(time(at)), day);
+            assert_eq!(Month::of(time(at)).times(), month);
         }
     }
 

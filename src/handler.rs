@@ -13,10 +13,11 @@
 //! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
 //! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
-//! distribution by its domain name; `usage` counts the paths of a month; `newest` lists the newest invalidations; `warm_state`
+//! distribution by its domain name; `usage` counts the paths of a month, `budget` those of a day; `newest` lists the newest invalidations; `warm_state`
 //! keeps what this process did in earlier invocations.
 
 mod affected;
+mod budget;
 mod change_metrics;
 mod completion;
 mod contents;

@@ -7,6 +7,7 @@
 
 pub mod slack;
 
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::error::Error;
 use crate::plan::Limits;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::{ImmutablePaths, IndexDocuments, PathOptions};
+
+/// The most that `DAILY_PATH_BUDGET` can be: $5,000 a day. A greater number is more likely a mistake.
+const MAX_DAILY_PATH_BUDGET: usize = 1_000_000;
 
 /// The settings of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,9 @@ pub struct Settings {
     /// `ECONOMY`: how much more harm to unchanged objects is accepted for fewer paths. Unit: a share of the least
     /// possible harm, 0 to 1. Default: 0.
     pub limits: Limits,
+    /// `DAILY_PATH_BUDGET`: the paths of a day, in UTC. An invalidation of changed objects that needs more than are left gets
+    /// fewer paths. Unit: paths, 0 to 1000000. Default: 0, no budget.
+    pub daily_path_budget: Option<NonZeroUsize>,
     /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
     /// Default: `auto`. `IMMUTABLE_PATHS`: the paths whose content never changes: `auto`, `none`, or path patterns separated
     /// by commas, which add to `auto`. Default: `auto`. `KEEP_REMOVED_IMMUTABLE`: whether copies of removed objects under
@@ -77,6 +84,11 @@ impl Settings {
                 economy: Economy::parse(&read("ECONOMY").unwrap_or_else(|| "0".to_owned()))
                     .map_err(|error| in_setting("ECONOMY", Error::invalid_input(error)))?,
             },
+            daily_path_budget: NonZeroUsize::new(number(
+                "DAILY_PATH_BUDGET",
+                0,
+                0..=MAX_DAILY_PATH_BUDGET,
+            )?),
             path_options: PathOptions {
                 index_documents: index_documents(&read("INDEX_DOCUMENTS").unwrap_or_default())
                     .map_err(|error| in_setting("INDEX_DOCUMENTS", error))?,
@@ -183,6 +195,7 @@ mod tests {
                 wildcards: 10,
                 economy: Economy::NONE,
             },
+            daily_path_budget: None,
             path_options: PathOptions {
                 index_documents: IndexDocuments::Auto,
                 immutable: ImmutablePaths::default(),
@@ -197,6 +210,7 @@ mod tests {
             "MAX_PATHS",
             "MAX_WILDCARDS",
             "ECONOMY",
+            "DAILY_PATH_BUDGET",
             "INDEX_DOCUMENTS",
             "IMMUTABLE_PATHS",
             "KEEP_REMOVED_IMMUTABLE",
@@ -231,6 +245,7 @@ mod tests {
             ("MAX_PATHS", "3000"),
             ("MAX_WILDCARDS", " 15"),
             ("ECONOMY", "0.1 "),
+            ("DAILY_PATH_BUDGET", " 1000000"),
             ("INDEX_DOCUMENTS", "Never"),
             ("IMMUTABLE_PATHS", "/assets/*, /img/*"),
             ("KEEP_REMOVED_IMMUTABLE", "False"),
@@ -244,6 +259,7 @@ mod tests {
                 economy: Economy::parse("0.1").expect("a share"),
             }
         );
+        assert_eq!(read.daily_path_budget, NonZeroUsize::new(1_000_000));
         let immutable = ImmutablePaths::parse(["/assets/*", "/img/*"]);
         let expected = PathOptions {
             index_documents: IndexDocuments::Never,
@@ -280,6 +296,16 @@ mod tests {
                 "ECONOMY",
                 "10%",
                 "setting ECONOMY: \"10%\" is not a number from 0 to 1, such as 0.1 for 10 %",
+            ),
+            (
+                "DAILY_PATH_BUDGET",
+                "1000001",
+                "setting DAILY_PATH_BUDGET: \"1000001\" is not a number from 0 to 1000000",
+            ),
+            (
+                "DAILY_PATH_BUDGET",
+                "-1",
+                "setting DAILY_PATH_BUDGET: \"-1\" is not a number from 0 to 1000000",
             ),
             (
                 "INDEX_DOCUMENTS",

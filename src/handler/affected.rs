@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{join, join_all};
 use tracing::warn;
 
-use super::Invalidator;
 use super::object_changes::{ChangeOptions, PendingChange};
 use super::staging::StagingFinding;
+use super::{Invalidator, budget};
 use crate::aws::cloudfront::{ListedDistribution, SiteReader};
 use crate::aws::site_cache::{EventReads, ReadResult};
 use crate::distribution::DistributionId;
@@ -32,6 +32,8 @@ pub(super) struct Affected {
     pub(super) changes: ChangesByDistribution,
     /// The recent invalidations of the distributions for which they were read already.
     pub(super) existing: HashMap<DistributionId, Vec<ExistingInvalidation>>,
+    /// How many paths the distributions have used today; `None` without a budget, or if it is unknown.
+    pub(super) used_today: Option<usize>,
     /// The changes to retry, by their index: not everything about their distributions could be read.
     pub(super) failed: BTreeMap<usize, Error>,
 }
@@ -68,13 +70,30 @@ impl Invalidator {
             self.read_candidate(candidate, &reads, oldest, invocation)
                 .await
         };
-        let to_read = candidates(named, listed, &buckets).into_iter();
-        let mut candidates = join_all(to_read.map(&read)).await;
+        // Requests are never reduced.
+        let budget = settings.daily_path_budget;
+        let budget = budget.filter(|_| options.requester.is_none());
+        let mut reads_left = budget::MAX_READS;
+        let mut read_all = async |candidates: Vec<_>| {
+            let ids = candidates
+                .iter()
+                .map(|candidate: &Candidate<'_>| candidate.id.clone());
+            let ids: Vec<_> = ids.collect();
+            let used = self.paths_used_today(budget, &ids, &mut reads_left, invocation);
+            join(join_all(candidates.into_iter().map(&read)), used).await
+        };
+        let (mut candidates, used) = read_all(candidates(named, listed, &buckets)).await;
         let findings = self.find_staging_of(&candidates, invocation).await;
         let staging = findings.iter().filter_map(StagingFinding::to_invalidate);
-        candidates.extend(join_all(staging.map(Candidate::of_all_buckets).map(&read)).await);
+        let staging = staging.map(Candidate::of_all_buckets).collect();
+        let (staging, used_by_staging) = read_all(staging).await;
+        candidates.extend(staging);
+        let used_today = [used, used_by_staging].into_iter().flatten();
 
-        let mut affected = Affected::default();
+        let mut affected = Affected {
+            used_today: used_today.reduce(usize::saturating_add),
+            ..Affected::default()
+        };
         for (bucket, objects) in buckets {
             let of_bucket: Vec<_> = candidates
                 .iter()

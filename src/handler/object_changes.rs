@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use super::affected::Affected;
+use super::budget::{DailyBudget, note_of_repetition};
 use super::change_metrics::{ChangeMetrics, count_objects};
 use super::identity::RequestIdentity;
 use super::{BatchRequest, Invalidator};
@@ -52,6 +53,15 @@ pub(super) struct ChangeOptions<'a> {
     pub(super) requester: Option<&'a RequestIdentity>,
 }
 
+/// How many paths the invalidations of changes have at most.
+#[derive(Clone, Copy)]
+struct ChangeLimits<'a> {
+    /// The limits of each.
+    limits: Limits,
+    /// The limit of a day; `None` without a budget, or if it is unknown what is left of it.
+    budget: Option<&'a DailyBudget>,
+}
+
 /// What happened to changes.
 #[derive(Default)]
 pub(super) struct ChangeResults {
@@ -74,13 +84,19 @@ impl Invalidator {
         if changes.is_empty() {
             return Ok(results);
         }
-        let limits = self.settings()?.limits;
+        let settings = self.settings()?;
         let Affected {
             changes: by_distribution,
             mut existing,
+            used_today,
             failed,
         } = self.find_affected(changes, options, invocation).await?;
         results.failed = failed;
+        let budget = DailyBudget::new(settings.daily_path_budget, used_today);
+        let limits = ChangeLimits {
+            limits: settings.limits,
+            budget: budget.as_ref(),
+        };
         let invalidate = |distribution_changes: DistributionChanges| {
             let existing = existing.remove(&distribution_changes.distribution);
             self.invalidate_distribution(
@@ -112,10 +128,11 @@ impl Invalidator {
         distribution_changes: DistributionChanges,
         existing: Option<Vec<ExistingInvalidation>>,
         changes: &[PendingChange<'_>],
-        limits: Limits,
+        limits: ChangeLimits<'_>,
         options: ChangeOptions<'_>,
         invocation: &Invocation,
     ) -> ChangeResults {
+        let ChangeLimits { limits, budget } = limits;
         let mut notes = distribution_changes.notes();
         let hint = distribution_changes.hint();
         let DistributionChanges {
@@ -132,16 +149,17 @@ impl Invalidator {
             .iter()
             .map(|object| (object.index, object.paths.len()));
         let metrics = ChangeMetrics::new(changes, kept.count(), needed);
-        let remaining = match options.requester {
+        let (existing, remaining) = match options.requester {
             // A request is always sent, because only its sender knows when the objects changed, and always with the same
             // plan: a repetition with another one would be billed again.
-            Some(_) => limits,
+            Some(_) => (Vec::new(), limits),
             None => {
                 let (existing, note) = self
                     .skip_covered(&mut stale, existing, &distribution, invocation)
                     .await;
                 notes.extend(note);
-                limits.remaining(&existing)
+                let remaining = limits.remaining(&existing);
+                (existing, remaining)
             }
         };
         if stale.is_empty() {
@@ -158,6 +176,8 @@ impl Invalidator {
         let planner = BatchPlanner {
             distribution: &distribution,
             requester: options.requester,
+            existing: &existing,
+            budget,
             notes: ChangeNotes { notes, kept, hint },
         };
         let mut requested = BTreeMap::new();
@@ -227,6 +247,7 @@ impl Invalidator {
         let all = planner.plan(&stale, limits);
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(remaining) {
+            let all = planner.within_budget(all, &stale, limits, remaining);
             return self.submit_objects(all, &stale, invocation).await;
         }
         // No wildcard is left. The objects that need none are submitted if their paths fit the limits without one.
@@ -236,6 +257,7 @@ impl Invalidator {
         let only_files = planner.plan(&files, limits);
         let mut results = ChangeResults::default();
         if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
+            let only_files = planner.within_budget(only_files, &files, limits, remaining);
             results = self.submit_objects(only_files, &files, invocation).await;
         } else {
             retried.extend(files);
@@ -437,6 +459,9 @@ fn paths_of<'a>(
 struct BatchPlanner<'a> {
     distribution: &'a DistributionId,
     requester: Option<&'a RequestIdentity>,
+    /// Its recent invalidations.
+    existing: &'a [ExistingInvalidation],
+    budget: Option<&'a DailyBudget>,
     notes: ChangeNotes,
 }
 
@@ -460,6 +485,48 @@ impl BatchPlanner<'_> {
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,
         }
+    }
+
+    /// Plans the batch again with fewer paths if the daily budget leaves fewer. It stays as it is if that needs more wildcards
+    /// than `remaining` leaves.
+    fn within_budget(
+        &self,
+        request: BatchRequest,
+        objects: &[StaleObject<'_>],
+        limits: Limits,
+        remaining: Limits,
+    ) -> BatchRequest {
+        let Some(budget) = self.budget else {
+            return request;
+        };
+        let needed = request.batch.paths().len();
+        let reference = request.batch.reference().as_str();
+        let mut existing = self.existing.iter();
+        let earlier = existing.find(|invalidation| invalidation.caller_reference == reference);
+        let fewer = match earlier {
+            // CloudFront has accepted an earlier attempt, and does not bill it again.
+            Some(earlier) => Some(earlier.paths.len()).filter(|paths| *paths < needed),
+            None => budget.left_for(needed),
+        };
+        let reduced = fewer.map(|paths| self.plan(objects, Limits { paths, ..limits }));
+        let reduced = reduced.filter(|reduced| reduced.batch.fits_wildcards(remaining));
+        let reduced = reduced.map(|reduced| {
+            let paths = reduced.batch.paths().len();
+            let note = match earlier {
+                Some(earlier) => note_of_repetition(paths, needed, earlier),
+                None => budget.note(paths, needed),
+            };
+            BatchRequest {
+                notes: [vec![note], reduced.notes].concat(),
+                batch: reduced.batch.replacing(&request.batch),
+                ..reduced
+            }
+        });
+        let request = reduced.unwrap_or(request);
+        if earlier.is_none() {
+            budget.add(request.batch.paths().len());
+        }
+        request
     }
 }
 

@@ -1,11 +1,13 @@
-//! `Usage`: how many paths of this month the invalidations of some distributions have.
+//! `Usage`: how many paths of this month the invalidations of some distributions have. `budget` counts those of a day alike.
 //!
 //! ListInvalidations returns no paths, so each invalidation is read once. The number of reads and their time are limited, so
 //! the counts are possibly incomplete; a later call of this process continues. The free paths are those of the account, which
 //! possibly has other distributions.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -67,15 +69,24 @@ impl DistributionUsage {
     }
 }
 
-/// The invalidations of a distribution in a month.
-struct Listed<'a> {
-    distribution: &'a DistributionId,
+/// What is listed of each distribution.
+pub(super) struct Lists {
+    /// When the invalidations were created.
+    pub(super) created: Range<DateTime<Utc>>,
+    /// How many of them are enough, from the newest.
+    pub(super) maximum: usize,
+    pub(super) deadline: Instant,
+}
+
+/// The invalidations of a distribution that were created within some times.
+pub(super) struct Listed<'a> {
+    pub(super) distribution: &'a DistributionId,
     /// Newest first.
-    invalidations: Vec<InvalidationId>,
+    pub(super) invalidations: Vec<InvalidationId>,
     /// Why others are missing.
-    list_error: Option<Error>,
+    pub(super) list_error: Option<Error>,
     /// Why no more of them are read.
-    read_error: OnceLock<Error>,
+    pub(super) read_error: OnceLock<Error>,
 }
 
 impl Invalidator {
@@ -87,40 +98,88 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Usage {
         let month = Month::of(self.clock.now().into());
-        let cloudfront = self.cloudfront(invocation);
-        let end_of_lists = half_way(deadline);
-        let lists = distributions.iter().map(|distribution| async move {
-            let (listed, list_error) = cloudfront
-                .list_invalidations_until(distribution, month.start(), end_of_lists)
-                .await;
-            let of_month = listed
-                .into_iter()
-                .filter(|summary| month.contains(summary.created));
-            Listed {
-                distribution,
-                invalidations: of_month.map(|summary| summary.id).collect(),
-                list_error,
-                read_error: OnceLock::new(),
+        let lists = Lists {
+            created: month.times(),
+            maximum: usize::MAX,
+            deadline: half_way(deadline),
+        };
+        let listed = self.list_created(distributions, lists, invocation).await;
+        self.read_path_counts(&listed, MAX_READS, deadline, invocation)
+            .await;
+        let distributions = listed.into_iter().map(|listed| {
+            let (paths, unread) = self.count_paths(&listed);
+            DistributionUsage {
+                distribution: listed.distribution.clone(),
+                invalidations: listed.invalidations.len(),
+                paths,
+                unread,
+                error: listed.list_error.or(listed.read_error.into_inner()),
             }
         });
-        let lists: Vec<_> = stream::iter(lists)
-            .buffered(CONCURRENT_CALLS)
-            .collect()
-            .await;
-        for listed in &lists {
+        Usage {
+            month,
+            distributions: distributions.collect(),
+        }
+    }
+
+    /// Lists the invalidations of each distribution. The path counts of others are forgotten.
+    pub(super) async fn list_created<'a>(
+        &self,
+        distributions: impl IntoIterator<Item = &'a DistributionId>,
+        lists: Lists,
+        invocation: &Invocation,
+    ) -> Vec<Listed<'a>> {
+        let cloudfront = self.cloudfront(invocation);
+        let Lists {
+            created,
+            maximum,
+            deadline,
+        } = &lists;
+        let lists = distributions.into_iter().map(|distribution| async move {
+            let (listed, list_error) = cloudfront
+                .list_invalidations_until(distribution, created.start, *maximum, *deadline)
+                .await;
+            let listed = listed
+                .into_iter()
+                .filter(|summary| created.contains(&summary.created));
+            let listed = Listed {
+                distribution,
+                invalidations: listed.map(|summary| summary.id).collect(),
+                list_error,
+                read_error: OnceLock::new(),
+            };
             if listed.list_error.is_none() {
                 self.warm_state
-                    .keep_path_counts(listed.distribution, &listed.invalidations);
+                    .keep_path_counts(distribution, &listed.invalidations);
             }
-        }
+            listed
+        });
+        stream::iter(lists)
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+
+    /// Reads the invalidations whose paths are not counted yet, `maximum` of them at most, and remembers the counts. Returns how
+    /// many it reads.
+    pub(super) async fn read_path_counts(
+        &self,
+        lists: &[Listed<'_>],
+        maximum: usize,
+        deadline: Instant,
+        invocation: &Invocation,
+    ) -> usize {
+        let cloudfront = self.cloudfront(invocation);
         let unread = lists.iter().map(|listed| {
             let path_counts = self.warm_state.path_counts(listed.distribution);
             let invalidations = listed.invalidations.iter();
             let unread = invalidations.filter(move |id| !path_counts.contains_key(id));
             unread.map(move |id| (listed, id)).collect()
         });
-        let unread = in_turn(unread.collect()).into_iter().take(MAX_READS);
-        let reads = unread.map(|(listed, id)| async move {
+        let mut unread = in_turn(unread.collect());
+        unread.truncate(maximum);
+        let count = unread.len();
+        let reads = unread.into_iter().map(|(listed, id)| async move {
             // What fails once most likely fails for each of hundreds.
             if listed.read_error.get().is_some() {
                 return;
@@ -139,22 +198,19 @@ impl Invalidator {
         let reads = stream::iter(reads).buffer_unordered(CONCURRENT_CALLS);
         // What was not read in time is not remembered, and so it is not counted.
         let _ = timeout_at(deadline, reads.for_each(std::future::ready)).await;
-        let distributions = lists.into_iter().map(|listed| {
-            let path_counts = self.warm_state.path_counts(listed.distribution);
-            let invalidations = listed.invalidations.iter();
-            let read = invalidations.filter_map(|id| path_counts.get(id));
-            DistributionUsage {
-                distribution: listed.distribution.clone(),
-                invalidations: listed.invalidations.len(),
-                paths: read.clone().sum(),
-                unread: listed.invalidations.len().saturating_sub(read.count()),
-                error: listed.list_error.or(listed.read_error.into_inner()),
-            }
-        });
-        Usage {
-            month,
-            distributions: distributions.collect(),
-        }
+        count
+    }
+
+    /// Returns how many paths those of the invalidations have that are counted, and how many of them are not counted.
+    pub(super) fn count_paths(&self, listed: &Listed<'_>) -> (usize, usize) {
+        let path_counts = self.warm_state.path_counts(listed.distribution);
+        let invalidations = listed.invalidations.iter();
+        let read = invalidations.filter_map(|id| path_counts.get(id));
+        let unread = listed
+            .invalidations
+            .len()
+            .saturating_sub(read.clone().count());
+        (read.sum(), unread)
     }
 }
 

@@ -113,25 +113,34 @@ impl WarmState {
         path_counts.insert(invalidation.clone(), paths);
     }
 
-    /// Returns how many paths each of the remembered invalidations has.
+    /// Returns how many paths each of the remembered invalidations has, among them those that this process created.
     pub(super) fn path_counts(
         &self,
         distribution: &DistributionId,
     ) -> BTreeMap<InvalidationId, usize> {
-        let path_counts = lock(&self.path_counts);
-        path_counts.get(distribution).cloned().unwrap_or_default()
+        let path_counts = lock(&self.path_counts).get(distribution).cloned();
+        let mut path_counts = path_counts.unwrap_or_default();
+        let created = lock(&self.created);
+        for invalidation in created.get(distribution).into_iter().flatten() {
+            // A response of CloudFront without the paths does not show how many there are.
+            if !invalidation.paths.is_empty() {
+                path_counts.insert(invalidation.id.clone(), invalidation.paths.len());
+            }
+        }
+        path_counts
     }
 
-    /// Forgets the path counts of all but these invalidations, such as those of the month before.
+    /// Keeps the path counts of these invalidations, also of those that this process created and forgets later. Forgets all
+    /// others, such as those of the month before.
     pub(super) fn keep_path_counts(
         &self,
         distribution: &DistributionId,
         invalidations: &[InvalidationId],
     ) {
         let invalidations: BTreeSet<_> = invalidations.iter().collect();
-        if let Some(path_counts) = lock(&self.path_counts).get_mut(distribution) {
-            path_counts.retain(|invalidation, _| invalidations.contains(invalidation));
-        }
+        let mut path_counts = self.path_counts(distribution);
+        path_counts.retain(|invalidation, _| invalidations.contains(invalidation));
+        lock(&self.path_counts).insert(distribution.clone(), path_counts);
     }
 
     /// Remembers a job whose result was reported.
@@ -193,6 +202,43 @@ mod tests {
             .map(|number| format!("I{number}"))
             .collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn counts_the_paths_of_created_invalidations_and_keeps_the_counts_of_listed_ones() {
+        let warm_state = WarmState::default();
+        let distribution = DistributionId::parse("E2EXAMPLE1ABC").expect("an id");
+        let create = |id: &str, paths: &[&str]| {
+            let paths = paths
+                .iter()
+                .map(|path| SubmittedPath::from((*path).to_owned()));
+            let invalidation = ExistingInvalidation {
+                id: InvalidationId::new(id),
+                created: chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("a time"),
+                status: InvalidationStatus::InProgress,
+                caller_reference: "reference".into(),
+                paths: paths.collect(),
+            };
+            warm_state.remember(&distribution, invalidation);
+        };
+        let compare = |expected: &[(&str, usize)]| {
+            let counts = warm_state.path_counts(&distribution);
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(id, paths)| (id.as_str(), *paths))
+                .collect();
+            assert_eq!(counts, expected);
+        };
+        create("created", &["/a", "/b"]);
+        create("without paths", &[]);
+        warm_state.remember_path_count(&distribution, &InvalidationId::new("read"), 3);
+        warm_state.remember_path_count(&distribution, &InvalidationId::new("old"), 4);
+        compare(&[("created", 2), ("old", 4), ("read", 3)]);
+        let listed = ["created", "read"].map(InvalidationId::new);
+        warm_state.keep_path_counts(&distribution, &listed);
+        compare(&[("created", 2), ("read", 3)]);
+        (0..MAX_REMEMBERED).for_each(|number| create(&format!("newer {number}"), &[]));
+        compare(&[("created", 2), ("read", 3)]);
     }
 
     #[test]

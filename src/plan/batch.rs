@@ -2,7 +2,8 @@
 //!
 //! A retry must find the invalidation that exists, and a later change must create a new one. So a [`CallerReference`]
 //! is derived from the identity of the event, the distribution and the sorted paths, and from nothing else: not from a
-//! clock (two batches in one second would share it), not at random (a retry would be billed again).
+//! clock (two batches in one second would share it), not at random (a retry would be billed again). A batch with fewer
+//! paths, which a daily budget leaves, keeps the reference: a retry for which less is left must find it too.
 //!
 //! The fields are private so that the paths cannot change after the reference was derived from them.
 
@@ -85,6 +86,15 @@ impl Batch {
         }
     }
 
+    /// Takes the reference of the batch that this one replaces: it covers the same with fewer paths. CloudFront then refuses
+    /// it if it has accepted any other batch that covers the same.
+    pub fn replacing(self, batch: &Self) -> Self {
+        Self {
+            reference: batch.reference.clone(),
+            ..self
+        }
+    }
+
     /// Returns the distribution.
     pub fn distribution(&self) -> &DistributionId {
         &self.distribution
@@ -100,7 +110,8 @@ impl Batch {
         &self.plan.paths
     }
 
-    /// Returns the caller reference: equal for the same event, distribution and paths.
+    /// Returns the caller reference: equal for the same event, distribution and paths; that of the replaced batch if there
+    /// is one.
     pub fn reference(&self) -> &CallerReference {
         &self.reference
     }

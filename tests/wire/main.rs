@@ -8,6 +8,7 @@ mod standin;
 
 mod access;
 mod aws_json;
+mod budget;
 mod codepipeline;
 mod configurations;
 mod direct;

@@ -209,16 +209,17 @@ impl CloudFront {
         Ok(listed)
     }
 
-    /// Returns the invalidations that are not older than a time, newest first, and why the older ones of them are missing if
-    /// they cannot be listed before `deadline`.
+    /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most, and why the older
+    /// ones of them are missing if they cannot be listed before `deadline`.
     pub async fn list_invalidations_until(
         &self,
         distribution: &DistributionId,
         not_before: DateTime<Utc>,
+        maximum: usize,
         deadline: Instant,
     ) -> (Vec<InvalidationSummary>, Option<Error>) {
         let mut listed = Vec::new();
-        let pages = self.list_pages(&mut listed, distribution, not_before, usize::MAX);
+        let pages = self.list_pages(&mut listed, distribution, not_before, maximum);
         let result = timeout_at(deadline, pages).await;
         let result = result
             .unwrap_or_else(|_elapsed| Err(Call::ListInvalidations(distribution).no_response()));
