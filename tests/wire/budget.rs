@@ -8,10 +8,11 @@ use cloudfront_invalidator::invocation::{Invocation, RESPONSE_RESERVE};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    ALWAYS, BUCKET, FIRST, Fixture, SECOND, denial_with_statement, distribution_arn, invocation,
-    logged, logged_at, one_minute,
+    ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, denial_with_statement, distribution_arn,
+    invocation, logged, logged_at, one_minute,
 };
 use crate::queue::{batch_sent, failures, notification};
+use crate::staging;
 use crate::standin::{Clock, Fault, Operation, Options, ReferenceReuse};
 use crate::usage::invalidate;
 
@@ -475,4 +476,49 @@ async fn a_retry_is_not_billed_although_less_is_left_for_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn without_distribution_id_the_distributions_of_the_event_share_the_budget() {
+    let summary = |id: &str, bucket: &str| {
+        let configuration = configuration(bucket, "", "");
+        let (_, origins) = configuration.split_once("<Origins>").expect("origins");
+        let origins = origins.replace("</DistributionConfig>", "");
+        format!(
+            "<DistributionSummary><Id>{id}</Id><DomainName>d.cloudfront.net</DomainName><Staging>false</Staging><Origins>{origins}\
+             </DistributionSummary>"
+        )
+    };
+    for (bucket_of_second, first) in [("another-bucket", 17), (BUCKET, 3)] {
+        let list = format!(
+            "<DistributionList xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Marker></Marker><MaxItems>100\
+             </MaxItems><IsTruncated>false</IsTruncated><Quantity>2</Quantity><Items>{}{}</Items></DistributionList>",
+            summary(FIRST, BUCKET),
+            summary(SECOND, bucket_of_second)
+        );
+        let fixture = fixture("100").unset("DISTRIBUTION_ID");
+        fixture.standin.set_document("distribution", &list);
+        use_paths(&fixture, SECOND, 97).await;
+        let event = changed(&fixture, &keys(), 60);
+        assert_eq!(fixture.handle(&event).await, failures(&[]));
+        let accepted = fixture.accepted().remove(1);
+        assert_eq!((accepted.0.as_str(), accepted.1.len()), (FIRST, first));
+    }
+}
+
+#[tokio::test]
+async fn a_staging_distribution_that_is_found_shares_the_budget() {
+    let fixture = staging::fixture(true)
+        .set("INVALIDATE_STAGING", "true")
+        .set("DAILY_PATH_BUDGET", "100");
+    use_paths(&fixture, staging::STAGING, 97).await;
+    let event = changed(&fixture, &keys(), 60);
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
+    let mut accepted = fixture.accepted().split_off(1);
+    accepted.sort();
+    let accepted = accepted.iter();
+    let accepted: Vec<_> = accepted
+        .map(|(id, paths)| (id.as_str(), paths.len()))
+        .collect();
+    assert_eq!(accepted, [(FIRST, 3), (staging::STAGING, 1)]);
 }

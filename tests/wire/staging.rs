@@ -14,7 +14,7 @@ use crate::s3::event;
 use crate::standin::{Clock, Fault, JobState, Operation, Options};
 use crate::waiting::run;
 
-const STAGING: &str = "E8EXAMPLE1ABC";
+pub const STAGING: &str = "E8EXAMPLE1ABC";
 const STAGING_DOMAIN: &str = "d888888abcdef8.cloudfront.net";
 const POLICY: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -69,7 +69,7 @@ fn options(policy_enabled: bool) -> Options {
     .with_document("distribution", &list(true))
 }
 
-fn fixture(policy_enabled: bool) -> Fixture {
+pub fn fixture(policy_enabled: bool) -> Fixture {
     Fixture::with(options(policy_enabled))
 }
 

@@ -85,6 +85,15 @@ async fn a_command_that_arrives_again_creates_no_second_invalidation() {
 }
 
 #[tokio::test]
+async fn a_daily_budget_does_not_reduce_a_command() {
+    let bed = bed(ReferenceReuse::Documented).set("DAILY_PATH_BUDGET", "1");
+    bed.send(&bed.request("blog /a /b/*").event()).await;
+    bed.send(&bed.request("blog /c /d/*").event()).await;
+    let created: Vec<_> = created(&bed).into_iter().map(|(_, paths)| paths).collect();
+    assert_eq!(created, [["/a", "/b/*"], ["/c", "/d/*"]]);
+}
+
+#[tokio::test]
 async fn the_log_has_who_purged_what_and_which_invalidation_it_became() {
     let bed = bed(ReferenceReuse::Documented);
     let request = bed
