@@ -18,6 +18,7 @@
 //! | the site's objects are known, and the wildcard drops no unchanged object | all of `/old/` → `/old/*` | [`collapse::collapse`] |
 //! | there are more paths or wildcards than the limits allow | 50 pages → `/blog/*` | [`collapse::collapse`] |
 //! | the limits shrink: quota in use, a backlog | 12 in progress → 3 left | [`Limits::remaining`], [`Limits::for_backlog`] |
+//! | the limits shrink: the paths that are left of a day's budget | 17 paths → 3 | `handler::budget` |
 //! | the limits shrink: the month's free paths with `create --free-only` | 20 paths → 10 | `cli::preflight` |
 //!
 //! [`InvalidationPath::parse`]: crate::path::InvalidationPath::parse

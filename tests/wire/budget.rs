@@ -295,7 +295,11 @@ async fn an_invocation_reads_twenty_invalidations_and_the_next_one_continues() {
 #[tokio::test]
 async fn an_invalidation_that_is_not_read_counts_as_one_path() {
     // Twenty invalidations of two paths are read, ten are not.
-    for (budget, fault, used) in [("53", None, 50), ("33", Some(Fault::AccessDenied), 30)] {
+    for (budget, fault, used) in [
+        ("53", None, 50),
+        ("33", Some(Fault::AccessDenied), 30),
+        ("33", Some(Fault::Hang), 30),
+    ] {
         let fixture = fixture(budget);
         invalidate(&fixture, FIRST, 30, &["/a", "/b"]).await;
         fixture.standin.advance(HOUR);
