@@ -17,6 +17,7 @@ from scenarios.command_line import CommandLine
 from scenarios.direct_invocation import DirectInvocation
 from scenarios.large_batch import LargeBatch
 from scenarios.logs import Logs
+from scenarios.operations import Operations
 from scenarios.pipeline_jobs import PipelineJobs
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
@@ -47,6 +48,7 @@ def all_steps(stack: Stack) -> list[Step]:
         CommandLine(stack, site),
         Callers(stack, site),
         DirectInvocation(stack, site, shared_bucket),
+        Operations(stack, queue),
         SlackStack(stack, app, between=[SlackCommands(stack, app, site), Logs(stack)]),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]

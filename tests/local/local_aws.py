@@ -133,10 +133,11 @@ class LocalAws:
         with self._progress.step("stopping the local AWS"):
             self._cleanup.close()
 
-    def client(self, service: str) -> Any:
-        """Creates a boto3 client of the local AWS."""
+    def client(self, service: str, **credentials: str) -> Any:
+        """Creates a boto3 client of the local AWS, with the credentials of the account by default."""
         # Path style, because a host name that contains the bucket would not resolve here.
-        return boto3.client(service, endpoint_url=self.endpoint, config=Config(s3={"addressing_style": "path"}))
+        config = Config(s3={"addressing_style": "path"})
+        return boto3.client(service, endpoint_url=self.endpoint, config=config, **credentials)
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
         """Deploys template.yaml by `sam deploy` with the built function; returns the stack's outputs."""

@@ -141,20 +141,16 @@ class DirectInvocation:
         expect_in("messages of the second attempt", ["already submitted", "1 of 1 completed"], messages)
 
     def _fail(self) -> None:
-        sqs, queue = self._stack.aws.client("sqs"), self._stack.outputs["DeadLetterQueueUrl"]
-        sqs.purge_queue(QueueUrl=queue)  # earlier scenarios leave messages
         self._send(FAILING)
-        message = self._stack.dead_letters()[0]
-        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        failure = json.loads(message["Body"])
-        expect("event in the dead-letter queue", FAILING, failure["requestPayload"])
+        failure = json.loads(self._stack.take_failed("UndeliveredQueueUrl")["Body"])
+        expect("event in the undelivered queue", FAILING, failure["requestPayload"])
         request = self._check_one_invalidation(ATTEMPTS, FAILING)
         error = failure["responsePayload"]
         expect_in("its error", [request["id"], "not completed after"], error["errorMessage"])
         expect("type of its error", "unavailable", error["errorType"])
         for lines in self._new_invocations(ATTEMPTS):
             self._check_log(lines)
-        self._stack.print_detail("dead letter", f"the event, after {ATTEMPTS} attempts: {error['errorMessage']}")
+        self._stack.print_detail("undelivered", f"the event, after {ATTEMPTS} attempts: {error['errorMessage']}")
 
     def _refuse(self, refused: list[tuple[Json, str]]) -> None:
         for event, message in refused:

@@ -75,15 +75,12 @@ class PipelineJobs:
     def _unknown_event(self) -> None:
         self._stack.invoke({})
         self._stack.print_detail("event", "{}")
-        message = self._stack.dead_letters()[0]
-        queue = self._stack.outputs["DeadLetterQueueUrl"]
-        self._stack.aws.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        failure = json.loads(message["Body"])
-        expect("event in the dead-letter queue", {}, failure["requestPayload"])
+        failure = json.loads(self._stack.take_failed("UndeliveredQueueUrl")["Body"])
+        expect("event in the undelivered queue", {}, failure["requestPayload"])
         error = failure["responsePayload"].get("errorMessage", "")
         expect_in("its error", ["CodePipeline", "S3"], error)
         self._stack.new_invocations(ATTEMPTS)
-        self._stack.print_detail("dead letter", f"the event, after {ATTEMPTS} attempts: {error}")
+        self._stack.print_detail("undelivered", f"the event, after {ATTEMPTS} attempts: {error}")
         self._stack.cloudfront_received_nothing()
 
     def _check_success(self, job: str, invalidation: Json) -> Json:

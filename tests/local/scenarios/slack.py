@@ -20,7 +20,7 @@ from scenarios.codepipeline import CodePipeline
 from scenarios.s3_notifications import BUCKET, S3Notifications
 from scenarios.slack_hooks import Post, path_of
 from scenarios.slack_requests import CHANNEL, COMMAND, SIGNATURE, TIMESTAMP, USER, WORKSPACE, SlackApp, SlackRequest
-from scenarios.stack import STACK, TIMEOUT, Json, Mismatch, Stack, Step, expect, expect_in
+from scenarios.stack import FAILURE_QUEUES, STACK, TIMEOUT, Json, Mismatch, Stack, Step, expect, expect_in
 from scenarios.verification import PAGE
 
 SLACK_WAITS = 3.0  # seconds
@@ -39,7 +39,7 @@ CHANGED = [
     "1 object became 2 paths: /r%26d.html /r&amp;d.html",
 ]
 REFUSED = "/refused.html"  # the path of all commands that must not reach CloudFront
-QUEUES = ("DeadLetterQueueUrl", "SlackDeadLetterQueueUrl")  # outputs of the stack
+QUEUES = (*FAILURE_QUEUES, "SlackDeadLetterQueueUrl")  # outputs of the stack
 
 
 class SlackCommands:

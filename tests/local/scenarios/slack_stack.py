@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from scenarios.operations import described, summary
 from scenarios.slack_requests import SlackApp
-from scenarios.stack import STACK, Mismatch, Scenario, Stack, Step, expect, expect_in
+from scenarios.stack import Mismatch, Scenario, Stack, Step, expect, expect_in
 
 SETTINGS = {"SlackDistributions": "E2EXAMPLE1ABCD,E3EXAMPLE1ABCD", "SlackSiteNames": "shop,blog"}
 
@@ -47,13 +48,13 @@ class SlackStack:
 
     def _without(self) -> None:
         self._stack.update(UNUSED)
-        self._resources_before, self._outputs_before = self._resources(), self._stack.outputs
+        self._resources_before, self._outputs_before = self._stack.resources(), self._stack.outputs
         slack = [name for name in [*self._resources_before, *self._outputs_before] if name.startswith("Slack")]
         expect("resources and outputs for Slack", [], slack)
 
     def _switch_on(self) -> None:
         self._stack.update(self._app.parameters() | SETTINGS)
-        resources, outputs = self._resources(), self._stack.outputs
+        resources, outputs = self._stack.resources(), self._stack.outputs
         expect("the other resources", self._resources_before, common(resources, self._resources_before))
         expect("the other outputs", self._outputs_before, common(outputs, self._outputs_before))
         secret = self._client("secretsmanager").get_secret_value(SecretId=resources["SlackSecret"])["SecretString"]
@@ -66,6 +67,8 @@ class SlackStack:
         expect("the batch size", 1, mapping["BatchSize"])
         expect("the response types", ["ReportBatchItemFailures"], mapping["FunctionResponseTypes"])
         expect("the allowed distributions", SETTINGS["SlackDistributions"], self._allowed(resources["SlackRole"]))
+        alarm = self._stack.alarms()["SlackDeadLetterQueueAlarm"]
+        expect("the alarm", described("SlackDeadLetterQueueAlarm", self._stack.resources()), summary(alarm))
         self._stack.print_detail("resources", ", ".join(sorted(resources.keys() - self._resources_before.keys())))
 
     def _refuse(self) -> None:
@@ -80,14 +83,8 @@ class SlackStack:
 
     def _switch_off(self) -> None:
         self._stack.update(UNUSED)
-        expect("resources", self._resources_before, self._resources())
+        expect("resources", self._resources_before, self._stack.resources())
         expect("outputs", self._outputs_before, self._stack.outputs)
-
-    def _resources(self) -> dict[str, str]:
-        """Returns the physical id of each resource."""
-        pages = self._client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
-        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
-        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
 
     def _mapping(self, function: str) -> Any:
         return self._client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"][0]

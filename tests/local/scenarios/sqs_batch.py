@@ -105,8 +105,8 @@ class SqsBatch:
 
     def _wait_for_dead_letter(self) -> None:
         self._queue.set_visibility_timeout(0)
-        dead_letters = [(message["MessageId"], message["Body"]) for message in self._stack.dead_letters()]
-        expect("messages in the dead-letter queue", [(self._poisoned, POISON)], dead_letters)
+        message = self._stack.take_failed("DeadLetterQueueUrl")
+        expect("message in the dead-letter queue", (self._poisoned, POISON), (message["MessageId"], message["Body"]))
         self._queue.wait_for_count(0)
         self._stack.new_invocations(self._attempts - 1)
         self._stack.print_detail("dead letter", f"the message, after {self._attempts} attempts: {POISON}")

@@ -16,6 +16,7 @@ from local_aws import LocalAws, poll
 
 STACK = "cloudfront-invalidator"
 TIMEOUT = 20.0  # seconds; an effect takes well under one on an idle machine
+FAILURE_QUEUES = ("DeadLetterQueueUrl", "UndeliveredQueueUrl")  # outputs of the stack
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*"]
 INDENT = " " * 18
 WIDTH = 96
@@ -173,13 +174,33 @@ class Stack:
         self._seen_streams |= invocations.keys()
         return [[json.loads(line) for line in lines] for lines in invocations.values()]
 
-    def dead_letters(self) -> list[Json]:
-        """Waits for messages in the dead-letter queue and receives them, without deleting them."""
-        sqs, queue = self.aws.client("sqs"), self.outputs["DeadLetterQueueUrl"]
-        messages = poll(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), TIMEOUT)
+    def take_failed(self, queue: str) -> Json:
+        """Waits for the only message in the queue that is this output of the stack, and deletes it; returns the message.
+
+        The other queue for failures must be empty: each source of failures has its own.
+        """
+        sqs, url = self.aws.client("sqs"), self.outputs[queue]
+        messages = poll(lambda: sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"), TIMEOUT)
         if not messages:
-            raise Mismatch(f"no message is in the dead-letter queue after {TIMEOUT:.0f} s")
-        return messages
+            raise Mismatch(f"no message is in {queue} after {TIMEOUT:.0f} s")
+        expect(f"number of messages in {queue}", 1, len(messages))
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=messages[0]["ReceiptHandle"])
+        for other in FAILURE_QUEUES:
+            received = sqs.receive_message(QueueUrl=self.outputs[other]).get("Messages", [])
+            expect(f"other messages in {other}", [], received)
+        return messages[0]
+
+    def resources(self) -> dict[str, str]:
+        """Returns the physical id of each resource of the stack."""
+        pages = self.aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
+        resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+
+    def alarms(self) -> dict[str, Json]:
+        """Returns the description of each alarm of the stack, by the logical id."""
+        pages = self.aws.client("cloudwatch").get_paginator("describe_alarms").paginate()
+        alarms = {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+        return {name: alarms[physical] for name, physical in self.resources().items() if physical in alarms}
 
     def log(self, group: str = "LogGroupName") -> dict[str, list[str]]:
         """Returns all log lines of the log group that is this output of the stack, by log stream.
