@@ -7,6 +7,7 @@
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
 - Lambda events equal a file of events/ or tests/events/.
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
+- The description of each alarm of template.yaml ends with a heading of docs/operations.md.
 - Tables of parameters, outputs and variables list those of template.yaml, no more and no fewer.
 
 It prints one line for each problem. tests/docs/main.rs checks the other languages and `cf-invalidate` commands.
@@ -230,6 +231,7 @@ class Checker:
                 self.document(path.relative_to(ROOT), path.read_text())
         if not self.counts["tables"]:
             self.problem("docs/settings-and-permissions.md", 1, "no table of parameters, outputs or variables was found")
+        self.alarms()
         for problem in field_problems():
             self.problem("src/trigger/direct.rs", 1, problem)
         for path in sorted((ROOT / "examples").iterdir()):
@@ -541,6 +543,15 @@ class Checker:
             for name in re.findall(r"\w+", re.sub(r"::", " ", names)):
                 if not re.search(rf"\b{name}\b", text):
                     self.problem(file, number, f"{target} does not contain {name}")
+
+    def alarms(self):
+        """Checks that the description of each alarm ends with a heading of docs/operations.md, once this page exists."""
+        for name, resource in self.template.resources.items():
+            if resource["Type"] == "AWS::CloudWatch::Alarm" and (ROOT / "docs/operations.md").exists():
+                place = resource["Properties"]["AlarmDescription"].split()[-1]
+                if not place.startswith("docs/operations.md#"):
+                    self.problem("template.yaml", 1, f"the description of {name} ends without docs/operations.md#...")
+                self.links(Path("template.yaml"), 1, f"[{name}]({place})")
 
     def tables(self, file, prose):
         """Compares the first columns of the tables that list parameters, outputs and variables."""
