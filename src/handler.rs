@@ -5,7 +5,7 @@
 //!
 //! - of a pipeline job (`pipeline_job`), through CodePipeline's API;
 //! - of a notification that invoked the function (`contents`), as the result of the invocation: Lambda retries an event
-//!   that failed, and finally puts it into the dead-letter queue;
+//!   that failed, and finally puts it into the undelivered queue;
 //! - of a direct invocation (`direct`), as the result of the invocation, which a synchronous caller gets;
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
@@ -137,7 +137,7 @@ impl Invalidator {
     ///
     /// # Errors
     ///
-    /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the dead-letter queue. A job
+    /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the undelivered queue. A job
     /// that failed and got its result is not an error: Lambda would run it again.
     pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
         let answer = self.answer(event, invocation).await?;
