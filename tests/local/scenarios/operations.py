@@ -22,7 +22,7 @@ ALARMS: dict[str, tuple[str, str, str, str, int, int, int]] = {
     "DeadLetterQueueAlarm": ("AWS/SQS", VISIBLE, "DeadLetterQueue", "Maximum", 300, 1, 0),
     "UndeliveredQueueAlarm": ("AWS/SQS", VISIBLE, "UndeliveredQueue", "Maximum", 300, 1, 0),
     "SlackDeadLetterQueueAlarm": ("AWS/SQS", VISIBLE, "SlackDeadLetterQueue", "Maximum", 300, 1, 0),
-    "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Queue", "Maximum", 300, 1, 900),
+    "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Queue", "Maximum", 300, 1, 600),
     "ErrorsAlarm": (NAMESPACE, "Errors", "", "Sum", 300, 1, 0),
     "ThrottlesAlarm": ("AWS/Lambda", "Throttles", "Function", "Sum", 300, 3, 0),
     "DroppedEventsAlarm": ("AWS/Lambda", "AsyncEventsDropped", "Function", "Sum", 300, 1, 0),
