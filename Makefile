@@ -1,11 +1,12 @@
 # `make` lists the targets. They need Rust, Python 3, make and a C compiler. All other tools are pinned in Cargo.lock
-# and tests/local/requirements-*.txt, and stay in target/.
+# and tests/*/requirements-*.txt, and stay in target/.
 
 PYTHON ?= python3
 VENVS ?= target/venvs
 
 CLOUD := $(VENVS)/cloud/.installed
 TOOLS := $(VENVS)/tools/.installed
+PICTURE := $(VENVS)/picture/.installed
 NAME := cloudfront-invalidator
 
 # sam must neither read the developer's AWS settings nor reach AWS: nothing listens on the discard port.
@@ -19,7 +20,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs unit local binaries bench soak fresh build clean rust python
+.PHONY: help demo test lint docs picture unit local binaries bench soak fresh build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -39,6 +40,9 @@ lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the docum
 
 docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template
 	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
+
+picture: $(PICTURE) ## Draw the dashboard of the template with sample data as docs/dashboard.png
+	$(call step,picture,"$(VENVS)/picture/bin/python" -B tests/docs/picture.py)
 
 unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)
@@ -73,7 +77,9 @@ binaries: rust
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
 	$(call step,cargo build of the command line,cargo build --locked --all-features --bin cf-invalidate --example standin)
 
-$(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt | python
+$(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt
+$(PICTURE): $(VENVS)/%/.installed: tests/docs/requirements-%.txt
+$(CLOUD) $(TOOLS) $(PICTURE): | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
 		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
 		&& "$(@D)/bin/pip" check && touch "$@")

@@ -9,6 +9,7 @@
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - The description of each alarm of template.yaml ends with a heading of docs/operations.md.
 - Tables of parameters, outputs and variables list those of template.yaml, no more and no fewer.
+- The dashboard of template.yaml is valid, and docs/dashboard.png shows it (dashboard.py).
 
 It prints one line for each problem. tests/docs/main.rs checks the other languages and `cf-invalidate` commands.
 """
@@ -19,6 +20,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import dashboard
 import yaml
 from botocore import xform_name
 from botocore.loaders import Loader
@@ -26,8 +28,7 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from callers import event_problems, field_problems, state_machine_problems, template_events
 from cfnlint.api import lint, lint_all
-
-ROOT = Path(__file__).resolve().parents[2]
+from cloudformation import ROOT, YamlLoader, descendants
 
 # https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
 GLOBAL_OPTIONS = set(
@@ -79,25 +80,6 @@ TOKEN = re.compile(
 RESERVED = {"!", "{", "do", "elif", "else", "if", "then", "until", "while"}
 
 
-class YamlLoader(yaml.SafeLoader):
-    """Reads the short tags of CloudFormation as its functions: `!Sub text` as `{"Fn::Sub": "text"}`."""
-
-
-def construct_function(loader, name, node):
-    constructors = {
-        yaml.ScalarNode: loader.construct_scalar,
-        yaml.SequenceNode: lambda node: loader.construct_sequence(node, deep=True),
-        yaml.MappingNode: lambda node: loader.construct_mapping(node, deep=True),
-    }
-    name = name if name in ("Ref", "Condition") else f"Fn::{name}"
-    return {name: constructors[type(node)](node)}
-
-
-YamlLoader.add_multi_constructor("!", construct_function)
-# CloudFormation reads 2012-10-17 as a string.
-YamlLoader.add_constructor("tag:yaml.org,2002:timestamp", YamlLoader.construct_yaml_str)
-
-
 class Validator(ParamValidator):
     """Also rejects strings that are not in the list of a shape's values."""
 
@@ -109,13 +91,6 @@ class Validator(ParamValidator):
         super()._validate_string(param, shape, errors, name)
         if isinstance(param, str) and shape.enum and param not in shape.enum:
             errors.report(name, "invalid type", param=param, valid_types=shape.enum)
-
-
-def descendants(value):
-    """Yields a value of JSON or YAML and all values in it."""
-    yield value
-    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from descendants(child)
 
 
 def as_list(value):
@@ -234,6 +209,8 @@ class Checker:
         self.alarms()
         for problem in field_problems():
             self.problem("src/trigger/direct.rs", 1, problem)
+        for problem in dashboard.problems():
+            self.problem("template.yaml", 1, problem)
         for path in sorted((ROOT / "examples").iterdir()):
             language = {".sh": "sh", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}.get(path.suffix)
             self.block(path.relative_to(ROOT), 1, language, path.read_text())

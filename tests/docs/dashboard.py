@@ -1,0 +1,106 @@
+"""Reads the dashboard of template.yaml and checks it: its JSON under each combination of conditions, its properties and
+its grid.
+
+picture.py draws the same JSON.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+
+from cloudformation import ROOT, Stack
+
+PICTURE = ROOT / "docs" / "dashboard.png"
+
+# The stack of the picture: with everything that a stack can have.
+SAMPLE = {"DistributionId": "E2EXAMPLE1ABCD", "SlackSecretName": "cdn/slack"}
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Dashboard-Body-Structure.html
+COLUMNS = 24
+PROPERTIES = {
+    "alarm": {"alarms", "sortBy", "states", "title"},
+    "log": {"query", "region", "title", "view"},
+    "metric": set(
+        "annotations legend liveData metrics period region setPeriodToTimeRange singleValueFullPrecision sparkline stacked"
+        " start stat timezone title view yAxis".split()
+    ),
+    "text": {"background", "markdown"},
+}
+STATISTIC = re.compile(r"Average|Maximum|Minimum|SampleCount|Sum|p\d{1,2}(\.\d+)?")
+
+
+def body(stack):
+    """Returns the object in DashboardBody."""
+    return json.loads(stack.resolve(stack.template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]))
+
+
+def digest(dashboard):
+    """Returns the hash with which the picture names the dashboard that it shows."""
+    return hashlib.sha256(json.dumps(dashboard, sort_keys=True).encode()).hexdigest()
+
+
+def metrics(widget):
+    """Yields namespace, name, dimensions and options of each metric of a widget."""
+    for metric in widget["properties"].get("metrics", []):
+        *names, options = metric if isinstance(metric[-1], dict) else [*metric, {}]
+        namespace, name, *dimensions = names
+        yield namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True)), options
+
+
+def problems():
+    """Yields a message for each problem."""
+    template, valid = Stack().template, True
+    for slack, alarms, namespace in itertools.product(("", "cdn/slack"), ("true", "false"), ("Sites", "none")):
+        stack = Stack(template, SlackSecretName=slack, Alarms=alarms, MetricsNamespace=namespace)
+        case = f"dashboard with SlackSecretName={slack!r}, Alarms={alarms}, MetricsNamespace={namespace}"
+        try:
+            widgets = body(stack)["widgets"]
+        except ValueError as error:
+            yield f"{case}: {error}"
+            valid = False
+            continue
+        yield from (f"{case}: {problem}" for problem in widget_problems(widgets))
+        yield from (f"{case}: {problem}" for problem in alarm_problems(stack, widgets))
+    if not valid:
+        return
+    if not PICTURE.exists() or digest(body(Stack(template, **SAMPLE))).encode() not in PICTURE.read_bytes():
+        yield f"{PICTURE.relative_to(ROOT)} shows another dashboard: run `make picture`, look at the picture and commit it"
+
+
+def widget_problems(widgets):
+    occupied = {}
+    for widget in widgets:
+        properties = widget["properties"]
+        title = properties.get("title") or properties.get("markdown", "")[:40]
+        if unknown := set(properties) - PROPERTIES[widget["type"]]:
+            yield f"{title!r}: unknown property {', '.join(sorted(unknown))}"
+        if widget["type"] in ("log", "metric") and "region" not in properties:
+            yield f"{title!r}: no region"
+        if "start" in properties and not re.fullmatch(r"-P(\d+[DWM]|T\d+[HM])", properties["start"]):
+            yield f"{title!r}: start {properties['start']}"
+        for namespace, name, _, options in metrics(widget):
+            statistic = options.get("stat") or properties.get("stat") or ""
+            if not STATISTIC.fullmatch(statistic):
+                yield f"{title!r}: {namespace} {name} has the statistic {statistic!r}"
+        across = range(widget["x"], widget["x"] + widget["width"])
+        if across.stop > COLUMNS:
+            yield f"{title!r}: ends in column {across.stop} of {COLUMNS}"
+        for cell in itertools.product(across, range(widget["y"], widget["y"] + widget["height"])):
+            if cell in occupied:
+                yield f"{title!r}: covers {occupied[cell]!r}"
+                break
+            occupied[cell] = title
+    rows = 1 + max(y for _, y in occupied)
+    if gaps := rows * COLUMNS - len(occupied):
+        yield f"the grid has {gaps} empty cells"
+
+
+def alarm_problems(stack, widgets):
+    """The dashboard shows all alarms of the stack."""
+    shown = {alarm for widget in widgets for alarm in widget["properties"].get("alarms", [])}
+    resources = stack.template["Resources"].items()
+    alarms = {name for name, resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm" and stack.exists(name)}
+    for name in sorted(alarms):
+        if stack.attribute(name, "Arn") not in shown:
+            yield f"it does not show {name}"
