@@ -4,6 +4,7 @@
 - Events of direct invocation have its fields, and the transitions and errors of state machines exist (callers.py).
 - AWS CLI commands have an operation and parameters of the botocore model, and JSON arguments have its structure.
 - `sam deploy` and `make` commands name parameters of template.yaml and targets of the Makefile.
+- Saved queries and budgets of CloudFormation have the structure of the call that creates them.
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
 - Lambda events equal a file of events/ or tests/events/.
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
@@ -28,7 +29,7 @@ from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 from callers import event_problems, field_problems, state_machine_problems, template_events
 from cfnlint.api import lint, lint_all
-from cloudformation import ROOT, YamlLoader, descendants
+from cloudformation import ROOT, Stack, YamlLoader, descendants
 
 # https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
 GLOBAL_OPTIONS = set(
@@ -66,6 +67,20 @@ OTHER_ACTIONS = {"lambda:InvokeFunction": {"lambda:function"}, "events:PutEvents
 
 # What the policy of a customer managed key of the alarms' topic needs. The stack does not create the key.
 KEY_POLICY_ACTIONS = {"kms:Decrypt": {"*"}, "kms:GenerateDataKey*": {"*"}}
+
+# The call with which CloudFormation creates a resource: the service, the operation, and its parameters from the properties.
+CREATE_CALLS = {
+    "AWS::Budgets::Budget": (
+        "budgets",
+        "CreateBudget",
+        lambda properties: {"AccountId": "111122223333", **properties},
+    ),
+    "AWS::Logs::QueryDefinition": (
+        "logs",
+        "PutQueryDefinition",
+        lambda properties: {name[0].lower() + name[1:]: value for name, value in properties.items()},
+    ),
+}
 
 # Forms of resources that the template refers to.
 RESOURCE_FORMS = {"AWS::SQS::Queue": "sqs:", "AWS::Logs::LogGroup": "logs:log-group"}
@@ -312,6 +327,19 @@ class Checker:
             elif resource["Type"] == "AWS::Chatbot::CustomAction":
                 command = resource["Properties"]["Definition"]["CommandText"]
                 self.chat(file, line, command["Fn::Sub"] if isinstance(command, dict) else command)
+            elif resource["Type"] in CREATE_CALLS:
+                self.creation(file, line, name, resource, template)
+
+    def creation(self, file, line, name, resource, template):
+        """Checks a resource as the call with which CloudFormation creates it."""
+        service, operation, parameters = CREATE_CALLS[resource["Type"]]
+        model = ServiceModel(self.loader.load_service_model(service, "service-2"), service)
+        sample = {"Email": "web@example.com", "MonthlyPaths": "1000", "SlackLogGroupName": "/aws/lambda/site/slack"}
+        stack = Stack(template, **{name: value for name, value in sample.items() if name in template["Parameters"]})
+        request = parameters(stack.resolve(resource["Properties"]))
+        errors = Validator().validate(request, model.operation_model(operation).input_shape)
+        if errors.has_errors():
+            self.problem(file, line, f"{name}: {errors.generate_report()}".replace("\n", "; "))
 
     def comments(self, file, text):
         """Checks the commands in the comments of a template, which are indented."""
