@@ -10,7 +10,8 @@
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - The description of each alarm of template.yaml ends with a heading of docs/operations.md.
 - Tables of parameters, outputs and variables list those of template.yaml, no more and no fewer.
-- The dashboard of template.yaml is valid, and docs/dashboard.png shows it (dashboard.py).
+- The dashboard of template.yaml is valid, shows the metrics of src/metrics.rs, and docs/dashboard.png shows it
+  (dashboard.py).
 
 It prints one line for each problem. tests/docs/main.rs checks the other languages and `cf-invalidate` commands.
 """

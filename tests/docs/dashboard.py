@@ -1,5 +1,5 @@
-"""Reads the dashboard of template.yaml and checks it: its JSON under each combination of conditions, its properties and
-its grid.
+"""Reads the dashboard of template.yaml and checks it: its JSON under each combination of conditions, its properties, its
+grid, and the names of the metrics, which the function publishes (src/metrics.rs) and dashboard and alarms read.
 
 picture.py draws the same JSON.
 """
@@ -9,9 +9,10 @@ import itertools
 import json
 import re
 
-from cloudformation import ROOT, Stack
+from cloudformation import ROOT, Stack, descendants
 
 PICTURE = ROOT / "docs" / "dashboard.png"
+METRICS = ROOT / "src" / "metrics.rs"
 
 # The stack of the picture: with everything that a stack can have.
 SAMPLE = {"DistributionId": "E2EXAMPLE1ABCD", "SlackSecretName": "cdn/slack"}
@@ -64,6 +65,7 @@ def problems():
         yield from (f"{case}: {problem}" for problem in alarm_problems(stack, widgets))
     if not valid:
         return
+    yield from name_problems(template)
     if not PICTURE.exists() or digest(body(Stack(template, **SAMPLE))).encode() not in PICTURE.read_bytes():
         yield f"{PICTURE.relative_to(ROOT)} shows another dashboard: run `make picture`, look at the picture and commit it"
 
@@ -104,3 +106,33 @@ def alarm_problems(stack, widgets):
     for name in sorted(alarms):
         if stack.attribute(name, "Arn") not in shown:
             yield f"it does not show {name}"
+
+
+def published_metrics():
+    """Returns the names in the source of the metrics."""
+    source = METRICS.read_text()
+    names = re.search(r"fn name\(self\).*?\n    }\n", source, re.DOTALL)
+    return set(re.findall(r'"(\w+)"', names[0])) if names else set()
+
+
+def name_problems(template):
+    """The dashboard shows all metrics that the function publishes; dashboard and alarms read no others."""
+    namespace = "NAMESPACE"
+    stack = Stack(template, **SAMPLE, MetricsNamespace=namespace)
+    shown = {name for widget in body(stack)["widgets"] for found, name, _, _ in metrics(widget) if found == namespace}
+    watched = {
+        value["MetricName"]: name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        for value in descendants(resource["Properties"])
+        if isinstance(value, dict) and "MetricName" in value and stack.resolve(value["Namespace"]) == namespace
+    }
+    published = published_metrics()
+    if not published:
+        yield "src/metrics.rs: Metric::name was not found"
+    for name in sorted(shown - published):
+        yield f"the dashboard shows {name}, which src/metrics.rs does not publish"
+    for name in sorted(set(watched) - published):
+        yield f"{watched[name]} watches {name}, which src/metrics.rs does not publish"
+    for name in sorted(published - shown):
+        yield f"the dashboard does not show {name}, which src/metrics.rs publishes"
