@@ -63,6 +63,9 @@ def problems():
             continue
         yield from (f"{case}: {problem}" for problem in widget_problems(widgets))
         yield from (f"{case}: {problem}" for problem in alarm_problems(stack, widgets))
+        url = stack.resolve(template["Outputs"]["DashboardUrl"]["Value"])
+        if not url.endswith(f"#dashboards/dashboard/{stack.reference('OperationsDashboard')}"):
+            yield f"{case}: DashboardUrl leads to another dashboard: {url}"
     if not valid:
         return
     yield from name_problems(template)

@@ -93,7 +93,10 @@ class Operations:
         tags = self._sqs().list_queue_tags(QueueUrl=outputs["UndeliveredQueueUrl"])["Tags"]
         expect("queue in the tag", outputs["QueueUrl"], tags.get("cloudfront-invalidator:queue-url"))
         dashboard = "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#dashboards/dashboard/"
-        expect("URL of the dashboard", dashboard + "cloudfront-invalidator", outputs["DashboardUrl"])
+        expect("URL of the dashboard", dashboard + resources["OperationsDashboard"], outputs["DashboardUrl"])
+        # tests/docs/dashboard.py checks the rest of the dashboard.
+        arns = sorted(alarm["AlarmArn"] for alarm in self._stack.alarms().values())
+        expect("alarms on the dashboard", ("cloudfront-invalidator-us-east-1", arns), self._dashboard())
         expect("variables of the function", ("0", NAMESPACE, "false"), self._variables())
         self._stack.print_detail("alarms", ", ".join(WITHOUT_SLACK))
 
@@ -192,6 +195,7 @@ class Operations:
         expect("alarm", expected, errors)
         self._stack.update({"Alarms": "false", "AlarmEmail": ADDRESS, "AlarmTopicKmsKey": KEY})
         expect("alarms", {}, self._stack.alarms())
+        expect("alarms on the dashboard", ("cloudfront-invalidator-us-east-1", []), self._dashboard())
         left = [name for name in (*self._stack.resources(), *self._stack.outputs) if "Alarm" in name]
         expect("other resources and outputs for alarms", [], left)
 
@@ -212,6 +216,15 @@ class Operations:
             expect(name, described(name, resources), summary(alarm))
             page, _, anchor = alarm["AlarmDescription"].split()[-1].partition("#")
             expect(f"page in the description of {name}", ("docs/operations.md", True), (page, bool(anchor)))
+
+    def _dashboard(self) -> tuple[str, list[str]]:
+        """Returns the name of the only dashboard, and the ARNs of the alarms that it shows."""
+        cloudwatch = self._stack.aws.client("cloudwatch")
+        (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
+        name = entry["DashboardName"]
+        body = cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]
+        widgets = json.loads(body)["widgets"]
+        return name, sorted(alarm for widget in widgets for alarm in widget["properties"].get("alarms", []))
 
     def _notify_queue(self, bucket: str) -> None:
         queue = {"QueueArn": self._stack.outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
