@@ -42,6 +42,10 @@ YamlLoader.add_multi_constructor("!", construct_function)
 YamlLoader.add_constructor("tag:yaml.org,2002:timestamp", YamlLoader.construct_yaml_str)
 
 
+def load_yaml(path):
+    return yaml.load(path.read_text(), YamlLoader)
+
+
 def descendants(value):
     """Yields a value of JSON or YAML and all values in it."""
     yield value
@@ -53,7 +57,7 @@ class Stack:
     """The template with the values of its parameters. Parameters that are not named have their default."""
 
     def __init__(self, template=None, **parameters):
-        self.template = template or yaml.load((ROOT / "template.yaml").read_text(), YamlLoader)
+        self.template = template or load_yaml(ROOT / "template.yaml")
         if unknown := set(parameters) - set(self.template["Parameters"]):
             raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
         self.parameters = {

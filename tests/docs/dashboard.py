@@ -1,5 +1,6 @@
 """Reads the dashboard of template.yaml and checks it: its JSON under each combination of conditions, its properties, its
-grid, and the names of the metrics, which the function publishes (src/metrics.rs) and dashboard and alarms read.
+grid, and the names of the metrics, which the function publishes (src/metrics.rs) and dashboard and alarms read. Checks the
+fields that queries of Logs Insights read, there and in examples/operations.yaml.
 
 picture.py draws the same JSON.
 """
@@ -9,7 +10,7 @@ import itertools
 import json
 import re
 
-from cloudformation import ROOT, Stack, descendants
+from cloudformation import ROOT, Stack, descendants, load_yaml
 
 PICTURE = ROOT / "docs" / "dashboard.png"
 METRICS = ROOT / "src" / "metrics.rs"
@@ -28,6 +29,10 @@ PROPERTIES = {
     ),
     "text": {"background", "markdown"},
 }
+# Words of queries that are no fields of the function's log.
+QUERY_WORDS = set(
+    "SOURCE and as asc by bin coalesce desc display fields filter ispresent limit not or sort stats sum".split()
+)
 STATISTIC = re.compile(r"Average|Maximum|Minimum|SampleCount|Sum|p\d{1,2}(\.\d+)?")
 
 
@@ -69,6 +74,7 @@ def problems():
     if not valid:
         return
     yield from name_problems(template)
+    yield from field_problems(template)
     if not PICTURE.exists() or digest(body(Stack(template, **SAMPLE))).encode() not in PICTURE.read_bytes():
         yield f"{PICTURE.relative_to(ROOT)} shows another dashboard: run `make picture`, look at the picture and commit it"
 
@@ -139,3 +145,26 @@ def name_problems(template):
         yield f"{watched[name]} watches {name}, which src/metrics.rs does not publish"
     for name in sorted(published - shown):
         yield f"the dashboard does not show {name}, which src/metrics.rs publishes"
+
+
+def queries(template):
+    """Yields the queries of the dashboard and of examples/operations.yaml, each with its name."""
+    for widget in body(Stack(template, **SAMPLE))["widgets"]:
+        if widget["type"] == "log":
+            yield widget["properties"]["title"], widget["properties"]["query"]
+    for name, resource in load_yaml(ROOT / "examples" / "operations.yaml")["Resources"].items():
+        if resource["Type"] == "AWS::Logs::QueryDefinition":
+            yield name, resource["Properties"]["QueryString"]
+
+
+def field_problems(template):
+    """Each field that a query reads is a word of the source. Those of `record` are Lambda's own."""
+    source = "\n".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.rs")))
+    words = set(re.findall(r"\w+", re.sub(r"^\s*//.*$", "", source, flags=re.MULTILINE)))
+    for name, query in queries(template):
+        query = re.sub(r"'[^']*'", "", query)
+        aliases = set(re.findall(r"\bas (\w+)", query))
+        fields = set(re.findall(r"(?<![@\w.])[A-Za-z][\w.]*", query)) - aliases - QUERY_WORDS
+        for field in sorted(fields - words):
+            if not field.startswith("record."):
+                yield f"the query {name!r} reads the field {field}, which the source does not have"
