@@ -1,5 +1,5 @@
-# `make` lists the targets. They need Rust, Python 3, make and a C compiler. All other tools are pinned in Cargo.lock
-# and tests/*/requirements-*.txt, and stay in target/.
+# `make` lists the targets. They need Rust, Python 3, make and a C compiler. All other tools are pinned in Cargo.lock,
+# tests/*/requirements-*.txt and here (those of `make audit`), and stay in target/.
 
 PYTHON ?= python3
 VENVS ?= target/venvs
@@ -7,6 +7,9 @@ VENVS ?= target/venvs
 CLOUD := $(VENVS)/cloud/.installed
 TOOLS := $(VENVS)/tools/.installed
 PICTURE := $(VENVS)/picture/.installed
+AUDIT := $(VENVS)/audit/.installed
+DENY := target/tools/cargo-deny@0.20.2/bin/cargo-deny
+CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9/bin/cargo-cyclonedx
 NAME := cloudfront-invalidator
 
 # sam must neither read the developer's AWS settings nor reach AWS: nothing listens on the discard port.
@@ -20,7 +23,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs picture unit local binaries bench soak fresh build clean rust python
+.PHONY: help demo test lint docs picture unit local binaries bench soak fresh audit build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -65,6 +68,18 @@ fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that none is 
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example fresh)
 	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
 
+# cargo-deny fetches the database of advisories from GitHub. git ends instead of prompting for a password, and after 30
+# seconds without data.
+audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Check licences, advisories and templates; write SBOMs and third-party notices (first time: minutes)
+	@mkdir -p target/audit
+	$(call step,cargo deny,$(DENY) --locked check --hide-inclusion-graph bans licenses sources)
+	$(call step,advisories,export GIT_TERMINAL_PROMPT=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=30; \
+		if $(DENY) --locked fetch db 2>target/audit/advisory-db.log; \
+		then $(DENY) --frozen check --hide-inclusion-graph advisories; \
+		else echo "advisories are not checked: the database cannot be fetched (target/audit/advisory-db.log)"; fi)
+	$(call step,SBOM and notices,$(PYTHON) -B tests/audit/third_party.py $(CYCLONEDX))
+	$(call step,checkov,$(PYTHON) -B tests/audit/templates.py "$(VENVS)/audit/bin/checkov" template.yaml examples/*.yaml)
+
 build: rust $(TOOLS) ## Build the function for `sam deploy` (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)
 
@@ -77,12 +92,16 @@ binaries: rust
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
 	$(call step,cargo build of the command line,cargo build --locked --all-features --bin cf-invalidate --example standin)
 
-$(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt
+$(CLOUD) $(TOOLS) $(AUDIT): $(VENVS)/%/.installed: tests/local/requirements-%.txt
 $(PICTURE): $(VENVS)/%/.installed: tests/docs/requirements-%.txt
-$(CLOUD) $(TOOLS) $(PICTURE): | python
+$(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE): | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
 		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
 		&& "$(@D)/bin/pip" check && touch "$@")
+
+# The third part of the path is the name and version, so that each version has a folder of its own.
+$(DENY) $(CYCLONEDX): | rust
+	$(call step,installing $(@F),cargo install --quiet --locked --root "$(@D)/.." $(word 3,$(subst /, ,$@)))
 
 rust:
 	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }
