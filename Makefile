@@ -70,7 +70,7 @@ fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that none is 
 
 # cargo-deny fetches the database of advisories from GitHub. git ends instead of prompting for a password, and after 30
 # seconds without data.
-audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Check licences, advisories and templates; write SBOMs and third-party notices (first time: minutes)
+audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Check licenses, advisories and templates; write SBOMs and third-party notices (first time: minutes)
 	@mkdir -p target/audit
 	$(call step,cargo deny,$(DENY) --locked check --hide-inclusion-graph bans licenses sources)
 	$(call step,advisories,export GIT_TERMINAL_PROMPT=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=30; \
@@ -101,7 +101,7 @@ $(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE): | python
 
 # The third part of the path is the name and version, so that each version has a folder of its own.
 $(DENY) $(CYCLONEDX): | rust
-	$(call step,installing $(@F),cargo install --quiet --locked --root "$(@D)/.." $(word 3,$(subst /, ,$@)))
+	$(call step,installing $(@F),cargo install --quiet --locked --root "$(@D:/bin=)" $(word 3,$(subst /, ,$@)))
 
 rust:
 	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }

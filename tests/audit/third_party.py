@@ -2,7 +2,7 @@
 
 usage: third_party.py CARGO-CYCLONEDX
 
-`cargo tree` lists the crates that a binary contains, without build dependencies and macros. Their notices are all licence
+`cargo tree` lists the crates that a binary contains, without build dependencies and macros. Their notices are all license
 files of their packages, also those of code that they have copied. It fails if a crate has no text, or if an SBOM lacks a
 crate. An SBOM also lists macros and some crates that only tests need, because cargo-cyclonedx does not distinguish them.
 """
@@ -25,9 +25,9 @@ BINARIES = {
     "cf-invalidate": (["--features=cli"], ["all"]),
 }
 
-LICENCE_FILE = re.compile(r"(un)?licen[cs]e|copying|copyright|notice", re.IGNORECASE)
+LICENSE_FILE = re.compile(r"(un)?licen[cs]e|copying|copyright|notice", re.IGNORECASE)
 
-# For packages without a licence file. The text of MIT begins after the line of its copyright holder.
+# For packages without a license file. The text of MIT begins after the line of its copyright holder.
 STANDARD_TEXTS = {
     "Apache-2.0": (ROOT / "LICENSE-APACHE").read_text(),
     "MIT": (ROOT / "LICENSE-MIT").read_text().partition("\n\n")[2].partition("\n\n")[2],
@@ -49,34 +49,34 @@ def linked_crates(features, targets):
     return sorted((name, version.removeprefix("v")) for name, version in crates)
 
 
-def licence_texts(package):
-    """Returns the texts of all licence files in the package."""
+def license_texts(package):
+    """Returns the texts of all license files in the package."""
     folder = Path(package["manifest_path"]).parent
     files = sorted(
         path
         for path in folder.rglob("*")
-        # Licences of test data are not about code in the binary.
-        if LICENCE_FILE.match(path.name) and path.suffix != ".rs" and path.is_file()
+        # Licenses of test data are not about code in the binary.
+        if LICENSE_FILE.match(path.name) and path.suffix != ".rs" and path.is_file()
         and path.relative_to(folder).parts[0] != "tests"
     )  # fmt: skip
     return [path.read_text(errors="replace") for path in files]
 
 
 def substitute_text(package, packages):
-    """Returns the text for a package without a licence file: that of a crate of the same repository, or the standard text."""
-    licence, repository = package["license"], package["repository"]
+    """Returns the text for a package without a license file: that of a crate of the same repository, or the standard text."""
+    license, repository = package["license"], package["repository"]
     for sibling in packages.values():
-        if repository and (sibling["repository"], sibling["license"]) == (repository, licence):
-            if texts := licence_texts(sibling):
+        if repository and (sibling["repository"], sibling["license"]) == (repository, license):
+            if texts := license_texts(sibling):
                 return "\n".join(texts)
-    for choice in re.split(r" OR |/", licence or ""):
+    for choice in re.split(r" OR |/", license or ""):
         if choice in STANDARD_TEXTS:
             authors = ", ".join(package["authors"]) or "none"
             return (
-                f"The package has no licence file. Authors in its manifest: {authors}. The text of {choice}:\n\n"
+                f"The package has no license file. Authors in its manifest: {authors}. The text of {choice}:\n\n"
                 f"{STANDARD_TEXTS[choice]}"
             )
-    sys.exit(f"{package['name']} has no licence file, and tests/audit/third_party.py has no text of {licence}")
+    sys.exit(f"{package['name']} has no license file, and tests/audit/third_party.py has no text of {license}")
 
 
 def write_sbom(cyclonedx, binary, features, targets):
@@ -97,7 +97,7 @@ def notices(binary, crates, packages):
     texts, crates_of = {}, defaultdict(list)
     for crate in crates:
         package = packages[crate]
-        for text in licence_texts(package) or [substitute_text(package, packages)]:
+        for text in license_texts(package) or [substitute_text(package, packages)]:
             key = " ".join(text.split())
             texts.setdefault(key, text.strip())
             if crate not in crates_of[key]:
@@ -112,7 +112,7 @@ def notices(binary, crates, packages):
     )
     return (
         f"{binary} contains these crates, and Rust's standard library (rust-standard-library.html).\n"
-        f"Their licences follow.\n\n{listed}{sections}"
+        f"Their licenses follow.\n\n{listed}{sections}"
     )
 
 
