@@ -128,7 +128,10 @@ def main():
         (OUT / f"{binary}.notices.txt").write_text(notices(binary, crates, packages))
         print(f"{binary}: {len(crates)} crates, target/audit/{binary}.cdx.json and {binary}.notices.txt")
     sysroot = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    shutil.copy(Path(sysroot.strip(), "share/doc/rust/COPYRIGHT-library.html"), OUT / "rust-standard-library.html")
+    library = Path(sysroot.strip(), "share/doc/rust/COPYRIGHT-library.html")
+    if not library.is_file():
+        sys.exit(f"the notices of Rust's standard library are not in {library}: install Rust from https://rustup.rs")
+    shutil.copy(library, OUT / "rust-standard-library.html")
 
 
 main()
