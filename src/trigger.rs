@@ -16,6 +16,8 @@ pub mod request;
 pub mod s3;
 pub mod slack;
 pub mod sqs;
+#[cfg(feature = "cli")]
+pub mod undelivered;
 mod user_parameters;
 
 use serde_json::Value;

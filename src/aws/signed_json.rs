@@ -138,7 +138,7 @@ pub(super) struct Rejection {
     pub(super) status: u16,
     /// Empty if the response is not in the form of the protocol, as that of a gateway is.
     pub(super) code: String,
-    message: Option<String>,
+    pub(super) message: Option<String>,
 }
 
 impl SignedJson {
@@ -203,7 +203,7 @@ impl SignedJson {
                 operation,
                 &body,
                 credentials.clone(),
-                end_of_attempt,
+                (MAX_RESPONSE_BYTES, end_of_attempt),
             )
         };
         let now = Instant::now();
@@ -217,6 +217,24 @@ impl SignedJson {
         }
         self.clock.pause(BACKOFF).await;
         attempt(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await
+    }
+
+    /// Calls an operation once and returns its output, which has at most `max_response` bytes. It is for an operation whose output
+    /// is lost if a second attempt follows, such as received messages.
+    #[cfg(feature = "cli")]
+    pub(super) async fn call_once(
+        &self,
+        endpoint: &Endpoint,
+        operation: &'static str,
+        input: &Value,
+        max_response: usize,
+        deadline: Instant,
+    ) -> Result<Value, CallError> {
+        let credentials = self.credentials().await?;
+        let body = input.to_string();
+        let limits = (max_response, deadline);
+        self.attempt(endpoint, operation, &body, credentials, limits)
+            .await
     }
 
     async fn credentials(&self) -> Result<Credentials, CallError> {
@@ -233,13 +251,10 @@ impl SignedJson {
         operation: &'static str,
         body: &str,
         credentials: Credentials,
-        deadline: Instant,
+        (max_response, deadline): (usize, Instant),
     ) -> Result<Value, CallError> {
         let request = self.request(endpoint, operation, body, credentials)?;
-        let received = self
-            .http
-            .send(request, MAX_RESPONSE_BYTES, deadline)
-            .await?;
+        let received = self.http.send(request, max_response, deadline).await?;
         output(&received)
     }
 

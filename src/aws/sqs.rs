@@ -1,9 +1,12 @@
 //! SQS: sends a message, and changes when a received one is visible again.
 //!
-//! Lambda receives and deletes messages itself. The URL of a queue is the one that CloudFormation returns. It names the queue in
+//! Lambda receives and deletes messages itself; the command line does it with [`batches`]. The URL of a queue is the one that CloudFormation returns. It names the queue in
 //! the request, and the service and region to send it to, unless the environment configures an endpoint.
 //!
 //! API: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+
+#[cfg(feature = "cli")]
+pub mod batches;
 
 use std::fmt;
 use std::time::Duration;
@@ -243,11 +246,18 @@ impl Sqs {
         };
         let denied = match code {
             // The message names no key.
-            "KmsAccessDenied" => (
-                "kms:GenerateDataKey".to_owned(),
-                format!("the KMS key of {}", arn()),
-            ),
-            _ => (format!("sqs:{operation}"), arn()),
+            "KmsAccessDenied" => {
+                let action = match operation {
+                    "ReceiveMessage" => "kms:Decrypt",
+                    _ => "kms:GenerateDataKey",
+                };
+                (action.to_owned(), format!("the KMS key of {}", arn()))
+            }
+            // The action of an operation allows the operation for a batch too.
+            _ => {
+                let action = operation.strip_suffix("Batch").unwrap_or(operation);
+                (format!("sqs:{action}"), arn())
+            }
         };
         let remedy = match code {
             "QueueDoesNotExist" | "InvalidAddress" => {
