@@ -1,7 +1,7 @@
 //! `cf-invalidate`: creates the same invalidations as the function, from a terminal, a script or a buildspec.
 //!
-//! Each command has a module of its own: `create`, `plan`, `verify`, `status`, `list`, `distributions`, `usage`, `invoke`. The
-//! others are shared:
+//! Each command has a module of its own: `create`, `plan`, `verify`, `status`, `list`, `distributions`, `usage`, `invoke`,
+//! `replay`. The others are shared:
 //!
 //! | module | contents |
 //! |---|---|
@@ -43,6 +43,7 @@ mod local_file;
 mod output;
 mod plan;
 mod preflight;
+mod replay;
 mod selection;
 mod status;
 mod stdout;
@@ -65,7 +66,7 @@ use serde_json::json;
 use crate::aws::profile::without_user_info;
 pub use arguments::{
     Arguments, Command, Create, GlobalOptions, ImmutableArguments, Invoke, List, Output, Plan,
-    Requests, Selection, Status, Usage, Verify,
+    Replay, Requests, Selection, Status, Usage, Verify,
 };
 use config::Config;
 use connection::Connection;
@@ -224,6 +225,7 @@ async fn run_command(
         Command::Distributions => distributions::run(&session).await,
         Command::Usage(usage) => usage::run(&session, usage).await,
         Command::Invoke(invoke) => invoke::run(&session, invoke).await,
+        Command::Replay(replay) => replay::run(&session, replay).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             let mut command = Arguments::command();

@@ -94,6 +94,16 @@ impl QueueUrl {
         &self.name
     }
 
+    /// Returns whether both URLs name the same queue. A host without a region can be in any region.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_same_queue(&self, other: &Self) -> bool {
+        let is_same_region = match (self.region(), other.region()) {
+            (Some(region), Some(other)) => region == other,
+            _ => true,
+        };
+        is_same_region && (&self.account, &self.name) == (&other.account, &other.name)
+    }
+
     /// Returns the region that the host names, such as `sqs.eu-west-1.amazonaws.com` or that of a VPC endpoint.
     fn region(&self) -> Option<&str> {
         let domain = DOMAINS

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::examples;
 use crate::aws::profile::parse_endpoint;
+use crate::aws::sqs::QueueUrl;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
@@ -62,7 +63,7 @@ pub struct GlobalOptions {
         hide_possible_values = true
     )]
     pub output: Output,
-    /// Print no notes, warnings and progress; `create` and `invoke` print errors only
+    /// Print no notes, warnings and progress; `create`, `invoke` and `replay` print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print more, with each AWS call; twice, print the log too
@@ -109,6 +110,9 @@ pub enum Command {
     /// Run a Lambda event through the function on this machine
     #[command(after_help = examples::INVOKE)]
     Invoke(Invoke),
+    /// Send the changes of objects in a dead-letter queue to the queue of the stack again
+    #[command(after_help = examples::REPLAY)]
+    Replay(Replay),
     /// Print a completion script
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -128,6 +132,7 @@ impl Command {
             | Self::Distributions
             | Self::Usage(_) => true,
             Self::Create(create) => create.dry_run,
+            Self::Replay(replay) => replay.dry_run,
             Self::Invoke(_) | Self::Completions { .. } => false,
         }
     }
@@ -417,6 +422,26 @@ pub struct Invoke {
     /// Give the function this much time
     #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = parse_wait_limit)]
     pub timeout: Duration,
+}
+
+/// The arguments of `replay`.
+#[derive(Args, Clone, Debug)]
+pub struct Replay {
+    /// The dead-letter queue: the output UndeliveredQueueUrl or DeadLetterQueueUrl of the stack
+    #[arg(value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = queue_url)]
+    pub queue: QueueUrl,
+    /// Send the changes to this queue [default: the tag cloudfront-invalidator:queue-url of the dead-letter queue]
+    #[arg(long, value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = queue_url)]
+    pub to: Option<QueueUrl>,
+    /// Show what would be sent and what would be left, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Parses the URL of a queue.
+fn queue_url(text: &str) -> Result<QueueUrl, String> {
+    let text = not_empty(text)?;
+    QueueUrl::parse(&text).map_err(|error| error.to_string())
 }
 
 /// Parses a value that is not empty.

@@ -11,6 +11,7 @@ use crate::aws::cloudfront::CloudFront;
 use crate::aws::codepipeline::CodePipeline;
 use crate::aws::credentials::{self, CredentialOptions};
 use crate::aws::s3::S3;
+use crate::aws::sqs::Sqs;
 use crate::error::Error;
 
 /// The connection to AWS.
@@ -54,6 +55,11 @@ impl Connection {
             Some(calls) => S3::with_call_log(sdk, calls),
             None => S3::new(sdk),
         })
+    }
+
+    /// Returns a client of SQS.
+    pub(super) async fn sqs(&self) -> Result<Sqs, Error> {
+        Ok(Sqs::new(&self.clients().await?.sdk))
     }
 
     /// Finds credentials, once.

@@ -123,6 +123,7 @@ fn distributions(command: &mut Command) -> Option<&mut Vec<String>> {
         Command::Distributions
         | Command::Usage(_)
         | Command::Invoke(_)
+        | Command::Replay(_)
         | Command::Completions { .. } => None,
     }
 }

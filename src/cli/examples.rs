@@ -52,6 +52,13 @@ Examples:
   cf-invalidate invoke events/s3-object-created.json -d E2EXAMPLE1ABCD
   cf-invalidate invoke event.json --timeout 5m -v";
 
+/// Examples of `replay`. A URL does not fit into a line.
+pub(super) const REPLAY: &str = "\
+Examples:
+  cf-invalidate replay \"$UNDELIVERED_QUEUE_URL\" --dry-run
+  cf-invalidate replay \"$UNDELIVERED_QUEUE_URL\" --output json
+  cf-invalidate replay \"$DEAD_LETTER_QUEUE_URL\" --to \"$QUEUE_URL\"";
+
 /// Examples of `completions`.
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -31,7 +31,7 @@ fn shell(environment: &Environment, line: &str) -> ProgramOutput {
 }
 
 /// Starts the program, and returns it when the stand-in has received a call of the operation.
-fn start_until(environment: &Environment, line: &str, operation: Operation) -> Child {
+pub fn start_until(environment: &Environment, line: &str, operation: Operation) -> Child {
     let program = Command::new(PROGRAM)
         .args(line.split(' '))
         .env_clear()
@@ -50,7 +50,7 @@ fn start_until(environment: &Environment, line: &str, operation: Operation) -> C
     program
 }
 
-fn interrupt(program: &Child) {
+pub fn interrupt(program: &Child) {
     let killed = Command::new("kill")
         .args(["-INT", &program.id().to_string()])
         .status();

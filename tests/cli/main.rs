@@ -27,6 +27,7 @@ mod plan;
 mod positional_paths;
 mod profiles_and_proxies;
 mod quiet_and_verbose;
+mod replay;
 mod requests;
 mod schema;
 mod scripts;

@@ -26,6 +26,7 @@ fn definition(arguments: &[&str]) -> &'static str {
             "distributions" => return "distributions",
             "usage" => return "usage",
             "invoke" => return "invoke",
+            "replay" => return "replay",
             _ => {}
         }
     }

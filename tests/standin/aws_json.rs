@@ -7,6 +7,7 @@
 //! Protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -45,6 +46,11 @@ impl JsonCall {
         let operation = match target {
             "AmazonSQS.SendMessage" => Operation::SendMessage,
             "AmazonSQS.ChangeMessageVisibility" => Operation::ChangeMessageVisibility,
+            "AmazonSQS.ListQueueTags" => Operation::ListQueueTags,
+            "AmazonSQS.ReceiveMessage" => Operation::ReceiveMessage,
+            "AmazonSQS.SendMessageBatch" => Operation::SendMessageBatch,
+            "AmazonSQS.DeleteMessageBatch" => Operation::DeleteMessageBatch,
+            "AmazonSQS.ChangeMessageVisibilityBatch" => Operation::ChangeMessageVisibilityBatch,
             "secretsmanager.GetSecretValue" => Operation::GetSecretValue,
             "AmazonSSM.GetParameter" => Operation::GetParameter,
             _ => return None,
@@ -129,7 +135,11 @@ impl JsonServices {
     }
 
     /// Applies the rules of the service to a call, and returns the output.
-    pub(super) fn respond(&mut self, call: &JsonCall) -> Result<Response, ApiError> {
+    pub(super) fn respond(
+        &mut self,
+        call: &JsonCall,
+        now: SystemTime,
+    ) -> Result<Response, ApiError> {
         call.check_signature()?;
         let output = match call.operation {
             Operation::GetSecretValue => self.secrets.get_secret_value(&call.input)?,
@@ -138,6 +148,13 @@ impl JsonServices {
                 self.queues.change_visibility(&call.input)?;
                 // This operation has no output, and SQS sends no body.
                 return Ok(amz_json(call.operation, String::new()));
+            }
+            Operation::ListQueueTags => self.queues.list_tags(&call.input)?,
+            Operation::ReceiveMessage => self.queues.receive(&call.input, now)?,
+            Operation::SendMessageBatch
+            | Operation::DeleteMessageBatch
+            | Operation::ChangeMessageVisibilityBatch => {
+                self.queues.call_batch(call.operation, &call.input, now)?
             }
             _ => self.queues.send_message(&call.input)?,
         };

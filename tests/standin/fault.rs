@@ -40,6 +40,11 @@ pub enum Operation {
     ListObjectsV2,
     SendMessage,
     ChangeMessageVisibility,
+    ListQueueTags,
+    ReceiveMessage,
+    SendMessageBatch,
+    DeleteMessageBatch,
+    ChangeMessageVisibilityBatch,
     GetSecretValue,
     GetParameter,
     /// A message to one of Slack's hooks, which is not a call of AWS.
@@ -135,7 +140,13 @@ impl Operation {
         match self {
             Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,
             Self::HeadObject | Self::GetObject | Self::ListObjectsV2 => Service::S3,
-            Self::SendMessage | Self::ChangeMessageVisibility => Service::Sqs,
+            Self::SendMessage
+            | Self::ChangeMessageVisibility
+            | Self::ListQueueTags
+            | Self::ReceiveMessage
+            | Self::SendMessageBatch
+            | Self::DeleteMessageBatch
+            | Self::ChangeMessageVisibilityBatch => Service::Sqs,
             Self::GetSecretValue => Service::SecretsManager,
             Self::GetParameter => Service::SystemsManager,
             Self::PostToSlack => Service::Slack,
@@ -169,8 +180,11 @@ impl Operation {
         };
         let mut action = format!("{service}:{self:?}");
         if self.service() == Service::Sqs {
-            // Observed: SQS writes the action in lowercase letters.
+            // Observed: SQS writes the action in lowercase letters. A batch has the action of its entries.
             action.make_ascii_lowercase();
+            if let Some(of_entry) = action.strip_suffix("batch") {
+                action = of_entry.to_owned();
+            }
         }
         let resource = resource.map(|arn| format!(" on resource: {arn}"));
         let resource = resource.unwrap_or_default();

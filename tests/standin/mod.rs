@@ -362,6 +362,41 @@ impl Standin {
         format!("{}{path}", self.url())
     }
 
+    /// Sets a tag of a queue.
+    pub fn tag_queue(&self, queue: &str, name: &str, value: &str) {
+        let queues = &mut self.server.state().json_services.queues;
+        queues.tag(queue, name, value);
+    }
+
+    /// Puts a message into a queue, which can be received, and returns its id. `age` is how long ago it was sent.
+    pub fn put_message(&self, queue: &str, body: &str, age: Duration) -> String {
+        let sent = self.now() - age;
+        let queues = &mut self.server.state().json_services.queues;
+        queues.put(queue, body, sent)
+    }
+
+    /// Returns the bodies of the messages in a queue that are visible now, and of those that are not.
+    pub fn queued_messages(&self, queue: &str) -> (Vec<String>, Vec<String>) {
+        let now = self.now();
+        self.server
+            .state()
+            .json_services
+            .queues
+            .contents(queue, now)
+    }
+
+    /// Makes SQS deliver the next received messages once more with the receive after it, even if they are deleted.
+    pub fn deliver_again(&self, messages: usize) {
+        let queues = &mut self.server.state().json_services.queues;
+        queues.deliver_again = messages;
+    }
+
+    /// Makes SQS refuse the entries of a batch whose message contains this text.
+    pub fn refuse_entries(&self, operation: Operation, text: &str) {
+        let queues = &mut self.server.state().json_services.queues;
+        queues.refused.push((operation, text.to_owned()));
+    }
+
     /// Returns every message that SQS accepted, in order.
     pub fn sent_messages(&self) -> Vec<SentMessage> {
         self.server.state().json_services.queues.messages.clone()

@@ -222,7 +222,10 @@ impl Server {
                 result.map(|()| codepipeline::empty_response())
             }
             ServiceCall::S3(call) => self.buckets.call(call),
-            ServiceCall::Json(call) => self.state().json_services.respond(call),
+            ServiceCall::Json(call) => {
+                let state = &mut *self.state();
+                state.json_services.respond(call, state.clock.now())
+            }
             ServiceCall::Slack => Ok(self.state().hooks.respond()),
         };
         match fault {
