@@ -3,7 +3,7 @@
 //! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one
 //! service and classify its errors. `sqs` and `secrets` do the same without an SDK client: `signed_json` makes their calls, and
 //! `webhook` posts to Slack, both with `http`. `site_cache` remembers the configuration of distributions for some minutes. The command
-//! line has `credentials` with `profile`, `call_log`, and `s3`.
+//! line has `credentials` with `profile`, `call_log`, `s3`, and `sqs::batches`.
 
 #[cfg(feature = "cli")]
 pub mod call_log;

@@ -33,16 +33,17 @@ pub(super) enum LeftReason {
 }
 
 impl LeftReason {
-    /// Returns the reason in a few words.
-    fn label(self) -> &'static str {
-        match self {
-            Self::ExpiredPipelineJob => "expired pipeline job",
-            Self::PipelineJob => "pipeline job",
-            Self::DirectInvocation => "direct invocation",
-            Self::Unknown => "unknown content",
-            Self::NotSent => "not sent",
-            Self::NotDeleted => "sent, but not deleted",
-        }
+    /// Returns the number of messages, with the reason.
+    fn counted(self, messages: usize) -> String {
+        let suffix = match self {
+            Self::ExpiredPipelineJob => return counted(messages, "expired pipeline job"),
+            Self::PipelineJob => return counted(messages, "pipeline job"),
+            Self::DirectInvocation => return counted(messages, "direct invocation"),
+            Self::Unknown => "with unknown content",
+            Self::NotSent => "that SQS did not accept",
+            Self::NotDeleted => "that was sent, but not deleted",
+        };
+        format!("{} {suffix}", counted(messages, "message"))
     }
 
     /// Returns what to do.
@@ -57,15 +58,15 @@ impl LeftReason {
                  stage when the action has failed; the message contains temporary credentials"
             }
             Self::DirectInvocation => {
-                "it does not go through a queue: correct the cause, invoke the function with the event again, then \
+                "such an event does not go through a queue: correct the cause, invoke the function with it again, then \
                  delete the message"
             }
             Self::Unknown => {
-                "it has neither changes of objects nor an event of the function: read it in the SQS console, then \
-                 delete it"
+                "the content is neither a change of objects nor an event of the function: read the message in the SQS \
+                 console, then delete it"
             }
             Self::NotSent => "run the command again",
-            Self::NotDeleted => "the next run sends it again",
+            Self::NotDeleted => "the next run sends the changes again",
         }
     }
 }
@@ -81,13 +82,13 @@ impl ErrorCounts {
         }
     }
 
-    /// Returns the end of a line.
-    fn text(&self) -> String {
+    /// Returns the end of a line, in which `name` is what the errors are.
+    fn text(&self, name: &str) -> String {
         let mut errors: Vec<_> = self.0.iter().collect();
         errors.sort_by_key(|(_, messages)| std::cmp::Reverse(**messages));
         let errors = errors.into_iter().map(|(error, messages)| {
             let messages = counted(*messages, "message");
-            format!("error of {messages}: {error}")
+            format!("{name} of {messages}: {error}")
         });
         match errors.collect::<Excerpt<MAX_NOTED>>() {
             errors if errors.count() == 0 => String::new(),
@@ -190,7 +191,7 @@ impl Report {
             true => ("would send", self.planned),
             false => ("sent", self.sent),
         };
-        let errors = self.errors.text();
+        let errors = self.errors.text("earlier error");
         (messages > 0).then(|| {
             let messages = counted(messages, "message");
             format!("{verb} {messages} to queue {}{errors}", to.name())
@@ -203,10 +204,8 @@ impl Report {
         if messages == 0 {
             return None;
         }
-        let reasons = self
-            .left
-            .iter()
-            .map(|(reason, left)| format!("{} {}", left.messages, reason.label()));
+        let reasons = self.left.iter();
+        let reasons = reasons.map(|(reason, left)| reason.counted(left.messages));
         let reasons: Vec<_> = reasons.collect();
         let is_of_sqs = [LeftReason::NotSent, LeftReason::NotDeleted];
         let category = match is_of_sqs
@@ -258,11 +257,10 @@ fn left_line(reason: LeftReason, left: &Left, replay: &Replay) -> String {
         true => "would leave",
         false => "left",
     };
-    let messages = counted(left.messages, "message");
     format!(
-        "{verb} {messages} ({}): {}{}",
-        reason.label(),
+        "{verb} {}: {}{}",
+        reason.counted(left.messages),
         reason.hint(),
-        left.errors.text()
+        left.errors.text("error")
     )
 }
