@@ -9,7 +9,6 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::examples;
 use crate::aws::profile::parse_endpoint;
-use crate::aws::sqs::QueueUrl;
 use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
@@ -428,20 +427,14 @@ pub struct Invoke {
 #[derive(Args, Clone, Debug)]
 pub struct Replay {
     /// The dead-letter queue: the output UndeliveredQueueUrl or DeadLetterQueueUrl of the stack
-    #[arg(value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = queue_url)]
-    pub queue: QueueUrl,
+    #[arg(value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = not_empty)]
+    pub queue: String,
     /// Send the changes to this queue [default: the tag cloudfront-invalidator:queue-url of the dead-letter queue]
-    #[arg(long, value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = queue_url)]
-    pub to: Option<QueueUrl>,
+    #[arg(long, value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = not_empty)]
+    pub to: Option<String>,
     /// Show what would be sent and what would be left, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Parses the URL of a queue.
-fn queue_url(text: &str) -> Result<QueueUrl, String> {
-    let text = not_empty(text)?;
-    QueueUrl::parse(&text).map_err(|error| error.to_string())
 }
 
 /// Parses a value that is not empty.

@@ -41,17 +41,32 @@ const JOB_TIMEOUT: TimeDelta = TimeDelta::minutes(20);
 /// Runs the command.
 pub(super) async fn run(session: &Session, replay: &Replay) -> Result<Exit, CliError> {
     let terminal = &session.terminal;
+    let queue = parse_url(&replay.queue)?;
+    let to = replay.to.as_deref().map(parse_url).transpose()?;
     let sqs = session.connection.sqs().await?;
-    let to = destination(&sqs, replay).await?;
+    let to = match to {
+        Some(to) => to,
+        None => tagged_queue(&sqs, &queue).await?,
+    };
+    if to.is_same_queue(&queue) {
+        return Err(CliError::usage(format!(
+            "the changes of queue {} would be sent to itself: name the dead-letter queue first, and the queue that gets \
+             the changes with --to QUEUE-URL",
+            queue.name()
+        )));
+    }
+    let route = Route {
+        queue,
+        to,
+        dry_run: replay.dry_run,
+    };
     let mut run = Run {
         sqs,
-        queue: &replay.queue,
-        to: &to,
-        dry_run: replay.dry_run,
+        route: &route,
         audience: terminal.audience(),
         progress: terminal.progress(format!(
             "receiving messages of queue {}",
-            replay.queue.name()
+            route.queue.name()
         )),
         messages: HashMap::new(),
         report: Report::default(),
@@ -68,7 +83,7 @@ pub(super) async fn run(session: &Session, replay: &Replay) -> Result<Exit, CliE
                     // The second Ctrl-C.
                     () = wait::interrupted() => Err(CliError::Interrupted(format!(
                         "stopped; received messages of queue {} are visible again within 10 minutes",
-                        replay.queue.name()
+                        route.queue.name()
                     ))),
                 }
             }
@@ -80,43 +95,41 @@ pub(super) async fn run(session: &Session, replay: &Replay) -> Result<Exit, CliE
     drop(progress);
     match result {
         Err(error) if report.is_empty() => Err(error),
-        result => Ok(report.print(terminal, replay, &to, result.err())),
+        result => Ok(report.print(terminal, &route, result.err())),
     }
 }
 
-/// Returns the queue that gets the changes.
-async fn destination(sqs: &Sqs, replay: &Replay) -> Result<QueueUrl, CliError> {
-    let queue = &replay.queue;
-    let to = match &replay.to {
-        Some(to) => to.clone(),
-        None => {
-            let tag = sqs.queue_tag(queue, QUEUE_URL_TAG, deadline()).await?;
-            let tag = tag.ok_or_else(|| {
-                CliError::usage(format!(
-                    "queue {} has no tag {QUEUE_URL_TAG}: name the queue that gets the changes with --to QUEUE-URL",
-                    queue.name()
-                ))
-            })?;
-            let place = format!("tag {QUEUE_URL_TAG} of queue {}", queue.name());
-            QueueUrl::parse(&tag).map_err(|error| error.context(place))?
-        }
-    };
-    if to.is_same_queue(queue) {
-        return Err(CliError::usage(format!(
-            "the changes of queue {} would be sent to itself: name the dead-letter queue first, and the queue that gets \
-             the changes with --to QUEUE-URL",
+fn parse_url(text: &str) -> Result<QueueUrl, CliError> {
+    QueueUrl::parse(text).map_err(|error| CliError::usage(error.to_string()))
+}
+
+/// Returns the queue in the tag of a dead-letter queue.
+async fn tagged_queue(sqs: &Sqs, queue: &QueueUrl) -> Result<QueueUrl, CliError> {
+    let tag = sqs.queue_tag(queue, QUEUE_URL_TAG, deadline()).await?;
+    let tag = tag.ok_or_else(|| {
+        CliError::usage(format!(
+            "queue {} has no tag {QUEUE_URL_TAG}: name the queue that gets the changes with --to QUEUE-URL",
             queue.name()
-        )));
-    }
-    Ok(to)
+        ))
+    })?;
+    let place = format!("tag {QUEUE_URL_TAG} of queue {}", queue.name());
+    Ok(QueueUrl::parse(&tag).map_err(|error| error.context(place))?)
+}
+
+/// Where messages are received and sent.
+struct Route {
+    /// The dead-letter queue.
+    queue: QueueUrl,
+    /// The queue that gets the changes.
+    to: QueueUrl,
+    /// Whether nothing is sent.
+    dry_run: bool,
 }
 
 /// A run of the command.
 struct Run<'a> {
     sqs: Sqs,
-    queue: &'a QueueUrl,
-    to: &'a QueueUrl,
-    dry_run: bool,
+    route: &'a Route,
     audience: &'a Audience,
     progress: Progress,
     /// Each message that was received, by its id.
@@ -153,7 +166,7 @@ impl Run<'_> {
             if stop.get() {
                 return Err(CliError::Interrupted(format!(
                     "stopped; messages that were not sent are left in queue {}: run the command again",
-                    self.queue.name()
+                    self.route.queue.name()
                 )));
             }
             if is_empty {
@@ -161,7 +174,7 @@ impl Run<'_> {
             }
             self.delete(again_after_delete).await?;
             let sendable = self.read(new);
-            if !self.dry_run {
+            if !self.route.dry_run {
                 self.send(sendable).await?;
             }
             let Report { received, sent, .. } = &self.report;
@@ -174,13 +187,13 @@ impl Run<'_> {
     async fn receive(&mut self) -> Result<Vec<ReceivedMessage>, Error> {
         let received = self
             .sqs
-            .receive_messages(self.queue, VISIBILITY_TIMEOUT, deadline())
+            .receive_messages(&self.route.queue, VISIBILITY_TIMEOUT, deadline())
             .await;
         received.inspect_err(|error| {
             if error.category() == Category::Unavailable {
                 self.report.warn(format!(
                     "messages that SQS sent in a lost response are visible again in queue {} within 10 minutes",
-                    self.queue.name()
+                    self.route.queue.name()
                 ));
             }
         })
@@ -266,7 +279,7 @@ impl Run<'_> {
     /// Returns the ids of the messages that SQS accepted.
     async fn send_batch(&mut self, batch: &[Sendable]) -> Result<Vec<String>, Error> {
         let bodies: Vec<_> = batch.iter().map(|message| message.body.as_str()).collect();
-        let results = self.sqs.send_messages(self.to, &bodies, deadline());
+        let results = self.sqs.send_messages(&self.route.to, &bodies, deadline());
         let mut sent = Vec::new();
         for (message, result) in batch.iter().zip(results.await?) {
             match result {
@@ -298,7 +311,7 @@ impl Run<'_> {
         let receipt_handles: Vec<_> = receipt_handles.iter().map(String::as_str).collect();
         let results = self
             .sqs
-            .delete_messages(self.queue, &receipt_handles, deadline())
+            .delete_messages(&self.route.queue, &receipt_handles, deadline())
             .await;
         let (results, stopped_by) = match results {
             Ok(results) => (results, Ok(())),
@@ -329,7 +342,7 @@ impl Run<'_> {
         for receipt_handles in held.chunks(MAX_ENTRIES) {
             let results = self
                 .sqs
-                .release_messages(self.queue, receipt_handles, deadline())
+                .release_messages(&self.route.queue, receipt_handles, deadline())
                 .await;
             match results {
                 Ok(results) => errors.extend(results.into_iter().filter_map(Result::err)),
@@ -342,7 +355,7 @@ impl Run<'_> {
         if let Some(error) = errors.first() {
             self.report.warn(format!(
                 "messages are left in queue {} that are not visible before 10 minutes are over: {}",
-                self.queue.name(),
+                self.route.queue.name(),
                 error.message(self.audience)
             ));
         }

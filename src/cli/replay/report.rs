@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::aws::sqs::QueueUrl;
+use super::Route;
 use crate::cli::terminal::Terminal;
-use crate::cli::{CliError, Exit, Replay};
+use crate::cli::{CliError, Exit};
 use crate::error::Category;
 use crate::excerpt::{Excerpt, MAX_NOTED, counted};
 use crate::output::{CommandOutput, ErrorOutput};
@@ -155,14 +155,12 @@ impl Report {
     pub(super) fn print(
         &self,
         terminal: &Terminal,
-        replay: &Replay,
-        to: &QueueUrl,
+        route: &Route,
         stopped_by: Option<CliError>,
     ) -> Exit {
-        let queue = &replay.queue;
         let (exit, error) = match stopped_by {
             Some(error) => (error.exit(), Some(error.output(terminal.audience()))),
-            None => match self.left_error(replay) {
+            None => match self.left_error(route) {
                 Some(error) => (Exit::Failed, Some(error)),
                 None => (Exit::Done, None),
             },
@@ -171,35 +169,35 @@ impl Report {
             terminal.warn(warning);
         }
         if self.received == 0 && error.is_none() {
-            terminal.text(format!("queue {} is empty", queue.name()));
+            terminal.text(format!("queue {} is empty", route.queue.name()));
         }
-        if let Some(line) = self.sent_line(replay, to) {
+        if let Some(line) = self.sent_line(route) {
             terminal.submission(line);
         }
         for (reason, left) in &self.left {
-            terminal.text(left_line(*reason, left, replay));
+            terminal.text(left_line(*reason, left, route));
         }
         if let Some(error) = &error {
             terminal.error(&error.message);
         }
-        terminal.json(CommandOutput::new(self.output(replay, to), exit, error));
+        terminal.json(CommandOutput::new(self.output(route), exit, error));
         exit
     }
 
-    fn sent_line(&self, replay: &Replay, to: &QueueUrl) -> Option<String> {
-        let (verb, messages) = match replay.dry_run {
+    fn sent_line(&self, route: &Route) -> Option<String> {
+        let (verb, messages) = match route.dry_run {
             true => ("would send", self.planned),
             false => ("sent", self.sent),
         };
         let errors = self.errors.text("earlier error");
         (messages > 0).then(|| {
             let messages = counted(messages, "message");
-            format!("{verb} {messages} to queue {}{errors}", to.name())
+            format!("{verb} {messages} to queue {}{errors}", route.to.name())
         })
     }
 
     /// Returns the error of messages that are left.
-    fn left_error(&self, replay: &Replay) -> Option<ErrorOutput> {
+    fn left_error(&self, route: &Route) -> Option<ErrorOutput> {
         let messages: usize = self.left.values().map(|left| left.messages).sum();
         if messages == 0 {
             return None;
@@ -215,7 +213,7 @@ impl Report {
             true => Category::Unavailable,
             false => Category::InvalidInput,
         };
-        let verb = match (replay.dry_run, messages) {
+        let verb = match (route.dry_run, messages) {
             (true, _) => "would be",
             (false, 1) => "is",
             (false, _) => "are",
@@ -223,13 +221,13 @@ impl Report {
         let message = format!(
             "{} {verb} left in queue {}: {}",
             counted(messages, "message"),
-            replay.queue.name(),
+            route.queue.name(),
             reasons.join(", ")
         );
         Some(ErrorOutput::new(category, message, None))
     }
 
-    fn output(&self, replay: &Replay, to: &QueueUrl) -> serde_json::Value {
+    fn output(&self, route: &Route) -> serde_json::Value {
         let left = self.left.iter().map(|(reason, left)| {
             json!({
                 "reason": reason,
@@ -239,9 +237,9 @@ impl Report {
             })
         });
         json!({
-            "queue": replay.queue.as_str(),
-            "to": to.as_str(),
-            "dry_run": replay.dry_run,
+            "queue": route.queue.as_str(),
+            "to": route.to.as_str(),
+            "dry_run": route.dry_run,
             "received": self.received,
             "planned": self.planned,
             "sent": self.sent,
@@ -252,8 +250,8 @@ impl Report {
     }
 }
 
-fn left_line(reason: LeftReason, left: &Left, replay: &Replay) -> String {
-    let verb = match replay.dry_run {
+fn left_line(reason: LeftReason, left: &Left, route: &Route) -> String {
+    let verb = match route.dry_run {
         true => "would leave",
         false => "left",
     };
