@@ -386,6 +386,9 @@ class Checker:
                         self.samples(file, line, json.loads(word))
                     except json.JSONDecodeError:
                         pass  # The check of the parameter reports it.
+            # The function `output` of docs/operations.md prints an output of the stack.
+            if words[0] == "output" and len(words) == 2 and words[1] not in self.template.outputs:
+                self.problem(file, line, f"template.yaml has no output {words[1]}")
             try:
                 if words[0] == "aws":
                     self.counts["AWS CLI commands"] += 1
