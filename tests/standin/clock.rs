@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::time::Instant;
 
-/// The system's clock, or one that only a test advances.
+/// The system's clock, one that only a test advances, or tokio's.
 ///
 /// Clones of a frozen clock show the same time: the stand-in and its edge have to agree.
 #[derive(Clone, Debug)]
@@ -19,13 +20,19 @@ pub enum Clock {
     Real,
     /// Stands still at this moment until advanced.
     Frozen(Arc<Mutex<SystemTime>>),
+    /// Was at this moment at that instant of tokio, whose time a test can pause.
+    Tokio(SystemTime, Instant),
 }
 
 impl Clock {
     /// Freezes the clock at 2026-01-01T00:00:00Z, so that a test can compare complete responses.
     pub fn frozen() -> Self {
-        let moment = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        Self::Frozen(Arc::new(Mutex::new(moment)))
+        Self::Frozen(Arc::new(Mutex::new(start())))
+    }
+
+    /// Starts the clock at 2026-01-01T00:00:00Z. It follows tokio's time.
+    pub fn tokio() -> Self {
+        Self::Tokio(start(), Instant::now())
     }
 
     /// Returns the current time of this clock.
@@ -33,18 +40,24 @@ impl Clock {
         match self {
             Self::Real => SystemTime::now(),
             Self::Frozen(moment) => *moment.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::Tokio(moment, at) => *moment + at.elapsed(),
         }
     }
 
     /// Advances a frozen clock; panics for the real one, because a test that advances it is wrong.
     pub fn advance(&self, duration: Duration) {
         match self {
-            Self::Real => panic!("only a frozen clock can be advanced"),
+            Self::Real | Self::Tokio(..) => panic!("only a frozen clock can be advanced"),
             Self::Frozen(moment) => {
                 *moment.lock().unwrap_or_else(PoisonError::into_inner) += duration;
             }
         }
     }
+}
+
+/// Returns the moment at which the clocks of tests start.
+fn start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_767_225_600)
 }
 
 /// Formats a time as the headers of HTTP do: <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>

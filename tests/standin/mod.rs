@@ -40,6 +40,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
+use axum::extract::Request;
+use axum::response::Response;
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
@@ -439,6 +441,47 @@ impl Standin {
     /// secrets stay.
     pub fn reset(&self) {
         self.server.state().reset();
+    }
+}
+
+/// The stand-ins without a port and a thread, for tests in tokio's paused time: it does not advance while a socket is read.
+pub struct InProcess {
+    server: Server,
+}
+
+impl InProcess {
+    /// Creates the stand-ins.
+    pub fn new(options: Options) -> Self {
+        Self {
+            server: Server::new(options),
+        }
+    }
+
+    /// Responds to a request to one of the services.
+    pub async fn respond(&self, request: Request) -> Response {
+        self.server.respond(request, None).await
+    }
+
+    /// Returns the time that the rules read.
+    pub fn now(&self) -> SystemTime {
+        self.server.state().clock.now()
+    }
+
+    /// Returns the number of calls of each operation so far, rejected ones too.
+    pub fn count_calls(&self) -> Vec<(Operation, usize)> {
+        let mut counts: Vec<(Operation, usize)> = Vec::new();
+        for call in &self.server.state().calls {
+            match counts.iter_mut().find(|(operation, _)| operation == call) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((*call, 1)),
+            }
+        }
+        counts
+    }
+
+    /// Returns the CreateInvalidation that was received last, which can be a rejected one.
+    pub fn last_invalidation(&self) -> Option<ReceivedInvalidation> {
+        self.server.state().cloudfront.received().last().cloned()
     }
 }
 

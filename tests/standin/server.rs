@@ -171,7 +171,7 @@ impl Server {
         axum::serve(listener, Router::new().fallback(serve)).await
     }
 
-    async fn respond(&self, request: Request, pop: Option<usize>) -> Response {
+    pub(super) async fn respond(&self, request: Request, pop: Option<usize>) -> Response {
         let (head, body) = request.into_parts();
         let body = match to_bytes(body, MAX_BODY_BYTES).await {
             Ok(body) => body,

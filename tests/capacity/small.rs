@@ -1,0 +1,3 @@
+#[path = "../standin/mod.rs"]
+mod standin;
+mod model;
