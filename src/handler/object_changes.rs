@@ -108,6 +108,10 @@ impl Invalidator {
                 invocation,
             )
         };
+        let mut by_distribution: Vec<_> = by_distribution.into_iter().collect();
+        // CloudFront accepts the first calls of a burst and throttles the others. In a fixed order, the changes of the last
+        // distributions would fail in each receive.
+        by_distribution.sort_by_key(|distribution_changes| oldest(distribution_changes, changes));
         let invalidated: Vec<_> = by_distribution.into_iter().map(invalidate).collect();
         for result in join_all(invalidated).await {
             results.outcome.reports.extend(result.outcome.reports);
@@ -360,6 +364,16 @@ impl Invalidator {
         }
         reports
     }
+}
+
+/// Returns the time of the oldest change of a distribution.
+fn oldest(
+    distribution_changes: &DistributionChanges,
+    changes: &[PendingChange<'_>],
+) -> Option<DateTime<Utc>> {
+    let cached = distribution_changes.cached.iter();
+    let times = cached.filter_map(|object| Some(changes.get(object.index)?.change.time));
+    times.min()
 }
 
 /// A changed object that no invalidation covers yet.

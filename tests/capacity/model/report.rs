@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::account::distribution_number;
 use super::freshness::Freshness;
 use super::mapping::{RECORD_BYTES, Record};
 use super::queue::Queue;
@@ -81,6 +82,8 @@ pub struct Report {
     pub largest_batch: usize,
     pub most_wildcards: usize,
     pub most_files: usize,
+    /// How many invalidations each distribution got in all, in the order of the distributions.
+    pub accepted_of_each: Vec<usize>,
     /// The limit that was reached first, and when.
     pub first: Option<(Limit, Duration)>,
     /// The limit that is nearest, in percent.
@@ -160,6 +163,7 @@ impl Report {
             largest_batch,
             most_wildcards,
             most_files,
+            accepted_of_each: accepted_of_each(scenario, record),
             first: None,
             nearest: (Limit::Creates, 0),
         };
@@ -192,7 +196,10 @@ impl Report {
     pub fn row(&self) -> String {
         let Self { scenario, .. } = self;
         let load = match scenario.load {
-            Load::Steady { per_minute, .. } => format!("{} a second", per_minute as f64 / 60.0),
+            Load::Steady {
+                per_minute,
+                minutes,
+            } => format!("{} a second, {minutes} min", per_minute as f64 / 60.0),
             Load::Deploy { files, .. } => format!("{} files at once", grouped(files as f64)),
         };
         let how = match (scenario.named, scenario.account > scenario.distributions) {
@@ -263,6 +270,17 @@ pub fn table(reports: &[Report]) -> String {
 }
 
 pub const HEAD: &str = "| changes | distributions | settings | messages / invocations | CreateInvalidation | other calls | paths | cost | fresh after | dead letters | first limit |";
+
+fn accepted_of_each(scenario: &Scenario, record: &Record) -> Vec<usize> {
+    let mut counts = vec![0; scenario.distributions];
+    let accepted = record.created.iter();
+    for created in accepted.filter(|created| created.error.is_none()) {
+        if let Some(number) = distribution_number(&created.distribution) {
+            counts[number] += 1;
+        }
+    }
+    counts
+}
 
 /// Returns the most wildcards and files of one distribution that were in progress at a time.
 fn most_in_progress(record: &Record) -> (usize, usize) {
