@@ -23,7 +23,7 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs picture unit local binaries bench soak fresh audit build clean rust python
+.PHONY: help demo test lint docs picture unit local binaries bench soak fresh capacity audit build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -67,6 +67,10 @@ soak: rust ## Send 100,000 changes with faults and changed configurations and ch
 fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that none is stale or lost (three minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example fresh)
 	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
+
+capacity: rust ## Print the table of docs/limits.md: calls, cost and freshness by load, in virtual time (takes minutes)
+	$(call step,cargo build,cargo build --locked --example capacity)
+	$(call step,capacity,target/debug/examples/capacity $(CAPACITY))
 
 # cargo-deny fetches the database of advisories from GitHub. git ends instead of prompting for a password, and after 30
 # seconds without data.

@@ -5,22 +5,63 @@ mod standin;
 
 mod model;
 
-use model::{Load, Scenario};
+use std::time::Duration;
 
-fn steady(per_minute: usize, minutes: usize) -> Load {
-    Load::Steady {
-        per_minute,
-        minutes,
-    }
+use model::{HEAD, Load, Report, Scenario};
+
+/// How many rows of the documentation are simulated again: those that take a second.
+const ROWS: usize = 2;
+
+#[test]
+fn the_first_rows_of_the_documented_table_are_what_the_simulation_returns() {
+    let documentation = include_str!("../../docs/limits.md");
+    let reports = model::all().into_iter().take(ROWS);
+    let rows: Vec<_> = reports.map(|scenario| scenario.run().row()).collect();
+    let documented = documentation.lines().skip_while(|line| *line != HEAD);
+    let documented: Vec<_> = documented.skip(2).take(ROWS).collect();
+    assert_eq!(rows, documented, "run `make capacity`");
 }
 
 #[test]
 fn throttled_distributions_get_about_the_same_number_of_invalidations() {
     // Each of 16 distributions needs about six invalidations a minute, which are 96, and CloudFront accepts 30.
-    let report = Scenario::new(steady(120, 12), 16, true).run();
+    let load = Load::Steady {
+        per_minute: 120,
+        minutes: 12,
+    };
+    let report = Scenario::new(load, 16, true).run();
     assert!(report.refused > 0.0, "{report:#?}");
-    assert_eq!((report.lost, report.dead, report.never_fresh), (0, 0, 0));
+    require_no_loss(&report);
     let counts = || report.accepted_of_each.iter();
     let (least, most) = (counts().min(), counts().max());
     assert!(least.map(|least| 2 * least) >= most.copied(), "{report:#?}");
+}
+
+#[test]
+fn a_deploy_needs_fewer_paths_if_a_pipeline_job_invalidates_everything_at_its_end() {
+    let load = Load::Deploy {
+        files: 2_000,
+        seconds: 10,
+    };
+    let without = Scenario {
+        window: Duration::from_secs(60),
+        ..Scenario::new(load, 1, true)
+    };
+    let with = Scenario {
+        clears_at: Some(Duration::from_secs(20)),
+        ..without.clone()
+    };
+    let [without, with] = [without, with].map(|scenario| scenario.run());
+    require_no_loss(&without);
+    require_no_loss(&with);
+    assert_eq!(
+        (without.paths, with.paths),
+        (10.0, 1.0),
+        "{without:#?} {with:#?}"
+    );
+}
+
+fn require_no_loss(report: &Report) {
+    let lost = (report.lost, report.dead, report.never_fresh);
+    assert_eq!(lost, (0, 0, 0), "{report:#?}");
 }

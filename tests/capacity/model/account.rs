@@ -50,7 +50,8 @@ pub fn options(scenario: &Scenario) -> Options {
     for number in 0..sites {
         let id = distribution_id(number);
         let parts = parts(&bucket(number));
-        let document = format!("{XML}<DistributionConfig xmlns=\"{XMLNS}\">{parts}</DistributionConfig>");
+        let document =
+            format!("{XML}<DistributionConfig xmlns=\"{XMLNS}\">{parts}</DistributionConfig>");
         options = options
             .with_distribution(&id)
             .with_document(&format!("distribution/{id}/config"), &document);

@@ -82,7 +82,9 @@ impl CloudFront {
         let mut response = HttpResponse::new(status, SdkBody::from(body));
         for (name, value) in &head.headers {
             let value = value.to_str().map_err(other)?.to_owned();
-            response.headers_mut().append(name.as_str().to_owned(), value);
+            response
+                .headers_mut()
+                .append(name.as_str().to_owned(), value);
         }
         Ok(response)
     }

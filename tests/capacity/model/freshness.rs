@@ -50,7 +50,10 @@ impl Freshness {
     /// Adds an invalidation that CloudFront accepted; those before must have been added already.
     pub fn add(&mut self, invalidation: &Created, changes: &[Change]) {
         let created = invalidation.at - self.started;
-        while let Some(change) = changes.get(self.next).filter(|change| change.changed < created) {
+        while let Some(change) = changes
+            .get(self.next)
+            .filter(|change| change.changed < created)
+        {
             let path = format!("/{}", change.key());
             let distributions = match self.shares_bucket {
                 true => 0..self.stale.len(),

@@ -120,9 +120,8 @@ impl EventSourceMapping<'_> {
         let started = Instant::now();
         let records: Vec<Value> = {
             let queue = self.queue.borrow();
-            let record = |(id, _): &(usize, Instant)| {
-                queue.record(self.scenario, *id, self.start_of_clock)
-            };
+            let record =
+                |(id, _): &(usize, Instant)| queue.record(self.scenario, *id, self.start_of_clock);
             batch.iter().map(record).collect()
         };
         let event = json!({ "Records": records });

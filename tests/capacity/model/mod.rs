@@ -12,7 +12,11 @@
 //!
 //! What is assumed about AWS is in the constants below and in docs/limits.md.
 
-#![allow(dead_code, reason = "the command and the small test use different parts")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the command and the small test use different parts"
+)]
 
 mod account;
 mod connector;
@@ -44,8 +48,8 @@ use self::mapping::EventSourceMapping;
 use self::queue::Queue;
 use crate::standin::InProcess;
 
-pub use self::report::{Report, table};
-pub use self::scenarios::all;
+pub use self::report::{HEAD, Report, table};
+pub use self::scenarios::{all, all_long};
 
 /// From a change to its message in the queue. S3 delivers notifications "typically in seconds".
 const NOTIFIED_AFTER: Duration = Duration::from_secs(1);
@@ -111,6 +115,9 @@ pub struct Scenario {
     pub limits: (usize, usize),
     /// When a pipeline job invalidates `/*`, if it does.
     pub clears_at: Option<Duration>,
+    /// Whether the simulation lasts until each message is deleted or in the dead-letter queue; otherwise until the end of
+    /// the load.
+    pub drains: bool,
 }
 
 impl Scenario {
@@ -125,6 +132,7 @@ impl Scenario {
             window: Duration::from_secs(20),
             limits: (20, 10),
             clears_at: None,
+            drains: distributions <= 20,
         }
     }
 
@@ -132,6 +140,13 @@ impl Scenario {
     /// timeout.
     fn visibility_timeout(&self) -> Duration {
         VISIBILITY_TIMEOUT.max(self.window + 6 * FUNCTION_TIMEOUT)
+    }
+
+    fn drain_time(&self) -> Duration {
+        match self.drains {
+            true => Duration::from_secs(24 * 60 * 60),
+            false => Duration::ZERO,
+        }
     }
 
     /// Runs the scenario until each message is deleted or in the dead-letter queue.
@@ -156,7 +171,7 @@ impl Scenario {
             freshness: RefCell::new(freshness),
             record: RefCell::default(),
             start_of_clock: cloudfront.standin.now(),
-            give_up_at: started + self.load.duration() + Duration::from_secs(24 * 60 * 60),
+            give_up_at: started + self.load.duration() + self.drain_time(),
         };
         let functions = [(); 3].map(|()| self.function(&cloudfront));
         let [first, second, third] = &functions;
@@ -182,12 +197,8 @@ impl Scenario {
                 mapping.note_created();
             }
         };
-        let ((measured_until, calls), (), (), ()) = tokio::join!(
-            snapshot,
-            clear,
-            mapping.poll(first),
-            mapping.poll(second)
-        );
+        let ((measured_until, calls), (), (), ()) =
+            tokio::join!(snapshot, clear, mapping.poll(first), mapping.poll(second));
         Report::new(
             self,
             &mapping.queue.borrow(),

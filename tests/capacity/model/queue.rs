@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{NOTIFIED_AFTER, MAX_RECEIVES, Scenario, account, random::Random};
+use super::{MAX_RECEIVES, NOTIFIED_AFTER, Scenario, account, random::Random};
 use crate::standin::iso8601;
 
 /// A changed object, and its message.

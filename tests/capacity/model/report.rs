@@ -116,7 +116,10 @@ impl Report {
         let invocations: Vec<_> = (record.invocations.iter())
             .filter(|(at, _, _)| *at <= until)
             .collect();
-        let busy: f64 = invocations.iter().map(|(_, took, _)| took.as_secs_f64()).sum();
+        let busy: f64 = invocations
+            .iter()
+            .map(|(_, took, _)| took.as_secs_f64())
+            .sum();
         let received: usize = invocations.iter().map(|(_, _, messages)| messages).sum();
         let messages = per_minute(scenario.load.changes());
         // SendMessage, ReceiveMessage and DeleteMessageBatch; the calls after the load are few.
@@ -180,9 +183,18 @@ impl Report {
         };
         let shares = [
             (Limit::Creates, percent(creates)),
-            (Limit::Wildcards, percent(self.most_wildcards as f64 / MAX_WILDCARDS as f64)),
-            (Limit::Files, percent(self.most_files as f64 / MAX_FILES as f64)),
-            (Limit::BatchSize, percent((self.largest_batch * RECORD_BYTES) as f64 / 6e6)),
+            (
+                Limit::Wildcards,
+                percent(self.most_wildcards as f64 / MAX_WILDCARDS as f64),
+            ),
+            (
+                Limit::Files,
+                percent(self.most_files as f64 / MAX_FILES as f64),
+            ),
+            (
+                Limit::BatchSize,
+                percent((self.largest_batch * RECORD_BYTES) as f64 / 6e6),
+            ),
             (
                 Limit::FunctionTime,
                 percent(self.longest_invocation.as_secs_f64() / FUNCTION_TIMEOUT.as_secs_f64()),
@@ -207,7 +219,11 @@ impl Report {
             (false, false) => "found".to_owned(),
             (false, true) => format!("found among {}", grouped(scenario.account as f64)),
         };
-        let shared = if scenario.shares_bucket { ", one bucket" } else { "" };
+        let shared = if scenario.shares_bucket {
+            ", one bucket"
+        } else {
+            ""
+        };
         let mut settings = Vec::new();
         let defaults = Scenario::new(scenario.load, 1, true);
         if scenario.window != defaults.window {
@@ -238,9 +254,13 @@ impl Report {
             (Some(median), Some(max)) => format!("{} / {}", time(median), time(max)),
             _ => "none".to_owned(),
         };
+        let age = match self.never_fresh.saturating_sub(self.dead) {
+            0 => age,
+            stale => format!("{age}, {} still old", percentage(stale, scenario)),
+        };
         let dead = match self.dead {
             0 => "0".to_owned(),
-            dead => format!("{} ({:.0} %)", grouped(dead as f64), 100.0 * dead as f64 / scenario.load.changes() as f64),
+            dead => percentage(dead, scenario),
         };
         let limit = match self.first {
             Some((limit, after)) => format!("{}, after {}", limit.name(), time(after)),
@@ -262,7 +282,10 @@ impl Report {
 
 /// Returns the Markdown table of the reports.
 pub fn table(reports: &[Report]) -> String {
-    let mut table = format!("{HEAD}\n|{}\n", "---|".repeat(HEAD.matches('|').count() - 1));
+    let mut table = format!(
+        "{HEAD}\n|{}\n",
+        "---|".repeat(HEAD.matches('|').count() - 1)
+    );
     for report in reports {
         let _ = writeln!(table, "{}", report.row());
     }
@@ -329,6 +352,11 @@ fn first_limit(record: &Record, report: &Report, started: Instant) -> Option<(Li
     let reached = limits.into_iter();
     let reached = reached.filter_map(|(limit, at)| Some((limit, at? - started)));
     reached.min_by_key(|(_, at)| *at)
+}
+
+fn percentage(changes: usize, scenario: &Scenario) -> String {
+    let share = changes as f64 / scenario.load.changes() as f64;
+    format!("{:.0} %", 100.0 * share)
 }
 
 fn amount(number: f64) -> String {
