@@ -61,6 +61,15 @@ fn a_deploy_needs_fewer_paths_if_a_pipeline_job_invalidates_everything_at_its_en
     );
 }
 
+#[test]
+#[ignore = "fails: a call that CloudFront throttles is retried for a second, and then after the visibility timeout"]
+fn a_change_of_a_bucket_with_twenty_distributions_is_fresh_within_two_minutes() {
+    let report = model::change_of_shared_bucket(20).run();
+    require_no_loss(&report);
+    let max_age = report.max_age.expect("an age");
+    assert!(max_age <= Duration::from_secs(120), "{report:#?}");
+}
+
 fn require_no_loss(report: &Report) {
     let lost = (report.lost, report.dead, report.never_fresh);
     assert_eq!(lost, (0, 0, 0), "{report:#?}");

@@ -49,7 +49,7 @@ use self::queue::Queue;
 use crate::standin::InProcess;
 
 pub use self::report::{HEAD, Report, table};
-pub use self::scenarios::{all, all_long};
+pub use self::scenarios::{all, all_long, change_of_shared_bucket};
 
 /// From a change to its message in the queue. S3 delivers notifications "typically in seconds".
 const NOTIFIED_AFTER: Duration = Duration::from_secs(1);

@@ -212,6 +212,7 @@ impl Report {
                 per_minute,
                 minutes,
             } => format!("{} a second, {minutes} min", per_minute as f64 / 60.0),
+            Load::Deploy { files: 1, .. } => "1 file".to_owned(),
             Load::Deploy { files, .. } => format!("{} files at once", grouped(files as f64)),
         };
         let how = match (scenario.named, scenario.account > scenario.distributions) {

@@ -34,13 +34,14 @@ pub fn all() -> Vec<Scenario> {
     let ten = Scenario::new(steady(10, minutes(10, 1)), 1, true);
     let twenty = Scenario::new(steady(10, minutes(10, 20)), 20, false);
     let deploy = Scenario::new(
-        Load::Deploy {
-            files: 100_000,
-            seconds: 30,
-        },
+        deploy_of(100_000),
         1,
         true,
     );
+    let small_deploy = Scenario {
+        load: deploy_of(2_000),
+        ..deploy.clone()
+    };
     let window = Duration::from_secs(300);
     scenarios.extend([
         Scenario {
@@ -73,17 +74,16 @@ pub fn all() -> Vec<Scenario> {
         Scenario {
             named: false,
             account: 1_000,
-            ..deploy.clone()
+            ..deploy
         },
-        Scenario {
-            window,
-            ..deploy.clone()
-        },
+        small_deploy.clone(),
         Scenario {
             clears_at: Some(Duration::from_secs(40)),
             window: Duration::from_secs(60),
-            ..deploy
+            ..small_deploy
         },
+        change_of_shared_bucket(20),
+        change_of_shared_bucket(200),
     ]);
     scenarios
 }
@@ -102,5 +102,18 @@ fn steady(per_second: usize, minutes: usize) -> Load {
     Load::Steady {
         per_minute: 60 * per_second,
         minutes,
+    }
+}
+
+fn deploy_of(files: usize) -> Load {
+    Load::Deploy { files, seconds: 30 }
+}
+
+/// Returns one change of a bucket that all distributions share.
+pub fn change_of_shared_bucket(distributions: usize) -> Scenario {
+    Scenario {
+        shares_bucket: true,
+        drains: true,
+        ..Scenario::new(deploy_of(1), distributions, true)
     }
 }
