@@ -33,11 +33,7 @@ pub fn all() -> Vec<Scenario> {
     let one = Scenario::new(steady(1, minutes(1, 1)), 1, true);
     let ten = Scenario::new(steady(10, minutes(10, 1)), 1, true);
     let twenty = Scenario::new(steady(10, minutes(10, 20)), 20, false);
-    let deploy = Scenario::new(
-        deploy_of(100_000),
-        1,
-        true,
-    );
+    let deploy = Scenario::new(deploy_of(100_000), 1, true);
     let small_deploy = Scenario {
         load: deploy_of(2_000),
         ..deploy.clone()
