@@ -158,5 +158,6 @@ pub fn invocation(number: usize) -> Invocation {
         deadline: received + FUNCTION_TIMEOUT,
         account: Account::from_arn("arn:aws:lambda:us-east-1:111122223333:function:invalidator"),
         request_id: number.to_string(),
+        metrics: Default::default(),
     }
 }
