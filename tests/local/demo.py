@@ -18,6 +18,7 @@ from scenarios.direct_invocation import DirectInvocation
 from scenarios.large_batch import LargeBatch
 from scenarios.logs import Logs
 from scenarios.operations import Operations
+from scenarios.permissions import Calls, Permissions
 from scenarios.pipeline_jobs import PipelineJobs
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
@@ -49,7 +50,8 @@ def all_steps(stack: Stack) -> list[Step]:
         Callers(stack, site),
         DirectInvocation(stack, site, shared_bucket),
         Operations(stack, queue),
-        SlackStack(stack, app, between=[SlackCommands(stack, app, site), Logs(stack)]),
+        SlackStack(stack, app, between=[SlackCommands(stack, app, site), Permissions(stack, app), Logs(stack)]),
+        Calls(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
 

@@ -4,7 +4,7 @@ It consists of two processes. MiniStack provides S3, Lambda, IAM, SQS, CloudForm
 The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations, CloudFront's rules and its
 caching edge. The function and the command line call the stand-in for these, and the stand-in forwards each request to
 CloudFront's API to MiniStack, which checks whether the function's role allows it. This process itself receives the
-posts to Slack (scenarios/slack_hooks.py). All files are in one temporary directory. Leaving the `with` block stops both
+posts to Slack (scenarios/slack_hooks.py), and forwards and records the calls of the functions (scenarios/calls.py). All files are in one temporary directory. Leaving the `with` block stops both
 processes, also after an error or Ctrl-C.
 
 Nothing here connects to the Internet or reads the user's AWS settings: this process and its children get a new
@@ -35,6 +35,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import boto3
 from botocore.config import Config
+from scenarios.calls import CallRecorder
 from scenarios.slack_hooks import SlackHooks
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -117,6 +118,7 @@ class LocalAws:
         # Each process needs the other's URL when it starts, so the ports are chosen first.
         self.endpoint = f"http://127.0.0.1:{ministack_port}"
         self.standin = f"http://127.0.0.1:{standin_port}"
+        self.calls = CallRecorder(self.endpoint, self.standin)
 
     def __enter__(self) -> LocalAws:
         for binary in (FUNCTION, STANDIN, COMMAND_LINE):
@@ -234,6 +236,7 @@ class LocalAws:
         self._directory = Path(self._cleanup.enter_context(temporary))
         self._cleanup.enter_context(environment(self._local_settings()))
         self._cleanup.enter_context(self.slack_hooks)
+        self._cleanup.enter_context(self.calls)
         with self._progress.step("starting the local AWS"):
             ports = ["--port", port_of(self.standin), "--upstream", self.endpoint]
             standin = self._run("standin", [str(STANDIN), *ports, "--completes-after", str(COMPLETES_AFTER)])
@@ -267,8 +270,8 @@ class LocalAws:
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
             # The function inherits these; MiniStack does not read the log level from the template.
-            **self._cloudfront_settings(),
-            "AWS_ENDPOINT_URL_CODEPIPELINE": self.standin,
+            **self.calls.settings(),
+            "EDGE_ENDPOINT_URL": self.standin,
             "SLACK_ENDPOINT_URL": self.slack_hooks.url,
             "AWS_LAMBDA_LOG_LEVEL": "DEBUG",
         }

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from local_aws import LocalAws, poll
 
+from scenarios.policies import Policies
+
 STACK = "cloudfront-invalidator"
 TIMEOUT = 20.0  # seconds; an effect takes well under one on an idle machine
 FAILURE_QUEUES = ("DeadLetterQueueUrl", "UndeliveredQueueUrl")  # outputs of the stack
@@ -56,6 +58,7 @@ class Stack:
         self.aws = aws
         self.outputs: dict[str, str] = {}
         self.secrets: set[str] = set()  # strings that must not be logged
+        self.policies = Policies(aws)
         self._quiet = quiet
         self._names: dict[str, str] = {}
         self._received = 0  # how many requests to CloudFront have been read
@@ -66,7 +69,8 @@ class Stack:
         self.outputs = self.aws.deploy(STACK, parameters)
 
     def update(self, parameters: dict[str, str]) -> None:
-        """Updates the parameters of the deployed stack."""
+        """Updates the parameters of the deployed stack; first checks the calls that its policies had to allow."""
+        self.policies.check()
         self.outputs = self.aws.update(STACK, parameters)
 
     def reset_standin(self) -> None:
