@@ -29,6 +29,7 @@ from scenarios.sns_and_eventbridge import SnsAndEventBridge
 from scenarios.sqs_batch import SqsBatch
 from scenarios.sqs_queue import SqsQueue
 from scenarios.stack import Mismatch, Scenario, Stack, Step
+from scenarios.upgrade import Upgrade
 from scenarios.verification import Verification
 from scenarios.viewer import Viewer
 
@@ -52,6 +53,7 @@ def all_steps(stack: Stack) -> list[Step]:
         Operations(stack, queue),
         SlackStack(stack, app, between=[SlackCommands(stack, app, site), Permissions(stack, app), Logs(stack)]),
         Calls(stack),
+        Upgrade(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
 

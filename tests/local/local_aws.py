@@ -170,7 +170,7 @@ class LocalAws:
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
-        return self._finished(stack, "UPDATE_COMPLETE")
+        return self.finished(stack, "UPDATE_COMPLETE")
 
     def deploy_example(
         self, template: Path, parameters: dict[str, str], replaced: dict[str, str] | None = None
@@ -185,7 +185,7 @@ class LocalAws:
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
-        return self._finished(template.stem, "CREATE_COMPLETE")
+        return self.finished(template.stem, "CREATE_COMPLETE")
 
     def cf_invalidate(self, arguments: list[str], standard_input: str = "") -> subprocess.CompletedProcess[str]:
         """Runs the command line with credentials of the local account."""
@@ -216,7 +216,7 @@ class LocalAws:
         """Returns the last lines that the two processes printed, which explain a failure."""
         return "\n".join(f"--- {log.name}\n{tail(log)}" for log in sorted(self._directory.glob("*.log")))
 
-    def _finished(self, stack: str, status: str) -> dict[str, str]:
+    def finished(self, stack: str, status: str) -> dict[str, str]:
         """Waits until a stack is created or updated; requires this status, and returns the stack's outputs."""
 
         def finished() -> dict[str, Any] | None:
