@@ -164,6 +164,7 @@ NOT_CALLED = {
     Permission("SlackRole", "sqs:GetQueueAttributes", "SlackQueue"): POLLER,
     Permission("SlackRole", "logs:CreateLogStream", "SlackLogGroup"): LOGS,
     Permission("SlackRole", "logs:PutLogEvents", "SlackLogGroup"): LOGS,
+    Permission("SlackRole", "cloudfront:ListDistributions", "*"): "only a continuous deployment policy needs it",
     Permission("SlackRole", "kms:Decrypt", "key"): "Secrets Manager and Systems Manager decrypt for the function",
     **{
         Permission(role, "cloudfront:GetContinuousDeploymentPolicyConfig", "continuous-deployment-policy"): (
@@ -192,6 +193,8 @@ class Calls:
         policies.check()
         for permission, count in sorted(policies.used.items()):
             self._stack.print_detail(permission.role, f"{permission.action} on {permission.resource}: {count} calls")
+        for role, action, resource in sorted(policies.not_allowed):
+            self._stack.print_detail(role, f"{action} on {resource}: not allowed")
         not_called = policies.deployed - policies.used.keys()
         for permission in sorted(not_called):
             reason = NOT_CALLED.get(permission, "no reason")
