@@ -546,7 +546,8 @@ class Checker:
             if not linked.exists():
                 self.problem(file, number, f"the link leads to no file: {target}")
                 continue
-            text = linked.read_text() if linked.is_file() else ""
+            is_text = linked.is_file() and linked.suffix != ".png"
+            text = linked.read_text() if is_text else ""
             if anchor and anchor not in {slug(title) for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}:
                 self.problem(file, number, f"{target or file} has no heading for #{anchor}")
             for name in re.findall(r"\w+", re.sub(r"::", " ", names)):

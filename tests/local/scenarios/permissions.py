@@ -482,4 +482,6 @@ class Permissions:
         text = re.sub(r"https://\w+\.cloudfront\.net", "https://SITE", text)
         text = re.sub(r"\b\d+ (s|minutes?) (ago|old)|just now", "TIME", text)
         text = re.sub(r"\b\d{4}-\d{2}\b", "N", text)
+        # How many were counted depends on what the process has created itself.
+        text = re.sub(r"\bhave \d+ paths?$", "have N paths", text, flags=re.MULTILINE)
         return re.sub(r"(?<![\d,])\d+ (paths? in|purges?|paths?$|path;)", r"N \1", text, flags=re.MULTILINE)
