@@ -69,7 +69,7 @@ fresh: rust $(CLOUD) ## Send 100,000 requests of viewers and check that none is 
 	$(call step,fresh,target/debug/examples/fresh --ministack "$(VENVS)/cloud/bin/ministack" $(FRESH))
 
 capacity: rust ## Print the table of docs/limits.md: calls, cost and freshness by load, in virtual time (takes minutes)
-	$(call step,cargo build,cargo build --locked --example capacity)
+	$(call step,cargo build,cargo build --locked --all-features --example capacity)
 	$(call step,capacity,target/debug/examples/capacity $(CAPACITY))
 
 # cargo-deny fetches the database of advisories from GitHub. git ends instead of prompting for a password, and after 30
