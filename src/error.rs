@@ -173,6 +173,11 @@ pub(crate) enum ErrorKind {
         purpose: String,
         message: String,
     },
+    /// CloudFront refused a batch because others are in progress. It accepts it when they are completed.
+    QuotaInUse {
+        purpose: String,
+        message: String,
+    },
     /// All wildcard invalidations that CloudFront allows are in progress, so that a call would be refused.
     NoWildcardLeft(DistributionId),
     Unavailable {
@@ -320,7 +325,9 @@ impl Error {
             | ErrorKind::NoCredentials { .. }
             | ErrorKind::NoSuchProfile { .. }
             | ErrorKind::MfaProfile { .. } => Category::Permission,
-            ErrorKind::Throttled { .. } | ErrorKind::NoWildcardLeft(_) => Category::Throttled,
+            ErrorKind::Throttled { .. }
+            | ErrorKind::QuotaInUse { .. }
+            | ErrorKind::NoWildcardLeft(_) => Category::Throttled,
             ErrorKind::Unavailable { .. }
             | ErrorKind::DeadlineExceeded
             | ErrorKind::CommandTooOld
@@ -343,6 +350,11 @@ impl Error {
         // Lambda renews expired credentials with the next execution environment.
         matches!(&*self.kind, ErrorKind::InvalidCredentials { expired, .. } if *expired)
             || matches!(self.category(), Category::Throttled | Category::Unavailable)
+    }
+
+    /// Returns whether AWS throttles, so that the same call can succeed in seconds. A quota in use takes longer.
+    pub(crate) fn is_throttled(&self) -> bool {
+        matches!(&*self.kind, ErrorKind::Throttled { .. })
     }
 
     /// Returns whether IAM denied the call: it can be done without where it is optional.
@@ -490,7 +502,7 @@ impl ErrorKind {
                 }
             }
             Self::NameUsed { name, conflict } => name_used(name, conflict, audience),
-            Self::Throttled { purpose, message } => {
+            Self::Throttled { purpose, message } | Self::QuotaInUse { purpose, message } => {
                 Text::of(format!("could not {purpose} now: {message}")).hint(TRY_LATER)
             }
             Self::NoWildcardLeft(distribution) => no_wildcard_left(distribution),

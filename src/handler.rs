@@ -10,7 +10,7 @@
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
 //! `object_changes` invalidates the objects that notifications and messages contain, or that a direct invocation names;
-//! `affected` finds their paths. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
+//! `affected` finds their paths, `turns` sends throttled batches again. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
 //! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
 //! distribution by its domain name; `usage` counts the paths of a month, `budget` those of a day; `newest` lists the newest invalidations; `warm_state`
@@ -32,6 +32,7 @@ mod site_names;
 mod slack;
 mod sqs_batch;
 mod staging;
+mod turns;
 mod usage;
 mod verification;
 mod warm_state;
@@ -48,6 +49,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span, error, error_span, info};
 
 use self::slack::Slack;
+use self::turns::Place;
 use self::warm_state::WarmState;
 use crate::aws::cloudfront::{CloudFront, Submission};
 use crate::aws::codepipeline::CodePipeline;
@@ -203,8 +205,13 @@ impl Invalidator {
         }
     }
 
-    /// Sends a batch to CloudFront, and remembers the invalidation.
-    async fn submit(&self, request: BatchRequest, invocation: &Invocation) -> BatchReport {
+    /// Sends a batch to CloudFront, and remembers the invalidation. With a place, sends it again while CloudFront throttles.
+    async fn submit(
+        &self,
+        request: BatchRequest,
+        place: Option<Place<'_>>,
+        invocation: &Invocation,
+    ) -> BatchReport {
         let BatchRequest {
             batch,
             objects,
@@ -215,6 +222,13 @@ impl Invalidator {
         let submission = cloudfront
             .create_invalidation(&batch, sent, invocation.end_of_calls())
             .await;
+        let submission = match (submission, place) {
+            (Err(error), Some(place)) if error.is_throttled() => {
+                self.create_in_turn(&batch, sent, error, place, invocation)
+                    .await
+            }
+            (submission, _) => submission,
+        };
         let reused = submission.as_ref().ok().and_then(Submission::reused);
         let invalidation = submission.map(Submission::into_invalidation);
         let report = BatchReport {

@@ -34,7 +34,7 @@ pub enum Metric {
     ObjectsChanged,
     /// How many paths fewer were sent than an invalidation for each change would have needed.
     PathsSaved,
-    /// How many invalidations CloudFront refused because it was throttling, or would have refused because of a quota.
+    /// How many requests CloudFront refused because it was throttling, or would have refused because of a quota.
     Throttled,
     /// How many jobs, events, messages and requests failed for good.
     Errors,

@@ -19,6 +19,7 @@ use super::affected::Affected;
 use super::budget::{DailyBudget, note_of_repetition};
 use super::change_metrics::{ChangeMetrics, count_objects};
 use super::identity::RequestIdentity;
+use super::turns::{Place, Turns};
 use super::{BatchRequest, Invalidator};
 use crate::distribution::DistributionId;
 use crate::error::{Category, Error, ErrorKind};
@@ -53,11 +54,14 @@ pub(super) struct ChangeOptions<'a> {
     pub(super) requester: Option<&'a RequestIdentity>,
 }
 
-/// How many paths the invalidations of changes have at most.
+/// What limits the invalidations of changes on a distribution.
 #[derive(Clone, Copy)]
 struct ChangeLimits<'a> {
     /// The limits of each.
     limits: Limits,
+    /// Its place among the distributions that CloudFront throttles; `None` if the batch is sent only once, because somebody
+    /// waits for the result.
+    place: Option<Place<'a>>,
     /// The limit of a day; `None` without a budget, or if it is unknown what is left of it.
     budget: Option<&'a DailyBudget>,
 }
@@ -93,17 +97,19 @@ impl Invalidator {
         } = self.find_affected(changes, options, invocation).await?;
         results.failed = failed;
         let budget = DailyBudget::new(settings.daily_path_budget, used_today);
-        let limits = ChangeLimits {
+        let turns = Turns::default();
+        let limits = |position| ChangeLimits {
             limits: settings.limits,
+            place: (options.requester.is_none()).then(|| turns.place(position)),
             budget: budget.as_ref(),
         };
-        let invalidate = |distribution_changes: DistributionChanges| {
+        let invalidate = |(position, distribution_changes): (usize, DistributionChanges)| {
             let existing = existing.remove(&distribution_changes.distribution);
             self.invalidate_distribution(
                 distribution_changes,
                 existing,
                 changes,
-                limits,
+                limits(position),
                 options,
                 invocation,
             )
@@ -112,7 +118,11 @@ impl Invalidator {
         // CloudFront accepts the first calls of a burst and throttles the others. In a fixed order, the changes of the last
         // distributions would fail in each receive.
         by_distribution.sort_by_key(|distribution_changes| oldest(distribution_changes, changes));
-        let invalidated: Vec<_> = by_distribution.into_iter().map(invalidate).collect();
+        let invalidated: Vec<_> = by_distribution
+            .into_iter()
+            .enumerate()
+            .map(invalidate)
+            .collect();
         for result in join_all(invalidated).await {
             results.outcome.reports.extend(result.outcome.reports);
             results.outcome.unaffected.extend(result.outcome.unaffected);
@@ -136,7 +146,11 @@ impl Invalidator {
         options: ChangeOptions<'_>,
         invocation: &Invocation,
     ) -> ChangeResults {
-        let ChangeLimits { limits, budget } = limits;
+        let ChangeLimits {
+            limits,
+            place,
+            budget,
+        } = limits;
         let mut notes = distribution_changes.notes();
         let hint = distribution_changes.hint();
         let DistributionChanges {
@@ -180,6 +194,7 @@ impl Invalidator {
         let planner = BatchPlanner {
             distribution: &distribution,
             requester: options.requester,
+            place,
             existing: &existing,
             budget,
             notes: ChangeNotes { notes, kept, hint },
@@ -252,7 +267,9 @@ impl Invalidator {
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(remaining) {
             let all = planner.within_budget(all, &stale, limits, remaining);
-            return self.submit_objects(all, &stale, invocation).await;
+            return self
+                .submit_objects(all, &stale, planner.place, invocation)
+                .await;
         }
         // No wildcard is left. The objects that need none are submitted if their paths fit the limits without one.
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
@@ -262,7 +279,9 @@ impl Invalidator {
         let mut results = ChangeResults::default();
         if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
             let only_files = planner.within_budget(only_files, &files, limits, remaining);
-            results = self.submit_objects(only_files, &files, invocation).await;
+            results = self
+                .submit_objects(only_files, &files, planner.place, invocation)
+                .await;
         } else {
             retried.extend(files);
         }
@@ -277,10 +296,11 @@ impl Invalidator {
         &self,
         request: BatchRequest,
         objects: &[StaleObject<'_>],
+        place: Option<Place<'_>>,
         invocation: &Invocation,
     ) -> ChangeResults {
         let reports = self
-            .submit_isolating_rejected_paths(request, invocation)
+            .submit_isolating_rejected_paths(request, place, invocation)
             .await;
         let failed = failed_objects(objects, &reports);
         let outcome = Outcome {
@@ -330,13 +350,14 @@ impl Invalidator {
     async fn submit_isolating_rejected_paths(
         &self,
         mut request: BatchRequest,
+        place: Option<Place<'_>>,
         invocation: &Invocation,
     ) -> Vec<BatchReport> {
         let buckets = request.buckets.clone();
         let mut reports = Vec::new();
         let mut pending = Vec::new();
         for calls in 1.. {
-            let mut report = self.submit(request, invocation).await;
+            let mut report = self.submit(request, place, invocation).await;
             let is_rejected = report
                 .result
                 .as_ref()
@@ -473,6 +494,7 @@ fn paths_of<'a>(
 struct BatchPlanner<'a> {
     distribution: &'a DistributionId,
     requester: Option<&'a RequestIdentity>,
+    place: Option<Place<'a>>,
     /// Its recent invalidations.
     existing: &'a [ExistingInvalidation],
     budget: Option<&'a DailyBudget>,

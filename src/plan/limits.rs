@@ -5,6 +5,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/InvalidationLimits.html>
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::existing::ExistingInvalidation;
@@ -24,6 +26,10 @@ pub const MAX_WILDCARDS_IN_REQUEST: usize = MAX_WILDCARDS_IN_PROGRESS;
 /// How many existing invalidations of a distribution are read at most: those that can be in progress if each has a
 /// wildcard, and some that are completed. Reading fewer may repeat work; it never skips any.
 pub const MAX_INVALIDATIONS_READ: usize = MAX_WILDCARDS_IN_PROGRESS + 5;
+
+/// How often CloudFront accepts CreateInvalidation in an account, after about ten calls at once: 0.5 calls a second, by a maintainer
+/// of an AWS SDK (<https://github.com/aws/aws-sdk-js/issues/3983>). AWS documents no rate.
+pub const TIME_PER_CALL: Duration = Duration::from_secs(2);
 
 /// How old the oldest message of a batch is when the queue counts as a backlog.
 const BACKLOG_AGE: TimeDelta = TimeDelta::minutes(15);

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudfront_invalidator::handler::Invalidator;
-use cloudfront_invalidator::invocation::{Invocation, RESPONSE_RESERVE};
 use serde_json::{Value, json};
 
 use crate::fixture::{
     ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, denial_with_statement, distribution_arn,
-    invocation, logged, logged_at, one_minute,
+    logged, logged_at, one_minute, short_invocation,
 };
 use crate::queue::{batch_sent, failures, notification};
 use crate::staging;
@@ -186,11 +185,6 @@ async fn a_single_path_is_not_widened() {
         assert_eq!(paths, [expected]);
         assert_eq!(notes(), Vec::<String>::new());
     }
-}
-
-/// Returns an invocation in which a read can take a second.
-fn short_invocation() -> Invocation {
-    invocation(RESPONSE_RESERVE + Duration::from_secs(3))
 }
 
 #[tokio::test]

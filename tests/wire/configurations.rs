@@ -300,7 +300,9 @@ async fn logs_why_an_object_is_not_cached_although_the_others_are_throttled() {
     let invalidator = fixture.invalidator();
     logged();
     let changes = ["prod/a.css", "b.css"].map(|key| notification(key, ago(60)));
-    let response = invalidator.handle(&batch(&changes), &one_minute()).await;
+    // Too short to send the batch again.
+    let invocation = invocation(RESPONSE_RESERVE + Duration::from_secs(3));
+    let response = invalidator.handle(&batch(&changes), &invocation).await;
     assert_eq!(response, failures(&["m0"]));
     let lines = logged_at("INFO").into_iter();
     let messages: Vec<_> = lines.map(|line| line["message"].clone()).collect();

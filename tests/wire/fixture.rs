@@ -14,7 +14,7 @@ use cloudfront_invalidator::aws::sdk::sdk_config;
 use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::error::Error;
 use cloudfront_invalidator::handler::Invalidator;
-use cloudfront_invalidator::invocation::Invocation;
+use cloudfront_invalidator::invocation::{Invocation, RESPONSE_RESERVE};
 use cloudfront_invalidator::metrics::{MetricsSettings, MetricsWriter};
 use cloudfront_invalidator::{log, settings::Settings};
 use serde_json::Value;
@@ -388,6 +388,11 @@ pub fn invocation(left: Duration) -> Invocation {
     static COUNT: AtomicUsize = AtomicUsize::new(1);
     let request_id = format!("request-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     Invocation::new(SystemTime::now() + left, account(), request_id)
+}
+
+/// Returns an invocation in which a read can take a second. It is too short to send a throttled batch again.
+pub fn short_invocation() -> Invocation {
+    invocation(RESPONSE_RESERVE + Duration::from_secs(3))
 }
 
 pub fn one_minute() -> Invocation {

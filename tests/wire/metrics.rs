@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, logged, logged_at, metric_lines,
-    one_minute,
+    one_minute, short_invocation,
 };
 use crate::queue::{batch_sent, failures, notification};
 use crate::slack::bed::SlackBed;
@@ -158,12 +158,30 @@ async fn a_throttled_batch_is_an_error_only_when_it_is_not_retried() {
     let create = Operation::CreateInvalidation;
     let mut event = changes(&["a", "b"], now(&fixture));
     fixture.standin.fail(create, Fault::Throttling, 2 * ALWAYS);
-    assert_eq!(fixture.handle(&event).await, failures(&["m0", "m1"]));
+    let invalidator = fixture.invalidator();
+    let response = invalidator.handle(&event, &short_invocation()).await;
+    assert_eq!(response, failures(&["m0", "m1"]));
     let throttled = json!({"Throttled": 1});
     assert_eq!(only_line(), expected("s3", throttled));
     event["Records"][1]["attributes"]["ApproximateReceiveCount"] = "10".into();
-    assert_eq!(fixture.handle(&event).await, failures(&["m0", "m1"]));
+    let response = invalidator.handle(&event, &short_invocation()).await;
+    assert_eq!(response, failures(&["m0", "m1"]));
     let values = json!({"Throttled": 1, "Errors": 1});
+    assert_eq!(only_line(), expected("s3", values));
+}
+
+#[tokio::test]
+async fn each_request_that_cloudfront_throttles_counts() {
+    let fixture = Fixture::with(frozen());
+    let event = changes(&["a"], now(&fixture));
+    // The SDK attempts a request four times.
+    (fixture.standin).fail(Operation::CreateInvalidation, Fault::Throttling, 8);
+    let invalidator = fixture.invalidator_without_pauses();
+    let response = invalidator.handle(&event, &one_minute()).await;
+    assert_eq!(response, failures(&[]));
+    let values = json!({
+        "Throttled": 2, "Invalidations": 1, "Paths": 1, "ObjectsChanged": 1, "PathsSaved": 0, "FreshnessLag": 49.0,
+    });
     assert_eq!(only_line(), expected("s3", values));
 }
 

@@ -1,5 +1,7 @@
 //! An SQS batch: only messages whose changes fail are retried, and changes that are covered already cost nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     ALWAYS, BUCKET, FIRST, Fixture, SECOND, configuration, invocation, logged, logged_at,
-    one_minute,
+    one_minute, short_invocation,
 };
 use crate::standin::{Clock, Fault, Operation, Options};
 
@@ -376,6 +378,137 @@ async fn fails_the_messages_of_a_throttled_distribution_only() {
         2,
         "the other distribution is not invalidated again"
     );
+}
+
+/// Returns options with a frozen clock, so that a test can read how long the function has paused.
+fn frozen() -> Options {
+    Options {
+        clock: Clock::frozen(),
+        ..Options::default()
+    }
+}
+
+/// How many times the SDK attempts a call that CloudFront throttles.
+const ATTEMPTS: u64 = 4;
+
+#[tokio::test]
+async fn sends_a_throttled_batch_again_within_the_invocation() {
+    let fixture = Fixture::with(frozen());
+    let create = Operation::CreateInvalidation;
+    (fixture.standin).fail(create, Fault::Throttling, 2 * ATTEMPTS);
+    let (started, invalidator) = (fixture.standin.now(), fixture.invalidator_without_pauses());
+    let event = batch(&[notification("a", ago(60))]);
+    let response = invalidator.handle(&event, &one_minute()).await;
+    assert_eq!(response, failures(&[]));
+    assert_eq!(fixture.calls(create), 9);
+    let paths = vec!["/a".to_owned()];
+    assert_eq!(fixture.accepted(), [(FIRST.to_owned(), paths)]);
+    let end = started + Duration::from_secs(4);
+    assert_eq!(fixture.standin.now(), end, "it pauses");
+}
+
+#[tokio::test]
+async fn throttled_distributions_take_turns() {
+    let distributions = format!("{FIRST},{SECOND}");
+    let fixture = Fixture::start().set("DISTRIBUTION_ID", &distributions);
+    let create = Operation::CreateInvalidation;
+    (fixture.standin).fail(create, Fault::Throttling, 4 * ATTEMPTS);
+    let (pausing, pauses) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(vec![])));
+    let pause = {
+        let pauses = Arc::clone(&pauses);
+        move |duration| {
+            let (pausing, pauses) = (Arc::clone(&pausing), Arc::clone(&pauses));
+            async move {
+                let others = pausing.fetch_add(1, Ordering::Relaxed);
+                pauses.lock().expect("a list").push((duration, others));
+                // Long enough for the other distribution.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                pausing.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let clock = cloudfront_invalidator::clock::Clock::new(SystemTime::now, pause);
+    let invalidator = fixture.invalidator().with_clock(clock);
+    let event = batch(&[notification("a", ago(60))]);
+    let response = invalidator.handle(&event, &one_minute()).await;
+    assert_eq!(response, failures(&[]));
+    assert_eq!(fixture.accepted().len(), 2);
+    // The first turn has three calls, because two more of them fail.
+    let pauses = pauses.lock().expect("a list");
+    assert_eq!(*pauses, [(Duration::from_secs(2), 0); 4]);
+}
+
+#[tokio::test]
+async fn fails_a_throttled_batch_when_no_time_is_left_to_send_it_again() {
+    let fixture = Fixture::with(frozen());
+    let create = Operation::CreateInvalidation;
+    (fixture.standin).fail(create, Fault::Throttling, ALWAYS);
+    let (started, invalidator) = (fixture.standin.now(), fixture.invalidator_without_pauses());
+    let event = batch(&[notification("a", ago(60)), "{".to_owned()]);
+    let response = invalidator.handle(&event, &short_invocation()).await;
+    assert_eq!(response, failures(&["m0", "m1"]));
+    assert_eq!(fixture.calls(create), 4);
+    assert_eq!(fixture.standin.now(), started);
+}
+
+#[tokio::test]
+async fn retries_only_the_changes_that_are_still_throttled_at_the_end_of_the_time() {
+    let second = configuration("other", "", "");
+    let document = format!("distribution/{SECOND}/config");
+    let fixture = Fixture::with(frozen().with_document(&document, &second))
+        .set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"));
+    let create = Operation::CreateInvalidation;
+    (fixture.standin).fail_for(SECOND, create, Fault::Throttling, ALWAYS);
+    let changed = (fixture.standin.now() - Duration::from_secs(60)).into();
+    let other = notification("b", changed).replace(BUCKET, "other");
+    let event = batch_sent(&[notification("a", changed), other], changed);
+    let invalidator = fixture.invalidator_without_pauses();
+    let response = invalidator.handle(&event, &short_invocation()).await;
+    assert_eq!(response, failures(&["m1"]));
+    let first = (FIRST.to_owned(), vec!["/a".to_owned()]);
+    assert_eq!(fixture.accepted(), std::slice::from_ref(&first));
+    // The next receive continues with the other distribution.
+    let response = invalidator.handle(&event, &one_minute()).await;
+    assert_eq!(response, failures(&[]));
+    let second = (SECOND.to_owned(), vec!["/b".to_owned()]);
+    assert_eq!(fixture.accepted(), [first, second]);
+}
+
+#[tokio::test]
+async fn does_not_wait_for_a_quota_that_is_in_use() {
+    let fixture = Fixture::with(frozen());
+    let (create, fault) = (
+        Operation::CreateInvalidation,
+        Fault::TooManyInvalidationsInProgress,
+    );
+    fixture.standin.fail(create, fault, 1);
+    let (started, invalidator) = (fixture.standin.now(), fixture.invalidator_without_pauses());
+    let event = batch(&[notification("a", ago(60))]);
+    let response = invalidator.handle(&event, &one_minute()).await;
+    assert_eq!(response, failures(&["m0"]));
+    assert_eq!(fixture.calls(create), 1);
+    assert_eq!(fixture.standin.now(), started);
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_while_cloudfront_throttles() {
+    let create = Operation::CreateInvalidation;
+    let by_path = json!({"paths": ["/a"]});
+    let by_key = json!({"bucket": BUCKET, "keys": ["a"]});
+    for event in [None, Some(by_path), Some(by_key)] {
+        let fixture = Fixture::with(frozen());
+        fixture.standin.fail(create, Fault::Throttling, ALWAYS);
+        let started = fixture.standin.now();
+        let job = || fixture.standin.start_job(None).event;
+        let request = event.clone().unwrap_or_else(job);
+        let invalidator = fixture.invalidator_without_pauses();
+        let result = invalidator.handle(&request, &one_minute()).await;
+        // The pipeline continues the job with another one.
+        assert_eq!(result.is_ok(), event.is_none(), "{result:?}");
+        assert_eq!(fixture.calls(create), 4, "{event:?}");
+        assert_eq!(fixture.accepted(), [], "{event:?}");
+        assert_eq!(fixture.standin.now(), started, "{event:?}");
+    }
 }
 
 #[tokio::test]

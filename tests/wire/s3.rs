@@ -12,7 +12,7 @@ use crate::fixture::{
     BUCKET, FIRST, Fixture, SECOND, configuration, denial_with_statement, distribution_arn,
     invocation, logged_at, one_minute,
 };
-use crate::standin::{Fault, Operation, Options};
+use crate::standin::{Clock, Fault, Operation, Options};
 
 pub fn event(name: &str) -> Value {
     let path = format!(
@@ -100,6 +100,24 @@ async fn returns_an_error_when_cloudfront_accepts_no_invalidation() {
         .filter_map(|invalidation| invalidation.outcome.ok())
         .collect();
     assert_eq!(distinct.len(), 2, "no path is billed twice");
+}
+
+#[tokio::test]
+async fn sends_a_throttled_batch_again_within_the_invocation() {
+    let fixture = Fixture::with(Options {
+        clock: Clock::frozen(),
+        ..Options::default()
+    });
+    let create = Operation::CreateInvalidation;
+    // The SDK attempts a request four times.
+    fixture.standin.fail(create, Fault::Throttling, 4);
+    let (started, invalidator) = (fixture.standin.now(), fixture.invalidator_without_pauses());
+    let event = event("s3-direct-index");
+    let result = invalidator.handle(&event, &one_minute()).await;
+    result.expect("an invalidation");
+    assert_eq!(fixture.calls(create), 5);
+    let end = started + Duration::from_secs(2);
+    assert_eq!(fixture.standin.now(), end, "it pauses");
 }
 
 #[tokio::test]

@@ -120,9 +120,9 @@ impl Call<'_> {
             return Error::from(kind).context(format_args!("could not {purpose}"));
         }
         let kind = match (code, status, self.distribution()) {
+            ("TooManyInvalidationsInProgress", ..) => ErrorKind::QuotaInUse { purpose, message },
             (
-                "TooManyInvalidationsInProgress"
-                | "Throttling"
+                "Throttling"
                 | "ThrottlingException"
                 | "TooManyRequestsException"
                 | "RequestLimitExceeded"

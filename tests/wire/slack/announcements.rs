@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::bed::{Delivered, SlackBed, logged_without_secrets};
-use crate::fixture::{ALWAYS, BUCKET, FIRST, Fixture, configuration, invocation, one_minute};
+use crate::fixture::{
+    ALWAYS, BUCKET, FIRST, Fixture, configuration, invocation, one_minute, short_invocation,
+};
 use crate::queue::{batch_sent, failures, notification};
 use crate::standin::{Clock, Fault, Job, Operation, Options, Secret, SlackResponse};
 
@@ -176,7 +178,7 @@ async fn changes_that_fail_for_the_moment_are_announced_at_the_last_receive() {
         let bed = bed("all");
         (bed.fixture.standin).fail(Operation::CreateInvalidation, Fault::Throttling, ALWAYS);
         let event = received(&bed, &[upload(&bed, "a.html")], count);
-        let response = bed.invalidator().handle(&event, &one_minute()).await;
+        let response = bed.invalidator().handle(&event, &short_invocation()).await;
         assert_eq!(response, failures(&["m0"]));
         assert_eq!(queued(&bed).len(), expected, "{count}");
     }
