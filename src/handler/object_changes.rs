@@ -59,8 +59,7 @@ pub(super) struct ChangeOptions<'a> {
 struct ChangeLimits<'a> {
     /// The limits of each.
     limits: Limits,
-    /// Its place among the distributions that CloudFront throttles; `None` if the batch is sent only once, because somebody
-    /// waits for the result.
+    /// Its place among the distributions that CloudFront throttles; `None` if the batch is sent only once.
     place: Option<Place<'a>>,
     /// The limit of a day; `None` without a budget, or if it is unknown what is left of it.
     budget: Option<&'a DailyBudget>,
@@ -97,10 +96,13 @@ impl Invalidator {
         } = self.find_affected(changes, options, invocation).await?;
         results.failed = failed;
         let budget = DailyBudget::new(settings.daily_path_budget, used_today);
+        // Without the queue, nothing limits how many invocations would wait and occupy the account's concurrency.
+        let can_wait =
+            options.requester.is_none() && changes.iter().all(|pending| pending.sent.is_some());
         let turns = Turns::default();
         let limits = |position| ChangeLimits {
             limits: settings.limits,
-            place: (options.requester.is_none()).then(|| turns.place(position)),
+            place: can_wait.then(|| turns.place(position)),
             budget: budget.as_ref(),
         };
         let invalidate = |(position, distribution_changes): (usize, DistributionChanges)| {

@@ -1,7 +1,8 @@
 //! Sends a batch of changes again while CloudFront throttles, until the time of the invocation ends.
 //!
 //! CloudFront accepts about one call in two seconds, and each receive of a message that failed takes minutes. So a batch that
-//! is throttled waits within the invocation. The batches of an invocation take turns, that with the oldest change first, because
+//! is throttled waits within the invocation. Lambda runs at most two invocations for the queue at a time (`template.yaml`);
+//! notifications without the queue do not wait, and Lambda repeats their events. The batches of an invocation take turns, that with the oldest change first, because
 //! their calls would only throttle each other.
 
 use std::collections::BTreeSet;

@@ -103,7 +103,7 @@ async fn returns_an_error_when_cloudfront_accepts_no_invalidation() {
 }
 
 #[tokio::test]
-async fn sends_a_throttled_batch_again_within_the_invocation() {
+async fn a_notification_without_the_queue_does_not_wait_while_cloudfront_throttles() {
     let fixture = Fixture::with(Options {
         clock: Clock::frozen(),
         ..Options::default()
@@ -114,10 +114,10 @@ async fn sends_a_throttled_batch_again_within_the_invocation() {
     let (started, invalidator) = (fixture.standin.now(), fixture.invalidator_without_pauses());
     let event = event("s3-direct-index");
     let result = invalidator.handle(&event, &one_minute()).await;
-    result.expect("an invalidation");
-    assert_eq!(fixture.calls(create), 5);
-    let end = started + Duration::from_secs(2);
-    assert_eq!(fixture.standin.now(), end, "it pauses");
+    let error = result.expect_err("an error, after which Lambda repeats the event");
+    assert_eq!(error.category(), Category::Throttled);
+    assert_eq!(fixture.calls(create), 4);
+    assert_eq!(fixture.standin.now(), started, "it pauses");
 }
 
 #[tokio::test]
