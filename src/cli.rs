@@ -1,7 +1,7 @@
 //! `cf-invalidate`: creates the same invalidations as the function, from a terminal, a script or a buildspec.
 //!
-//! Each command has a module of its own: `create`, `plan`, `verify`, `status`, `list`, `distributions`, `usage`, `invoke`,
-//! `replay`. The others are shared:
+//! Each command has a module of its own: `create`, `plan`, `verify`, `status`, `list`, `distributions`, `usage`,
+//! `invoke`, `replay`. The others are shared:
 //!
 //! | module | contents |
 //! |---|---|

@@ -41,7 +41,7 @@ pub struct Invocation {
     /// The request id: Lambda repeats it when it retries an asynchronous invocation
     /// ([documentation](https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html)).
     pub request_id: String,
-    /// What it did.
+    /// What it did, in numbers.
     pub metrics: Arc<Metrics>,
 }
 

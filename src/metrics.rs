@@ -1,14 +1,12 @@
 //! `Metrics`: what one invocation did, in numbers, as lines of CloudWatch's embedded metric format.
 //!
 //! A line is written to the log, and CloudWatch extracts the metrics from it. So metrics need no API call and no
-//! permission. Each metric costs as much as a custom metric, so there are few of them, and without dimensions unless the
-//! settings add one.
+//! permission. AWS bills each as a custom metric, so there are few of them, without dimensions unless a setting adds one.
+//! [Format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)
 //!
-//! Lambda drops lines below the configured log level, and treats a line without `level` or `timestamp` as INFO. So a line
-//! has the configured level.
-//!
-//! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>,
-//! levels: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+//! A line has the configured log level: as documented, Lambda drops lines below it, and treats a line without `level` or
+//! `timestamp` as INFO. How the real filter treats these lines is not verified.
+//! [Levels](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,20 +30,20 @@ pub enum Metric {
     Paths,
     /// How many changed objects were handled without an error.
     ObjectsChanged,
-    /// How many paths fewer were sent than an invalidation for each change would have needed.
+    /// How many paths fewer were sent than an invalidation of its own for each changed object would have needed.
     PathsSaved,
     /// How many requests CloudFront refused because it was throttling, or would have refused because of a quota.
     Throttled,
     /// How many jobs, events, messages and requests failed for good.
     Errors,
-    /// How long after the oldest change CloudFront created its invalidation.
+    /// How many seconds after the oldest change CloudFront created its invalidation.
     FreshnessLag,
     /// For how many requested URLs viewers still get old content.
     StaleUrls,
 }
 
 impl Metric {
-    /// Returns its name in CloudWatch.
+    /// Returns the name in CloudWatch.
     pub fn name(self) -> &'static str {
         match self {
             Self::Invalidations => "Invalidations",
@@ -59,7 +57,7 @@ impl Metric {
         }
     }
 
-    /// Returns its unit in CloudWatch.
+    /// Returns the unit in CloudWatch.
     fn unit(self) -> &'static str {
         match self {
             Self::FreshnessLag => "Seconds",
@@ -87,7 +85,7 @@ impl Metrics {
         self.count_of_distribution(metric, count, distribution);
     }
 
-    /// Adds to the total only: what no distribution has, or what several have together.
+    /// Adds to the total only: what belongs to no distribution, or to several together.
     pub fn count_total(&self, metric: Metric, count: usize) {
         add(&mut self.lock().total, metric, count);
     }
@@ -145,8 +143,8 @@ pub struct MetricsSettings {
 }
 
 impl MetricsSettings {
-    /// Reads the settings. `variable` returns the value of an environment variable. An invalid value counts as the default,
-    /// because metrics must not prevent an invalidation.
+    /// Reads the settings. `variable` returns the value of an environment variable. An invalid value counts as the
+    /// default, because metrics must not prevent an invalidation.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let read = |name| {
             let value = variable(name).unwrap_or_default();
@@ -179,8 +177,8 @@ impl MetricsWriter {
         }
     }
 
-    /// Writes what was recorded: the total, and with the setting a line for each distribution. Writes nothing if nothing was
-    /// recorded.
+    /// Writes what was recorded: the total, and with the setting a line for each distribution. Writes nothing if
+    /// nothing was recorded.
     pub fn write(&self, metrics: &Metrics, caller: &str, request_id: &str, now: SystemTime) {
         let Some(namespace) = &self.settings.namespace else {
             return;

@@ -34,8 +34,8 @@ pub struct Settings {
     /// `ECONOMY`: how much more harm to unchanged objects is accepted for fewer paths. Unit: a share of the least
     /// possible harm, 0 to 1. Default: 0.
     pub limits: Limits,
-    /// `DAILY_PATH_BUDGET`: the paths of a day, in UTC. An invalidation of changed objects that needs more than are left gets
-    /// fewer paths. Unit: paths, 0 to 1000000. Default: 0, no budget.
+    /// `DAILY_PATH_BUDGET`: the paths of a day, in UTC. An invalidation of changed objects that needs more than are
+    /// left gets fewer paths. Unit: paths, 0 to 1000000. Default: 0, no budget.
     pub daily_path_budget: Option<NonZeroUsize>,
     /// `INDEX_DOCUMENTS`: whether an index document is cached under its directory too: `auto`, `always` or `never`.
     /// Default: `auto`. `IMMUTABLE_PATHS`: the paths whose content never changes: `auto`, `none`, or path patterns separated

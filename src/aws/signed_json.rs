@@ -219,8 +219,8 @@ impl SignedJson {
         attempt(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await
     }
 
-    /// Calls an operation once and returns its output, which has at most `max_response` bytes. It is for an operation whose output
-    /// is lost if a second attempt follows, such as received messages.
+    /// Calls an operation once and returns its output, which has at most `max_response` bytes. It is for an operation
+    /// whose output is lost if a second attempt follows, such as received messages.
     #[cfg(feature = "cli")]
     pub(super) async fn call_once(
         &self,

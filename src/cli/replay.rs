@@ -1,7 +1,7 @@
 //! `replay`: sends the changes of objects in a dead-letter queue to the queue of the stack again.
 //!
-//! A message is deleted only after SQS has accepted its changes, so an interruption loses nothing; at worst a change is sent twice.
-//! All other messages are left in place, and are visible again when the command ends.
+//! A message is deleted only after SQS has accepted its changes, so an interruption loses nothing; at worst a change is
+//! sent twice. All other messages are left in place, and are visible again when the command ends.
 //!
 //! A pipeline job contains temporary credentials. No body is printed.
 
@@ -24,14 +24,14 @@ use crate::error::{Audience, Category, Error};
 use crate::excerpt::counted;
 use crate::trigger::undelivered::{Undelivered, UndeliveredContent};
 
-/// The tag of a dead-letter queue that has the URL of the queue of changes (`template.yaml`).
+/// The tag with the URL of the queue that gets the changes. In `template.yaml`, only `UndeliveredQueue` has it.
 const QUEUE_URL_TAG: &str = "cloudfront-invalidator:queue-url";
 
-/// How long received messages are invisible, unless they are released. If a run takes longer, they are received again and not
-/// handled again.
+/// How long received messages are invisible, unless they are released. A run that takes longer receives them again, but
+/// does not handle them again.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long a call can take, with a slow connection and messages of 1 MiB.
+/// How long a call can take: long enough for messages of 1 MiB over a slow connection.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// After this time, CodePipeline has failed an action whose job has no result
@@ -137,9 +137,9 @@ struct Run<'a> {
     report: Report,
 }
 
-/// What became of a received message.
+/// Where a received message is.
 enum MessageState {
-    /// It is invisible, and released by its receipt handle when the run ends.
+    /// In the dead-letter queue, but invisible. When the run ends, it is released by this receipt handle.
     Held(String),
     Deleted,
 }
@@ -199,8 +199,8 @@ impl Run<'_> {
         })
     }
 
-    /// Remembers received messages. Returns those that are received for the first time, and the ids of those that SQS delivers
-    /// although they are deleted.
+    /// Remembers received messages. Returns those that are received for the first time, and the ids of those that SQS
+    /// delivers although they are deleted.
     fn hold(&mut self, received: Vec<ReceivedMessage>) -> (Vec<ReceivedMessage>, Vec<String>) {
         let mut new = Vec::new();
         let mut again_after_delete = Vec::new();
@@ -245,7 +245,7 @@ impl Run<'_> {
                     report.leave(LeftReason::DirectInvocation, failure);
                 }
                 UndeliveredContent::Unknown(error) => {
-                    // The function names the keys of an unknown event.
+                    // The error of the function is more precise: it names the keys of the event.
                     let error = failure.unwrap_or_else(|| error.to_string());
                     report.leave(LeftReason::Unknown, Some(error));
                 }
@@ -276,7 +276,7 @@ impl Run<'_> {
         stopped_by.map_or(Ok(()), Err)
     }
 
-    /// Returns the ids of the messages that SQS accepted.
+    /// Sends a batch, and returns the ids of the messages that SQS accepted.
     async fn send_batch(&mut self, batch: &[Sendable]) -> Result<Vec<String>, Error> {
         let bodies: Vec<_> = batch.iter().map(|message| message.body.as_str()).collect();
         let results = self.sqs.send_messages(&self.route.to, &bodies, deadline());

@@ -1,11 +1,11 @@
-//! `DailyBudget`: how many paths invalidations of changed objects are limited to if a day needs more than its budget.
+//! `DailyBudget`: limits the paths of an invalidation of changed objects to those that are left today.
 //!
-//! The paths of today are those of the invalidations that CloudFront lists, whoever created them. They are read while the
-//! configurations are read, in at most a second. What is not known then counts as little as possible: an invalidation that
-//! is not read has at least one path. If nothing can be listed, there is no budget for this event.
+//! The paths of today are those of the invalidations that CloudFront lists, whoever created them. They are read while
+//! the configurations are read, in at most a second. What is not known then counts as little as possible: an
+//! invalidation that is not read counts as one path. If nothing can be listed, there is no budget for this event.
 //!
-//! The rule: less is left for a retry, because its first attempt counts too. So the caller reference does not depend on what is
-//! left (`Batch::replacing`), and an attempt that CloudFront has accepted is repeated as it was.
+//! The rule: less is left for a retry, because its first attempt counts too. So the caller reference does not depend on
+//! what is left (`Batch::replacing`), and an attempt that CloudFront has accepted is repeated as it was.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,9 +23,10 @@ use crate::plan::ExistingInvalidation;
 /// How long reading the paths of today can take.
 const MAX_READ_TIME: Duration = Duration::from_secs(1);
 
-/// How many invalidations one invocation reads for it.
+/// How many invalidations are read for the budget in one event.
 pub(super) const MAX_READS: usize = 20;
 
+/// The beginning of a line of the log; the error follows.
 const CONSEQUENCE: &str = "DailyPathBudget leaves out what this distribution has used today";
 
 /// The budget of today. The distributions that are handled together share it.
@@ -44,7 +45,7 @@ impl DailyBudget {
         })
     }
 
-    /// Returns the paths for a batch that needs more than are left; `None` if it does not.
+    /// Returns how many paths a batch gets that needs more than are left; `None` if it needs no more.
     pub(super) fn left_for(&self, needed: usize) -> Option<usize> {
         left_for(needed, self.paths, self.used())
     }
@@ -71,7 +72,7 @@ impl DailyBudget {
     }
 }
 
-/// Returns what a batch has that repeats an earlier attempt with fewer paths than it needs.
+/// Returns why a batch that repeats an earlier attempt has fewer paths than it needs.
 pub(super) fn note_of_repetition(
     paths: usize,
     needed: usize,
@@ -86,16 +87,16 @@ fn instead(paths: usize, needed: usize) -> String {
     format!("{paths} path{plural} instead of {needed}")
 }
 
-/// Returns the paths for a batch that needs more than the budget leaves: one at least, because its changes must be
-/// invalidated. `None` if the batch needs no more.
+/// Returns how many paths a batch gets that needs more than are left: at least one, because its changes must be
+/// invalidated. `None` if it needs no more.
 fn left_for(needed: usize, budget: usize, used: usize) -> Option<usize> {
     let left = budget.saturating_sub(used).max(1);
     (needed > left).then_some(left)
 }
 
 impl Invalidator {
-    /// Returns how many paths today's invalidations of the distributions have, as far as it is known; `None` if there is no
-    /// budget, or if none of them can be listed. At most `reads_left` invalidations are read.
+    /// Returns how many paths today's invalidations of the distributions have, as far as it is known; `None` if there
+    /// is no budget, or if none of them can be listed. At most `reads_left` invalidations are read.
     pub(super) async fn paths_used_today(
         &self,
         budget: Option<NonZeroUsize>,
@@ -110,7 +111,7 @@ impl Invalidator {
         let distributions = distributions.iter().filter(can_list);
         let lists = Lists {
             created: day_of(now.into()),
-            // Each has a path, so no more of them fit the budget.
+            // Each has at least one path, so this many use up the budget.
             maximum: budget,
             deadline,
         };

@@ -1,4 +1,10 @@
-//! `ChangeMetrics`: what the invalidations of changed objects cost and saved, and how long viewers got old content.
+//! `ChangeMetrics`: how many changed objects were handled, how many paths that saved, and how long it took.
+//!
+//! The paths are compared with one invalidation for each changed object and distribution. An object that needs no path
+//! saves one; an object that an earlier invalidation covers saves all of its paths. What belongs to a single
+//! invalidation, such as `Metric::Paths`, is counted where it is sent (`Invalidator::submit`).
+//!
+//! The rule: a change that failed on a distribution counts when its retry succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +20,9 @@ use crate::outcome::BatchReport;
 /// The changes of one distribution, before those are left out that need no invalidation.
 pub(super) struct ChangeMetrics<'a> {
     changes: &'a [PendingChange<'a>],
-    /// How many objects need no invalidation, because their copies stay valid.
+    /// How many objects need no path, because their copies stay valid.
     kept: usize,
-    /// How many paths an invalidation of its own would have, for each of the other changes by its index.
+    /// For each of the other changes, by its index: how many paths an invalidation of its own would have.
     needed: BTreeMap<usize, usize>,
 }
 

@@ -263,6 +263,7 @@ impl Invalidator {
         Ok(reply.instrument(span).await.into())
     }
 
+    /// Runs a command if it is allowed to this person, in this channel and workspace.
     async fn reply_to_person(
         &self,
         settings: &SlackSettings,
@@ -427,11 +428,12 @@ fn person_span(command: &SlashCommand) -> Span {
     error_span!("person", %user, %channel, workspace = %team)
 }
 
-/// Returns whether the reply says what to correct. All else needs the operator.
+/// Returns whether the person can correct the error, which the reply describes. All others need the operator.
 fn is_mistake(error: &Error) -> bool {
     [Category::InvalidInput, Category::RejectedPath].contains(&error.category())
 }
 
+/// Counts an error that needs the operator.
 fn count_failure(error: &Error, invocation: &Invocation) {
     if !is_mistake(error) {
         invocation.metrics.count_total(Metric::Errors, 1);

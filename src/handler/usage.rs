@@ -1,4 +1,5 @@
-//! `Usage`: how many paths of this month the invalidations of some distributions have. `budget` counts those of a day alike.
+//! `Usage`: how many paths of this month the invalidations of some distributions have. `budget` counts those of a day
+//! with the same calls.
 //!
 //! ListInvalidations returns no paths, so each invalidation is read once. The number of reads and their time are limited, so
 //! the counts are possibly incomplete; a later call of this process continues. The free paths are those of the account, which
@@ -69,11 +70,11 @@ impl DistributionUsage {
     }
 }
 
-/// What is listed of each distribution.
+/// Which invalidations of each distribution are listed.
 pub(super) struct Lists {
     /// When the invalidations were created.
     pub(super) created: Range<DateTime<Utc>>,
-    /// How many of them are enough, from the newest.
+    /// How many of them at most, the newest first.
     pub(super) maximum: usize,
     pub(super) deadline: Instant,
 }
@@ -160,8 +161,8 @@ impl Invalidator {
             .await
     }
 
-    /// Reads the invalidations whose paths are not counted yet, `maximum` of them at most, and remembers the counts. Returns how
-    /// many it reads.
+    /// Reads the invalidations whose paths are not known yet, `maximum` of them at most, and remembers how many paths
+    /// each has. Returns how many it reads.
     pub(super) async fn read_path_counts(
         &self,
         lists: &[Listed<'_>],
@@ -201,7 +202,7 @@ impl Invalidator {
         count
     }
 
-    /// Returns how many paths those of the invalidations have that are counted, and how many of them are not counted.
+    /// Returns how many paths the invalidations have whose paths are known, and how many others there are.
     pub(super) fn count_paths(&self, listed: &Listed<'_>) -> (usize, usize) {
         let path_counts = self.warm_state.path_counts(listed.distribution);
         let invalidations = listed.invalidations.iter();

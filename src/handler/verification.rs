@@ -192,6 +192,7 @@ impl Invalidator {
         });
         let run = guarded(work, invocation).await;
         let run = run.unwrap_or_else(|error| report_of_notes(vec![error.to_string()]).into());
+        // A count of 0 is written too: without it, the metric does not show that URLs were requested.
         for url in &run.report.urls {
             let count = match url.judgement.verdict {
                 Verdict::Stale | Verdict::OldAtOrigin => 1,

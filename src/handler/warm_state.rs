@@ -130,8 +130,8 @@ impl WarmState {
         path_counts
     }
 
-    /// Keeps the path counts of these invalidations, also of those that this process created and forgets later. Forgets all
-    /// others, such as those of the month before.
+    /// Keeps the path counts of these invalidations, also of those that this process created and forgets later. Forgets
+    /// all others, such as those of the month before.
     pub(super) fn keep_path_counts(
         &self,
         distribution: &DistributionId,

@@ -86,8 +86,8 @@ impl Batch {
         }
     }
 
-    /// Takes the reference of the batch that this one replaces: it covers the same with fewer paths. CloudFront then refuses
-    /// it if it has accepted any other batch that covers the same.
+    /// Takes the caller reference of a batch that covers the same with more paths, and that this one replaces. So
+    /// CloudFront refuses it if it has already accepted other paths for the reference.
     pub fn replacing(self, batch: &Self) -> Self {
         Self {
             reference: batch.reference.clone(),
@@ -110,8 +110,8 @@ impl Batch {
         &self.plan.paths
     }
 
-    /// Returns the caller reference: equal for the same event, distribution and paths; that of the replaced batch if there
-    /// is one.
+    /// Returns the caller reference: equal for the same event, distribution and paths, or that of the batch that this
+    /// one replaces.
     pub fn reference(&self) -> &CallerReference {
         &self.reference
     }

@@ -59,8 +59,8 @@ pub fn check(
     Ok(Some(age))
 }
 
-/// Returns whether a request that was first sent at this time created the invalidation, and not an earlier one. Two requests
-/// within two seconds count as one.
+/// Returns whether a request that was first sent at this time created the invalidation, and not an earlier one. Two
+/// requests within two seconds count as one.
 pub fn is_created_by(sent: DateTime<Utc>, invalidation: &ExistingInvalidation) -> bool {
     sent.signed_duration_since(invalidation.created) <= PRECISION
 }

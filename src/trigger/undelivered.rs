@@ -1,7 +1,8 @@
-//! A message of a dead-letter queue: the changes in it, or why it cannot go through the queue of changes.
+//! A message of a dead-letter queue: the changes in it, or why it cannot be sent to the queue of the stack.
 //!
-//! Lambda puts a failed event into a record, as `requestPayload`, with the error of the function. EventBridge, SQS and older stacks
-//! leave the event or the body as it was. Whether it contains changes is decided as for a message of the queue.
+//! Lambda puts a failed event into a record, as `requestPayload`, with the error of the function. EventBridge, SQS and
+//! older stacks leave the event or the body as it was. Whether it contains changes is decided as for a message of that
+//! queue.
 //!
 //! A pipeline job contains temporary credentials, so no value of a message is a part of an error or of `Debug`.
 //!
@@ -15,7 +16,7 @@ use super::envelope::Marker;
 use super::{Content, unknown_message};
 use crate::error::Error;
 
-/// The longest text of a function's error, in characters. The function writes what happened first.
+/// The longest text of a function's error, in characters. It begins with what happened; the rest is advice.
 const MAX_FAILURE: usize = 500;
 
 /// A message of a dead-letter queue.
@@ -99,9 +100,9 @@ fn payload(value: &Value) -> Option<&Value> {
     value.get("requestPayload")
 }
 
-/// Returns the value as the body of a message. SQS replaces two characters that JSON allows
-/// ([documentation](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)), which would be
-/// another key, so they are escaped.
+/// Returns an event as the body of a message. SQS replaces two characters that JSON allows
+/// ([documentation](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)), which
+/// would be another key, so they are escaped.
 fn text_of(payload: &Value) -> String {
     let text = payload.to_string();
     text.replace('\u{fffe}', "\\ufffe")

@@ -444,7 +444,8 @@ impl Standin {
     }
 }
 
-/// The stand-ins without a port and a thread, for tests in tokio's paused time: it does not advance while a socket is read.
+/// The stand-ins without a port and a thread, for tests in tokio's paused time: it does not advance while a socket is
+/// read.
 pub struct InProcess {
     server: Server,
 }

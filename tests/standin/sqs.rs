@@ -1,7 +1,7 @@
 //! Standard queues of SQS, as far as a sender and a consumer see them: messages that are sent, and visibility that is changed.
 //!
-//! Only what a test puts into a queue is received. The function receives nothing itself: a test passes the event of a consumer to
-//! it.
+//! Only what a test puts into a queue is received. The function receives nothing itself: a test passes the event of a
+//! consumer to it.
 //!
 //! API: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 

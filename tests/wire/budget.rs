@@ -1,4 +1,5 @@
-//! The paths of a day: what an invalidation of changed objects gets if the day needs more than its budget, on a frozen clock.
+//! The paths of a day: what an invalidation of changed objects gets if the day needs more than its budget, on a frozen
+//! clock.
 
 use std::time::Duration;
 
@@ -429,8 +430,8 @@ fn created(fixture: &Fixture) -> Vec<Vec<String>> {
     created.map(|invalidation| invalidation.paths).collect()
 }
 
-/// An event is so new that no invalidation counts as newer than its changes: only the caller reference shows that a retry is
-/// one.
+/// An event is so new that no invalidation counts as newer than its changes: only the caller reference shows that a
+/// retry is one.
 #[tokio::test]
 async fn a_retry_is_not_billed_although_less_is_left_for_it() {
     for reuse in [ReferenceReuse::Documented, ReferenceReuse::Observed] {

@@ -209,8 +209,8 @@ impl CloudFront {
         Ok(listed)
     }
 
-    /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most, and why the older
-    /// ones of them are missing if they cannot be listed before `deadline`.
+    /// Returns the invalidations that are not older than a time, newest first, `maximum` of them at most, and why the
+    /// older ones of them are missing if they cannot be listed before `deadline`.
     pub async fn list_invalidations_until(
         &self,
         distribution: &DistributionId,

@@ -1,7 +1,8 @@
-//! The operations of SQS that only the command line needs: receives messages, and sends, deletes and releases up to ten at a time.
+//! The operations of SQS that only the command line needs: receives messages, and sends, deletes and releases up to ten
+//! at a time.
 //!
-//! A batch can succeed in part, so each of its operations returns a result for each entry, in their order. An entry without a
-//! result counts as failed.
+//! A batch can succeed in part, so each of its operations returns a result for each entry, in their order. An entry
+//! without a result counts as failed.
 //!
 //! API: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 
@@ -23,7 +24,8 @@ pub const MAX_ENTRIES: usize = 10;
 /// How many bytes the bodies of a batch can have together (same source).
 pub const MAX_BATCH_BYTES: usize = 1_048_576;
 
-/// The maximum length of a response with received messages: each has at most 1 MiB, and JSON escapes a byte with at most six.
+/// The maximum length of a response with received messages: each has at most 1 MiB, and JSON escapes a byte with at
+/// most six.
 const MAX_RECEIVED_BYTES: usize = MAX_ENTRIES * MAX_BATCH_BYTES * 6 + 1_048_576;
 
 /// How long SQS waits for a message. With a wait, it looks on all of its servers before it returns none.
@@ -94,8 +96,8 @@ impl Sqs {
         Ok(tag.map(str::to_owned))
     }
 
-    /// Receives up to ten messages, which are invisible for `visibility_timeout`. An empty queue returns none, after two seconds.
-    /// If there is no response, messages can have been received nevertheless.
+    /// Receives up to ten messages, which are invisible for `visibility_timeout`. An empty queue returns none, after
+    /// two seconds. If there is no response, messages can have been received nevertheless.
     ///
     /// # Errors
     ///
@@ -129,8 +131,8 @@ impl Sqs {
         Ok(messages.filter_map(ReceivedMessage::read).collect())
     }
 
-    /// Sends messages: at most [`MAX_ENTRIES`], with [`MAX_BATCH_BYTES`] together. If there is no response, they can be in the
-    /// queue nevertheless, or twice.
+    /// Sends messages: at most [`MAX_ENTRIES`], with [`MAX_BATCH_BYTES`] together. If there is no response, they can be
+    /// in the queue nevertheless, or twice.
     ///
     /// # Errors
     ///
@@ -167,7 +169,8 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// [`Error`] if SQS does not accept the batch before `deadline`. The messages are visible when their visibility timeout ends.
+    /// [`Error`] if SQS does not accept the batch before `deadline`. The messages are visible when their visibility
+    /// timeout ends.
     pub async fn release_messages(
         &self,
         queue: &QueueUrl,

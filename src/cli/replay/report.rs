@@ -1,7 +1,7 @@
 //! `Report`: what became of the messages of a dead-letter queue.
 //!
-//! Each message that is left counts under one reason. The errors of functions are counted by their text, so that thousands of
-//! messages with the same cause are one line.
+//! Each message that is left counts under one reason. The errors of functions are counted by their text, so that
+//! thousands of messages with the same cause are one line.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Passes the SDK's requests to the stand-in within the process, and notes what CloudFront did with the invalidations.
 //!
-//! A socket would stop virtual time: tokio advances it while nothing else can run, and so while a response is on its way.
+//! A socket would stop virtual time: tokio advances it while nothing else can run, and so while a response is on its
+//! way.
 
 use std::fmt;
 use std::mem;

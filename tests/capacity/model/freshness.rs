@@ -1,5 +1,5 @@
-//! When viewers have the current version of each changed object: when an invalidation is completed that is newer than the
-//! change and has a path of the object.
+//! When viewers have the current version of each changed object: when an invalidation is completed that is newer than
+//! the change and has a path of the object.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,8 +7,8 @@
 //!               └────failed─────┘                       freshness ◀┘
 //! ```
 //!
-//! Tokio's time is paused, and nothing here waits for a socket. So time jumps to the next timer, hours take seconds, and
-//! the same scenario has the same result. CPU time counts as none.
+//! Tokio's time is paused, and nothing here waits for a socket. So time jumps to the next timer, hours take seconds,
+//! and the same scenario has the same result. CPU time counts as none.
 //!
 //! What is assumed about AWS is in the constants below and in docs/limits.md.
 
@@ -115,8 +115,8 @@ pub struct Scenario {
     pub limits: (usize, usize),
     /// When a pipeline job invalidates `/*`, if it does.
     pub clears_at: Option<Duration>,
-    /// Whether the simulation lasts until each message is deleted or in the dead-letter queue; otherwise until the end of
-    /// the load.
+    /// Whether the simulation lasts until each message is deleted or in the dead-letter queue; otherwise until the end
+    /// of the load.
     pub drains: bool,
 }
 
