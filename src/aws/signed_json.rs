@@ -203,7 +203,8 @@ impl SignedJson {
                 operation,
                 &body,
                 credentials.clone(),
-                (MAX_RESPONSE_BYTES, end_of_attempt),
+                MAX_RESPONSE_BYTES,
+                end_of_attempt,
             )
         };
         let now = Instant::now();
@@ -232,9 +233,15 @@ impl SignedJson {
     ) -> Result<Value, CallError> {
         let credentials = self.credentials().await?;
         let body = input.to_string();
-        let limits = (max_response, deadline);
-        self.attempt(endpoint, operation, &body, credentials, limits)
-            .await
+        self.attempt(
+            endpoint,
+            operation,
+            &body,
+            credentials,
+            max_response,
+            deadline,
+        )
+        .await
     }
 
     async fn credentials(&self) -> Result<Credentials, CallError> {
@@ -251,7 +258,8 @@ impl SignedJson {
         operation: &'static str,
         body: &str,
         credentials: Credentials,
-        (max_response, deadline): (usize, Instant),
+        max_response: usize,
+        deadline: Instant,
     ) -> Result<Value, CallError> {
         let request = self.request(endpoint, operation, body, credentials)?;
         let received = self.http.send(request, max_response, deadline).await?;

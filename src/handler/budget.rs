@@ -14,7 +14,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::Invalidator;
-use super::usage::{Listed, Lists};
+use super::usage::{ListOptions, Listed};
 use crate::billing::day_of;
 use crate::distribution::DistributionId;
 use crate::invocation::Invocation;
@@ -109,13 +109,13 @@ impl Invalidator {
         let deadline = invocation.end_of_read(MAX_READ_TIME);
         let can_list = |distribution: &&DistributionId| self.warm_state.can_list(distribution, now);
         let distributions = distributions.iter().filter(can_list);
-        let lists = Lists {
+        let options = ListOptions {
             created: day_of(now.into()),
             // Each has at least one path, so this many use up the budget.
             maximum: budget,
             deadline,
         };
-        let mut listed = self.list_created(distributions, lists, invocation).await;
+        let mut listed = self.list_created(distributions, options, invocation).await;
         for Listed {
             distribution,
             list_error,

@@ -71,7 +71,7 @@ impl DistributionUsage {
 }
 
 /// Which invalidations of each distribution are listed.
-pub(super) struct Lists {
+pub(super) struct ListOptions {
     /// When the invalidations were created.
     pub(super) created: Range<DateTime<Utc>>,
     /// How many of them at most, the newest first.
@@ -99,12 +99,12 @@ impl Invalidator {
         invocation: &Invocation,
     ) -> Usage {
         let month = Month::of(self.clock.now().into());
-        let lists = Lists {
+        let options = ListOptions {
             created: month.times(),
             maximum: usize::MAX,
             deadline: half_way(deadline),
         };
-        let listed = self.list_created(distributions, lists, invocation).await;
+        let listed = self.list_created(distributions, options, invocation).await;
         self.read_path_counts(&listed, MAX_READS, deadline, invocation)
             .await;
         let distributions = listed.into_iter().map(|listed| {
@@ -127,15 +127,15 @@ impl Invalidator {
     pub(super) async fn list_created<'a>(
         &self,
         distributions: impl IntoIterator<Item = &'a DistributionId>,
-        lists: Lists,
+        options: ListOptions,
         invocation: &Invocation,
     ) -> Vec<Listed<'a>> {
         let cloudfront = self.cloudfront(invocation);
-        let Lists {
+        let ListOptions {
             created,
             maximum,
             deadline,
-        } = &lists;
+        } = &options;
         let lists = distributions.into_iter().map(|distribution| async move {
             let (listed, list_error) = cloudfront
                 .list_invalidations_until(distribution, created.start, *maximum, *deadline)
