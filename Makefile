@@ -74,7 +74,7 @@ capacity: rust ## Print the table of docs/limits.md: calls, cost and freshness b
 
 # cargo-deny fetches the database of advisories from GitHub. git ends instead of prompting for a password, and after 30
 # seconds without data.
-audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Check licenses, advisories and templates; write SBOMs and third-party notices (first time: minutes)
+audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Audit crates and templates, write SBOMs and notices (minutes)
 	@mkdir -p target/audit
 	$(call step,cargo deny,$(DENY) --locked check --hide-inclusion-graph bans licenses sources)
 	$(call step,advisories,export GIT_TERMINAL_PROMPT=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=30; \
@@ -96,7 +96,8 @@ binaries: rust
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example standin)
 	$(call step,cargo build of the command line,cargo build --locked --all-features --bin cf-invalidate --example standin)
 
-$(CLOUD) $(TOOLS) $(AUDIT): $(VENVS)/%/.installed: tests/local/requirements-%.txt
+$(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt
+$(AUDIT): $(VENVS)/%/.installed: tests/audit/requirements-%.txt
 $(PICTURE): $(VENVS)/%/.installed: tests/docs/requirements-%.txt
 $(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE): | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
