@@ -9,7 +9,7 @@
 - Lambda events equal a file of events/ or tests/events/.
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - The description of each alarm of template.yaml ends with a heading of docs/operations.md.
-- Tables of parameters, outputs and variables list those of template.yaml, no more and no fewer.
+- Tables of parameters, outputs and variables list those of template.yaml, each once, and no others.
 - The dashboard of template.yaml is valid, shows the metrics of src/metrics.rs, and docs/dashboard.png shows it
   (dashboard.py).
 
@@ -555,9 +555,9 @@ class Checker:
                     self.problem(file, number, f"{target} does not contain {name}")
 
     def alarms(self):
-        """Checks that the description of each alarm ends with a heading of docs/operations.md, once this page exists."""
+        """Checks that the description of each alarm ends with a heading of docs/operations.md."""
         for name, resource in self.template.resources.items():
-            if resource["Type"] == "AWS::CloudWatch::Alarm" and (ROOT / "docs/operations.md").exists():
+            if resource["Type"] == "AWS::CloudWatch::Alarm":
                 place = resource["Properties"]["AlarmDescription"].split()[-1]
                 if not place.startswith("docs/operations.md#"):
                     self.problem("template.yaml", 1, f"the description of {name} ends without docs/operations.md#...")
@@ -585,6 +585,8 @@ class Checker:
                 continue
             if kind in expected:
                 names = set(re.findall(r"`([^`]+)`", cell))
+                for name in sorted(names & listed[kind]):
+                    self.problem(file, number, f"{name} is listed twice")
                 listed[kind] |= names
                 for name in sorted(names - expected[kind]):
                     if not (kind == "variable" and name.startswith("AWS_")):

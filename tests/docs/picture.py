@@ -57,7 +57,13 @@ class Picture:
             properties = widget["properties"]
             if title := properties.get("title"):
                 self.text(left + 12, top + 10, title, 14, weight="bold")
-            views = {"alarm": self.alarm, "text": self.markdown, "singleValue": self.single_value, "table": self.table, "timeSeries": self.time_series}
+            views = {
+                "alarm": self.alarm,
+                "text": self.markdown,
+                "singleValue": self.single_value,
+                "table": self.table,
+                "timeSeries": self.time_series,
+            }
             views[properties.get("view", widget["type"])](widget, left, top, width, height)
         self.figure.savefig(PICTURE, metadata={"Software": None, "Dashboard": digest(self.dashboard)})
 
