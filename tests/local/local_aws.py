@@ -4,8 +4,8 @@ It consists of two processes. MiniStack provides S3, Lambda, IAM, SQS, CloudForm
 The stand-in (tests/standin) provides what MiniStack lacks: CodePipeline's two operations, CloudFront's rules and its
 caching edge. The function and the command line call the stand-in for these, and the stand-in forwards each request to
 CloudFront's API to MiniStack, which checks whether the function's role allows it. This process itself receives the
-posts to Slack (scenarios/slack_hooks.py), and forwards and records the calls of the functions (scenarios/calls.py). All files are in one temporary directory. Leaving the `with` block stops both
-processes, also after an error or Ctrl-C.
+posts to Slack (scenarios/slack_hooks.py), and forwards and records the calls of the functions (scenarios/calls.py).
+All files are in one temporary directory. Leaving the `with` block stops both processes, also after an error or Ctrl-C.
 
 Nothing here connects to the Internet or reads the user's AWS settings: this process and its children get a new
 environment.

@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from scenarios.local_server import LocalServer
+
 SIGNATURE = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 ACCOUNT = "000000000000"  # of the local AWS
 TIMEOUT = 60.0  # seconds; longer than any function waits for a response
@@ -48,27 +50,29 @@ class Call(NamedTuple):
     resource: str
 
 
-class CallRecorder:
+class Server(ThreadingHTTPServer):
+    """A server that prints no error of a connection that a function has closed, because it no longer waits."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Prints errors, except those of the connection."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class CallRecorder(LocalServer):
     """The running proxy: `url` replaces the endpoints of the functions."""
 
+    server_class = Server
+
     def __init__(self, ministack: str, standin: str) -> None:
-        self.url = ""
+        super().__init__()
         self._ministack = ministack
         self._standin = standin
         self._lock = threading.Lock()
         self._calls: list[Call] = []
-
-    def __enter__(self) -> CallRecorder:
-        self._server = Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def settings(self) -> dict[str, str]:
         """Returns the variables with which the functions send their calls here."""
@@ -131,18 +135,6 @@ class CallRecorder:
                 """Prints nothing: the default prints each request."""
 
         return Handler
-
-
-class Server(ThreadingHTTPServer):
-    """A server that prints no error of a connection that a function has closed, because it no longer waits."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Prints errors, except those of the connection."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
 
 
 def requested(

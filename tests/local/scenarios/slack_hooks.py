@@ -1,7 +1,7 @@
 """What the functions post to Slack: to the response URL of a command, and to the incoming webhook.
 
 Both are URLs of hooks.slack.com. MiniStack passes SLACK_ENDPOINT_URL on to the functions, which then send the same paths to
-this server instead. It runs in threads of this process and stops with the `with` block.
+this server instead.
 
 Each post is read only once, as other effects of a step.
 """
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from scenarios.local_server import LocalServer
 
 
 class Post(NamedTuple):
@@ -24,26 +26,14 @@ class Post(NamedTuple):
     status: int
 
 
-class SlackHooks:
+class SlackHooks(LocalServer):
     """The running server: `url` is the scheme, host and port that replace those of Slack."""
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self._changed = threading.Condition()
         self._posts: list[Post] = []
         self._statuses: list[int] = []  # of the next responses; after them, each is 200
-
-    def __enter__(self) -> SlackHooks:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def fail_next(self, *statuses: int) -> None:
         """Makes the next posts fail with these statuses, one after the other; 404 is that of an expired response URL."""
