@@ -1,4 +1,5 @@
-//! Standard queues of SQS, as far as a sender and a consumer see them: messages that are sent, and visibility that is changed.
+//! Standard queues of SQS, as a sender and a consumer see them: messages are sent, received, deleted, and made visible
+//! again.
 //!
 //! Only what a test puts into a queue is received. The function receives nothing itself: a test passes the event of a
 //! consumer to it.
