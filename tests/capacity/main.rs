@@ -1,4 +1,4 @@
-//! The capacity as a command: prints the table of docs/limits.md.
+//! The simulation of the capacity as a command: prints the table of docs/limits.md.
 //!
 //! `capacity [--long] [NUMBER...]` simulates all scenarios, or those with these numbers. With `--long`, each load lasts
 //! 75 minutes, so that messages can reach the dead-letter queue, and the simulation takes hours.

@@ -1,4 +1,4 @@
-//! A capacity that is simulated in seconds, so that the model works and docs/limits.md stays true.
+//! Simulations that take seconds. They show that the model works, and that the first rows of docs/limits.md are current.
 
 #[path = "../standin/mod.rs"]
 mod standin;

@@ -149,7 +149,7 @@ impl Scenario {
         }
     }
 
-    /// Runs the scenario until each message is deleted or in the dead-letter queue.
+    /// Runs the scenario until its load ends, and with `drains` until the queue is empty.
     pub fn run(&self) -> Report {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
