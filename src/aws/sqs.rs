@@ -1,6 +1,6 @@
 //! SQS: sends a message, and changes when a received one is visible again.
 //!
-//! Lambda receives and deletes messages itself; the command line does it with [`batches`]. The URL of a queue is the
+//! Lambda receives and deletes messages itself; the command line does it with `batches`. The URL of a queue is the
 //! one that CloudFormation returns. It names the queue in the request, and the service and region to send it to, unless
 //! the environment configures an endpoint.
 //!
