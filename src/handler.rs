@@ -10,11 +10,12 @@
 //! - of an SQS batch (`sqs_batch`), as a partial batch response with the messages to retry.
 //!
 //! `object_changes` invalidates the objects that notifications and messages contain, or that a direct invocation names;
-//! `affected` finds their paths, `turns` sends throttled batches again. `requested_paths` submits the paths that a pipeline job or a direct invocation names;
+//! `affected` finds their paths, `turns` sends throttled batches again, `change_metrics` counts what was saved.
+//! `requested_paths` submits the paths that a pipeline job or a direct invocation names;
 //! `progress` has how far its invalidations are; `completion` polls them, and `verification` requests URLs. `identity` is
 //! what stays equal if a request is repeated. `staging` finds and decides about staging distributions; `site_names` finds a
-//! distribution by its domain name; `usage` counts the paths of a month, `budget` those of a day; `newest` lists the newest invalidations; `warm_state`
-//! keeps what this process did in earlier invocations.
+//! distribution by its domain name; `usage` counts the paths of a month, `budget` those of a day; `newest` lists the newest
+//! invalidations; `warm_state` keeps what this process did in earlier invocations.
 
 mod affected;
 mod budget;
@@ -42,7 +43,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
 use aws_types::SdkConfig;
-use chrono::TimeDelta;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -62,7 +62,7 @@ use crate::excerpt::listed;
 use crate::invocation::Invocation;
 use crate::metrics::{Metric, MetricsWriter};
 use crate::outcome::{BatchReport, Outcome};
-use crate::plan::{Batch, reuse};
+use crate::plan::Batch;
 use crate::settings::Settings;
 use crate::trigger::Trigger;
 
@@ -218,13 +218,13 @@ impl Invalidator {
             buckets,
             notes,
         } = request;
-        let (cloudfront, sent) = (self.cloudfront(invocation), Instant::now());
+        let (cloudfront, first_sent) = (self.cloudfront(invocation), Instant::now());
         let submission = cloudfront
-            .create_invalidation(&batch, sent, invocation.end_of_calls())
+            .create_invalidation(&batch, first_sent, invocation.end_of_calls())
             .await;
         let submission = match (submission, place) {
             (Err(error), Some(place)) if error.is_throttled() => {
-                self.create_in_turn(&batch, sent, error, place, invocation)
+                self.create_in_turn(&batch, first_sent, error, place, invocation)
                     .await
             }
             (submission, _) => submission,
@@ -241,15 +241,8 @@ impl Invalidator {
             objects,
             notes,
         };
-        let is_new = invalidation.as_ref().is_ok_and(|invalidation| {
-            let sent = TimeDelta::from_std(sent.elapsed());
-            let sent = cloudfront
-                .now()
-                .zip(sent.ok())
-                .map(|(now, elapsed)| now - elapsed);
-            let is_created = |known| sent.is_none_or(|sent| reuse::is_created_by(sent, known));
-            invalidation.as_ref().is_some_and(is_created)
-        });
+        let known = invalidation.as_ref().ok().and_then(Option::as_ref);
+        let is_new = known.is_some_and(|known| cloudfront.is_created_since(first_sent, known));
         count_submission(&report, is_new, invocation);
         if let Ok(id) = &report.result {
             let (distribution, reference) = (report.batch.distribution(), report.batch.reference());

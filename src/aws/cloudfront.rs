@@ -120,6 +120,14 @@ impl CloudFront {
         date.checked_add_signed(TimeDelta::from_std(received.elapsed()).ok()?)
     }
 
+    /// Returns whether a request that was first sent at this time created the invalidation, and not an earlier one. It counts
+    /// as created if CloudFront's clock is unknown.
+    pub fn is_created_since(&self, first_sent: Instant, known: &ExistingInvalidation) -> bool {
+        let elapsed = TimeDelta::from_std(first_sent.elapsed());
+        let sent = self.now().zip(elapsed.ok());
+        sent.is_none_or(|(now, elapsed)| reuse::is_created_by(now - elapsed, known))
+    }
+
     /// Creates an invalidation of the batch, or finds the one that exists under its caller reference. `first_sent` is when
     /// the caller sent the batch for the first time: an invalidation that is older is not its own.
     ///

@@ -193,9 +193,7 @@ impl SignedJson {
         input: &Value,
         deadline: Instant,
     ) -> Result<Value, CallError> {
-        let credentials = timeout_at(deadline, self.credentials()).await;
-        let credentials = credentials
-            .map_err(|_elapsed| CallError::NoResponse("no credentials in time".into()))??;
+        let credentials = self.credentials(deadline).await?;
         let body = input.to_string();
         let attempt = |end_of_attempt| {
             self.attempt(
@@ -231,7 +229,7 @@ impl SignedJson {
         max_response: usize,
         deadline: Instant,
     ) -> Result<Value, CallError> {
-        let credentials = self.credentials().await?;
+        let credentials = self.credentials(deadline).await?;
         let body = input.to_string();
         self.attempt(
             endpoint,
@@ -244,11 +242,13 @@ impl SignedJson {
         .await
     }
 
-    async fn credentials(&self) -> Result<Credentials, CallError> {
+    async fn credentials(&self, deadline: Instant) -> Result<Credentials, CallError> {
         let Some(provider) = &self.credentials else {
             return Err(CallError::NoCredentials(None));
         };
-        let credentials = provider.provide_credentials().await;
+        let credentials = timeout_at(deadline, provider.provide_credentials()).await;
+        let credentials = credentials
+            .map_err(|_elapsed| CallError::NoResponse("no credentials in time".into()))?;
         credentials.map_err(|error| CallError::NoCredentials(Some(with_causes(&error))))
     }
 

@@ -123,7 +123,7 @@ async fn list(
     let mut summaries = cloudfront
         .list_invalidations(distribution, month.start(), usize::MAX)
         .await?;
-    summaries.retain(|summary| month.contains(summary.created));
+    summaries.retain(|summary| month.times().contains(&summary.created));
     Ok(summaries)
 }
 
