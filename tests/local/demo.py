@@ -20,6 +20,7 @@ from scenarios.logs import Logs
 from scenarios.operations import Operations
 from scenarios.permissions import Calls, Permissions
 from scenarios.pipeline_jobs import PipelineJobs
+from scenarios.replay import Replay
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
 from scenarios.slack import SlackCommands
@@ -51,6 +52,7 @@ def all_steps(stack: Stack) -> list[Step]:
         Callers(stack, site),
         DirectInvocation(stack, site, shared_bucket),
         Operations(stack, queue),
+        Replay(stack, queue, site),
         SlackStack(stack, app, between=[SlackCommands(stack, app, site), Permissions(stack, app), Logs(stack)]),
         Calls(stack),
         Upgrade(stack),
