@@ -361,6 +361,22 @@ fn a_call_without_a_response_ends_the_run_and_loses_nothing() {
 }
 
 #[test]
+fn a_queue_whose_messages_are_invisible_is_not_called_empty() {
+    let mut queues = Queues::new("invisible");
+    queues.put(&change("a").to_string());
+    let standin = &queues.environment.standin;
+    standin.fail(Operation::ReceiveMessage, Fault::LostResponse, 1);
+    assert_eq!(queues.run("").code, 1);
+    let output = queues.run("");
+    assert_eq!(output.code, 0);
+    assert_eq!(
+        output.stdout,
+        "no message of queue undelivered is visible: it is empty, or its messages were received within the last 10 \
+         minutes and are visible again later\n"
+    );
+}
+
+#[test]
 fn a_dry_run_shows_what_would_be_sent_and_leaves_everything() {
     let mut queues = Queues::new("dry-run");
     queues.put(&record(&change("a"), "not allowed"));

@@ -169,7 +169,12 @@ impl Report {
             terminal.warn(warning);
         }
         if self.received == 0 && error.is_none() {
-            terminal.text(format!("queue {} is empty", route.queue.name()));
+            // Another run, or one that did not end, can have received all of them.
+            terminal.text(format!(
+                "no message of queue {} is visible: it is empty, or its messages were received within the last 10 \
+                 minutes and are visible again later",
+                route.queue.name()
+            ));
         }
         if let Some(line) = self.sent_line(route) {
             terminal.submission(line);
