@@ -155,7 +155,7 @@ impl MetricsSettings {
         let by_distribution = read("METRICS_BY_DISTRIBUTION").unwrap_or_default();
         let level = read("AWS_LAMBDA_LOG_LEVEL").unwrap_or_else(|| "INFO".to_owned());
         Self {
-            namespace: (!namespace.eq_ignore_ascii_case("none")).then_some(namespace),
+            namespace: (namespace != "none").then_some(namespace),
             by_distribution: by_distribution.eq_ignore_ascii_case("true"),
             level: level.to_ascii_uppercase(),
         }
@@ -381,6 +381,12 @@ mod tests {
             lines(&[("METRICS_NAMESPACE", "none")], record),
             [] as [Value; 0]
         );
+        // The template compares the parameter with this spelling only: alarms and dashboard read the namespace `None`.
+        let other = lines(&[("METRICS_NAMESPACE", "None")], record);
+        let namespace = other
+            .first()
+            .map(|line| &line["_aws"]["CloudWatchMetrics"][0]["Namespace"]);
+        assert_eq!(namespace, Some(&json!("None")));
     }
 
     #[test]
