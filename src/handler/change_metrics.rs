@@ -39,6 +39,20 @@ impl<'a> ChangeMetrics<'a> {
         }
     }
 
+    /// Leaves out the changes of messages that were received before, except for those that are still to be sent. An earlier
+    /// attempt has most likely sent and counted the invalidation that covers them, so they save nothing.
+    pub(super) fn leave_out_counted(&mut self, stale: impl IntoIterator<Item = usize>) {
+        let stale: BTreeSet<_> = stale.into_iter().collect();
+        let changes = self.changes;
+        let is_retried = |index: &usize| {
+            changes
+                .get(*index)
+                .is_some_and(|pending| pending.is_retried)
+        };
+        self.needed
+            .retain(|index, _| stale.contains(index) || !is_retried(index));
+    }
+
     /// Counts what happened to the changes that did not fail. A change that failed is counted when a retry succeeds.
     pub(super) fn record(
         &self,

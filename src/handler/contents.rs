@@ -19,6 +19,8 @@ pub(super) struct ReceivedContent<'a> {
     pub(super) content: &'a Content,
     /// When its message was sent to the queue; `None` without a queue.
     pub(super) sent: Option<DateTime<Utc>>,
+    /// Whether its message was received before.
+    pub(super) is_retried: bool,
 }
 
 /// The results, in the order of the notifications or messages.
@@ -38,6 +40,8 @@ impl Invalidator {
         let content = ReceivedContent {
             content,
             sent: None,
+            // Lambda does not pass on which attempt this is.
+            is_retried: false,
         };
         let handled = self.handle_contents(&[content], invocation).await;
         let result =
@@ -73,12 +77,13 @@ impl Invalidator {
         // For each change: the index of its notification or message.
         let mut content_indices = Vec::new();
         let mut changes = Vec::new();
-        for (index, ReceivedContent { content, sent }) in contents.iter().enumerate() {
-            for change in &content.changes {
+        for (index, received) in contents.iter().enumerate() {
+            for change in &received.content.changes {
                 content_indices.push(index);
                 changes.push(PendingChange {
                     change,
-                    sent: *sent,
+                    sent: received.sent,
+                    is_retried: received.is_retried,
                 });
             }
         }

@@ -192,9 +192,11 @@ impl Invalidator {
             change_id: String::new(),
         });
         let changes: Vec<_> = changes.collect();
-        let pending = changes
-            .iter()
-            .map(|change| PendingChange { change, sent: None });
+        let pending = changes.iter().map(|change| PendingChange {
+            change,
+            sent: None,
+            is_retried: false,
+        });
         let pending: Vec<_> = pending.collect();
         let options = ChangeOptions {
             distributions: &distributions,

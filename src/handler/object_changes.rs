@@ -43,6 +43,8 @@ pub(super) struct PendingChange<'a> {
     pub(super) change: &'a ObjectChange,
     /// When its message was sent to the queue; `None` without a queue.
     pub(super) sent: Option<DateTime<Utc>>,
+    /// Whether its message was received before, so that distributions can have its invalidation already.
+    pub(super) is_retried: bool,
 }
 
 /// How changes are invalidated.
@@ -168,7 +170,7 @@ impl Invalidator {
         let needed = stale
             .iter()
             .map(|object| (object.index, object.paths.len()));
-        let metrics = ChangeMetrics::new(changes, kept.count(), needed);
+        let mut metrics = ChangeMetrics::new(changes, kept.count(), needed);
         let (existing, remaining) = match options.requester {
             // A request is always sent, because only its sender knows when the objects changed, and always with the same
             // plan: a repetition with another one would be billed again.
@@ -178,6 +180,7 @@ impl Invalidator {
                     .skip_covered(&mut stale, existing, &distribution, invocation)
                     .await;
                 notes.extend(note);
+                metrics.leave_out_counted(stale.iter().map(|object| object.index));
                 let remaining = limits.remaining(&existing);
                 (existing, remaining)
             }

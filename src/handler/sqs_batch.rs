@@ -33,6 +33,7 @@ impl Invalidator {
             .map(|message| ReceivedContent {
                 content: &message.content,
                 sent: message.sent,
+                is_retried: message.receive_count > 1,
             })
             .collect();
         let results = match self.handle_contents(&contents, invocation).await {

@@ -153,6 +153,38 @@ async fn a_retry_that_finds_its_invalidation_is_not_counted_again() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_received_again_saves_nothing_where_its_changes_are_covered_already() {
+    let document = |id: &str| format!("distribution/{id}/config");
+    let options = frozen()
+        .with_document(&document(FIRST), &configuration(BUCKET, "", ""))
+        .with_document(&document(SECOND), &configuration(BUCKET, "", ""));
+    let fixture = Fixture::with(options)
+        .set("DISTRIBUTION_ID", &format!("{FIRST},{SECOND}"))
+        .set("METRICS_BY_DISTRIBUTION", "true");
+    let mut event = changes(&["a"], now(&fixture));
+    let create = Operation::CreateInvalidation;
+    (fixture.standin).fail_for(SECOND, create, Fault::Throttling, ALWAYS);
+    assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
+    written();
+    fixture.standin.recover();
+    fixture.standin.advance(Duration::from_secs(60));
+    event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2".into();
+    assert_eq!(fixture.handle(&event).await, failures(&[]));
+    let lines = written();
+    let lines = lines
+        .iter()
+        .map(|line| (line["DistributionId"].as_str(), values(line)));
+    let values = json!({
+        "Invalidations": 1, "Paths": 1, "ObjectsChanged": 1, "PathsSaved": 0, "FreshnessLag": 105.0,
+    });
+    let (_, values) = expected("s3", values);
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [(None, values.clone()), (Some(SECOND), values)]
+    );
+}
+
+#[tokio::test]
 async fn a_throttled_batch_is_an_error_only_when_it_is_not_retried() {
     let fixture = Fixture::with(frozen());
     let create = Operation::CreateInvalidation;
