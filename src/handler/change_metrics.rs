@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::object_changes::PendingChange;
 use crate::distribution::DistributionId;
@@ -16,6 +16,10 @@ use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::metrics::Metric;
 use crate::outcome::BatchReport;
+
+/// The longest lag that is recorded. A queue keeps a message for 14 days at most, so a much older change has an invented time,
+/// such as the year 1970 in the samples of Lambda's console.
+const MAX_LAG: TimeDelta = TimeDelta::days(60);
 
 /// The changes of one distribution, before those are left out that need no invalidation.
 pub(super) struct ChangeMetrics<'a> {
@@ -90,8 +94,8 @@ impl<'a> ChangeMetrics<'a> {
         let submitted = submitted
             .into_iter()
             .filter_map(|index| self.changes.get(index));
-        if let Some(oldest) = submitted.map(|pending| pending.change.time).min() {
-            let lag = created.signed_duration_since(oldest);
+        let lags = submitted.map(|pending| created.signed_duration_since(pending.change.time));
+        if let Some(lag) = lags.filter(|lag| *lag <= MAX_LAG).max() {
             invocation.metrics.record_lag(lag, distribution);
         }
     }

@@ -120,6 +120,29 @@ async fn counts_changed_objects_their_invalidation_and_what_wildcards_saved() {
 }
 
 #[tokio::test]
+async fn the_lag_leaves_out_a_change_with_an_invented_time() {
+    let fixture = Fixture::with(frozen());
+    let now = now(&fixture);
+    let year_1970 = DateTime::UNIX_EPOCH;
+    let event = |bodies: &[String]| batch_sent(bodies, now);
+    let (sample, change) = (notification("a", year_1970), notification("b", now - LAG));
+    assert_eq!(
+        fixture.handle(&event(&[sample, change])).await,
+        failures(&[])
+    );
+    let values = json!({
+        "Invalidations": 1, "Paths": 2, "ObjectsChanged": 2, "PathsSaved": 0, "FreshnessLag": 45.0,
+    });
+    assert_eq!(only_line(), expected("s3", values));
+    let future = notification("c", now + TimeDelta::days(40_000));
+    assert_eq!(fixture.handle(&event(&[future])).await, failures(&[]));
+    let values = json!({
+        "Invalidations": 1, "Paths": 1, "ObjectsChanged": 1, "PathsSaved": 0, "FreshnessLag": 0.0,
+    });
+    assert_eq!(only_line(), expected("s3", values));
+}
+
+#[tokio::test]
 async fn counts_files_that_need_no_invalidation_as_saved() {
     let fixture = Fixture::with(frozen());
     let chunk = "_next/static/chunks/main-c9d26e0caf71ac90.js";
