@@ -17,6 +17,10 @@ use super::request::PathRequest;
 use super::user_parameters;
 use crate::error::Error;
 
+/// The longest folder that is logged, in characters. CodePipeline's have 20; whoever can invoke the function can send an event
+/// with a longer one, which would make each line too long for CloudWatch.
+const MAX_PIPELINE_CHARACTERS: usize = 100;
+
 /// The id by which a job's result is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobId(String);
@@ -72,7 +76,8 @@ impl Job {
         let folder = artifact.and_then(|key| key.split_once('/'));
         Ok(Self {
             id,
-            pipeline: folder.map(|(folder, _)| folder.to_owned()),
+            pipeline: folder
+                .map(|(folder, _)| folder.chars().take(MAX_PIPELINE_CHARACTERS).collect()),
             user_parameters: user_parameters.cloned(),
             continuation_token: token.filter(|token| !token.is_empty()).map(str::to_owned),
         })

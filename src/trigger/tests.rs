@@ -1127,6 +1127,11 @@ fn returns_the_folder_of_the_artifacts_of_a_pipeline() {
             json!([artifact("shop-website-deploym/Build/x7".into())]),
             Some("shop-website-deploym"),
         ),
+        // A pipeline's folder has 20 characters. Whoever can invoke the function can send a longer one.
+        (
+            json!([artifact(format!("{}/x7", "ü".repeat(900_000)).into())]),
+            Some(&*"ü".repeat(100)),
+        ),
         (json!([artifact("x7".into())]), None),
         (json!([artifact(Value::Null)]), None),
         (json!([]), None),
