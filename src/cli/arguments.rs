@@ -429,7 +429,7 @@ pub struct Replay {
     /// The dead-letter queue: the output UndeliveredQueueUrl or DeadLetterQueueUrl of the stack
     #[arg(value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = not_empty)]
     pub queue: String,
-    /// Send the changes to this queue [default: the tag cloudfront-invalidator:queue-url of the dead-letter queue]
+    /// Send the changes to this queue [default: the tag cloudfront-invalidator:queue-url of the undelivered queue]
     #[arg(long, value_name = "QUEUE-URL", value_hint = ValueHint::Url, value_parser = not_empty)]
     pub to: Option<String>,
     /// Show what would be sent and what would be left, and send nothing

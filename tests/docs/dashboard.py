@@ -75,6 +75,7 @@ def problems():
         return
     yield from name_problems(template)
     yield from field_problems(template)
+    yield from documented_query_problems()
     if not PICTURE.exists() or digest(body(Stack(template, **SAMPLE))).encode() not in PICTURE.read_bytes():
         yield f"{PICTURE.relative_to(ROOT)} shows another dashboard: run `make picture`, look at the picture and commit it"
 
@@ -155,6 +156,14 @@ def queries(template):
     for name, resource in load_yaml(ROOT / "examples" / "operations.yaml")["Resources"].items():
         if resource["Type"] == "AWS::Logs::QueryDefinition":
             yield name, resource["Properties"]["QueryString"]
+
+
+def documented_query_problems():
+    """docs/operations.md shows each query of examples/operations.yaml."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    for name, resource in load_yaml(ROOT / "examples" / "operations.yaml")["Resources"].items():
+        if resource["Type"] == "AWS::Logs::QueryDefinition" and resource["Properties"]["QueryString"] not in page:
+            yield f"docs/operations.md does not show the query {name} of examples/operations.yaml"
 
 
 def field_problems(template):

@@ -62,8 +62,8 @@ impl LeftReason {
                  delete the message"
             }
             Self::Unknown => {
-                "the content is neither a change of objects nor an event of the function: read the message in the SQS \
-                 console, then delete it"
+                "the content is neither a change of objects nor an event of the function: find out who sends it, then \
+                 delete the message"
             }
             Self::NotSent => "run the command again",
             Self::NotDeleted => "the next run sends the changes again",
