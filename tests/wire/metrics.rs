@@ -186,7 +186,7 @@ async fn a_message_that_is_received_again_saves_nothing_where_its_changes_are_co
         .set("METRICS_BY_DISTRIBUTION", "true");
     let mut event = changes(&["a"], now(&fixture));
     let create = Operation::CreateInvalidation;
-    (fixture.standin).fail_for(SECOND, create, Fault::Throttling, ALWAYS);
+    (fixture.standin).fail_for(SECOND, create, Fault::AccessDenied, ALWAYS);
     assert_eq!(fixture.handle(&event).await, failures(&["m0"]));
     written();
     fixture.standin.recover();
