@@ -206,14 +206,10 @@ impl Invalidator {
     }
 
     /// Sends a batch to CloudFront, and remembers the invalidation. With a place, sends it again while CloudFront throttles.
-    async fn submit(
-        &self,
-        request: BatchRequest,
-        place: Option<Place<'_>>,
-        invocation: &Invocation,
-    ) -> BatchReport {
+    async fn submit(&self, request: BatchRequest<'_>, invocation: &Invocation) -> BatchReport {
         let BatchRequest {
             batch,
+            place,
             objects,
             buckets,
             notes,
@@ -356,18 +352,21 @@ fn count_submission(report: &BatchReport, is_new: bool, invocation: &Invocation)
 }
 
 /// A batch to send, and what its report adds to it.
-struct BatchRequest {
+struct BatchRequest<'a> {
     batch: Batch,
+    /// Its place among the batches that CloudFront throttles; `None` if it is sent only once.
+    place: Option<Place<'a>>,
     objects: Option<usize>,
     /// The buckets of the objects.
     buckets: BTreeSet<String>,
     notes: Vec<String>,
 }
 
-impl From<Batch> for BatchRequest {
+impl From<Batch> for BatchRequest<'_> {
     fn from(batch: Batch) -> Self {
         Self {
             batch,
+            place: None,
             objects: None,
             buckets: BTreeSet::new(),
             notes: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! The paths of today are those of the invalidations that CloudFront lists, whoever created them. They are read while
 //! the configurations are read, in at most a second. What is not known then counts as little as possible: an
-//! invalidation that is not read counts as one path. If nothing can be listed, there is no budget for this event.
+//! invalidation that is not read counts as one path. If no list can be read, the event is handled without the budget.
 //!
 //! The rule: less is left for a retry, because its first attempt counts too. So the caller reference does not depend on
 //! what is left (`Batch::replacing`), and an attempt that CloudFront has accepted is repeated as it was.
@@ -95,8 +95,8 @@ fn left_for(needed: usize, budget: usize, used: usize) -> Option<usize> {
 }
 
 impl Invalidator {
-    /// Returns how many paths today's invalidations of the distributions have, as far as it is known; `None` if there
-    /// is no budget, or if none of them can be listed. At most `reads_left` invalidations are read.
+    /// Returns how many paths today's invalidations of the distributions have, as far as it is known. Returns `None`
+    /// without a budget, and if no distribution can be listed. Reads at most `reads_left` invalidations.
     pub(super) async fn paths_used_today(
         &self,
         budget: Option<NonZeroUsize>,

@@ -272,9 +272,7 @@ impl Invalidator {
         // `collapse` counts a limit of 0 wildcards as 1, so its result is checked against the quota.
         if all.batch.fits_wildcards(remaining) {
             let all = planner.within_budget(all, &stale, limits, remaining);
-            return self
-                .submit_objects(all, &stale, planner.place, invocation)
-                .await;
+            return self.submit_objects(all, &stale, invocation).await;
         }
         // No wildcard is left. The objects that need none are submitted if their paths fit the limits without one.
         let (files, mut retried): (Vec<_>, Vec<_>) = stale
@@ -284,9 +282,7 @@ impl Invalidator {
         let mut results = ChangeResults::default();
         if !files.is_empty() && only_files.batch.fits_wildcards(remaining) {
             let only_files = planner.within_budget(only_files, &files, limits, remaining);
-            results = self
-                .submit_objects(only_files, &files, planner.place, invocation)
-                .await;
+            results = self.submit_objects(only_files, &files, invocation).await;
         } else {
             retried.extend(files);
         }
@@ -299,13 +295,12 @@ impl Invalidator {
 
     async fn submit_objects(
         &self,
-        request: BatchRequest,
+        request: BatchRequest<'_>,
         objects: &[StaleObject<'_>],
-        place: Option<Place<'_>>,
         invocation: &Invocation,
     ) -> ChangeResults {
         let reports = self
-            .submit_isolating_rejected_paths(request, place, invocation)
+            .submit_isolating_rejected_paths(request, invocation)
             .await;
         let failed = failed_objects(objects, &reports);
         let outcome = Outcome {
@@ -354,15 +349,14 @@ impl Invalidator {
     /// The notes are in the first report of an accepted batch, or in the last report if none is accepted.
     async fn submit_isolating_rejected_paths(
         &self,
-        mut request: BatchRequest,
-        place: Option<Place<'_>>,
+        mut request: BatchRequest<'_>,
         invocation: &Invocation,
     ) -> Vec<BatchReport> {
-        let buckets = request.buckets.clone();
+        let (place, buckets) = (request.place, request.buckets.clone());
         let mut reports = Vec::new();
         let mut pending = Vec::new();
         for calls in 1.. {
-            let mut report = self.submit(request, place, invocation).await;
+            let mut report = self.submit(request, invocation).await;
             let is_rejected = report
                 .result
                 .as_ref()
@@ -383,6 +377,7 @@ impl Invalidator {
             }
             let Some(batch) = next else { break };
             request = BatchRequest {
+                place,
                 notes,
                 buckets: buckets.clone(),
                 ..BatchRequest::from(batch)
@@ -506,8 +501,8 @@ struct BatchPlanner<'a> {
     notes: ChangeNotes,
 }
 
-impl BatchPlanner<'_> {
-    fn plan(&self, objects: &[StaleObject<'_>], limits: Limits) -> BatchRequest {
+impl<'a> BatchPlanner<'a> {
+    fn plan(&self, objects: &[StaleObject<'_>], limits: Limits) -> BatchRequest<'a> {
         let changes = || objects.iter().map(|object| object.pending.change);
         let keys: BTreeSet<_> = changes()
             .map(|change| (&change.bucket, &change.key))
@@ -520,9 +515,11 @@ impl BatchPlanner<'_> {
                 Batch::new(&event, distribution, paths, limits)
             }
         };
+        let buckets: BTreeSet<_> = changes().map(|change| &change.bucket).collect();
         BatchRequest {
+            place: self.place,
             objects: Some(keys.len()),
-            buckets: keys.iter().map(|(bucket, _)| (*bucket).clone()).collect(),
+            buckets: buckets.into_iter().cloned().collect(),
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,
         }
@@ -532,11 +529,11 @@ impl BatchPlanner<'_> {
     /// than `remaining` leaves.
     fn within_budget(
         &self,
-        request: BatchRequest,
+        request: BatchRequest<'a>,
         objects: &[StaleObject<'_>],
         limits: Limits,
         remaining: Limits,
-    ) -> BatchRequest {
+    ) -> BatchRequest<'a> {
         let Some(budget) = self.budget else {
             return request;
         };

@@ -143,7 +143,7 @@ impl Invalidator {
                         notes,
                         ..batch.into()
                     };
-                    return self.submit(request, None, invocation).await;
+                    return self.submit(request, invocation).await;
                 }
             };
             BatchReport {

@@ -40,15 +40,16 @@ impl Invalidator {
             Ok(results) => results,
             Err(error) => {
                 let errors = vec![Some(error.clone()); messages.len()];
-                if let Some(failure) = final_error(messages, &errors) {
+                if let Some(failure) = joined(&final_errors(messages, &errors)) {
                     let announcement = Announcement::FailedChanges(&failure);
                     self.announce(announcement, invocation).await;
                 }
                 return Err(error);
             }
         };
-        let final_count = final_errors(messages, &results.errors).count();
-        let failure = final_error(messages, &results.errors);
+        let final_errors = final_errors(messages, &results.errors);
+        let final_count = final_errors.len();
+        let failure = joined(&final_errors);
         let announcement = match &failure {
             Some(error) => Announcement::FailedChanges(error),
             None => Announcement::Changes(&results.outcome),
@@ -77,24 +78,22 @@ impl Invalidator {
 }
 
 /// Returns the errors of all messages that failed, except for those that probably succeed later.
-fn final_errors<'a>(
-    messages: &[Message],
-    errors: &'a [Option<Error>],
-) -> impl Iterator<Item = &'a Error> {
+fn final_errors<'a>(messages: &[Message], errors: &'a [Option<Error>]) -> Vec<&'a Error> {
     let failed = messages.iter().zip(errors);
-    failed.filter_map(|(message, error)| {
+    let failed = failed.filter_map(|(message, error)| {
         let is_last = message.receive_count >= LAST_RECEIVE;
         error
             .as_ref()
             .filter(|error| is_last || !error.is_transient())
-    })
+    });
+    failed.collect()
 }
 
-/// Returns why messages failed, except for those that probably succeed later.
-fn final_error(messages: &[Message], errors: &[Option<Error>]) -> Option<Error> {
-    let mut errors: Vec<_> = final_errors(messages, errors).cloned().collect();
+/// Joins errors, without those that are equal to the one before.
+fn joined(errors: &[&Error]) -> Option<Error> {
+    let mut errors = errors.to_vec();
     errors.dedup();
-    Error::join(errors)
+    Error::join(errors.into_iter().cloned())
 }
 
 fn log_failed(failed: &[(&str, Error)]) {

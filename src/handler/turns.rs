@@ -1,9 +1,11 @@
 //! Sends a batch of changes again while CloudFront throttles, until the time of the invocation ends.
 //!
-//! CloudFront accepts about one call in two seconds, and each receive of a message that failed takes minutes. So a batch that
-//! is throttled waits within the invocation. Lambda runs at most two invocations for the queue at a time (`template.yaml`);
-//! notifications without the queue do not wait, and Lambda repeats their events. The batches of an invocation take turns, that with the oldest change first, because
-//! their calls would only throttle each other.
+//! CloudFront accepts about one call in two seconds, and the next receive of a message that failed is minutes later. So a
+//! throttled batch waits within the invocation. The batches of an invocation take turns, the one with the oldest change
+//! first, because their calls would only throttle each other.
+//!
+//! Lambda runs at most two invocations for the queue at a time (`template.yaml`). Notifications without the queue have no such
+//! limit, so they do not wait, and Lambda repeats their events.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -97,7 +97,7 @@ impl Sqs {
     }
 
     /// Receives up to ten messages, which are invisible for `visibility_timeout`. An empty queue returns none, after
-    /// two seconds. If there is no response, messages can have been received nevertheless.
+    /// two seconds. Without a response, messages are possibly received and invisible.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Sqs {
         Ok(messages.filter_map(ReceivedMessage::read).collect())
     }
 
-    /// Sends messages: at most [`MAX_ENTRIES`], with [`MAX_BATCH_BYTES`] together. If there is no response, they can be
-    /// in the queue nevertheless, or twice.
+    /// Sends messages: at most [`MAX_ENTRIES`], with [`MAX_BATCH_BYTES`] together. Without a response, they are
+    /// possibly in the queue, once or twice.
     ///
     /// # Errors
     ///

@@ -210,8 +210,8 @@ impl Report {
         let reasons = self.left.iter();
         let reasons = reasons.map(|(reason, left)| reason.counted(left.messages));
         let reasons: Vec<_> = reasons.collect();
-        let is_of_sqs = [LeftReason::NotSent, LeftReason::NotDeleted];
-        let category = match is_of_sqs
+        let refused_by_sqs = [LeftReason::NotSent, LeftReason::NotDeleted];
+        let category = match refused_by_sqs
             .iter()
             .any(|reason| self.left.contains_key(reason))
         {
