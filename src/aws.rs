@@ -9,6 +9,7 @@
 pub mod call_log;
 pub mod cloudfront;
 pub mod codepipeline;
+pub mod connections;
 #[cfg(feature = "cli")]
 pub mod credentials;
 pub mod edge;

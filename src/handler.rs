@@ -51,8 +51,9 @@ use tracing::{Instrument, Span, error, error_span, info};
 use self::slack::Slack;
 use self::turns::Place;
 use self::warm_state::WarmState;
-use crate::aws::cloudfront::{CloudFront, Submission};
-use crate::aws::codepipeline::CodePipeline;
+use crate::aws::cloudfront::{self, CloudFront, Submission};
+use crate::aws::codepipeline::{self, CodePipeline};
+use crate::aws::connections::Connections;
 use crate::aws::edge::EdgeEndpoints;
 use crate::aws::site_cache::SiteCache;
 use crate::clock::Clock;
@@ -71,6 +72,7 @@ use crate::trigger::Trigger;
 pub struct Invalidator {
     settings: Result<Settings, Error>,
     sdk: SdkConfig,
+    connections: Option<Connections>,
     cloudfront: OnceLock<CloudFront>,
     codepipeline: OnceLock<CodePipeline>,
     edge: EdgeEndpoints,
@@ -87,6 +89,7 @@ impl Invalidator {
         Self {
             settings,
             sdk,
+            connections: None,
             cloudfront: OnceLock::new(),
             codepipeline: OnceLock::new(),
             edge: EdgeEndpoints::new(|_name| None),
@@ -101,6 +104,18 @@ impl Invalidator {
     /// Replaces the system clock, which decides how long jobs wait and when a queue has a backlog.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// Opens connections ahead with the HTTP client of the SDK's configuration: that to CloudFront now, that to CodePipeline
+    /// at the start of a pipeline job. Needs a tokio runtime.
+    pub fn with_connections(self, connections: Connections) -> Self {
+        if let Some(url) = cloudfront::endpoint_url(&self.sdk) {
+            connections.open(&url);
+        }
+        Self {
+            connections: Some(connections),
+            ..self
+        }
     }
 
     /// Replaces where the requests of viewers are sent: the edge of CloudFront.
@@ -274,6 +289,15 @@ impl Invalidator {
 
     fn settings(&self) -> Result<&Settings, Error> {
         self.settings.as_ref().map_err(Clone::clone)
+    }
+
+    /// Opens a connection to CodePipeline, which is ready when the job has its result.
+    fn open_codepipeline(&self) {
+        if let Some(connections) = &self.connections
+            && let Some(url) = codepipeline::endpoint_url(&self.sdk)
+        {
+            connections.open(&url);
+        }
     }
 
     fn codepipeline(&self) -> &CodePipeline {

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use cloudfront_invalidator::account::Account;
 use cloudfront_invalidator::aws::edge::EdgeEndpoints;
-use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::aws::sdk::{connections, sdk_config};
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
 use cloudfront_invalidator::log;
@@ -22,7 +22,15 @@ fn main() -> Result<(), Error> {
     tracing::subscriber::set_global_default(log::subscriber(level, write_line))?;
     log::log_panics();
 
-    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk_config(variable))
+    // Lambda sends one invocation at a time, so a second thread would only slow down the start.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let _entered = runtime.enter();
+    let connections = connections(variable);
+    let sdk = sdk_config(variable, &connections);
+    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk)
+        .with_connections(connections)
         .with_edge(EdgeEndpoints::new(variable))
         .with_slack(variable)
         .with_metrics(MetricsWriter::new(
@@ -49,11 +57,7 @@ fn main() -> Result<(), Error> {
         }
         .instrument(span)
     });
-    // Lambda sends one invocation at a time, so a second thread would only slow down the start.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(lambda_runtime::run(handler))
+    runtime.block_on(lambda_runtime::run(handler))
 }
 
 /// Ignores errors: a log that cannot be written must not stop the work.

@@ -18,12 +18,14 @@ mod viewers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_cloudfront::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_cloudfront::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_cloudfront::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_cloudfront::error::{BoxError, BuildError};
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use aws_types::SdkConfig;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use self::errors::{Call, is_reference_used};
@@ -36,11 +38,25 @@ pub use self::staging::Staging;
 use crate::account::Account;
 #[cfg(feature = "cli")]
 use crate::aws::call_log::CallLog;
+use crate::aws::sdk::service_endpoint;
 use crate::aws::sdk_error::{aws_message, with_causes};
 use crate::error::{Conflict, Error};
 use crate::plan::limits::MAX_INVALIDATIONS_READ;
 use crate::plan::reuse::{self, RequestTimes};
 use crate::plan::{Batch, ExistingInvalidation};
+
+/// Returns the URL to which a client with this configuration sends its requests; `None` if there is none.
+pub fn endpoint_url(sdk: &SdkConfig) -> Option<String> {
+    let params = Params::builder()
+        .set_region(sdk.region().map(ToString::to_string))
+        .set_use_fips(sdk.use_fips())
+        .set_use_dual_stack(sdk.use_dual_stack())
+        .set_endpoint(service_endpoint(sdk, "CloudFront"))
+        .build();
+    let resolver = DefaultResolver::new();
+    let endpoint = resolver.resolve_endpoint(&params.ok()?).now_or_never()?;
+    Some(endpoint.ok()?.url().to_owned())
+}
 
 /// A client of CloudFront for one account.
 #[derive(Clone, Debug)]

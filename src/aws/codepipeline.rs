@@ -6,16 +6,18 @@
 //!
 //! Limits: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobFailureResult.html>
 
+use aws_sdk_codepipeline::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 use aws_sdk_codepipeline::config::http::HttpResponse;
 use aws_sdk_codepipeline::config::timeout::TimeoutConfig;
 use aws_sdk_codepipeline::config::{Builder, Config};
 use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
+use futures_util::FutureExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use super::sdk::ATTEMPT_TIMEOUT;
+use super::sdk::{ATTEMPT_TIMEOUT, service_endpoint};
 use super::sdk_error::{aws_message, credentials_error, with_causes};
 #[cfg(feature = "cli")]
 use crate::aws::call_log::CallLog;
@@ -62,6 +64,19 @@ pub struct Continuation {
     pub token: String,
     /// How much of the work is done, 0 to 100.
     pub percent: i32,
+}
+
+/// Returns the URL to which a client with this configuration sends its requests; `None` if there is none.
+pub fn endpoint_url(sdk: &SdkConfig) -> Option<String> {
+    let params = Params::builder()
+        .set_region(sdk.region().map(ToString::to_string))
+        .set_use_fips(sdk.use_fips())
+        .set_use_dual_stack(sdk.use_dual_stack())
+        .set_endpoint(service_endpoint(sdk, "CodePipeline"))
+        .build();
+    let resolver = DefaultResolver::new();
+    let endpoint = resolver.resolve_endpoint(&params.ok()?).now_or_never()?;
+    Some(endpoint.ok()?.url().to_owned())
 }
 
 impl CodePipeline {

@@ -7,6 +7,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_cloudfront::config::{BehaviorVersion, ProvideCredentials, Region, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::SdkConfig;
 
@@ -15,6 +16,9 @@ use super::sdk;
 use super::sdk_error::with_causes;
 use crate::account::Account;
 use crate::error::{Error, ErrorKind};
+
+/// The TLS of the SDK's own HTTP client.
+pub(super) const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 /// CloudFront's own region, for which its requests are signed outside China.
 const CLOUDFRONT_REGION: &str = "us-east-1";
@@ -53,7 +57,7 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
     let selected = SelectedProfile::load(options.profile.as_deref()).await?;
     selected.check_endpoints(options.endpoint_url.is_some())?;
     let region = region(options, &selected)?;
-    let shared = sdk::sdk_config(|_| None);
+    let shared = sdk::sdk_config(|_| None, &sdk::connections(|_| None));
     let client = http_client();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region.clone());
     // The SDK takes an empty AWS_PROFILE as a name.
@@ -104,7 +108,7 @@ fn http_client() -> SharedHttpClient {
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector
             .proxy_config(proxies())
-            .tls_provider(sdk::TLS)
+            .tls_provider(TLS)
             .build()
     })
 }

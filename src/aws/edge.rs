@@ -1,7 +1,7 @@
 //! Requests of a viewer to the edge of CloudFront.
 //!
 //! The requests are those of a browser: HTTPS, GET, redirects are not followed. Only the headers are read, unless the content
-//! is compared. The HTTP client is the one of the SDK, with a connector of its own. It loads the trust store of the system, so
+//! is compared. The HTTP client (`connections`) is one of its own. It loads the trust store of the system, so
 //! it is created only if something is verified.
 //!
 //! A POP is addressed by a name: `<label>.<POP>.cloudfront.net` resolves to it, and the request has the host of the site in
@@ -12,23 +12,22 @@
 //! `AWS_ENDPOINT_URL` does for the API.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudfront::config::http::{HttpRequest, HttpResponse};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
-use aws_smithy_runtime_api::client::http::HttpConnector;
+#[cfg(feature = "cli")]
+use aws_smithy_http_client::{Connector, proxy::ProxyConfig};
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_types::body::SdkBody;
 #[cfg(feature = "cli")]
 use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::{StreamExt, stream};
-use tokio::net::lookup_host;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use super::sdk::TLS;
+use super::connections::{Connections, Trust, lookup};
+#[cfg(feature = "cli")]
+use super::credentials::TLS;
 use super::sdk_error::with_causes;
 use crate::verify::{AcceptEncoding, Answer, EdgeResponse, RequestTarget};
 
@@ -56,6 +55,7 @@ const DOMAIN: &str = ".cloudfront.net";
 #[derive(Clone)]
 pub struct EdgeEndpoints {
     variable: Arc<Variable>,
+    #[cfg(feature = "cli")]
     proxies: Option<ProxyConfig>,
 }
 
@@ -79,7 +79,7 @@ struct Endpoint {
 /// A client that sends the requests of a viewer.
 #[derive(Debug)]
 pub struct EdgeClient {
-    connector: Connector,
+    connector: SharedHttpConnector,
     /// The server in place of the edge.
     endpoint: Option<Endpoint>,
 }
@@ -98,6 +98,7 @@ impl EdgeEndpoints {
     pub fn new(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self {
             variable: Arc::new(variable),
+            #[cfg(feature = "cli")]
             proxies: None,
         }
     }
@@ -114,18 +115,30 @@ impl EdgeEndpoints {
     /// Creates a client of the nearest POP; sends nothing.
     pub fn nearest(&self) -> Result<EdgeClient, String> {
         let endpoint = self.endpoint("EDGE_ENDPOINT_URL")?;
-        let builder = Connector::builder().tls_provider(TLS);
-        let connector = match (&endpoint, &self.proxies) {
-            (Some(endpoint), _) => {
-                builder.build_with_resolver(Address(endpoint.host.as_str().into()))
-            }
-            (None, Some(proxies)) => builder.proxy_config(proxies.clone()).build(),
-            (None, None) => builder.build(),
+        let connector = match &endpoint {
+            Some(endpoint) => at_address(&endpoint.host),
+            None => self.direct_or_through_proxy(),
         };
         Ok(EdgeClient {
             connector,
             endpoint,
         })
+    }
+
+    fn direct_or_through_proxy(&self) -> SharedHttpConnector {
+        #[cfg(feature = "cli")]
+        if let Some(proxies) = &self.proxies {
+            let builder = Connector::builder().tls_provider(TLS);
+            return SharedHttpConnector::new(builder.proxy_config(proxies.clone()).build());
+        }
+        SharedHttpConnector::new(Connections::new(Trust::System))
+    }
+
+    fn uses_proxy(&self) -> bool {
+        #[cfg(feature = "cli")]
+        return self.proxies.is_some();
+        #[cfg(not(feature = "cli"))]
+        false
     }
 
     /// Creates a client of the POP with this name, such as `FRA56-P4`, for the distribution with this domain name.
@@ -139,19 +152,16 @@ impl EdgeEndpoints {
         if endpoint.is_none() && self.endpoint("EDGE_ENDPOINT_URL")?.is_some() {
             return Err(format!("EDGE_ENDPOINT_URL_{name} is not set"));
         }
-        if endpoint.is_none() && self.proxies.is_some() {
+        if endpoint.is_none() && self.uses_proxy() {
             return Err("requests go through a proxy".to_owned());
         }
         let address = match &endpoint {
             Some(endpoint) => endpoint.host.clone(),
             None => pop_address(domain_name, pop)?,
         };
-        lookup(&address).await?;
-        let connector = Connector::builder()
-            .tls_provider(TLS)
-            .build_with_resolver(Address(address.into()));
+        lookup(&address).await.map_err(|error| error.to_string())?;
         Ok(EdgeClient {
-            connector,
+            connector: at_address(&address),
             endpoint,
         })
     }
@@ -197,20 +207,9 @@ fn pop_address(domain_name: &str, pop: &str) -> Result<String, String> {
     Ok(format!("{label}.{pop}{DOMAIN}"))
 }
 
-/// Resolves every name to the addresses of one.
-#[derive(Clone, Debug)]
-struct Address(Arc<str>);
-
-impl ResolveDns for Address {
-    fn resolve_dns<'a>(&'a self, _name: &'a str) -> DnsFuture<'a> {
-        DnsFuture::new(async move { lookup(&self.0).await.map_err(ResolveDnsError::new) })
-    }
-}
-
-async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
-    let addresses = lookup_host((name, 0)).await;
-    let addresses = addresses.map_err(|error| format!("could not resolve {name}: {error}"))?;
-    Ok(addresses.map(|address| address.ip()).collect())
+/// Connects to this host, whatever the name in a URL is.
+fn at_address(host: &str) -> SharedHttpConnector {
+    SharedHttpConnector::new(Connections::at_address(Trust::System, host))
 }
 
 impl EdgeClient {

@@ -1,23 +1,30 @@
 //! The configuration that all SDK clients share.
 //!
-//! Cold start is the function's latency, so the clients are configured by hand: one TLS connector for all of them, ring
-//! for its cryptography (aws-lc gathers entropy for 24 ms of CPU in the first handshake), and the credentials that
-//! Lambda puts into the environment. Only the command line needs the full credential chain (`credentials`).
+//! Cold start is the function's latency, so the clients are configured by hand: one HTTP client for all of them
+//! (`connections`), and the credentials that Lambda puts into the environment. Only the command line needs the full credential
+//! chain (`credentials`).
 
 use std::time::Duration;
 
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_sdk_cloudfront::config::timeout::TimeoutConfig;
 use aws_sdk_cloudfront::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-/// The TLS of all connections.
-pub(super) const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
+use super::connections::{CONNECT_TIMEOUT, Connections, Trust};
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The environment variables with an endpoint or a trust store of the user's own.
+const OWN_TRUST: [&str; 8] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_CLOUDFRONT",
+    "AWS_ENDPOINT_URL_CODEPIPELINE",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_ENDPOINT_URL_SQS",
+    "AWS_ENDPOINT_URL_SSM",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
 
 /// How long one attempt of a call may take.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -31,20 +38,30 @@ const ATTEMPTS: u32 = 4;
 /// The maximum wait before the first retry; it doubles for each later one.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
 
+/// Creates the HTTP client of all services. The environment variables decide which certificates it trusts.
+pub fn connections(variable: impl Fn(&str) -> Option<String>) -> Connections {
+    let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+    let region = variable("AWS_REGION").unwrap_or_default();
+    Connections::new(match OWN_TRUST.iter().any(is_set) {
+        false if partition(&region) == "aws" => Trust::AmazonFirst,
+        _ => Trust::System,
+    })
+}
+
 /// Builds the configuration that the SDK clients share, from the environment variables that Lambda sets.
 ///
 /// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_CLOUDFRONT` and those of the other services, `AWS_USE_FIPS_ENDPOINT` and
 /// `AWS_USE_DUALSTACK_ENDPOINT` mean what they do in
 /// [all SDKs](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html).
-pub fn sdk_config(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> SdkConfig {
+pub fn sdk_config(
+    variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    connections: &Connections,
+) -> SdkConfig {
     let is_true = |name: &str| variable(name).map(|value| value.eq_ignore_ascii_case("true"));
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(TLS)
-        .build_https();
     let mut builder = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(variable("AWS_REGION").map(Region::new))
-        .http_client(http_client)
+        .http_client(connections.clone())
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(ATTEMPTS)

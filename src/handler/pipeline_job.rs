@@ -133,6 +133,7 @@ impl Invalidator {
         job: &Job,
         invocation: &Invocation,
     ) -> Result<Answer, Error> {
+        self.open_codepipeline();
         // What is done outlives the guard: a job whose time ends continues with it.
         let result = match guarded(async { self.begin(job) }, invocation).await {
             Ok(mut execution) => {

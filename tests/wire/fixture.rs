@@ -10,7 +10,7 @@ use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_types::SdkConfig;
 use cloudfront_invalidator::account::Account;
 use cloudfront_invalidator::aws::edge::EdgeEndpoints;
-use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::aws::sdk::{connections, sdk_config};
 use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::error::Error;
 use cloudfront_invalidator::handler::Invalidator;
@@ -88,7 +88,9 @@ impl Fixture {
     /// Configures the SDK as the function does, but with short pauses before a retry.
     pub fn sdk(&self) -> SdkConfig {
         let variables = self.variables.clone();
-        let sdk = sdk_config(move |name| variables.get(name).cloned());
+        let variable = move |name: &str| variables.get(name).cloned();
+        let connections = connections(&variable);
+        let sdk = sdk_config(variable, &connections);
         let attempts = sdk
             .retry_config()
             .expect("an explicit retry configuration")

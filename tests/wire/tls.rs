@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloudfront_invalidator::aws::edge::EdgeEndpoints;
-use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::aws::sdk::{connections, sdk_config};
 use cloudfront_invalidator::aws::webhook::WebhookClient;
 use cloudfront_invalidator::verify::{AcceptEncoding, RequestTarget};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -188,7 +188,10 @@ async fn posts_in_a_child_process() {
         return;
     };
     // As the function configures it.
-    let client = WebhookClient::new(&sdk_config(|_| None), Some(endpoint));
+    let client = WebhookClient::new(
+        &sdk_config(|_| None, &connections(|_| None)),
+        Some(endpoint),
+    );
     let deadline = Instant::now() + Duration::from_secs(20);
     let url = "https://hooks.slack.com/services/T0/B0/hush";
     let posted = client.post(url, &json!({"text": "purged"}), deadline).await;

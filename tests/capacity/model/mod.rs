@@ -35,7 +35,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudfront::config::retry::RetryConfig;
 use aws_types::sdk_config::{SharedTimeSource, TimeSource};
-use cloudfront_invalidator::aws::sdk::sdk_config;
+use cloudfront_invalidator::aws::sdk::{connections, sdk_config};
 use cloudfront_invalidator::clock::Clock;
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::settings::Settings;
@@ -229,7 +229,8 @@ impl Scenario {
         ]);
         let variable = move |name: &str| variables.get(name).cloned();
         let settings = Settings::from_environment(&variable);
-        let sdk = sdk_config(variable);
+        let connections = connections(&variable);
+        let sdk = sdk_config(variable, &connections);
         let retry = sdk.retry_config().expect("a retry configuration").clone();
         // Random pauses would make each run different.
         let retry = RetryConfig::standard()
