@@ -114,8 +114,13 @@ impl InvalidationPath {
             return Err(uncertainty);
         }
         let mut paths = Vec::with_capacity(1);
-        for encoder in ENCODERS {
-            let path = format!("/{}", utf8_percent_encode(key, encoder));
+        // Most keys have one spelling, and a batch can have 100,000 keys.
+        let encoders = match first_with_several_spellings(key) {
+            None => ENCODERS.get(..1),
+            Some(_) => ENCODERS.get(..),
+        };
+        for encoder in encoders.unwrap_or_default() {
+            let path = encoded_key(key, encoder);
             // Every "%" here starts a percent-encoded byte, so "%20" is always a space.
             let with_plus = path.replace("%20", "+");
             for path in [path, with_plus] {
@@ -138,8 +143,7 @@ impl InvalidationPath {
     /// Returns the longest wildcard that covers the key and all keys that start with it, in every spelling.
     fn wildcard_for_key(key: &str) -> Self {
         let longest = key.floor_char_boundary((MAX_PATH_CHARACTERS - "/*".len()) / "%20".len());
-        let several_spellings =
-            key.find(|c| c == ' ' || u8::try_from(c).is_ok_and(|byte| RESERVED.contains(&byte)));
+        let several_spellings = first_with_several_spellings(key);
         let ambiguous = ambiguous_encoding(key).map(|(start, _)| start);
         let end = [several_spellings, ambiguous]
             .into_iter()
@@ -184,7 +188,7 @@ impl InvalidationPath {
     ///
     /// It is only for counting and for matching path patterns. Do not send it.
     pub(crate) fn documented_spelling(key: &str) -> String {
-        format!("/{}", utf8_percent_encode(key, ALWAYS_ENCODED))
+        encoded_key(key, ALWAYS_ENCODED)
     }
 
     /// Returns the text without a final `*`.
@@ -205,16 +209,12 @@ impl InvalidationPath {
             .rev()
             .find(|&end| stems.iter().all(|stem| is_between_characters(stem, end)))
             .unwrap_or_default();
-        // A prefix that ends in a slash meets the exception in `covers`. A slash is one character, so that the prefix
-        // without it still ends between characters.
-        let ends_in_slash = self
-            .stem()
-            .get(..end)
-            .is_some_and(|prefix| prefix.ends_with('/'));
-        let misses_bare_directory = ends_in_slash && {
-            let wildcard = self.truncated_wildcard(end);
-            !wildcard.covers(self) || !wildcard.covers(other)
-        };
+        // The exception in `covers`. The prefix ends in a slash then, which is one character, so that the prefix without it
+        // still ends between characters.
+        let misses_bare_directory = [self, other].iter().any(|path| {
+            let parts = path.0.split_at_checked(end);
+            parts.is_some_and(|(prefix, rest)| !covers_after_prefix(prefix, rest))
+        });
         end.saturating_sub(usize::from(misses_bare_directory))
             .max(1)
     }
@@ -321,6 +321,21 @@ impl From<&InvalidationPath> for SubmittedPath {
     fn from(path: &InvalidationPath) -> Self {
         Self(Arc::clone(&path.0))
     }
+}
+
+/// Returns the path of a key in one spelling.
+fn encoded_key(key: &str, encoder: &'static AsciiSet) -> String {
+    let mut path = String::with_capacity("/".len() + key.len());
+    path.push('/');
+    path.extend(utf8_percent_encode(key, encoder));
+    path
+}
+
+/// Returns the index of the first character that viewers spell differently. A key without one has a single spelling,
+/// unless its encoding is ambiguous.
+fn first_with_several_spellings(key: &str) -> Option<usize> {
+    key.bytes()
+        .position(|byte| byte == b' ' || RESERVED.contains(&byte))
 }
 
 fn is_wildcard(path: &str) -> bool {

@@ -13,6 +13,7 @@
 //! <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html>
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -237,9 +238,16 @@ struct Node {
     end: usize,
     /// The length of the prefix.
     prefix_len: usize,
+    /// How many parts it divides its paths into, minus one. A part is a node inside it, or a single path.
+    gaps: usize,
 }
 
 impl Node {
+    /// Returns how many paths have the prefix.
+    fn len(&self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
+
     fn prefix<'a>(&self, paths: &[&'a InvalidationPath]) -> &'a str {
         paths
             .get(self.start)
@@ -267,16 +275,42 @@ fn radix_tree(paths: &[&InvalidationPath]) -> (Vec<Node>, usize) {
             start = node.start;
             nodes.push(Node { end, ..node });
         }
-        if open.last().is_none_or(|node| node.prefix_len < prefix_len) && prefix_len > 0 {
-            open.push(Node {
+        match open.last_mut() {
+            Some(node) if node.prefix_len == prefix_len => node.gaps += 1,
+            _ if prefix_len == 0 => {}
+            _ => open.push(Node {
                 start,
                 end,
                 prefix_len,
-            });
+                gaps: 1,
+            }),
         }
         depth = depth.max(open.len());
     }
     (nodes, depth)
+}
+
+/// Removes the nodes that no plan within the limits contains; expects each node after the nodes inside it.
+///
+/// A plan with a node covers the other parts of the nodes around it without them: each part needs a path, and more paths
+/// than the limit need a wildcard. So the nodes that are left are near the root, however many paths there are.
+fn retain_within_limits(nodes: &mut Vec<Node>, limits: Limits) {
+    // The nodes around the current one, each with the least number of paths and wildcards of a plan with it.
+    let mut around: Vec<(Node, usize, usize)> = Vec::new();
+    nodes.reverse();
+    nodes.retain(|node| {
+        while around
+            .pop_if(|(outer, ..)| outer.start > node.start)
+            .is_some()
+        {}
+        let (paths, wildcards) = around.last().map_or((1, 1), |(outer, paths, wildcards)| {
+            let needs_wildcard = outer.len() - node.len() > limits.paths;
+            (paths + outer.gaps, wildcards + usize::from(needs_wildcard))
+        });
+        around.push((*node, paths, wildcards));
+        paths <= limits.paths && wildcards <= limits.wildcards
+    });
+    nodes.reverse();
 }
 
 /// Estimates the harm of a wildcard if only the changed paths are known: n × 0.25^depth for n changed paths in a
@@ -288,7 +322,7 @@ fn radix_tree(paths: &[&InvalidationPath]) -> (Vec<Node>, usize) {
 fn estimated_harm(paths: &[&InvalidationPath], node: Node) -> f64 {
     let slashes = node.prefix(paths).matches('/').count();
     let depth = i32::try_from(slashes).unwrap_or(i32::MAX);
-    node.end.saturating_sub(node.start) as f64 * 0.25_f64.powi(depth)
+    node.len() as f64 * 0.25_f64.powi(depth)
 }
 
 /// The site's objects that no changed path covers.
@@ -352,14 +386,14 @@ impl<'a> Unchanged<'a> {
 /// economy, that is the least harm.
 ///
 /// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index `w *
-/// width + f`, for each state (`w`, `f`). From a row to the next one, either the next path is sent unchanged, or a node
+/// width + f`, for each state (`w`, `f`). From a row to a later one, either the paths between are sent unchanged, or a node
 /// that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
 /// each node and state is set where the node was the better choice. Read backwards, the bits give the plan.
 struct Knapsack<'a> {
     paths: &'a [&'a InvalidationPath],
     limits: Limits,
+    /// Those that a plan within the limits can contain.
     nodes: Vec<Node>,
-    depth: usize,
     width: usize,
     states: usize,
 }
@@ -367,17 +401,17 @@ struct Knapsack<'a> {
 impl<'a> Knapsack<'a> {
     /// Expects limits of at least 1.
     fn new(paths: &'a [&'a InvalidationPath], limits: Limits) -> Self {
-        let (nodes, depth) = radix_tree(paths);
+        let (mut nodes, depth) = radix_tree(paths);
         let wildcards = limits.wildcards.min(paths.len());
         let bits_per_state = nodes.len() + 64 * depth + 1;
         let files = (MAX_TABLE_BITS / bits_per_state / (wildcards + 1))
             .min(limits.paths)
             .min(paths.len());
+        retain_within_limits(&mut nodes, limits);
         Self {
             paths,
             limits,
             nodes,
-            depth,
             width: files + 1,
             states: (wildcards + 1) * (files + 1),
         }
@@ -412,53 +446,42 @@ impl<'a> Knapsack<'a> {
 
     /// Returns the row of all paths, and the bits of the nodes.
     fn fill(&self, harm: impl Fn(Node) -> f64) -> (Vec<f64>, Vec<u64>) {
-        let mut starts_node = vec![false; self.paths.len()];
-        for node in &self.nodes {
-            if let Some(starts) = starts_node.get_mut(node.start) {
-                *starts = true;
-            }
-        }
+        let mut starts: Vec<_> = self.nodes.iter().map(|node| node.start).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let mut starts = starts.into_iter().peekable();
         let mut choices = vec![0; self.nodes.len() * self.words()];
-        let mut closing = self
-            .nodes
-            .iter()
-            .zip(choices.chunks_mut(self.words()))
-            .peekable();
-        let mut open: Vec<(usize, Vec<f64>)> = Vec::with_capacity(self.depth);
+        let mut open: Vec<(usize, Vec<f64>)> = Vec::new();
         let mut row = vec![f64::INFINITY; self.states];
         if let Some(no_paths) = row.first_mut() {
             *no_paths = 0.0;
         }
-        for (index, (path, starts_node)) in self.paths.iter().zip(starts_node).enumerate() {
-            if starts_node {
-                open.push((index, row.clone()));
+        let mut sent = 0;
+        for (node, choices) in self.nodes.iter().zip(choices.chunks_mut(self.words())) {
+            while let Some(start) = starts.next_if(|start| *start < node.end) {
+                self.send_unchanged(sent..start, &mut row);
+                sent = start;
+                open.push((start, row.clone()));
             }
-            self.send_unchanged(path, &mut row);
-            while let Some((node, choices)) = closing.next_if(|(node, _)| node.end == index + 1) {
-                while open.pop_if(|(start, _)| *start > node.start).is_some() {}
-                if let Some((_, row_at_start)) = open.last()
-                    && let Some(one_wildcard_more) = row.get_mut(self.width..)
-                {
-                    send_as_wildcard(row_at_start, harm(*node), one_wildcard_more, choices);
-                }
+            self.send_unchanged(sent..node.end, &mut row);
+            sent = node.end;
+            while open.pop_if(|(start, _)| *start > node.start).is_some() {}
+            if let Some((_, row_at_start)) = open.last()
+                && let Some(one_wildcard_more) = row.get_mut(self.width..)
+            {
+                send_as_wildcard(row_at_start, harm(*node), one_wildcard_more, choices);
             }
         }
+        self.send_unchanged(sent..self.paths.len(), &mut row);
         (row, choices)
     }
 
-    fn send_unchanged(&self, path: &InvalidationPath, row: &mut [f64]) {
-        if path.is_wildcard() {
-            row.copy_within(..self.states - self.width, self.width);
-            row.iter_mut()
-                .take(self.width)
-                .for_each(|harm| *harm = f64::INFINITY);
-        } else {
-            for files in row.chunks_mut(self.width) {
-                files.copy_within(..self.width - 1, 1);
-                if let Some(no_files) = files.first_mut() {
-                    *no_files = f64::INFINITY;
-                }
-            }
+    fn send_unchanged(&self, indices: Range<usize>, row: &mut [f64]) {
+        let paths = self.paths.get(indices).unwrap_or_default();
+        let wildcards = paths.iter().filter(|path| path.is_wildcard()).count();
+        shift(row, wildcards * self.width);
+        for files in row.chunks_mut(self.width) {
+            shift(files, paths.len() - wildcards);
         }
     }
 
@@ -497,6 +520,15 @@ impl<'a> Knapsack<'a> {
         }
         sent
     }
+}
+
+/// Moves the harms to states with more paths. There is no plan for the states with fewer.
+fn shift(row: &mut [f64], count: usize) {
+    let count = count.min(row.len());
+    row.rotate_right(count);
+    row.iter_mut()
+        .take(count)
+        .for_each(|harm| *harm = f64::INFINITY);
 }
 
 /// Improves a row by a wildcard for all paths since an earlier row, and sets the bits of the improved states.
