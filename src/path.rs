@@ -19,6 +19,7 @@ mod index;
 pub(crate) mod mistake;
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 pub use self::encoded::{EncodedPaths, Uncertainty, Widened, widened_note};
@@ -48,10 +49,15 @@ const ALWAYS_ENCODED: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// The characters that some viewers encode, while browsers and CloudFront do not.
-const RESERVED: &[u8] = b"!$&'(),:;=@";
+/// Returns whether some viewers encode the character, while browsers and CloudFront do not.
+const fn is_reserved(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b',' | b':' | b';' | b'=' | b'@'
+    )
+}
 
-/// The ways in which viewers encode a key. They differ in the characters of `RESERVED` that they leave unencoded.
+/// The ways in which viewers encode a key. They differ in the reserved characters that they leave unencoded.
 const ENCODERS: [&AsciiSet; 4] = [
     // Browsers, and CloudFront's rule.
     ALWAYS_ENCODED,
@@ -66,10 +72,12 @@ const ENCODERS: [&AsciiSet; 4] = [
 const fn encoding_reserved_except(unencoded: &[u8]) -> AsciiSet {
     // Adding what it has already copies the set.
     let mut set = ALWAYS_ENCODED.add(b' ');
-    let mut reserved = RESERVED;
-    while let [byte, rest @ ..] = reserved {
-        set = set.add(*byte);
-        reserved = rest;
+    let mut byte = 0;
+    while byte < 128 {
+        if is_reserved(byte) {
+            set = set.add(byte);
+        }
+        byte += 1;
     }
     let mut unencoded = unencoded;
     while let [byte, rest @ ..] = unencoded {
@@ -113,17 +121,17 @@ impl InvalidationPath {
         if let Some((_, uncertainty)) = ambiguous_encoding(key) {
             return Err(uncertainty);
         }
-        let mut paths = Vec::with_capacity(1);
         // Most keys have one spelling, and a batch can have 100,000 keys.
         let encoders = match first_with_several_spellings(key) {
-            None => ENCODERS.get(..1),
-            Some(_) => ENCODERS.get(..),
+            None => &ENCODERS[..1],
+            Some(_) => &ENCODERS[..],
         };
-        for encoder in encoders.unwrap_or_default() {
+        let mut paths = Vec::with_capacity(1);
+        for encoder in encoders {
             let path = encoded_key(key, encoder);
             // Every "%" here starts a percent-encoded byte, so "%20" is always a space.
-            let with_plus = path.replace("%20", "+");
-            for path in [path, with_plus] {
+            let with_plus = key.contains(' ').then(|| path.replace("%20", "+"));
+            for path in iter::once(path).chain(with_plus) {
                 if !paths.contains(&path) {
                     paths.push(path);
                 }
@@ -335,7 +343,7 @@ fn encoded_key(key: &str, encoder: &'static AsciiSet) -> String {
 /// unless its encoding is ambiguous.
 fn first_with_several_spellings(key: &str) -> Option<usize> {
     key.bytes()
-        .position(|byte| byte == b' ' || RESERVED.contains(&byte))
+        .position(|byte| byte == b' ' || is_reserved(byte))
 }
 
 fn is_wildcard(path: &str) -> bool {
@@ -476,16 +484,18 @@ impl std::error::Error for PathError {}
 
 /// Returns where the first character with an ambiguous encoding is, or the first segment that browsers resolve.
 fn ambiguous_encoding(key: &str) -> Option<(usize, Uncertainty)> {
-    let is_ambiguous = |character: char| {
-        character.is_ascii_control()
-            || matches!(character, '*' | '~' | '+' | '?' | '[' | ']' | '|' | '^')
+    let is_ambiguous = |byte: u8| {
+        byte.is_ascii_control()
+            || matches!(byte, b'*' | b'~' | b'+' | b'?' | b'[' | b']' | b'|' | b'^')
     };
-    let character = key
-        .char_indices()
-        .find(|(_, character)| is_ambiguous(*character));
-    let character = character.map(|(start, character)| (start, Uncertainty::Character(character)));
+    // All of them are ASCII, and no byte of another character is.
+    let mut bytes = key.bytes().enumerate();
+    let character = bytes.find(|(_, byte)| is_ambiguous(*byte));
+    let character =
+        character.map(|(start, byte)| (start, Uncertainty::Character(char::from(byte))));
     let mut next_start = 0;
-    let dot_segment = key.split('/').find_map(|segment| {
+    let mut segments = key.as_bytes().split(|byte| *byte == b'/');
+    let dot_segment = segments.find_map(|segment| {
         let start = next_start;
         next_start += segment.len() + 1;
         is_dot_segment(segment).then_some((start, Uncertainty::DotSegment))
@@ -494,8 +504,8 @@ fn ambiguous_encoding(key: &str) -> Option<(usize, Uncertainty)> {
     found.min_by_key(|(start, _)| *start)
 }
 
-fn is_dot_segment(segment: &str) -> bool {
-    segment == "." || segment == ".."
+fn is_dot_segment(segment: &[u8]) -> bool {
+    matches!(segment, b"." | b"..")
 }
 
 /// Parses a path that a user wrote. Returns the reason if it becomes a wildcard.
@@ -619,7 +629,10 @@ fn reject_unrequestable(path: &str) -> Result<(), PathError> {
     if before_query.contains('\\') {
         return Err(PathError::Backslash(text()));
     }
-    if before_query.split('/').any(is_dot_segment) {
+    if before_query
+        .split('/')
+        .any(|segment| is_dot_segment(segment.as_bytes()))
+    {
         return Err(PathError::DotSegment(text()));
     }
     Ok(())
