@@ -55,8 +55,9 @@ local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo, and a small mea
 	$(call step,freshness,MINISTACK="$(abspath $(VENVS))/cloud/bin/ministack" \
 		cargo test --locked --all-features --test fresh_small)
 
-bench: rust ## Time the planner and score it on recorded deploys (release profile: takes minutes)
+bench: rust $(PICTURE) ## Time the planner, draw its chart and score it on recorded deploys (takes minutes)
 	$(call step,criterion,cargo bench --locked --bench plan)
+	$(call step,chart of the planner,"$(VENVS)/picture/bin/python" -B benches/charts.py planner)
 	$(call step,building the planner,cargo build --locked --release --example plan)
 	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
 

@@ -416,6 +416,22 @@ fn limits_its_memory_whatever_the_limits() {
     assert!(knapsack.states * knapsack.nodes.len() <= MAX_TABLE_BITS);
 }
 
+#[test]
+fn considers_only_nodes_near_the_root_however_many_paths_there_are() {
+    let nodes = |count: usize, limits| {
+        let asked = (0..count).map(|n| path(&format!("/{n:015b}"))).collect();
+        let asked = distinct(asked);
+        let kept = without_covered(&asked);
+        Knapsack::new(&kept, limits).nodes.len()
+    };
+    // At each level, the other half of the paths needs a wildcard.
+    assert_eq!(nodes(1 << 15, limits(20, 10)), (1 << 10) - 1);
+    assert_eq!(nodes(1 << 15, limits(20, 3)), (1 << 3) - 1);
+    assert_eq!(nodes(1 << 15, limits(3, 10)), (1 << 3) - 1);
+    assert_eq!(nodes(1 << 15, limits(1, 1)), 1);
+    assert_eq!(nodes(1 << 15, limits(usize::MAX, 1)), (1 << 15) - 1);
+}
+
 /// Tries every set of prefixes and returns (harm, paths, wildcards) of all plans within the limits.
 fn exhaustive(
     left: &[InvalidationPath],
@@ -527,6 +543,22 @@ proptest! {
             .min_by_key(|(harm, paths, wildcards)| (paths, harm, wildcards));
         prop_assert_eq!(collapsed.unchanged, Some(harm(&collapsed.paths)));
         prop_assert_eq!(Some(&figures(&collapsed.paths)), best, "{:?}", collapsed.paths);
+    }
+
+    #[test]
+    fn leaves_out_no_node_of_a_plan(
+        asked in any_paths(),
+        limits in any_limits(12),
+        thousandths in prop_oneof![Just(0_usize), 0..=1_000_usize],
+    ) {
+        let asked = distinct(asked);
+        let needed = without_covered(&asked);
+        let limits = economical(thousandths, limits);
+        let harm = |node| estimated_harm(&needed, node);
+        let knapsack = Knapsack::new(&needed, limits);
+        let plan = knapsack.solve(harm);
+        let (nodes, _) = radix_tree(&needed);
+        prop_assert_eq!(plan, Knapsack { nodes, ..knapsack }.solve(harm));
     }
 
     #[test]
