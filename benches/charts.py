@@ -1,7 +1,7 @@
 """Draws the charts of the documentation from the results of the benchmarks. `make bench` runs it.
 
-`charts.py planner` reads the medians that criterion wrote (`cargo bench --bench plan`), and writes benches/planner.json and
-docs/planner.svg.
+`charts.py planner` reads the medians that criterion wrote (`cargo bench --bench plan`), and writes
+benches/planner.json and docs/planner.svg.
 """
 
 import json

@@ -1,11 +1,11 @@
-//! Times the planner at 20 paths and 10 wildcards: `cargo bench --bench plan`. `make bench` draws `docs/planner.svg` from
-//! the results.
+//! Times the planner at 20 paths and 10 wildcards: `cargo bench --bench plan`. `make bench` draws `docs/planner.svg`
+//! from the results.
 //!
 //! - `plan/<kind>/<keys>`: what the function does between the changed keys and CreateInvalidation: encodes each key
-//!   ([`EncodedPaths::of_key`]), chooses the paths, and hashes them to a caller reference ([`Batch::new`]). Two kinds are
-//!   measured for 1,000 to 1,000,000 keys, all kinds for 100,000 keys.
-//! - `collapse/<kind>/<keys>` and `collapse with inventory/<kind>/<keys>`: only the choice of the paths, which must take
-//!   less than 60 ms on one core. With an inventory, a third of the site's objects is unchanged.
+//!   ([`EncodedPaths::of_key`]), chooses the paths, and hashes them to a caller reference ([`Batch::new`]). Two
+//!   kinds are measured for 1,000 to 1,000,000 keys, all kinds for 100,000 keys.
+//! - `collapse/<kind>/<keys>` and `collapse with inventory/<kind>/<keys>`: only the choice of the paths, which must
+//!   take less than 60 ms on one core. With an inventory, a third of the site's objects is unchanged.
 
 use std::hint::black_box;
 

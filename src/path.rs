@@ -217,8 +217,8 @@ impl InvalidationPath {
             .rev()
             .find(|&end| stems.iter().all(|stem| is_between_characters(stem, end)))
             .unwrap_or_default();
-        // The exception in `covers`. The prefix ends in a slash then, which is one character, so that the prefix without it
-        // still ends between characters.
+        // The exception in `covers`. The prefix ends in a slash then, which is one character, so that the prefix without
+        // it still ends between characters.
         let misses_bare_directory = [self, other].iter().any(|path| {
             let parts = path.0.split_at_checked(end);
             parts.is_some_and(|(prefix, rest)| !covers_after_prefix(prefix, rest))

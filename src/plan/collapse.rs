@@ -292,8 +292,8 @@ fn radix_tree(paths: &[&InvalidationPath]) -> (Vec<Node>, usize) {
 
 /// Removes the nodes that no plan within the limits contains; expects each node after the nodes inside it.
 ///
-/// A plan with a node covers the other parts of the nodes around it without them: each part needs a path, and more paths
-/// than the limit need a wildcard. So the nodes that are left are near the root, however many paths there are.
+/// A plan with a node covers the other parts of the nodes around it without them: each part needs a path, and more
+/// paths than the limit need a wildcard. So the nodes that are left are near the root, however many paths there are.
 fn retain_within_limits(nodes: &mut Vec<Node>, limits: Limits) {
     // The nodes around the current one, each with the least number of paths and wildcards of a plan with it.
     let mut around: Vec<(Node, usize, usize)> = Vec::new();
@@ -386,8 +386,8 @@ impl<'a> Unchanged<'a> {
 /// economy, that is the least harm.
 ///
 /// A row contains the least harm of covering the first n paths with exactly `w` wildcards and `f` files, at index `w *
-/// width + f`, for each state (`w`, `f`). From a row to a later one, either the paths between are sent unchanged, or a node
-/// that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
+/// width + f`, for each state (`w`, `f`). From a row to a later one, either the paths between are sent unchanged, or a
+/// node that ends there replaces all paths since its start. Rows are stored at the starts of the open nodes. One bit for
 /// each node and state is set where the node was the better choice. Read backwards, the bits give the plan.
 struct Knapsack<'a> {
     paths: &'a [&'a InvalidationPath],
