@@ -167,7 +167,10 @@ fn create_invalidation(head: &Parts, body: &[u8]) -> (Call, Response<Full<Bytes>
          <Status>InProgress</Status><CreateTime>{now}</CreateTime>{batch}</Invalidation>"
     ));
     *response.status_mut() = StatusCode::CREATED;
-    let location = format!("https://cloudfront.amazonaws.com{}/I2EXAMPLE1ABCDEFGHIJKLMNO", head.uri.path());
+    let location = format!(
+        "https://cloudfront.amazonaws.com{}/I2EXAMPLE1ABCDEFGHIJKLMNO",
+        head.uri.path()
+    );
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }

@@ -102,7 +102,8 @@ fn changes(paths: Option<usize>, response: Option<Value>) -> Expected {
 
 fn pipeline_job(invocation: usize) -> Event {
     let id = format!("11111111-abcd-4111-abcd-{invocation:012x}");
-    let user_parameters = json!({"distribution": DISTRIBUTION, "paths": ["/index.html", "/blog/*"]});
+    let user_parameters =
+        json!({"distribution": DISTRIBUTION, "paths": ["/index.html", "/blog/*"]});
     let job = json!({"CodePipeline.job": {
         "id": id,
         "accountId": ACCOUNT,
@@ -225,7 +226,10 @@ mod tests {
         let event = Event::new(Kind::LargestBatch, 1).at(Utc::now());
         let parsed: Value = serde_json::from_slice(&event).expect("JSON");
         let messages = parsed["Records"].as_array().map(Vec::len);
-        assert_eq!((messages, event.len() <= MAX_PAYLOAD_BYTES), (Some(0), true));
+        assert_eq!(
+            (messages, event.len() <= MAX_PAYLOAD_BYTES),
+            (Some(0), true)
+        );
     }
 
     #[test]
@@ -236,7 +240,10 @@ mod tests {
         let record = &parsed["Records"][0];
         assert_eq!(
             (&record["eventTime"], &record["s3"]["object"]["key"]),
-            (&json!("2026-11-20T15:18:02.007Z"), &json!("blog/post+3.html"))
+            (
+                &json!("2026-11-20T15:18:02.007Z"),
+                &json!("blog/post+3.html")
+            )
         );
     }
 }

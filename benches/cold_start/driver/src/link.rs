@@ -59,7 +59,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_first_request_takes_two_round_trips_and_a_second_one_takes_one() {
         const RTT: Duration = Duration::from_millis(80);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         let mut near = TcpStream::connect(address).await.expect("a connection");
         let (accepted, _) = listener.accept().await.expect("a connection");

@@ -96,7 +96,11 @@ async fn main() -> Result<()> {
             calls,
             hold: Duration::ZERO,
         },
-        runs: if options.quick { QUICK_RUNS } else { options.runs },
+        runs: if options.quick {
+            QUICK_RUNS
+        } else {
+            options.runs
+        },
     };
 
     let rust = rust_variants(&options)?;
@@ -106,7 +110,7 @@ async fn main() -> Result<()> {
         .cloned()
         .collect();
 
-    let mut report = Report::new(&all)?;
+    let mut report = Report::new(&all, bench.runs, versions(&options))?;
     if options.only != Some(Part::Batch) {
         let kinds: &[Kind] = match options.quick {
             true => &[Kind::PipelineJob],
@@ -129,6 +133,16 @@ async fn main() -> Result<()> {
     if options.only != Some(Part::Cold) && !options.quick {
         report.add(bench.table(Kind::LargestBatch, &all, WARM_BATCHES).await?);
     }
+    if !options.quick {
+        for variant in &rust {
+            if let Some(count) = variant.instructions(&bench.environment).await? {
+                report.set_instructions(&variant.name, count);
+            } else {
+                println!("valgrind is missing: instructions are not counted");
+                break;
+            }
+        }
+    }
     print!("{report}");
     if let Some(file) = &options.json {
         std::fs::write(file, report.to_json()?)
@@ -149,7 +163,7 @@ impl Bench {
             }
         }
         let payload = events.first().map_or(0, Event::len);
-        Ok(Table::new(kind.title(), payload, rows(variants, &samples)))
+        Ok(Table::new(kind, payload, rows(variants, &samples)))
     }
 
     /// Measures cold starts with a pipeline job and a modelled round-trip time.
@@ -166,7 +180,8 @@ impl Bench {
             environment.hold.as_millis()
         );
         let payload = Event::new(Kind::PipelineJob, 0).len();
-        Ok(Table::new(&title, payload, rows(variants, &samples)))
+        let rows = rows(variants, &samples);
+        Ok(Table::without_bounds(title, payload, rows))
     }
 
     async fn cold(
@@ -197,8 +212,14 @@ fn rows(variants: &[Variant], samples: &[Samples]) -> Vec<Row> {
 }
 
 fn rust_variants(options: &Options) -> Result<Vec<Variant>> {
-    let empty = options.empty.iter().map(|path| (path, Work::Nothing, "empty"));
-    let functions = options.function.iter().map(|path| (path, Work::Invalidation, "this function"));
+    let empty = options
+        .empty
+        .iter()
+        .map(|path| (path, Work::Nothing, "empty"));
+    let functions = options
+        .function
+        .iter()
+        .map(|path| (path, Work::Invalidation, "this function"));
     empty
         .chain(functions)
         .map(|(named, work, default)| {
@@ -223,10 +244,55 @@ fn python_variant(environment: &Path) -> Result<Variant> {
         work: Work::Invalidation,
         // Not canonical: the path of the interpreter tells Python that it is in a virtual environment.
         program: absolute(environment)?.join("bin/python"),
-        arguments: ["-m", "awslambdaric", "app.handler"].map(Into::into).to_vec(),
+        arguments: ["-m", "awslambdaric", "app.handler"]
+            .map(Into::into)
+            .to_vec(),
         directory: absolute(Path::new(app))?,
         is_python: true,
     })
+}
+
+/// Returns the versions of what is measured, as far as they can be found.
+fn versions(options: &Options) -> Vec<(String, String)> {
+    const PACKAGES: &str = include_str!("../../python/requirements-bench.txt");
+    const LOCK: &str = include_str!("../../Cargo.lock");
+    let output = |program: &Path| {
+        let output = std::process::Command::new(program)
+            .arg("--version")
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.split(' ')
+            .nth(1)
+            .map(|version| version.trim().to_owned())
+    };
+    let package = |name: &str| {
+        let line = PACKAGES
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
+        line.map(str::to_owned)
+    };
+    let runtime = LOCK.split("[[package]]").find_map(|package| {
+        let rest = package
+            .trim_start()
+            .strip_prefix("name = \"lambda_runtime\"\nversion = \"")?;
+        rest.split('"').next().map(str::to_owned)
+    });
+    let python = options.python.as_deref();
+    let versions = [
+        ("rustc", output(Path::new("rustc"))),
+        ("lambda_runtime", runtime),
+        (
+            "python",
+            python.and_then(|python| output(&python.join("bin/python"))),
+        ),
+        ("boto3", python.and_then(|_| package("boto3"))),
+        ("awslambdaric", python.and_then(|_| package("awslambdaric"))),
+    ];
+    versions
+        .into_iter()
+        .filter_map(|(name, version)| Some((name.to_owned(), version?)))
+        .collect()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

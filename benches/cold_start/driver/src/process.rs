@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
+use nix::unistd::Pid;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::aws::{Call, Calls};
-use crate::events::{DISTRIBUTION, Event, Expected};
+use crate::events::{DISTRIBUTION, Event, Expected, Kind};
 use crate::runtime_api::{Invocation, Progress, RuntimeApi};
 
 /// How long a process may take with all of its events.
@@ -104,6 +106,39 @@ impl Variant {
         }
     }
 
+    /// Returns how many instructions a cold start with a pipeline job takes, from the start of the process on. `None` if valgrind
+    /// is not installed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the function fails.
+    pub async fn instructions(&self, environment: &Environment) -> Result<Option<u64>> {
+        let found = std::process::Command::new("valgrind")
+            .arg("--version")
+            .output();
+        if found.is_err() {
+            return Ok(None);
+        }
+        let mut arguments = ["--tool=callgrind", "--callgrind-out-file=/dev/null"]
+            .map(OsString::from)
+            .to_vec();
+        arguments.push(self.program.clone().into());
+        let counted = Self {
+            program: "valgrind".into(),
+            arguments,
+            ..self.clone()
+        };
+        let events = [Event::new(Kind::PipelineJob, 0)];
+        let (_, output) = counted.run(environment, &events, true).await?;
+        let count = output
+            .lines()
+            .find_map(|line| line.split_once("Collected : "))
+            .and_then(|(_, count)| count.trim().parse().ok());
+        Ok(Some(count.with_context(|| {
+            format!("callgrind counted nothing:\n{output}")
+        })?))
+    }
+
     async fn run(
         &self,
         environment: &Environment,
@@ -117,7 +152,10 @@ impl Variant {
             true => Stdio::piped(),
             false => Stdio::null(),
         };
-        command.stdin(Stdio::null()).stdout(output()).stderr(output());
+        command
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output());
 
         let cpu_before = cpu_of_children()?;
         let started = Instant::now();
@@ -135,7 +173,13 @@ impl Variant {
             },
         };
         let peak_rss_kib = peak_rss_kib(id);
-        let _ = child.start_kill();
+        // callgrind writes its count when it is told to end.
+        let signal = if capture {
+            Signal::SIGTERM
+        } else {
+            Signal::SIGKILL
+        };
+        let _ = kill(Pid::from_raw(id.try_into()?), signal);
         let output = child.wait_with_output().await?;
         let output = format!(
             "{}{}",
@@ -145,7 +189,9 @@ impl Variant {
         let cpu = cpu_of_children()?.saturating_sub(cpu_before);
         let progress = api.into_progress();
 
-        let init = progress.initialized.map(|time| time.duration_since(started));
+        let init = progress
+            .initialized
+            .map(|time| time.duration_since(started));
         let checked = ended
             .and_then(|()| check(self.work, &progress, events))
             .with_context(|| output.clone());
@@ -198,11 +244,20 @@ const ENVIRONMENT: [(&str, &str); 36] = [
     ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
     ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
     ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
-    ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/cloudfront-invalidator"),
-    ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]7f8f1a6ff4a44d7f8f1a6ff4a44d7f8f"),
+    (
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "/aws/lambda/cloudfront-invalidator",
+    ),
+    (
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "2026/11/22/[$LATEST]7f8f1a6ff4a44d7f8f1a6ff4a44d7f8f",
+    ),
     ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
     ("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000"),
-    ("LD_LIBRARY_PATH", "/lib64:/usr/lib64:/var/runtime:/var/task:/opt/lib"),
+    (
+        "LD_LIBRARY_PATH",
+        "/lib64:/usr/lib64:/var/runtime:/var/task:/opt/lib",
+    ),
     ("_HANDLER", "app.handler"),
     ("MAX_PATHS", "20"),
     ("MAX_WILDCARDS", "10"),
@@ -265,14 +320,20 @@ fn check(work: Work, progress: &Progress, events: &[Event]) -> Result<()> {
 fn check_invocation(work: Work, invocation: &Invocation, expected: &Expected) -> Result<()> {
     let response = match &invocation.response {
         Ok(response) => response,
-        Err(error) => bail!("the error of an invocation: {}", String::from_utf8_lossy(error)),
+        Err(error) => bail!(
+            "the error of an invocation: {}",
+            String::from_utf8_lossy(error)
+        ),
     };
     if work == Work::Nothing {
         return Ok(());
     }
     if let Some(expected) = &expected.response {
         let response: serde_json::Value = serde_json::from_slice(response)?;
-        ensure!(response == *expected, "the response {response} instead of {expected}");
+        ensure!(
+            response == *expected,
+            "the response {response} instead of {expected}"
+        );
     }
     let (mut created, mut jobs, mut problems) = (Vec::new(), Vec::new(), String::new());
     for call in &invocation.calls {
@@ -294,7 +355,9 @@ fn check_invocation(work: Work, invocation: &Invocation, expected: &Expected) ->
         "it made the calls {:?} instead of one CreateInvalidation of {} paths and the results of \
          {expected_jobs:?}{problems}",
         invocation.calls,
-        expected.paths.map_or("any number of".to_owned(), |paths| paths.to_string()),
+        expected
+            .paths
+            .map_or("any number of".to_owned(), |paths| paths.to_string()),
     );
     Ok(())
 }

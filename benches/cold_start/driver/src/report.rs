@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use chrono::Utc;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use serde::Serialize;
 
+use crate::events::Kind;
 use crate::process::{Measurement, Variant, Work};
 
 /// What was measured of a variant with an event.
@@ -33,7 +35,12 @@ impl Samples {
 
     /// Adds a process that had many events.
     pub fn warm(&mut self, measurement: &Measurement) {
-        let warm: Vec<f64> = measurement.invocations.iter().skip(1).map(|time| ms(*time)).collect();
+        let warm: Vec<f64> = measurement
+            .invocations
+            .iter()
+            .skip(1)
+            .map(|time| ms(*time))
+            .collect();
         self.warm_p50_ms.extend(median(&warm));
         let mib = measurement.peak_rss_kib as f64 / 1024.0;
         self.peak_rss_mib.push(mib);
@@ -84,6 +91,8 @@ impl Row {
 /// The medians of all variants with an event.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table {
+    #[serde(skip)]
+    kind: Option<Kind>,
     event: String,
     payload_bytes: usize,
     rows: Vec<Row>,
@@ -91,27 +100,71 @@ pub struct Table {
 
 impl Table {
     /// Makes the table of an event.
-    pub fn new(event: &str, payload_bytes: usize, rows: Vec<Row>) -> Self {
+    pub fn new(kind: Kind, payload_bytes: usize, rows: Vec<Row>) -> Self {
         Self {
-            event: event.to_owned(),
+            kind: Some(kind),
+            event: kind.title().to_owned(),
             payload_bytes,
             rows,
         }
     }
+
+    /// Makes a table that has no bounds.
+    pub fn without_bounds(event: String, payload_bytes: usize, rows: Vec<Row>) -> Self {
+        Self {
+            kind: None,
+            event,
+            payload_bytes,
+            rows,
+        }
+    }
+
+    fn first(&self, role: Role) -> Option<&Row> {
+        self.rows.iter().find(|row| row.role == role)
+    }
+
+    fn functions(&self) -> impl Iterator<Item = (&Self, &Row)> {
+        let functions = self.rows.iter().filter(|row| row.role == Role::Function);
+        functions.map(move |row| (self, row))
+    }
 }
 
-/// A file's size.
+/// What does not depend on the time.
 #[derive(Clone, Debug, Serialize)]
-struct Size {
+struct Binary {
     variant: String,
     zip_kib: f64,
+    /// The instructions of one cold start with a pipeline job, counted by callgrind.
+    instructions: Option<u64>,
 }
 
 /// The results of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    sizes: Vec<Size>,
+    date: String,
+    machine: Machine,
+    versions: Vec<(String, String)>,
+    cold_starts: usize,
+    binaries: Vec<Binary>,
     tables: Vec<Table>,
+}
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+struct Machine {
+    processor: String,
+    cores: usize,
+    kernel: String,
+}
+
+/// A limit that a function has to keep.
+#[derive(Debug, Serialize)]
+struct Bound {
+    variant: String,
+    name: &'static str,
+    figure: f64,
+    maximum: f64,
+    holds: bool,
 }
 
 impl Report {
@@ -120,16 +173,21 @@ impl Report {
     /// # Errors
     ///
     /// Returns an error if a binary cannot be read.
-    pub fn new(variants: &[Variant]) -> Result<Self> {
-        let sizes = variants.iter().filter(|variant| !variant.is_python);
-        let sizes = sizes.map(|variant| {
-            Ok(Size {
+    pub fn new(variants: &[Variant], runs: usize, versions: Vec<(String, String)>) -> Result<Self> {
+        let binaries = variants.iter().filter(|variant| !variant.is_python);
+        let binaries = binaries.map(|variant| {
+            Ok(Binary {
                 variant: variant.name.clone(),
                 zip_kib: zip_bytes(&variant.program)? as f64 / 1024.0,
+                instructions: None,
             })
         });
         Ok(Self {
-            sizes: sizes.collect::<Result<_>>()?,
+            date: Utc::now().format("%Y-%m-%d").to_string(),
+            machine: Machine::this(),
+            versions,
+            cold_starts: runs,
+            binaries: binaries.collect::<Result<_>>()?,
             tables: Vec::new(),
         })
     }
@@ -139,54 +197,180 @@ impl Report {
         self.tables.push(table);
     }
 
+    /// Sets the instructions of a variant.
+    pub fn set_instructions(&mut self, variant: &str, instructions: u64) {
+        for binary in &mut self.binaries {
+            if binary.variant == variant {
+                binary.instructions = Some(instructions);
+            }
+        }
+    }
+
     /// Returns all figures as JSON.
     ///
     /// # Errors
     ///
     /// Returns an error if a figure is not a number.
     pub fn to_json(&self) -> Result<String> {
-        Ok(serde_json::to_string_pretty(self)? + "\n")
+        #[derive(Serialize)]
+        struct WithBounds<'a> {
+            #[serde(flatten)]
+            report: &'a Report,
+            bounds: Vec<Bound>,
+        }
+        let report = WithBounds {
+            report: self,
+            bounds: self.bounds(),
+        };
+        Ok(serde_json::to_string_pretty(&report)? + "\n")
     }
 
-    fn zip_kib(&self, variant: &str) -> Option<f64> {
-        let size = self.sizes.iter().find(|size| size.variant == variant);
-        size.map(|size| size.zip_kib)
+    fn binary(&self, variant: &str) -> Option<&Binary> {
+        self.binaries
+            .iter()
+            .find(|binary| binary.variant == variant)
+    }
+
+    /// Returns the bounds of each function, as far as their figures were measured.
+    fn bounds(&self) -> Vec<Bound> {
+        let mut bounds = Vec::new();
+        for (table, row) in self.tables.iter().flat_map(Table::functions) {
+            let of_empty = |figure: fn(&Row) -> Option<f64>| {
+                ratio(figure(row), table.first(Role::Empty).and_then(figure))
+            };
+            let python = table.first(Role::Python).and_then(|python| python.sum_ms);
+            let mib = table.payload_bytes as f64 / 1024.0 / 1024.0;
+            let zip = self
+                .binary(&row.variant)
+                .map(|binary| binary.zip_kib / 1024.0);
+            let figures: &[(&'static str, Option<f64>, f64)] = match table.kind {
+                Some(Kind::PipelineJob) => &[
+                    (
+                        "init + first invoke, × empty",
+                        of_empty(|row| row.sum_ms),
+                        1.9,
+                    ),
+                    (
+                        "init + first invoke, % of Python",
+                        ratio(row.sum_ms, python).map(|share| share * 100.0),
+                        2.0,
+                    ),
+                    ("CPU, × empty", of_empty(|row| row.cpu_ms), 1.7),
+                    ("warm p50, ms", row.warm_p50_ms, 0.6),
+                    ("peak RSS, MiB", row.peak_rss_mib, 7.0),
+                    ("zip, MiB", zip, 2.2),
+                ],
+                Some(Kind::LargestBatch) => &[
+                    ("largest batch: first invoke, ms", row.first_ms, 35.0),
+                    ("largest batch: warm p50, ms", row.warm_p50_ms, 20.0),
+                    (
+                        "largest batch: peak RSS, × payload",
+                        row.peak_rss_mib.map(|peak| peak / mib),
+                        3.0,
+                    ),
+                ],
+                _ => &[],
+            };
+            bounds.extend(figures.iter().filter_map(|&(name, figure, maximum)| {
+                Some(Bound {
+                    variant: row.variant.clone(),
+                    name,
+                    figure: figure?,
+                    maximum,
+                    holds: figure? <= maximum,
+                })
+            }));
+        }
+        bounds
+    }
+}
+
+impl Machine {
+    fn this() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let processor = read("/proc/cpuinfo").lines().find_map(|line| {
+            Some(
+                line.strip_prefix("model name")?
+                    .split_once(": ")?
+                    .1
+                    .to_owned(),
+            )
+        });
+        Self {
+            processor: processor.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for table in &self.tables {
-            writeln!(f, "### {} ({} bytes)\n", table.event, table.payload_bytes)?;
+            self.write_table(table, f)?;
+        }
+        let instructions = (self.binaries.iter())
+            .filter_map(|binary| Some((binary, binary.instructions? as f64 / 1e6)));
+        for (binary, millions) in instructions {
             writeln!(
                 f,
-                "| variant | init ms | first invoke ms | sum ms | × empty | CPU ms | CPU × empty | warm p50 ms \
-                 | peak RSS MiB | zip KiB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+                "{}: {} million instructions for a cold pipeline job (callgrind)",
+                binary.variant,
+                number(Some(millions))
             )?;
-            let empty = table.rows.iter().find(|row| row.role == Role::Empty);
-            for row in &table.rows {
-                writeln!(
-                    f,
-                    "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                    row.variant,
-                    number(row.init_ms),
-                    number(row.first_ms),
-                    number(row.sum_ms),
-                    number(ratio(row.sum_ms, empty.and_then(|empty| empty.sum_ms))),
-                    number(row.cpu_ms),
-                    number(ratio(row.cpu_ms, empty.and_then(|empty| empty.cpu_ms))),
-                    number(row.warm_p50_ms),
-                    number(row.peak_rss_mib),
-                    number(self.zip_kib(&row.variant)),
-                )?;
-            }
-            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "\n| bound | variant | figure | at most | |\n|---|---|--:|--:|---|"
+        )?;
+        for bound in self.bounds() {
+            writeln!(
+                f,
+                "| {} | {} | {} | {} | {} |",
+                bound.name,
+                bound.variant,
+                number(Some(bound.figure)),
+                bound.maximum,
+                if bound.holds { "holds" } else { "**missed**" }
+            )?;
         }
         Ok(())
     }
 }
 
-/// Rounds to three significant digits, as far as they are behind the point.
+impl Report {
+    fn write_table(&self, table: &Table, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "### {} ({} bytes)\n", table.event, table.payload_bytes)?;
+        writeln!(
+            f,
+            "| variant | init ms | first invoke ms | sum ms | × empty | CPU ms | CPU × empty | warm p50 ms \
+             | peak RSS MiB | zip KiB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+        )?;
+        let empty = table.first(Role::Empty);
+        for row in &table.rows {
+            let figures = [
+                row.init_ms,
+                row.first_ms,
+                row.sum_ms,
+                ratio(row.sum_ms, empty.and_then(|empty| empty.sum_ms)),
+                row.cpu_ms,
+                ratio(row.cpu_ms, empty.and_then(|empty| empty.cpu_ms)),
+                row.warm_p50_ms,
+                row.peak_rss_mib,
+                self.binary(&row.variant).map(|binary| binary.zip_kib),
+            ];
+            writeln!(
+                f,
+                "| {} | {} |",
+                row.variant,
+                figures.map(number).join(" | ")
+            )?;
+        }
+        writeln!(f)
+    }
+}
+
+/// Writes three significant digits, or all digits before the point.
 fn number(value: Option<f64>) -> String {
     match value {
         None => String::new(),
@@ -215,8 +399,8 @@ fn median(values: &[f64]) -> Option<f64> {
 fn zip_bytes(binary: &Path) -> Result<u64> {
     /// The headers of one file with a name of nine characters, and the end of the directory.
     const HEADER_BYTES: u64 = 30 + 46 + 22 + 2 * 9;
-    let contents = std::fs::read(binary)
-        .with_context(|| format!("cannot read {}", binary.display()))?;
+    let contents =
+        std::fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
     let mut compress = Compress::new(Compression::best(), false);
     let mut buffer = vec![0; 64 * 1024];
     loop {

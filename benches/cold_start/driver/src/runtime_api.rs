@@ -167,7 +167,10 @@ impl Shared {
         let (number, event) = {
             let mut progress = self.lock();
             let event = progress.events.pop_front();
-            (progress.events.len(), event.map(|event| (progress.first.take(), event)))
+            (
+                progress.events.len(),
+                event.map(|event| (progress.first.take(), event)),
+            )
         };
         let Some((ready, event)) = event else {
             self.ended.notify_one();
