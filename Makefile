@@ -7,6 +7,7 @@ VENVS ?= target/venvs
 CLOUD := $(VENVS)/cloud/.installed
 TOOLS := $(VENVS)/tools/.installed
 PICTURE := $(VENVS)/picture/.installed
+BENCH := $(VENVS)/bench/.installed
 AUDIT := $(VENVS)/audit/.installed
 DENY := target/tools/cargo-deny@0.20.2/bin/cargo-deny
 CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9/bin/cargo-cyclonedx
@@ -18,6 +19,10 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 	AWS_ENDPOINT_URL=http://127.0.0.1:9 AWS_EC2_METADATA_DISABLED=true \
 	SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR="$(abspath $(VENVS))/sam" \
 	PATH="$(abspath $(VENVS))/tools/bin:$$PATH" sam
+
+# cargo in the workspace of the cold start. The packages are built one by one: built together, the empty function gets all
+# features that the driver needs of their common dependencies.
+COLD_START := cd benches/cold_start && CARGO_TARGET_DIR="$(abspath target/bench)" cargo
 
 # $(call step,name,command) runs the command and prints how long it took.
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
@@ -38,6 +43,8 @@ test: lint unit local ## Check everything that CI checks
 lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the documentation
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
+	$(call step,cargo fmt of the cold start,$(COLD_START) fmt --check)
+	$(call step,cargo clippy of the cold start,$(COLD_START) clippy --locked --all-targets -- -D warnings)
 	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml examples/*.yaml)
 	$(call step,sam validate,$(SAM) validate --lint)
 
@@ -55,11 +62,18 @@ local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo, and a small mea
 	$(call step,freshness,MINISTACK="$(abspath $(VENVS))/cloud/bin/ministack" \
 		cargo test --locked --all-features --test fresh_small)
 
-bench: rust $(PICTURE) ## Time the planner, draw its chart and score it on recorded deploys (takes minutes)
+bench: rust $(BENCH) $(PICTURE) ## Time the planner, score it, and measure the cold start (release profile: takes minutes)
 	$(call step,criterion,cargo bench --locked --bench plan)
 	$(call step,chart of the planner,"$(VENVS)/picture/bin/python" -B benches/charts.py planner)
 	$(call step,building the planner,cargo build --locked --release --example plan)
 	$(call step,scores,$(PYTHON) tests/planner/score.py --table)
+	$(call step,building the function,cargo build --locked --release --bin $(NAME))
+	$(call step,testing the measurement,$(COLD_START) test --locked --package driver)
+	$(call step,building the measurement,$(COLD_START) build --locked --release --package driver)
+	$(call step,building the empty function,$(COLD_START) build --locked --release --package empty)
+	$(call step,cold start,target/bench/release/driver --function target/release/$(NAME) \
+		--empty target/bench/release/empty --python "$(VENVS)/bench" --json benches/results.json)
+	$(call step,chart of the cold start,"$(VENVS)/picture/bin/python" -B benches/cold_start/chart.py)
 
 soak: rust ## Send 100,000 changes with faults and changed configurations and check that none is lost (seven minutes)
 	$(call step,cargo build,cargo build --locked --bin $(NAME) --example soak)
@@ -100,7 +114,8 @@ binaries: rust
 $(CLOUD) $(TOOLS): $(VENVS)/%/.installed: tests/local/requirements-%.txt
 $(AUDIT): $(VENVS)/%/.installed: tests/audit/requirements-%.txt
 $(PICTURE): $(VENVS)/%/.installed: tests/docs/requirements-%.txt
-$(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE): | python
+$(BENCH): $(VENVS)/%/.installed: benches/cold_start/python/requirements-%.txt
+$(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE) $(BENCH): | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
 		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
 		&& "$(@D)/bin/pip" check && touch "$@")

@@ -8,17 +8,19 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Returns the far end of a connection that was accepted just now.
-pub fn with_rtt(near: TcpStream, rtt: Duration) -> DuplexStream {
+pub fn with_rtt(
+    near: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    rtt: Duration,
+) -> DuplexStream {
     let (to_far, far) = tokio::io::duplex(BUFFER_BYTES);
     let connected = Instant::now() + rtt;
-    let (near_read, near_write) = near.into_split();
+    let (near_read, near_write) = tokio::io::split(near);
     let (far_read, far_write) = tokio::io::split(to_far);
     tokio::spawn(forward(near_read, far_write, connected, rtt / 2));
     tokio::spawn(forward(far_read, near_write, connected, rtt / 2));
@@ -28,7 +30,7 @@ pub fn with_rtt(near: TcpStream, rtt: Duration) -> DuplexStream {
 /// Forwards bytes until either end is closed. None is sent before `connected`, and each takes `delay`.
 async fn forward(
     mut from: impl AsyncRead + Send + Unpin + 'static,
-    mut to: impl AsyncWrite + Unpin,
+    mut to: impl AsyncWrite + Send + Unpin + 'static,
     connected: Instant,
     delay: Duration,
 ) -> io::Result<()> {
@@ -59,12 +61,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_first_request_takes_two_round_trips_and_a_second_one_takes_one() {
         const RTT: Duration = Duration::from_millis(80);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let mut near = TcpStream::connect(address).await.expect("a connection");
-        let (accepted, _) = listener.accept().await.expect("a connection");
+        let (mut near, accepted) = tokio::io::duplex(BUFFER_BYTES);
         let mut far = with_rtt(accepted, RTT);
         let mut byte = [0];
         for expected in [[120, 160], [40, 80]] {

@@ -215,11 +215,11 @@ fn rust_variants(options: &Options) -> Result<Vec<Variant>> {
     let empty = options
         .empty
         .iter()
-        .map(|path| (path, Work::Nothing, "empty"));
+        .map(|path| (path, Work::Nothing, "empty function"));
     let functions = options
         .function
         .iter()
-        .map(|path| (path, Work::Invalidation, "this function"));
+        .map(|path| (path, Work::Invalidation, "cloudfront-invalidator"));
     empty
         .chain(functions)
         .map(|(named, work, default)| {
@@ -240,7 +240,7 @@ fn rust_variants(options: &Options) -> Result<Vec<Variant>> {
 fn python_variant(environment: &Path) -> Result<Variant> {
     let app = concat!(env!("CARGO_MANIFEST_DIR"), "/../python");
     Ok(Variant {
-        name: "Python 3.11, boto3".to_owned(),
+        name: "Python, boto3".to_owned(),
         work: Work::Invalidation,
         // Not canonical: the path of the interpreter tells Python that it is in a virtual environment.
         program: absolute(environment)?.join("bin/python"),
