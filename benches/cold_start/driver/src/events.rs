@@ -1,7 +1,7 @@
 //! The events that the functions receive, as AWS writes them.
 //!
 //! Each invocation has ids and keys of its own, and the time at which it is sent. So none is a repetition of another one,
-//! which the function would recognize.
+//! which the function would recognize. The keys have neither spaces nor other characters that need two paths.
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -68,7 +68,7 @@ impl Event {
         match kind {
             Kind::PipelineJob => pipeline_job(invocation),
             Kind::S3Record => Self {
-                text: json!({"Records": [record(&format!("blog/post+{invocation}.html"))]})
+                text: json!({"Records": [record(&format!("blog/post-{invocation}.html"))]})
                     .to_string(),
                 expected: changes(Some(1), None),
             },
@@ -174,7 +174,7 @@ fn record(key: &str) -> Value {
 /// A message of a batch: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>.
 fn message(invocation: usize, index: usize) -> String {
     let key = format!(
-        "blog/{}-{invocation}/post+{index:05}.html",
+        "blog/{}-{invocation}/post-{index:05}.html",
         2000 + index % 27
     );
     json!({
@@ -242,7 +242,7 @@ mod tests {
             (&record["eventTime"], &record["s3"]["object"]["key"]),
             (
                 &json!("2026-11-20T15:18:02.007Z"),
-                &json!("blog/post+3.html")
+                &json!("blog/post-3.html")
             )
         );
     }
