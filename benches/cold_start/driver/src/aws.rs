@@ -46,6 +46,18 @@ pub enum Call {
     Unexpected(String),
 }
 
+impl Call {
+    /// Returns the name of the operation.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CreateInvalidation { .. } => "CreateInvalidation",
+            Self::PutJobSuccessResult { .. } => "PutJobSuccessResult",
+            Self::Read(name) => name,
+            Self::Unexpected(call) => call,
+        }
+    }
+}
+
 /// The calls since they were last taken.
 #[derive(Clone, Debug, Default)]
 pub struct Calls(Arc<Mutex<Vec<Call>>>);

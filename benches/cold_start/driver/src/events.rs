@@ -179,7 +179,7 @@ fn message(invocation: usize, index: usize) -> String {
     );
     json!({
         "messageId": format!("2e1424d4-f796-459a-{invocation:04x}-{index:012x}"),
-        "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".repeat(10),
+        "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".repeat(7),
         "body": json!({"Records": [record(&key)]}).to_string(),
         "attributes": {
             "ApproximateReceiveCount": "1",
@@ -228,7 +228,7 @@ mod tests {
         let messages = parsed["Records"].as_array().map(Vec::len);
         assert_eq!(
             (messages, event.len() <= MAX_PAYLOAD_BYTES),
-            (Some(0), true)
+            (Some(4_117), true)
         );
     }
 

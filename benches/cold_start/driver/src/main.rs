@@ -22,7 +22,8 @@ use self::events::{Event, Kind};
 use self::process::{Environment, Measurement, Variant, Work};
 use self::report::{Report, Row, Samples, Table};
 
-/// How many runs of `--quick`.
+/// How many cold starts of each variant and event.
+const RUNS: usize = 30;
 const QUICK_RUNS: usize = 5;
 /// How many invocations a warm process gets after its first one.
 const WARM_INVOCATIONS: usize = 50;
@@ -46,16 +47,16 @@ struct Options {
     /// The virtual environment with boto3 and awslambdaric; without it, Python is not measured
     #[arg(long, value_name = "DIRECTORY")]
     python: Option<PathBuf>,
-    /// Number of cold starts of each variant and event; of Python a third
-    #[arg(long, default_value_t = 30)]
-    runs: usize,
+    /// Number of cold starts of each variant and event; of Python a third [default: 30, with --quick 5]
+    #[arg(long)]
+    runs: Option<usize>,
     /// Measure only this part
     #[arg(long)]
     only: Option<Part>,
     /// Modelled round-trip time to CloudFront
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 85)]
     rtt_ms: u64,
-    /// Measure five cold starts with the pipeline job only, without the modelled round-trip time
+    /// Measure the pipeline job only, without the modelled round-trip time
     #[arg(long)]
     quick: bool,
     /// Write all medians and bounds to this file
@@ -96,11 +97,10 @@ async fn main() -> Result<()> {
             calls,
             hold: Duration::ZERO,
         },
-        runs: if options.quick {
-            QUICK_RUNS
-        } else {
-            options.runs
-        },
+        runs: options.runs.unwrap_or(match options.quick {
+            true => QUICK_RUNS,
+            false => RUNS,
+        }),
     };
 
     let rust = rust_variants(&options)?;

@@ -69,6 +69,8 @@ pub struct Measurement {
     pub init: Duration,
     /// How long each invocation took, the first one first.
     pub invocations: Vec<Duration>,
+    /// The calls of the first invocation.
+    pub calls: Vec<Call>,
     /// User and system time of all threads until the process asked for the event after the last one.
     pub cpu: Duration,
     /// The peak of the resident set. Unit: KiB.
@@ -93,17 +95,16 @@ impl Variant {
         environment: &Environment,
         events: &[Event],
     ) -> Result<Measurement> {
-        match self.run(environment, events, false).await {
-            Ok((measurement, _)) => Ok(measurement),
-            // The output is not read in a measurement. So the process is run again to get it.
-            Err(error) => {
-                let output = match self.run(environment, events, true).await {
-                    Ok((_, output)) => format!("a second run succeeded. Its output:\n{output}"),
-                    Err(error) => format!("again: {error:#}"),
-                };
-                Err(error.context(format!("{} failed; {output}", self.name)))
-            }
-        }
+        let error = match self.run(environment, events, false).await {
+            Ok((measurement, _)) => return Ok(measurement),
+            Err(error) => error,
+        };
+        // The output is not read in a measurement. So the process is run again to get it.
+        let again = match self.run(environment, events, true).await {
+            Ok((_, output)) => format!("a second run succeeded, with the output:\n{output}"),
+            Err(error) => format!("a second run: {error:#}"),
+        };
+        Err(anyhow!("{}: {error:#}\n{again}", self.name))
     }
 
     /// Returns how many instructions a cold start with a pipeline job takes, from the start of the process on. `None` if valgrind
@@ -192,13 +193,23 @@ impl Variant {
         let init = progress
             .initialized
             .map(|time| time.duration_since(started));
-        let checked = ended
-            .and_then(|()| check(self.work, &progress, events))
-            .with_context(|| output.clone());
-        checked?;
+        if let Err(error) = ended.and_then(|()| check(self.work, &progress, events)) {
+            let output = if capture {
+                format!("; its output:\n{output}")
+            } else {
+                output
+            };
+            bail!("{error:#}{output}");
+        }
         let measurement = Measurement {
             init: init.context("it did not ask for an event")?,
             invocations: durations(&progress.invocations),
+            calls: progress
+                .invocations
+                .into_iter()
+                .next()
+                .map(|first| first.calls)
+                .unwrap_or_default(),
             cpu,
             peak_rss_kib: peak_rss_kib?,
         };

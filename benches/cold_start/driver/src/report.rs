@@ -21,12 +21,18 @@ pub struct Samples {
     cpu_ms: Vec<f64>,
     warm_p50_ms: Vec<f64>,
     peak_rss_mib: Vec<f64>,
+    calls: Vec<String>,
 }
 
 impl Samples {
     /// Adds a process that had one event.
     pub fn cold(&mut self, measurement: &Measurement) {
         let (init, first) = (measurement.init, measurement.first());
+        self.calls = measurement
+            .calls
+            .iter()
+            .map(|call| call.name().to_owned())
+            .collect();
         self.init_ms.push(ms(init));
         self.first_ms.push(ms(first));
         self.sum_ms.push(ms(init + first));
@@ -59,6 +65,8 @@ pub struct Row {
     cpu_ms: Option<f64>,
     warm_p50_ms: Option<f64>,
     peak_rss_mib: Option<f64>,
+    /// The calls of AWS in one of the first invocations.
+    calls: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +92,7 @@ impl Row {
             cpu_ms: median(&samples.cpu_ms),
             warm_p50_ms: median(&samples.warm_p50_ms),
             peak_rss_mib: median(&samples.peak_rss_mib),
+            calls: samples.calls.clone(),
         }
     }
 }
