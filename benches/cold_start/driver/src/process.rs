@@ -372,3 +372,83 @@ fn check_invocation(work: Work, invocation: &Invocation, expected: &Expected) ->
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_invocation_with_other_calls_or_another_response_is_an_error() {
+        let created = |paths| Call::CreateInvalidation { paths };
+        let succeeded = |job: &str| Call::PutJobSuccessResult {
+            job: job.to_owned(),
+        };
+        let job = Expected {
+            job: Some("1".to_owned()),
+            paths: Some(2),
+            response: None,
+        };
+        let batch = Expected {
+            job: None,
+            paths: None,
+            response: Some(json!({"batchItemFailures": []})),
+        };
+        let done = "{\"batchItemFailures\": []}";
+        let read = Call::Read("GetDistributionConfig");
+        let unknown = Call::Unexpected("GET /".to_owned());
+        let cases = [
+            (
+                &job,
+                "null",
+                vec![read.clone(), created(2), succeeded("1")],
+                true,
+            ),
+            (&job, "null", vec![created(3), succeeded("1")], false),
+            (&job, "null", vec![created(2), succeeded("2")], false),
+            (&job, "null", vec![created(2)], false),
+            (
+                &job,
+                "null",
+                vec![created(2), created(2), succeeded("1")],
+                false,
+            ),
+            (
+                &job,
+                "null",
+                vec![created(2), succeeded("1"), unknown],
+                false,
+            ),
+            (&batch, done, vec![read, created(7)], true),
+            (&batch, done, vec![created(7), succeeded("1")], false),
+            (&batch, done, vec![], false),
+            (&batch, "null", vec![created(7)], false),
+        ];
+        for (expected, response, calls, is_right) in cases {
+            let invocation = Invocation {
+                duration: Duration::ZERO,
+                response: Ok(Bytes::from(response)),
+                calls,
+            };
+            let checked = check_invocation(Work::Invalidation, &invocation, expected);
+            assert_eq!(checked.is_ok(), is_right, "{invocation:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_an_invocation_is_an_error_of_the_empty_function_too() {
+        let invocation = Invocation {
+            duration: Duration::ZERO,
+            response: Err(Bytes::from("{\"errorType\":\"x\"}")),
+            calls: vec![],
+        };
+        let expected = Event::new(Kind::PipelineJob, 0).expected;
+        let checked = check_invocation(Work::Nothing, &invocation, &expected);
+        assert_eq!(
+            checked.map_err(|error| error.to_string()),
+            Err("the error of an invocation: {\"errorType\":\"x\"}".to_owned())
+        );
+    }
+}

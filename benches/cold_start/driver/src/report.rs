@@ -420,3 +420,62 @@ fn zip_bytes(binary: &Path) -> Result<u64> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_of_values_is_the_mean_of_the_two_in_the_middle() {
+        let cases: [(&[f64], Option<f64>); 4] = [
+            (&[], None),
+            (&[3.0], Some(3.0)),
+            (&[9.0, 1.0, 2.0], Some(2.0)),
+            (&[9.0, 1.0, 2.0, 4.0], Some(3.0)),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(median(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_holds_up_to_its_maximum() {
+        let row = |role, sum, cpu| Row {
+            variant: format!("{role:?}"),
+            role,
+            init_ms: None,
+            first_ms: None,
+            sum_ms: Some(sum),
+            cpu_ms: Some(cpu),
+            warm_p50_ms: None,
+            peak_rss_mib: Some(7.5),
+            calls: vec![],
+        };
+        let rows = vec![
+            row(Role::Empty, 2.0, 1.0),
+            row(Role::Function, 3.0, 1.75),
+            row(Role::Python, 150.0, 90.0),
+        ];
+        let report = Report {
+            date: String::new(),
+            machine: Machine::this(),
+            versions: vec![],
+            cold_starts: 1,
+            binaries: vec![],
+            tables: vec![Table::new(Kind::PipelineJob, 1, rows)],
+        };
+        let bounds = report.bounds();
+        let bounds: Vec<(&str, f64, bool)> = (bounds.iter())
+            .map(|bound| (bound.name, bound.figure, bound.holds))
+            .collect();
+        assert_eq!(
+            bounds,
+            [
+                ("init + first invoke, × empty", 1.5, true),
+                ("init + first invoke, % of Python", 2.0, true),
+                ("CPU, × empty", 1.75, false),
+                ("peak RSS, MiB", 7.5, false),
+            ]
+        );
+    }
+}
