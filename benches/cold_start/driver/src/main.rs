@@ -32,6 +32,8 @@ const WARM_BATCHES: usize = 10;
 const WARM_PROCESSES: usize = 3;
 /// How long after its initialization an environment that Lambda initialized early gets its event.
 const HOLD: Duration = Duration::from_millis(400);
+/// With a round-trip time, the waits decide, which vary less.
+const RTT_SHARE: usize = 3;
 /// A process in Python takes a hundred times as long, and varies less.
 const PYTHON_SHARE: usize = 3;
 
@@ -154,7 +156,9 @@ async fn main() -> Result<()> {
 impl Bench {
     /// Measures cold starts of all variants in turns, then warm processes in turns.
     async fn table(&self, kind: Kind, variants: &[Variant], warm: usize) -> Result<Table> {
-        let mut samples = self.cold(&self.environment, kind, variants).await?;
+        let mut samples = self
+            .cold(&self.environment, kind, variants, self.runs)
+            .await?;
         let events: Vec<Event> = (0..=warm).map(|index| Event::new(kind, index)).collect();
         for _ in 0..WARM_PROCESSES {
             for (variant, samples) in variants.iter().zip(&mut samples) {
@@ -173,7 +177,10 @@ impl Bench {
         rtt: Duration,
         variants: &[Variant],
     ) -> Result<Table> {
-        let samples = self.cold(&environment, Kind::PipelineJob, variants).await?;
+        let runs = self.runs.div_ceil(RTT_SHARE);
+        let samples = self
+            .cold(&environment, Kind::PipelineJob, variants, runs)
+            .await?;
         let title = format!(
             "Pipeline job, {} ms round-trip time to CloudFront, event {} ms after init",
             rtt.as_millis(),
@@ -189,9 +196,10 @@ impl Bench {
         environment: &Environment,
         kind: Kind,
         variants: &[Variant],
+        runs: usize,
     ) -> Result<Vec<Samples>> {
         let mut samples = vec![Samples::default(); variants.len()];
-        for run in 0..self.runs {
+        for run in 0..runs {
             let events = [Event::new(kind, run)];
             for (variant, samples) in variants.iter().zip(&mut samples) {
                 if variant.is_python && run % PYTHON_SHARE != 0 {
