@@ -11,6 +11,7 @@ mod report;
 mod runtime_api;
 mod trust;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -261,7 +262,7 @@ fn python_variant(environment: &Path) -> Result<Variant> {
 }
 
 /// Returns the versions of what is measured, as far as they can be found.
-fn versions(options: &Options) -> Vec<(String, String)> {
+fn versions(options: &Options) -> BTreeMap<String, String> {
     const PACKAGES: &str = include_str!("../../python/requirements-bench.txt");
     const LOCK: &str = include_str!("../../Cargo.lock");
     let output = |program: &Path| {

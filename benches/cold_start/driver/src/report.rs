@@ -1,5 +1,6 @@
 //! The tables, and the bounds that the figures of one run have to keep.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Samples {
     }
 }
 
-/// The medians of a variant.
+/// The medians of a variant, without digits that mean nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     variant: String,
@@ -86,12 +87,12 @@ impl Row {
                 (Work::Invalidation, false) => Role::Function,
                 (Work::Invalidation, true) => Role::Python,
             },
-            init_ms: median(&samples.init_ms),
-            first_ms: median(&samples.first_ms),
-            sum_ms: median(&samples.sum_ms),
-            cpu_ms: median(&samples.cpu_ms),
-            warm_p50_ms: median(&samples.warm_p50_ms),
-            peak_rss_mib: median(&samples.peak_rss_mib),
+            init_ms: median(&samples.init_ms).map(rounded),
+            first_ms: median(&samples.first_ms).map(rounded),
+            sum_ms: median(&samples.sum_ms).map(rounded),
+            cpu_ms: median(&samples.cpu_ms).map(rounded),
+            warm_p50_ms: median(&samples.warm_p50_ms).map(rounded),
+            peak_rss_mib: median(&samples.peak_rss_mib).map(rounded),
             calls: samples.calls.clone(),
         }
     }
@@ -152,7 +153,7 @@ struct Binary {
 pub struct Report {
     date: String,
     machine: Machine,
-    versions: Vec<(String, String)>,
+    versions: BTreeMap<String, String>,
     cold_starts: usize,
     binaries: Vec<Binary>,
     tables: Vec<Table>,
@@ -182,12 +183,16 @@ impl Report {
     /// # Errors
     ///
     /// Returns an error if a binary cannot be read.
-    pub fn new(variants: &[Variant], runs: usize, versions: Vec<(String, String)>) -> Result<Self> {
+    pub fn new(
+        variants: &[Variant],
+        runs: usize,
+        versions: BTreeMap<String, String>,
+    ) -> Result<Self> {
         let binaries = variants.iter().filter(|variant| !variant.is_python);
         let binaries = binaries.map(|variant| {
             Ok(Binary {
                 variant: variant.name.clone(),
-                zip_kib: zip_bytes(&variant.program)? as f64 / 1024.0,
+                zip_kib: rounded(zip_bytes(&variant.program)? as f64 / 1024.0),
                 instructions: None,
             })
         });
@@ -201,8 +206,9 @@ impl Report {
         })
     }
 
-    /// Adds a table.
+    /// Prints a table, and adds it.
     pub fn add(&mut self, table: Table) {
+        println!("{}", WithSizes(&table, self));
         self.tables.push(table);
     }
 
@@ -284,7 +290,7 @@ impl Report {
                 Some(Bound {
                     variant: row.variant.clone(),
                     name,
-                    figure: figure?,
+                    figure: rounded(figure?),
                     maximum,
                     holds: figure? <= maximum,
                 })
@@ -313,11 +319,9 @@ impl Machine {
     }
 }
 
+/// The instructions and the bounds.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in &self.tables {
-            self.write_table(table, f)?;
-        }
         let instructions = (self.binaries.iter())
             .filter_map(|binary| Some((binary, binary.instructions? as f64 / 1e6)));
         for (binary, millions) in instructions {
@@ -347,8 +351,12 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn write_table(&self, table: &Table, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A table with the sizes of the binaries.
+struct WithSizes<'a>(&'a Table, &'a Report);
+
+impl fmt::Display for WithSizes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(table, report) = self;
         writeln!(f, "### {} ({} bytes)\n", table.event, table.payload_bytes)?;
         writeln!(
             f,
@@ -366,7 +374,7 @@ impl Report {
                 ratio(row.cpu_ms, empty.and_then(|empty| empty.cpu_ms)),
                 row.warm_p50_ms,
                 row.peak_rss_mib,
-                self.binary(&row.variant).map(|binary| binary.zip_kib),
+                report.binary(&row.variant).map(|binary| binary.zip_kib),
             ];
             writeln!(
                 f,
@@ -375,7 +383,7 @@ impl Report {
                 figures.map(number).join(" | ")
             )?;
         }
-        writeln!(f)
+        Ok(())
     }
 }
 
@@ -391,6 +399,10 @@ fn number(value: Option<f64>) -> String {
 
 fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
     Some(value? / base?)
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
 }
 
 fn ms(duration: Duration) -> f64 {
@@ -459,7 +471,7 @@ mod tests {
         let report = Report {
             date: String::new(),
             machine: Machine::this(),
-            versions: vec![],
+            versions: BTreeMap::new(),
             cold_starts: 1,
             binaries: vec![],
             tables: vec![Table::new(Kind::PipelineJob, 1, rows)],
