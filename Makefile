@@ -20,8 +20,8 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 	SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR="$(abspath $(VENVS))/sam" \
 	PATH="$(abspath $(VENVS))/tools/bin:$$PATH" sam
 
-# cargo in the workspace of the cold start. The packages are built one by one: built together, the empty function gets all
-# features that the driver needs of their common dependencies.
+# cargo in the workspace of the cold start. The packages are built one by one: built together, the empty function gets
+# all features that the driver needs of their common dependencies.
 COLD_START := cd benches/cold_start && CARGO_TARGET_DIR="$(abspath target/bench)" cargo
 
 # $(call step,name,command) runs the command and prints how long it took.

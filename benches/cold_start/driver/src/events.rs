@@ -1,7 +1,7 @@
 //! The events that the functions receive, as AWS writes them.
 //!
-//! Each invocation has ids and keys of its own, and the time at which it is sent. So none is a repetition of another one,
-//! which the function would recognize. The keys have neither spaces nor other characters that need two paths.
+//! Each invocation has ids and keys of its own, and the time at which it is sent. So none is a repetition of another
+//! one, which the function would recognize. The keys have neither spaces nor other characters that need two paths.
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,7 +12,8 @@ pub const DISTRIBUTION: &str = "E2EXAMPLE1ABCD";
 /// The origin of that distribution; `distribution.xml` has the same.
 const BUCKET: &str = "example-site";
 const ACCOUNT: &str = "111122223333";
-/// The greatest payload of a synchronous invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+/// The greatest payload of a synchronous invocation:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 /// As long as the times that replace them.
 const TIME: &str = "0000-00-00T00:00:00.000Z";
@@ -139,7 +140,8 @@ fn pipeline_job(invocation: usize) -> Event {
     }
 }
 
-/// A record of S3's notifications: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
+/// A record of S3's notifications:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>.
 fn record(key: &str) -> Value {
     json!({
         "eventVersion": "2.1",

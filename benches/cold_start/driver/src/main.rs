@@ -1,7 +1,7 @@
 //! Measures the cold start of the function beside an empty function and one in Python. `make bench` runs it.
 //!
-//! All variants run in turns within one run, against the same stand-ins of Lambda's Runtime API, CloudFront and CodePipeline.
-//! So the ratios of a run are comparable, and its times are those of this machine.
+//! All variants run in turns within one run, against the same stand-ins of Lambda's Runtime API, CloudFront and
+//! CodePipeline. So the ratios of a run are comparable, and its times are those of this machine.
 
 mod aws;
 mod events;

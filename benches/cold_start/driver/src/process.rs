@@ -107,8 +107,8 @@ impl Variant {
         Err(anyhow!("{}: {error:#}\n{again}", self.name))
     }
 
-    /// Returns how many instructions a cold start with a pipeline job takes, from the start of the process on. `None` if valgrind
-    /// is not installed.
+    /// Returns how many instructions a cold start with a pipeline job takes, from the start of the process on. `None` if
+    /// valgrind is not installed.
     ///
     /// # Errors
     ///

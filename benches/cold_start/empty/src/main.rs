@@ -1,7 +1,8 @@
 //! The empty function: it parses the event as JSON and returns at once.
 //!
 //! It is the function that `cargo lambda new` writes for events (<https://github.com/cargo-lambda/default-template>),
-//! without what makes that one slower: tokio's threads and the log. So a ratio to it is no smaller than one to the template.
+//! without what makes that one slower: tokio's threads and the log. So a ratio to it is no smaller than one to the
+//! template.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
