@@ -1,7 +1,7 @@
 //! The certificates of the TLS stand-in.
 //!
-//! The chain is root, intermediate, leaf. All keys are ECDSA P-256: the server's signature is AWS's work in reality, and
-//! with RSA-2048 it takes longer than the rest of the handshake. The function verifies the chain and the signature as it does in production.
+//! The chain is root, intermediate, leaf. All keys are ECDSA P-256, because the server's signature is AWS's work in
+//! reality and costs far more with RSA-2048. The function verifies the chain and the signature as in production.
 
 use std::sync::Arc;
 
