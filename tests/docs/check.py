@@ -12,6 +12,7 @@
 - Tables of parameters, outputs and variables list those of template.yaml, each once, and no others.
 - The dashboard of template.yaml is valid, shows the metrics of src/metrics.rs, and docs/dashboard.png shows it
   (dashboard.py).
+- The tables of docs/costs.md follow from the measured figures, the simulated loads and the prices (costs.py).
 
 It prints one line for each problem. tests/docs/main.rs checks the other languages and `cf-invalidate` commands.
 """
@@ -22,6 +23,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import costs
 import dashboard
 import yaml
 from botocore import xform_name
@@ -225,6 +227,8 @@ class Checker:
         self.alarms()
         for problem in field_problems():
             self.problem("src/trigger/direct.rs", 1, problem)
+        for problem in costs.problems():
+            self.problem("docs/costs.md", 1, problem)
         for problem in dashboard.problems():
             self.problem("template.yaml", 1, problem)
         for path in sorted((ROOT / "examples").iterdir()):

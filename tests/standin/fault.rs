@@ -136,6 +136,11 @@ impl ApiError {
 }
 
 impl Operation {
+    /// Returns whether it is a call of CloudFront.
+    pub(super) fn is_of_cloudfront(self) -> bool {
+        self.service() == Service::CloudFront
+    }
+
     fn service(self) -> Service {
         match self {
             Self::PutJobSuccessResult | Self::PutJobFailureResult => Service::CodePipeline,

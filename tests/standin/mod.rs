@@ -38,10 +38,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::response::Response;
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
@@ -314,7 +320,28 @@ impl Standin {
     /// Returns the number of sequential round trips to CloudFront: calls at the same time count as one. Parallel calls are
     /// only certain to be at the same time if the options have a latency.
     pub fn round_trips(&self) -> usize {
-        self.server.state().round_trips
+        let round_trips = self.sequential_calls().into_iter();
+        round_trips
+            .filter(|calls| calls.iter().copied().any(Operation::is_of_cloudfront))
+            .count()
+    }
+
+    /// Returns the calls of each sequential round trip to any service, those at the same time in the order of their names.
+    /// Parallel calls are only certain to be at the same time if the options have a latency. Connections do not count.
+    pub fn sequential_calls(&self) -> Vec<Vec<Operation>> {
+        let mut round_trips = self.server.state().round_trips.clone();
+        for calls in &mut round_trips {
+            calls.sort_by_key(|call| format!("{call:?}"));
+        }
+        round_trips
+    }
+
+    /// Returns a client of the SDK that reaches the stand-ins without a socket, for tests in tokio's paused time.
+    pub fn http_client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(InProcess {
+            server: Arc::clone(&self.server),
+        });
+        http_client_fn(move |_settings, _components| connector.clone())
     }
 
     /// Returns every call so far that a fault applied to, in order.
@@ -446,21 +473,41 @@ impl Standin {
 
 /// The stand-ins without a port and a thread, for tests in tokio's paused time: it does not advance while a socket is
 /// read.
+#[derive(Clone)]
 pub struct InProcess {
-    server: Server,
+    server: Arc<Server>,
 }
 
 impl InProcess {
     /// Creates the stand-ins.
     pub fn new(options: Options) -> Self {
         Self {
-            server: Server::new(options),
+            server: Arc::new(Server::new(options)),
         }
     }
 
-    /// Responds to a request to one of the services.
-    pub async fn respond(&self, request: Request) -> Response {
-        self.server.respond(request, None).await
+    /// Responds to a request of the SDK to one of the services.
+    pub async fn respond(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let mut head = Request::builder()
+            .method(request.method())
+            .uri(request.uri());
+        for (name, value) in request.headers() {
+            head = head.header(name, value);
+        }
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let request = head.body(Body::from(body)).map_err(other)?;
+        let response = self.server.respond(request, None).await;
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.map_err(other)?;
+        let status = head.status.as_u16().try_into().map_err(other)?;
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        for (name, value) in &head.headers {
+            let value = value.to_str().map_err(other)?.to_owned();
+            response
+                .headers_mut()
+                .append(name.as_str().to_owned(), value);
+        }
+        Ok(response)
     }
 
     /// Returns the time that the rules read.
@@ -484,6 +531,23 @@ impl InProcess {
     pub fn last_invalidation(&self) -> Option<ReceivedInvalidation> {
         self.server.state().cloudfront.received().last().cloned()
     }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let standin = self.clone();
+        HttpConnectorFuture::new(async move { standin.respond(request).await })
+    }
+}
+
+fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectorError {
+    ConnectorError::other(error.into(), None)
 }
 
 /// Binds a port; 0 is any free one.

@@ -42,13 +42,24 @@ pub(super) struct State {
     pub(super) faults: FaultPlan,
     pub(super) viewer_requests: ReceivedViewerRequests,
     pub(super) calls: Vec<Operation>,
-    /// The number of the round trips to CloudFront, each of which started after the end of the previous one.
-    pub(super) round_trips: usize,
+    /// The calls of each round trip, which started after the end of a call of the previous one.
+    pub(super) round_trips: Vec<Vec<Operation>>,
+    /// How many of these have a response.
+    completed_round_trips: usize,
     /// The calls that a fault applied to.
     pub(super) failed_calls: Vec<Operation>,
 }
 
 impl State {
+    /// Records the round trip that a call belongs to, and returns its index.
+    fn begin_round_trip(&mut self, operation: Operation) -> usize {
+        let index = self.completed_round_trips;
+        let count = self.round_trips.len().max(index + 1);
+        self.round_trips.resize_with(count, Vec::new);
+        self.round_trips[index].push(operation);
+        index
+    }
+
     /// Records a call, and returns the fault that applies to it.
     fn next_fault(&mut self, call: &ServiceCall) -> Option<Fault> {
         let operation = call.operation();
@@ -66,7 +77,8 @@ impl State {
         self.faults = FaultPlan::default();
         self.viewer_requests.clear();
         self.calls.clear();
-        self.round_trips = 0;
+        self.round_trips.clear();
+        self.completed_round_trips = 0;
         self.failed_calls.clear();
     }
 }
@@ -146,7 +158,8 @@ impl Server {
                 faults: FaultPlan::default(),
                 viewer_requests,
                 calls: Vec::new(),
-                round_trips: 0,
+                round_trips: Vec::new(),
+                completed_round_trips: 0,
                 failed_calls: Vec::new(),
             }),
         }
@@ -189,17 +202,15 @@ impl Server {
             let message = "the stand-in has no such operation of AWS, and no such hook of Slack";
             return (StatusCode::NOT_FOUND, message).into_response();
         };
-        let round_trip = self.state().round_trips + 1;
+        let round_trip = self.state().begin_round_trip(call.operation());
         let latency = self.state().latency;
         let response = self.respond_to_call(&call, &head, &body).await;
         let delay = latency + self.state().faults.delay_of(call.operation());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if let ServiceCall::CloudFront(_) = call {
-            let state = &mut *self.state();
-            state.round_trips = state.round_trips.max(round_trip);
-        }
+        let completed = &mut self.state().completed_round_trips;
+        *completed = round_trip.saturating_add(1).max(*completed);
         response
     }
 

@@ -20,9 +20,9 @@ const ACCESS_POINT: &str =
     "site-ap-x1c7example9nt4kqe5tb2hnepheuse1a-s3alias.s3.us-east-1.amazonaws.com";
 
 /// A cache policy that AWS does not manage.
-const CACHE_POLICY: &str = "2766f7b2-75c5-41c6-8f06-bf4303a2f2f5";
+pub const CACHE_POLICY: &str = "2766f7b2-75c5-41c6-8f06-bf4303a2f2f5";
 
-fn config_path(distribution: &str) -> String {
+pub fn config_path(distribution: &str) -> String {
     format!("distribution/{distribution}/config")
 }
 
@@ -43,7 +43,7 @@ fn with_function(configuration: &str) -> String {
 }
 
 /// Replaces the cache policy by one that AWS does not manage.
-fn with_policy_id(configuration: &str) -> String {
+pub fn with_policy_id(configuration: &str) -> String {
     configuration.replace("658327ea-f89d-4fab-a63d-7e88639e58f6", CACHE_POLICY)
 }
 
@@ -532,44 +532,4 @@ async fn does_not_wait_for_a_cache_policy_that_hangs() {
         text.ends_with("(its cache policy could not be read now)"),
         "{text}"
     );
-}
-
-#[tokio::test]
-async fn reads_in_parallel_what_does_not_depend_on_each_other() {
-    let policy = include_str!("../distributions/cache-policy.xml");
-    let options = || {
-        Options {
-            latency: Duration::from_millis(100),
-            ..Options::default()
-        }
-        .with_document("distribution", &list(&[(FIRST, ""), (SECOND, "")]))
-        .with_document(&format!("cache-policy/{CACHE_POLICY}"), policy)
-    };
-    let custom_policy = || options().with_document(&config_path(FIRST), &with_cache_policy());
-    let named = Fixture::with(options());
-    let with_policy = Fixture::with(custom_policy());
-    let discovery = Fixture::with(options()).unset("DISTRIBUTION_ID");
-    let with_both =
-        custom_policy().with_document("distribution", &with_policy_id(&list(&[(FIRST, "")])));
-    let with_both = Fixture::with(with_both).unset("DISTRIBUTION_ID");
-    let recent = Fixture::with(options());
-    recent.run_job(Some(r#"{"paths": "/other"}"#)).await;
-    let first = recent.standin.calls()[0];
-    assert_eq!(
-        first,
-        Operation::CreateInvalidation,
-        "a job reads nothing before it"
-    );
-    let job = recent.standin.round_trips();
-    for (fixture, round_trips) in [
-        (named, 2),
-        (with_policy, 3),
-        (discovery, 3),
-        (with_both, 3),
-        (recent, job + 3),
-    ] {
-        handle(&fixture.invalidator(), "a.css", ago(60)).await;
-        let calls = fixture.standin.calls();
-        assert_eq!(fixture.standin.round_trips(), round_trips, "{calls:?}");
-    }
 }

@@ -35,6 +35,7 @@ pub const ALWAYS: u64 = 9;
 pub struct Fixture {
     pub standin: Arc<Standin>,
     variables: BTreeMap<String, String>,
+    uses_sockets: bool,
 }
 
 impl Fixture {
@@ -67,7 +68,11 @@ impl Fixture {
         let variables = variables
             .map(|(name, value)| (name.to_owned(), value))
             .into();
-        Self { standin, variables }
+        Self {
+            standin,
+            variables,
+            uses_sockets: true,
+        }
     }
 
     pub fn set(mut self, name: &str, value: &str) -> Self {
@@ -78,6 +83,14 @@ impl Fixture {
     pub fn unset(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self
+    }
+
+    /// Lets the function reach the stand-ins without a socket, for tests in tokio's paused time.
+    pub fn without_sockets(self) -> Self {
+        Self {
+            uses_sockets: false,
+            ..self
+        }
     }
 
     /// Returns the environment variables.
@@ -98,7 +111,11 @@ impl Fixture {
         let retry = RetryConfig::standard()
             .with_max_attempts(attempts)
             .with_initial_backoff(Duration::from_millis(1));
-        sdk.into_builder().retry_config(retry).build()
+        let mut sdk = sdk.into_builder().retry_config(retry);
+        if !self.uses_sockets {
+            sdk.set_http_client(Some(self.standin.http_client()));
+        }
+        sdk.build()
     }
 
     /// Returns a function that has handled no event yet. It reads the stand-in's clock.

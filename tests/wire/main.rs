@@ -23,6 +23,7 @@ mod metrics;
 mod newest;
 mod queue;
 mod reuse;
+mod round_trips;
 mod s3;
 mod s3_list;
 mod site_names;
