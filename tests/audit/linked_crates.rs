@@ -3,7 +3,7 @@
 //! Each crate makes the binary larger and the cold start longer, and can have security advisories. A new version of a
 //! crate passes; a crate that comes or goes, and a second version of one, is a decision.
 //!
-//! After the decision, `UPDATE_SNAPSHOTS=overwrite cargo test --all-features --test linked_crates` writes the list again.
+//! `UPDATE_SNAPSHOTS=overwrite cargo test --all-features --test linked_crates` writes the list again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -115,8 +115,8 @@ fn the_function_links_the_listed_crates() {
     assert!(
         added.is_empty() && removed.is_empty(),
         "the crates of the function changed: added {added:?}, removed {removed:?}.\n\
-         `cargo tree --edges normal,no-proc-macro --invert NAME` shows what needs a crate. Does the function need it, or can a feature \
-         be switched off? If it stays, write the list again:\n\
+         `cargo tree --edges normal,no-proc-macro --invert NAME` shows what needs a crate. Does \
+         the function need it, or can a feature be switched off? After the decision, write the list again:\n\
          UPDATE_SNAPSHOTS=overwrite cargo test --all-features --test linked_crates"
     );
 }

@@ -2,9 +2,9 @@
 
 usage: costs.py [--write]
 
---write replaces the tables of the page. Measured are the medians of `make bench` (benches/results.json), the paths of recorded
-deploys (docs/how-paths-are-chosen.md) and the simulated loads (docs/limits.md). The rest are prices and assumptions, which
-docs/costs.md states with their sources.
+--write replaces the tables of the page. The input is the medians of `make bench` (benches/results.json), the paths of
+recorded deploys (docs/how-paths-are-chosen.md) and the simulated loads (docs/limits.md). The rest is prices and
+assumptions, which docs/costs.md states with their sources.
 """
 
 import gzip
@@ -36,8 +36,8 @@ CONNECT = 2 * ROUND_TRIP
 # Sequential calls of a new process for changed objects without DISTRIBUTION_ID (tests/wire/round_trips.rs).
 CALLS_FOR_CHANGES = 3
 
-# Bytes for each invocation, estimated: Lambda writes its start and its end, the function a line for each invalidation and a
-# line of metrics.
+# Bytes for each invocation, estimated: Lambda writes its start and its end, the function a line for each
+# invalidation and a line of metrics.
 LAMBDA_LOG = 1_000
 FUNCTION_LOG = 1_000
 
@@ -190,7 +190,8 @@ def simulated_load(changes, settings):
 
 
 def computed():
-    memory = re.search(r"^  MemorySize:\n(?: {4}.*\n)*? {4}Default: (\d+)$", (ROOT / "template.yaml").read_text(), re.MULTILINE)
+    template = (ROOT / "template.yaml").read_text()
+    memory = re.search(r"^  MemorySize:\n(?: {4}.*\n)*? {4}Default: (\d+)$", template, re.MULTILINE)
     if not memory:
         raise Error("template.yaml has no default of MemorySize")
     bench = Bench(results(), int(memory[1]))

@@ -78,7 +78,7 @@ fn ten_messages() -> Value {
     batch(&bodies)
 }
 
-/// Passes the event to a new process. Returns its calls: those of one round trip with `+`, the next round trip after `>`.
+/// Passes the event to a new process. Returns its calls: `+` is between those of one round trip, `>` between round trips.
 async fn calls(fixture: &Fixture, invalidator: Invalidator, event: &Value) -> String {
     let response = invalidator.handle(event, &one_minute()).await;
     response.expect("a response");
