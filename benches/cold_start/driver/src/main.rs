@@ -86,8 +86,8 @@ struct Bench {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let trust = trust::make()?;
-    let roots = tempfile::Builder::new().suffix(".pem").tempfile()?;
-    std::fs::write(roots.path(), &trust.roots_pem)?;
+    let root = tempfile::Builder::new().suffix(".pem").tempfile()?;
+    std::fs::write(root.path(), &trust.root_pem)?;
 
     let calls = Calls::default();
     let near = aws::serve(trust.server.clone(), Duration::ZERO, calls.clone()).await?;
@@ -97,7 +97,7 @@ async fn main() -> Result<()> {
         environment: Environment {
             cloudfront: near.clone(),
             codepipeline: near,
-            roots: roots.path().to_owned(),
+            root: root.path().to_owned(),
             calls,
             hold: Duration::ZERO,
         },

@@ -54,8 +54,8 @@ pub struct Environment {
     pub cloudfront: String,
     /// The URL of CodePipeline.
     pub codepipeline: String,
-    /// The file of the trusted roots.
-    pub roots: PathBuf,
+    /// The file of the trusted root.
+    pub root: PathBuf,
     /// What CloudFront and CodePipeline received.
     pub calls: Calls,
     /// How long after its initialization the first event is sent.
@@ -232,8 +232,8 @@ impl Variant {
             .env("AWS_SESSION_TOKEN", "EXAMPLESESSIONTOKEN".repeat(40))
             .env("AWS_ENDPOINT_URL_CLOUDFRONT", &environment.cloudfront)
             .env("AWS_ENDPOINT_URL_CODEPIPELINE", &environment.codepipeline)
-            .env("SSL_CERT_FILE", &environment.roots)
-            .env("AWS_CA_BUNDLE", &environment.roots)
+            .env("SSL_CERT_FILE", &environment.root)
+            .env("AWS_CA_BUNDLE", &environment.root)
             .env("DISTRIBUTION_ID", DISTRIBUTION);
         command
     }
