@@ -149,24 +149,24 @@ impl Invalidator {
         }
     }
 
-    /// Handles one event. Returns what was done as text, the partial batch response of an SQS batch, or the object for the
-    /// caller of a direct invocation.
+    /// Handles one event that is not text yet, and returns the response alone; as [`Self::answer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::answer`].
+    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        let event = event.to_string();
+        let answer = self.answer(event.as_bytes(), invocation).await?;
+        Ok(answer.response)
+    }
+
+    /// Handles one event, which is JSON.
     ///
     /// # Errors
     ///
     /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the undelivered queue. A job
     /// that failed and got its result is not an error: Lambda would run it again.
-    pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
-        let answer = self.answer(event, invocation).await?;
-        Ok(answer.response)
-    }
-
-    /// Handles one event, and also returns what failed in it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::handle`].
-    pub async fn answer(&self, event: &Value, invocation: &Invocation) -> Result<Answer, Error> {
+    pub async fn answer(&self, event: &[u8], invocation: &Invocation) -> Result<Answer, Error> {
         let trigger = Trigger::parse(event);
         let caller = trigger.as_ref().map_or("unknown", Trigger::caller);
         let span = caller_span(caller, &trigger);

@@ -17,6 +17,7 @@
 //! | [`mrkdwn`] | text for Slack that mentions nobody |
 //! | [`outcome`] | `Outcome`: what was requested, what happened |
 //! | [`output`], [`exit`] | the JSON objects, with the exit codes in them |
+//! | [`runtime`] | the events of the Lambda runtime, as bytes |
 //! | [`settings`] | `Settings` from the environment |
 //! | [`trigger`] | `Trigger`: what invoked the function; one file for each caller and each kind of content |
 //! | [`plan`] | `Batch`, `CallerReference`, `Limits`, `collapse`, `ExistingInvalidation` |
@@ -61,6 +62,7 @@ pub mod outcome;
 pub mod output;
 pub mod path;
 pub mod plan;
+pub mod runtime;
 pub mod settings;
 mod similarity;
 pub mod site;

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
 use cloudfront_invalidator::account::Account;
 use cloudfront_invalidator::aws::edge::EdgeEndpoints;
 use cloudfront_invalidator::aws::sdk::{connections, sdk_config};
@@ -11,9 +12,9 @@ use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::invocation::Invocation;
 use cloudfront_invalidator::log;
 use cloudfront_invalidator::metrics::{MetricsSettings, MetricsWriter};
+use cloudfront_invalidator::runtime;
 use cloudfront_invalidator::settings::Settings;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use serde_json::Value;
+use lambda_runtime::{Context, Diagnostic, Error};
 use tracing::Instrument;
 
 fn main() -> Result<(), Error> {
@@ -23,10 +24,10 @@ fn main() -> Result<(), Error> {
     log::log_panics();
 
     // Lambda sends one invocation at a time, so a second thread would only slow down the start.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let _entered = runtime.enter();
+    let _entered = executor.enter();
     let connections = connections(variable);
     let sdk = sdk_config(variable, &connections);
     let invalidator = Invalidator::new(Settings::from_environment(variable), sdk)
@@ -37,8 +38,7 @@ fn main() -> Result<(), Error> {
             MetricsSettings::from_environment(variable),
             write_line,
         ));
-    let handler = service_fn(|event: LambdaEvent<Value>| {
-        let LambdaEvent { payload, context } = event;
+    let handle = |event: Bytes, context: Context| {
         let span = log::invocation_span(&context.request_id);
         let invocation = Invocation::new(
             context.deadline(),
@@ -48,16 +48,17 @@ fn main() -> Result<(), Error> {
         let invalidator = &invalidator;
         async move {
             invalidator
-                .handle(&payload, &invocation)
+                .answer(&event, &invocation)
                 .await
+                .map(|answer| answer.response)
                 .map_err(|error| Diagnostic {
                     error_type: error.category().to_string(),
                     error_message: error.to_string(),
                 })
         }
         .instrument(span)
-    });
-    runtime.block_on(lambda_runtime::run(handler))
+    };
+    executor.block_on(runtime::run(handle))
 }
 
 /// Ignores errors: a log that cannot be written must not stop the work.

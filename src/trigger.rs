@@ -12,6 +12,7 @@ pub mod codepipeline;
 pub mod direct;
 mod envelope;
 pub mod function_url;
+mod object;
 pub mod request;
 pub mod s3;
 pub mod slack;
@@ -33,7 +34,7 @@ use slack::task::TaskMessage;
 use sqs::Message;
 
 /// What invoked the function.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// A CodePipeline action, which waits for the job's result.
     PipelineJob(Job),
@@ -60,13 +61,26 @@ impl Trigger {
         }
     }
 
-    /// Reads a Lambda event.
+    /// Reads a Lambda event, which is JSON.
     ///
     /// # Errors
     ///
-    /// Returns an [`Error`] for an unknown event, and for a pipeline job or an SQS record without an id. Other errors are
-    /// found by [`Job::request`], or kept in [`DirectRequest::operation`] and [`Content::unreadable`].
-    pub fn parse(event: &Value) -> Result<Self, Error> {
+    /// Returns an [`Error`] for text that is not JSON, for an unknown event, and for a pipeline job or an SQS record without
+    /// an id. Other errors are found by [`Job::request`], or kept in [`DirectRequest::operation`] and
+    /// [`Content::unreadable`].
+    pub fn parse(event: &[u8]) -> Result<Self, Error> {
+        if let Some(messages) = sqs::read_batch(event) {
+            return Ok(Self::SqsBatch(messages));
+        }
+        let event = serde_json::from_slice(event).map_err(|error| {
+            Error::invalid_input(format!(
+                "the event is not JSON: {error}: pass the event unchanged"
+            ))
+        })?;
+        Self::from_value(&event)
+    }
+
+    fn from_value(event: &Value) -> Result<Self, Error> {
         match Marker::of(event) {
             Some(Marker::PipelineJob(job)) => Job::from_event(job).map(Self::PipelineJob),
             Some(Marker::FunctionUrl) => {
@@ -74,7 +88,7 @@ impl Trigger {
             }
             Some(Marker::Direct(event)) => Ok(Self::Direct(DirectRequest::from_event(event))),
             Some(Marker::Records {
-                source: "aws:sqs",
+                source: sqs::SOURCE,
                 records,
             }) => {
                 let tasks = records.iter().map(TaskMessage::from_record);
@@ -105,7 +119,12 @@ pub struct Content {
 impl Content {
     /// Reads the text of a message. If its kind is unknown, the content is an error in [`Self::unreadable`].
     fn from_text(text: &str) -> Self {
-        Self::from_enclosed(envelope::open_text(text))
+        Self::from_message(envelope::read_text(text))
+    }
+
+    /// Reads the value of a message, or keeps the error of a message that is not JSON.
+    fn from_message(message: Result<Value, Error>) -> Self {
+        Self::from_enclosed(envelope::open_message(message))
     }
 
     /// Reads an event; `None` if its kind is unknown.
@@ -139,7 +158,7 @@ impl Content {
     fn read(value: &Value) -> Option<Self> {
         match Marker::of(value)? {
             Marker::Records {
-                source: "aws:s3",
+                source: s3::SOURCE,
                 records,
             } => Some(s3::read_records(records)),
             Marker::EventBridge { source: "aws.s3" } => Some(s3::read_event_bridge(value)),

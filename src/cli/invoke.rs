@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Runs the command.
 pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliError> {
     let text = input::read(&invoke.event)?;
-    let event: Value = serde_json::from_str(&text)
+    serde_json::from_str::<Value>(&text)
         .map_err(|error| input::file_error(&invoke.event, format!("not JSON: {error}")))?;
     let distributions = (!invoke.distributions.is_empty()).then(|| invoke.distributions.join(","));
     let settings = Settings::from_environment(|name| match name {
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;
     let invocation = Invocation::new(deadline, clients.account.clone(), request_id());
-    let Answer { response, failure } = invalidator.answer(&event, &invocation).await?;
+    let Answer { response, failure } = invalidator.answer(text.as_bytes(), &invocation).await?;
     let text = response
         .as_str()
         .map_or_else(|| response.to_string(), str::to_owned);

@@ -44,7 +44,7 @@ impl fmt::Display for JobId {
 }
 
 /// A job of a pipeline's Lambda action, which waits for its result.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Job {
     /// The id by which the job's result is reported.
     pub id: JobId,

@@ -107,7 +107,7 @@ pub(super) fn open(value: &Value) -> Option<Vec<Enclosed>> {
             records,
         } => {
             let open_record = |(index, record): (usize, &Value)| {
-                let mut enclosed = record.get("Sns").map_or_else(|| open_text(""), open_sns);
+                let mut enclosed = open_sns(record.get("Sns").unwrap_or(&Value::Null));
                 for content in &mut enclosed {
                     content.positions.push(format!("Records[{index}]"));
                 }
@@ -119,24 +119,25 @@ pub(super) fn open(value: &Value) -> Option<Vec<Enclosed>> {
     }
 }
 
-/// Returns the values inside a message's text: the values of the envelope that the text is, or the text's own value.
-pub(super) fn open_text(message: &str) -> Vec<Enclosed> {
-    let value = match serde_json::from_str::<Value>(message) {
-        Ok(value) => match open(&value) {
-            Some(enclosed) => return enclosed,
-            None => Ok(value),
-        },
-        // Without the position of the syntax error, so that equal errors of several messages share a log line.
-        Err(_) => Err(Error::invalid_input("the message is not JSON")),
-    };
-    vec![Enclosed {
-        value,
-        positions: Vec::new(),
-    }]
+/// Reads the value of a message's text.
+pub(super) fn read_text(message: &str) -> Result<Value, Error> {
+    // Without the position of the syntax error, so that equal errors of several messages share a log line.
+    serde_json::from_str(message).map_err(|_| Error::invalid_input("the message is not JSON"))
+}
+
+/// Returns the values inside a message: the values of the envelope that the message is, or its own value.
+pub(super) fn open_message(message: Result<Value, Error>) -> Vec<Enclosed> {
+    let enclosed = message.as_ref().ok().and_then(open);
+    enclosed.unwrap_or_else(|| {
+        vec![Enclosed {
+            value: message,
+            positions: Vec::new(),
+        }]
+    })
 }
 
 fn open_sns(envelope: &Value) -> Vec<Enclosed> {
-    open_text(text(envelope, "Message").unwrap_or_default())
+    open_message(read_text(text(envelope, "Message").unwrap_or_default()))
 }
 
 /// The fields of an EventBridge event that are read.

@@ -22,8 +22,12 @@ use serde_json::Value;
 
 use super::Content;
 use super::envelope::EventBridgeEvent;
+use super::object::Object;
 use crate::error::Error;
 use crate::site::Change;
+
+/// The `eventSource` of a record.
+pub(super) const SOURCE: &str = "aws:s3";
 
 /// An object that was written or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,13 +61,34 @@ enum ObjectEvent {
 
 /// Reads the records of S3's own notification.
 pub(super) fn read_records(records: &[Value]) -> Content {
+    let records = records.iter().map(S3EventRecord::deserialize);
+    content_of(
+        records.map(|record| record.map_err(|error| Error::invalid_input(error.to_string()))),
+    )
+}
+
+/// Reads S3's own notification from its text, without a JSON value. Returns `None` if a record cannot be read, and for
+/// everything else.
+pub(super) fn read_notification(text: &str) -> Option<Content> {
+    let Object(Notification { records }) = serde_json::from_str(text).ok()?;
+    let Object(first) = records.first()?;
+    let is_of_s3 = first.event_source.as_deref() == Some(SOURCE);
+    is_of_s3.then(|| content_of(records.into_iter().map(|Object(record)| Ok(record))))
+}
+
+/// S3's own notification. Another field could be the marker of another sender.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notification {
+    #[serde(rename = "Records")]
+    records: Vec<Object<S3EventRecord>>,
+}
+
+fn content_of(records: impl Iterator<Item = Result<S3EventRecord, Error>>) -> Content {
     let mut content = Content::default();
-    for (index, record) in records.iter().enumerate() {
-        add(
-            &mut content,
-            object_event(record),
-            format_args!("Records[{index}]"),
-        );
+    for (index, record) in records.enumerate() {
+        let event = record.and_then(object_event);
+        add(&mut content, event, format_args!("Records[{index}]"));
     }
     content
 }
@@ -114,10 +139,8 @@ pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -
     changes.into_iter().map(line).collect()
 }
 
-fn object_event(record: &Value) -> Result<ObjectEvent, Error> {
-    let record = S3EventRecord::deserialize(record)
-        .map_err(|error| Error::invalid_input(error.to_string()))?;
-    if record.event_source.as_deref() != Some("aws:s3") {
+fn object_event(record: S3EventRecord) -> Result<ObjectEvent, Error> {
+    if record.event_source.as_deref() != Some(SOURCE) {
         return Err(Error::invalid_input(
             "eventSource is not \"aws:s3\", unlike the first record's",
         ));

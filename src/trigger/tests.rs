@@ -16,8 +16,20 @@ use crate::path::EncodedPaths;
 use crate::plan::InvalidationId;
 use crate::site::Change;
 
+/// Reads the text of an event, which must give the same as its JSON value.
+fn parse_text(text: &str) -> Result<Trigger, Error> {
+    let trigger = Trigger::parse(text.as_bytes());
+    let event = serde_json::from_str(text).expect("JSON");
+    assert_eq!(trigger, Trigger::from_value(&event), "{text}");
+    trigger
+}
+
+fn parse(event: &Value) -> Result<Trigger, Error> {
+    parse_text(&event.to_string())
+}
+
 fn recorded(text: &str) -> Trigger {
-    Trigger::parse(&serde_json::from_str(text).expect("recorded JSON")).expect("a known event")
+    parse_text(text).expect("a known event")
 }
 
 fn only_changes(content: Content) -> Vec<ObjectChange> {
@@ -226,7 +238,7 @@ fn acknowledges_the_test_events_that_come_first_on_a_queue() {
 fn in_queue(bodies: &[&str]) -> Vec<Message> {
     let record = |(index, body)| json!({"eventSource": "aws:sqs", "messageId": format!("m{index}"), "body": body});
     let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
-    messages(Trigger::parse(&json!({ "Records": records })).expect("a queue"))
+    messages(parse(&json!({ "Records": records })).expect("a queue"))
 }
 
 #[test]
@@ -240,7 +252,7 @@ fn reads_an_sns_message_raw_or_wrapped_in_a_queue_or_a_record() {
     }
     let envelope: Value = serde_json::from_str(wrapped).expect("recorded JSON");
     let record = json!({"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": envelope});
-    let trigger = Trigger::parse(&json!({ "Records": [record, record] })).expect("an SNS event");
+    let trigger = parse(&json!({ "Records": [record, record] })).expect("an SNS event");
     assert_eq!(changes(trigger), [expected.clone(), expected]);
 }
 
@@ -256,7 +268,7 @@ fn sns_event(messages: &[&Value]) -> Value {
 
 /// Reads a value as a Lambda event, and as the only message of an SQS batch.
 fn contents(event: &Value) -> [Content; 2] {
-    let direct = match Trigger::parse(event) {
+    let direct = match parse(event) {
         Ok(Trigger::Notification(content)) => content,
         other => panic!("not a notification: {other:?}"),
     };
@@ -401,7 +413,7 @@ fn fails_only_the_message_that_cannot_be_read() {
             vec![],
         ]
     );
-    let error = Trigger::parse(&json!({"Records": [{"eventSource": "aws:sqs", "body": good}]}));
+    let error = parse(&json!({"Records": [{"eventSource": "aws:sqs", "body": good}]}));
     assert_eq!(
         error.map(|_| ()),
         Err(Error::invalid_input(
@@ -418,7 +430,7 @@ fn reads_only_creations_and_deletions_of_eventbridge_as_changes() {
             "detail": {"bucket": {"name": "site"}, "object": {"key": "a%2Bb"}},
         })
     };
-    let created = changes(Trigger::parse(&event("Object Created")).expect("an event"));
+    let created = changes(parse(&event("Object Created")).expect("an event"));
     assert_eq!(
         created,
         [change("site", "a%2Bb", 1795187878000, "Object Created")]
@@ -428,7 +440,7 @@ fn reads_only_creations_and_deletions_of_eventbridge_as_changes() {
         "Object Restore Completed",
         "Object ACL Updated",
     ] {
-        match Trigger::parse(&event(kind)) {
+        match parse(&event(kind)) {
             Ok(Trigger::Notification(content)) => {
                 assert_eq!(
                     content.ignored,
@@ -454,7 +466,7 @@ fn record(event_name: &str, key: &str) -> Value {
 }
 
 fn records_content(records: Value) -> Content {
-    match Trigger::parse(&json!({ "Records": records })) {
+    match parse(&json!({ "Records": records })) {
         Ok(Trigger::Notification(content)) => content,
         other => panic!("not a notification: {other:?}"),
     }
@@ -587,7 +599,7 @@ fn ignores_only_lifecycle_deletions_of_a_version_from_event_bridge() {
         ),
     ] {
         let event = bridged_removal(reason, deletion_type, version_id);
-        let Ok(Trigger::Notification(content)) = Trigger::parse(&event) else {
+        let Ok(Trigger::Notification(content)) = parse(&event) else {
             panic!("not a notification: {event}");
         };
         let ignored = IgnoredEvent {
@@ -633,7 +645,7 @@ fn the_deletion_of_a_version_can_restore_an_older_one() {
         ("Delete Marker Created", Some("IYV3p45B"), Change::removed()),
     ] {
         let event = bridged_removal("DeleteObject", deletion_type, version_id);
-        let Ok(Trigger::Notification(content)) = Trigger::parse(&event) else {
+        let Ok(Trigger::Notification(content)) = parse(&event) else {
             panic!("not a notification: {event}");
         };
         let changes: Vec<_> = content.changes.iter().map(|change| change.change).collect();
@@ -693,7 +705,7 @@ fn acknowledges_the_test_event_of_a_new_notification() {
         "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2026-11-20T15:17:25.000Z",
         "Bucket": "site", "RequestId": "1", "HostId": "2",
     });
-    match Trigger::parse(&event) {
+    match parse(&event) {
         Ok(Trigger::Notification(content)) => {
             let test = IgnoredEvent {
                 name: "s3:TestEvent".into(),
@@ -769,7 +781,7 @@ fn names_the_expected_events_and_the_keys_received() {
         (json!(7), "a value that is not an object"),
         (json!(null), "a value that is not an object"),
     ] {
-        let error = Trigger::parse(&event).expect_err("an unknown event");
+        let error = parse(&event).expect_err("an unknown event");
         assert_eq!(
             error.to_string(),
             format!(
@@ -790,7 +802,7 @@ fn job(parameters: Option<Value>) -> codepipeline::Job {
         event["CodePipeline.job"]["data"]["actionConfiguration"]["configuration"]["UserParameters"] =
             parameters;
     }
-    match Trigger::parse(&event) {
+    match parse(&event) {
         Ok(Trigger::PipelineJob(job)) => job,
         other => panic!("not a job: {other:?}"),
     }
@@ -1088,7 +1100,7 @@ fn reads_the_id_of_a_job_whatever_else_is_missing_or_null() {
         json!({"id": "1", "data": {"actionConfiguration": {"configuration": null}, "inputArtifacts": null}}),
         json!({"id": "1", "accountId": 7, "data": {"artifactCredentials": null, "outputArtifacts": null}}),
     ] {
-        match Trigger::parse(&json!({ "CodePipeline.job": data })) {
+        match parse(&json!({ "CodePipeline.job": data })) {
             Ok(Trigger::PipelineJob(job)) => {
                 assert_eq!(job.id.as_str(), "1");
                 assert_eq!(job.request(), Ok(request(&[], &["/*"])));
@@ -1097,8 +1109,7 @@ fn reads_the_id_of_a_job_whatever_else_is_missing_or_null() {
         }
     }
     for data in [json!({}), json!(null), json!({"id": ""}), json!({"id": 7})] {
-        let error =
-            Trigger::parse(&json!({ "CodePipeline.job": data })).expect_err("a job without an id");
+        let error = parse(&json!({ "CodePipeline.job": data })).expect_err("a job without an id");
         assert_eq!(
             error.to_string(),
             "the CodePipeline job has no id, so no result can be reported: pass the event unchanged"
@@ -1148,7 +1159,7 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
     let event = json!({"CodePipeline.job": {"id": "1", "data": {
         "artifactCredentials": {"accessKeyId": "AKIA-SECRET", "secretAccessKey": "SECRET", "sessionToken": "SECRET"},
     }}});
-    let trigger = Trigger::parse(&event).expect("a job");
+    let trigger = parse(&event).expect("a job");
     assert_eq!(
         format!("{trigger:?}"),
         r#"PipelineJob(Job { id: JobId("1"), pipeline: None, user_parameters: None, continuation_token: None })"#
@@ -1157,7 +1168,7 @@ fn keeps_the_credentials_of_a_job_out_of_its_debug_text() {
 
 /// Reads the event of a direct invocation.
 fn direct(event: &Value) -> DirectRequest {
-    match Trigger::parse(event) {
+    match parse(event) {
         Ok(Trigger::Direct(request)) => request,
         other => panic!("not a direct invocation: {other:?}"),
     }
@@ -1528,14 +1539,11 @@ fn names_the_invalid_field_of_a_direct_invocation() {
 #[test]
 fn an_event_of_another_caller_is_not_a_direct_invocation() {
     let event = json!({"CodePipeline.job": {"id": "11111111-abcd"}, "paths": "/*"});
-    assert!(matches!(
-        Trigger::parse(&event),
-        Ok(Trigger::PipelineJob(_))
-    ));
+    assert!(matches!(parse(&event), Ok(Trigger::PipelineJob(_))));
     let event = json!({
         "Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}], "paths": "/*",
     });
-    assert!(matches!(Trigger::parse(&event), Ok(Trigger::SqsBatch(_))));
+    assert!(matches!(parse(&event), Ok(Trigger::SqsBatch(_))));
 }
 
 #[test]
@@ -1544,10 +1552,7 @@ fn a_request_to_the_function_url_is_not_a_direct_invocation() {
         "version": "2.0", "requestContext": {"http": {"method": "POST"}}, "paths": "/*", "source": "aws.s3",
     });
     assert_eq!(Marker::of(&event), Some(Marker::FunctionUrl));
-    assert!(matches!(
-        Trigger::parse(&event),
-        Ok(Trigger::FunctionUrl(_))
-    ));
+    assert!(matches!(parse(&event), Ok(Trigger::FunctionUrl(_))));
 }
 
 #[test]
@@ -1555,7 +1560,7 @@ fn a_queue_message_is_not_a_direct_invocation() {
     let event = json!({"Records": [{
         "eventSource": "aws:sqs", "messageId": "1", "body": "{\"paths\": [\"/*\"]}",
     }]});
-    let Ok(Trigger::SqsBatch(messages)) = Trigger::parse(&event) else {
+    let Ok(Trigger::SqsBatch(messages)) = parse(&event) else {
         panic!("not an SQS batch");
     };
     let errors = messages

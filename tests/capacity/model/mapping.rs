@@ -124,9 +124,9 @@ impl EventSourceMapping<'_> {
                 |(id, _): &(usize, Instant)| queue.record(self.scenario, *id, self.start_of_clock);
             batch.iter().map(record).collect()
         };
-        let event = json!({ "Records": records });
+        let event = json!({ "Records": records }).to_string();
         let number = self.record.borrow().invocations.len();
-        let answer = function.answer(&event, &invocation(number)).await;
+        let answer = function.answer(event.as_bytes(), &invocation(number)).await;
         let mut record = self.record.borrow_mut();
         let took = (started, started.elapsed(), batch.len());
         record.invocations.push(took);

@@ -1,0 +1,38 @@
+//! The events of the Lambda runtime, as bytes.
+//!
+//! `lambda_runtime` deserializes each event itself, for whichever type the handler takes. For the largest batch of SQS, 6 MB,
+//! that takes FIGURES. So the handler's type is `()`, and a layer takes the bytes before they are deserialized.
+//!
+//! Without `lambda_runtime::layers::TracingLayer`: its span has the level INFO, which the [log](crate::log) of libraries leaves
+//! out, so its fields were in no line.
+
+use std::cell::Cell;
+use std::mem;
+
+use bytes::Bytes;
+use lambda_runtime::tower::util::MapRequestLayer;
+use lambda_runtime::{
+    Context, Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn,
+};
+use serde_json::Value;
+
+/// Passes the JSON of each event and its context to `handle`, one event at a time.
+///
+/// # Errors
+///
+/// [`Error`] if the Runtime API fails. An error or a panic of `handle` is the result of its event.
+pub async fn run<F>(handle: impl Fn(Bytes, Context) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<Value, Diagnostic>>,
+{
+    let body = Cell::new(Bytes::new());
+    let take_body = |mut invocation: LambdaInvocation| {
+        body.set(mem::replace(&mut invocation.body, "null".into()));
+        invocation
+    };
+    let handler = service_fn(|event: LambdaEvent<()>| handle(body.take(), event.context));
+    Runtime::new(handler)
+        .layer(MapRequestLayer::new(take_body))
+        .run()
+        .await
+}
