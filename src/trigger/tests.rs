@@ -28,6 +28,8 @@ fn parse(event: &Value) -> Result<Trigger, Error> {
     parse_text(&event.to_string())
 }
 
+mod bytes;
+
 fn recorded(text: &str) -> Trigger {
     parse_text(text).expect("a known event")
 }
