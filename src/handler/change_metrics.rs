@@ -6,7 +6,7 @@
 //!
 //! The rule: a change that failed on a distribution counts when its retry succeeds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::metrics::Metric;
 use crate::outcome::BatchReport;
+use crate::trigger::s3::ObjectChange;
 
 /// The longest lag that is recorded. A queue keeps a message for 14 days at most, so a much older change has an invented time,
 /// such as the year 1970 in the samples of Lambda's console.
@@ -121,6 +122,11 @@ fn distinct_objects(
     indices: impl IntoIterator<Item = usize>,
 ) -> usize {
     let changes = indices.into_iter().filter_map(|index| changes.get(index));
-    let objects = changes.map(|pending| (&pending.change.bucket, &pending.change.key));
-    objects.collect::<BTreeSet<_>>().len()
+    count_distinct(changes.map(|pending| pending.change))
+}
+
+/// Counts the objects of changes, each once.
+pub(super) fn count_distinct<'a>(changes: impl Iterator<Item = &'a ObjectChange>) -> usize {
+    let objects = changes.map(|change| (change.bucket.as_str(), change.key.as_str()));
+    objects.collect::<HashSet<_>>().len()
 }

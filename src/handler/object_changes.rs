@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::affected::Affected;
 use super::budget::{DailyBudget, note_of_repetition};
-use super::change_metrics::{ChangeMetrics, count_objects};
+use super::change_metrics::{ChangeMetrics, count_distinct, count_objects};
 use super::identity::RequestIdentity;
 use super::turns::{Place, Turns};
 use super::{BatchRequest, Invalidator};
@@ -504,9 +504,6 @@ struct BatchPlanner<'a> {
 impl<'a> BatchPlanner<'a> {
     fn plan(&self, objects: &[StaleObject<'_>], limits: Limits) -> BatchRequest<'a> {
         let changes = || objects.iter().map(|object| object.pending.change);
-        let keys: BTreeSet<_> = changes()
-            .map(|change| (&change.bucket, &change.key))
-            .collect();
         let (distribution, paths) = (self.distribution.clone(), paths_of(objects).collect());
         let batch = match self.requester {
             Some(requester) => requester.batch(distribution, paths, limits),
@@ -518,7 +515,7 @@ impl<'a> BatchPlanner<'a> {
         let buckets: BTreeSet<_> = changes().map(|change| &change.bucket).collect();
         BatchRequest {
             place: self.place,
-            objects: Some(keys.len()),
+            objects: Some(count_distinct(changes())),
             buckets: buckets.into_iter().cloned().collect(),
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,

@@ -11,8 +11,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configure-notification.html>
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use aws_lambda_events::s3::S3EventRecord;
 use chrono::{DateTime, Utc};
@@ -124,7 +123,11 @@ fn add(content: &mut Content, event: Result<ObjectEvent, Error>, position: impl 
 ///
 /// The caller reference of an invalidation is derived from it.
 pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> String {
-    let line = |change: &ObjectChange| {
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort_unstable();
+    changes.dedup();
+    let mut identity = String::new();
+    for change in changes {
         let ObjectChange {
             bucket,
             key,
@@ -133,10 +136,10 @@ pub fn event_identity<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -
             change_id,
         } = change;
         let millis = time.timestamp_millis();
-        format!("s3 {bucket} {key:?} {millis} {change_id}\n")
-    };
-    let changes: BTreeSet<_> = changes.into_iter().collect();
-    changes.into_iter().map(line).collect()
+        // Writing to a string cannot fail.
+        let _ = writeln!(identity, "s3 {bucket} {key:?} {millis} {change_id}");
+    }
+    identity
 }
 
 fn object_event(record: S3EventRecord) -> Result<ObjectEvent, Error> {
