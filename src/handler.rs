@@ -155,8 +155,7 @@ impl Invalidator {
     ///
     /// As [`Self::answer`].
     pub async fn handle(&self, event: &Value, invocation: &Invocation) -> Result<Value, Error> {
-        let event = event.to_string();
-        let answer = self.answer(event.as_bytes(), invocation).await?;
+        let answer = self.answer(event.to_string(), invocation).await?;
         Ok(answer.response)
     }
 
@@ -166,8 +165,14 @@ impl Invalidator {
     ///
     /// [`Error`], logged already, if Lambda has to retry the event and finally put it into the undelivered queue. A job
     /// that failed and got its result is not an error: Lambda would run it again.
-    pub async fn answer(&self, event: &[u8], invocation: &Invocation) -> Result<Answer, Error> {
-        let trigger = Trigger::parse(event);
+    pub async fn answer(
+        &self,
+        event: impl AsRef<[u8]>,
+        invocation: &Invocation,
+    ) -> Result<Answer, Error> {
+        let trigger = Trigger::parse(event.as_ref());
+        // It can have 6 MB, which the work then uses.
+        drop(event);
         let caller = trigger.as_ref().map_or("unknown", Trigger::caller);
         let span = caller_span(caller, &trigger);
         let handle = async {

@@ -48,7 +48,7 @@ fn main() -> Result<(), Error> {
         let invalidator = &invalidator;
         async move {
             invalidator
-                .answer(&event, &invocation)
+                .answer(event, &invocation)
                 .await
                 .map(|answer| answer.response)
                 .map_err(|error| Diagnostic {

@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, invoke: &Invoke) -> Result<Exit, CliE
     // The parser of `--timeout` accepts at most 23 hours, so the sum is in range.
     let deadline = SystemTime::now() + invoke.timeout;
     let invocation = Invocation::new(deadline, clients.account.clone(), request_id());
-    let Answer { response, failure } = invalidator.answer(text.as_bytes(), &invocation).await?;
+    let Answer { response, failure } = invalidator.answer(text, &invocation).await?;
     let text = response
         .as_str()
         .map_or_else(|| response.to_string(), str::to_owned);

@@ -83,8 +83,10 @@ struct Notification {
     records: Vec<Object<S3EventRecord>>,
 }
 
-fn content_of(records: impl Iterator<Item = Result<S3EventRecord, Error>>) -> Content {
+fn content_of(records: impl ExactSizeIterator<Item = Result<S3EventRecord, Error>>) -> Content {
     let mut content = Content::default();
+    // Most messages have one record, and a batch has thousands of messages: a vector that grows begins with space for four.
+    content.changes.reserve_exact(records.len());
     for (index, record) in records.enumerate() {
         let event = record.and_then(object_event);
         add(&mut content, event, format_args!("Records[{index}]"));

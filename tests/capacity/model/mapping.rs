@@ -126,7 +126,7 @@ impl EventSourceMapping<'_> {
         };
         let event = json!({ "Records": records }).to_string();
         let number = self.record.borrow().invocations.len();
-        let answer = function.answer(event.as_bytes(), &invocation(number)).await;
+        let answer = function.answer(event, &invocation(number)).await;
         let mut record = self.record.borrow_mut();
         let took = (started, started.elapsed(), batch.len());
         record.invocations.push(took);
