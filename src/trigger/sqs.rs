@@ -90,6 +90,9 @@ fn parse_receive_count(count: &str) -> u32 {
 }
 
 /// Reads an SQS event in the form that Lambda writes. Returns `None` for every other event, and for one with a Slack task.
+///
+/// Of values that are not read, only the syntax is checked: a number beyond the range of a float, half of a surrogate pair
+/// and more than 127 levels are no error there, unlike in a JSON value.
 pub(super) fn read_batch(event: &[u8]) -> Option<Vec<Message>> {
     let Object(Event { records }) = serde_json::from_str(str::from_utf8(event).ok()?).ok()?;
     let messages = records.into_iter().map(Message::from_lambda);
