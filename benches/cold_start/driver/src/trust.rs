@@ -33,7 +33,7 @@ pub struct Trust {
     pub root_pem: String,
 }
 
-/// Makes the keys and the certificates, which takes some hundred milliseconds.
+/// Makes the keys and the certificates, which takes one to five seconds: RSA keys need large primes.
 ///
 /// # Errors
 ///
