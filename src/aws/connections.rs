@@ -39,9 +39,9 @@ use hyper_util::client::legacy::connect::{
 };
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
-use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::{CertificateError, ClientConfig, RootCertStore, SupportedCipherSuite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;

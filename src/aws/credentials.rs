@@ -106,10 +106,7 @@ fn http_client() -> SharedHttpClient {
         let mut connector = Connector::builder();
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector
-            .proxy_config(proxies())
-            .tls_provider(TLS)
-            .build()
+        connector.proxy_config(proxies()).tls_provider(TLS).build()
     })
 }
 
