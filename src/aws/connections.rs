@@ -39,10 +39,10 @@ use hyper_util::client::legacy::connect::{
 };
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::client::Resumption;
+use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::{CertificateError, ClientConfig, RootCertStore, SupportedCipherSuite};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -399,10 +399,11 @@ impl fmt::Display for ConnectTimeout {
 impl StdError for ConnectTimeout {}
 
 fn tls_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let mut provider = rustls::crypto::ring::default_provider();
+    let mut provider = ring::default_provider();
     // Processors compute SHA-256 several times as fast as SHA-384.
-    let is_slower = |suite: &SupportedCipherSuite| suite.suite() != TLS13_AES_128_GCM_SHA256;
-    provider.cipher_suites.sort_by_key(is_slower);
+    let preferred = ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.retain(|suite| *suite != preferred);
+    provider.cipher_suites.insert(0, preferred);
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
