@@ -42,7 +42,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -326,7 +326,7 @@ impl Connector {
     async fn connect(&self, uri: &Uri) -> Result<Connection, BoxError> {
         if self.0.trust == Trust::AmazonFirst && is_of_amazon(uri) {
             match self.connect_with(&self.0.amazon, amazon_roots, uri).await {
-                Err(error) if is_unknown_issuer(&*error) => {
+                Err(error) if is_refused_certificate(&*error) => {
                     let host = uri.host().unwrap_or_default();
                     let reason = with_causes(&*error);
                     warn!(host, "the trust store of the system is loaded: {reason}");
@@ -352,7 +352,11 @@ impl Connector {
         };
         let mut https = HttpsConnector::from((self.0.tcp.clone(), Arc::clone(config)));
         let connected = timeout(CONNECT_TIMEOUT, https.call(uri.clone())).await;
-        connected.map_err(|_elapsed| ConnectTimeout)?
+        let connected = connected.map_err(|_elapsed| ConnectTimeout)?;
+        connected.map_err(|error| match rustls_error(&*error) {
+            Some(_) => TlsError(error).into(),
+            None => error,
+        })
     }
 }
 
@@ -398,6 +402,22 @@ impl fmt::Display for ConnectTimeout {
 
 impl StdError for ConnectTimeout {}
 
+/// Why there is no TLS on a connection: the error of rustls. The text is that of the SDK's own client.
+#[derive(Debug)]
+struct TlsError(BoxError);
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TLS handshake failed")
+    }
+}
+
+impl StdError for TlsError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}
+
 fn tls_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
     let mut provider = ring::default_provider();
     // Processors compute SHA-256 several times as fast as SHA-384.
@@ -435,12 +455,23 @@ fn is_of_amazon(uri: &Uri) -> bool {
     host.to_ascii_lowercase().ends_with(AMAZON_DOMAIN)
 }
 
-/// Returns whether a handshake failed because no trusted authority issued the certificate.
-fn is_unknown_issuer(error: &(dyn StdError + 'static)) -> bool {
+/// Returns whether a handshake failed because the certificate of the server is not trusted.
+///
+/// An unknown issuer is not the only reason. If the server also sends an expired certificate of its issuer, the reason is that
+/// one.
+fn is_refused_certificate(error: &(dyn StdError + 'static)) -> bool {
+    matches!(
+        rustls_error(error),
+        Some(rustls::Error::InvalidCertificate(_))
+    )
+}
+
+/// Returns the error of rustls among the causes of an error.
+fn rustls_error<'error>(error: &'error (dyn StdError + 'static)) -> Option<&'error rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return *error == rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+            return Some(error);
         }
         // The source of an I/O error is that of the error in it.
         next = match error.downcast_ref::<io::Error>() {
@@ -450,5 +481,83 @@ fn is_unknown_issuer(error: &(dyn StdError + 'static)) -> bool {
             None => error.source(),
         };
     }
-    false
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// The SHA-256 fingerprints that <https://www.amazontrust.com/repository/> names.
+    const FINGERPRINTS: [&str; 5] = [
+        "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+        "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+        "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+        "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+    ];
+
+    #[test]
+    fn the_embedded_roots_are_those_of_amazons_repository() {
+        let fingerprints = AMAZON_ROOTS.map(|root| {
+            let digest = Sha256::digest(root);
+            digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        });
+        assert_eq!(fingerprints, FINGERPRINTS);
+        assert_eq!(
+            amazon_roots().len(),
+            AMAZON_ROOTS.len(),
+            "a root cannot be parsed"
+        );
+    }
+
+    #[test]
+    fn only_subdomains_of_amazonaws_com_are_of_amazon() {
+        for (url, expected) in [
+            ("https://cloudfront.amazonaws.com", true),
+            ("https://cloudfront.amazonaws.com:443/2020-05-31", true),
+            ("https://CloudFront.AmazonAWS.com/", true),
+            ("https://codepipeline-fips.us-east-1.amazonaws.com/", true),
+            ("https://amazonaws.com/", false),
+            ("https://evil-amazonaws.com/", false),
+            ("https://cloudfront.cn-northwest-1.amazonaws.com.cn/", false),
+            ("https://cloudfront.amazonaws.com.example.com/", false),
+            ("https://cloudfront.amazonaws.com@example.com/", false),
+            ("https://example.com/cloudfront.amazonaws.com", false),
+            ("https://codepipeline.us-east-1.api.aws/", false),
+            ("https://127.0.0.1/", false),
+            ("https://[::1]/", false),
+            ("/cloudfront.amazonaws.com", false),
+        ] {
+            let uri = url.parse().expect("a URL");
+            assert_eq!(is_of_amazon(&uri), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_system_decides_about_every_certificate_that_amazons_roots_do_not_trust() {
+        let invalid = rustls::Error::InvalidCertificate;
+        let handshake_failure = AlertDescription::HandshakeFailure;
+        for (error, expected) in [
+            (invalid(CertificateError::UnknownIssuer), true),
+            (invalid(CertificateError::Expired), true),
+            (invalid(CertificateError::BadSignature), true),
+            (rustls::Error::NoCertificatesPresented, false),
+            (rustls::Error::AlertReceived(handshake_failure), false),
+        ] {
+            // As the parts of the client wrap it.
+            let by_tokio = io::Error::new(io::ErrorKind::InvalidData, error.clone());
+            let by_connector = TlsError(io::Error::other(by_tokio).into());
+            assert_eq!(is_refused_certificate(&by_connector), expected, "{error}");
+        }
+        assert!(!is_refused_certificate(&ConnectTimeout));
+        let closed = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(!is_refused_certificate(&io::Error::other(closed)));
+    }
 }

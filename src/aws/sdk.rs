@@ -40,12 +40,17 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
 
 /// Creates the HTTP client of all services. The environment variables decide which certificates it trusts.
 pub fn connections(variable: impl Fn(&str) -> Option<String>) -> Connections {
+    Connections::new(trust(variable))
+}
+
+/// Returns which certificates are trusted with these environment variables.
+fn trust(variable: impl Fn(&str) -> Option<String>) -> Trust {
     let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
     let region = variable("AWS_REGION").unwrap_or_default();
-    Connections::new(match OWN_TRUST.iter().any(is_set) {
+    match OWN_TRUST.iter().any(is_set) {
         false if partition(&region) == "aws" => Trust::AmazonFirst,
         _ => Trust::System,
-    })
+    }
 }
 
 /// Builds the configuration that the SDK clients share, from the environment variables that Lambda sets.
@@ -151,6 +156,71 @@ impl<V: Fn(&str) -> Option<String> + Send + Sync> LoadServiceConfig for ServiceE
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn trust_with(variables: &[(&str, &str)]) -> Trust {
+        trust(|name| {
+            let mut variables = variables.iter();
+            let variable = variables.find(|(known, _)| *known == name);
+            variable.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn amazons_roots_are_trusted_in_the_partition_aws_only() {
+        for (region, expected) in [
+            (None, Trust::AmazonFirst),
+            (Some(""), Trust::AmazonFirst),
+            (Some("us-east-1"), Trust::AmazonFirst),
+            (Some("eu-west-1"), Trust::AmazonFirst),
+            (Some("ap-southeast-5"), Trust::AmazonFirst),
+            (Some("cn-north-1"), Trust::System),
+            (Some("cn-northwest-1"), Trust::System),
+            (Some("us-gov-west-1"), Trust::System),
+            (Some("us-gov-east-1"), Trust::System),
+        ] {
+            let variables = region.map(|region| ("AWS_REGION", region));
+            assert_eq!(trust_with(variables.as_slice()), expected, "{region:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_or_a_trust_store_in_the_environment_selects_the_system() {
+        let region = ("AWS_REGION", "eu-west-1");
+        for name in [
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_CLOUDFRONT",
+            "AWS_ENDPOINT_URL_CODEPIPELINE",
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            "AWS_ENDPOINT_URL_SQS",
+            "AWS_ENDPOINT_URL_SSM",
+            "SSL_CERT_DIR",
+            "SSL_CERT_FILE",
+        ] {
+            for (value, expected) in [("", Trust::AmazonFirst), ("x", Trust::System)] {
+                assert_eq!(
+                    trust_with(&[region, (name, value)]),
+                    expected,
+                    "{name}={value}"
+                );
+                assert_eq!(
+                    trust_with(&[(name, value)]),
+                    expected,
+                    "{name}={value}, no region"
+                );
+            }
+        }
+        for other in [
+            "AWS_USE_FIPS_ENDPOINT",
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "HTTPS_PROXY",
+        ] {
+            assert_eq!(
+                trust_with(&[region, (other, "true")]),
+                Trust::AmazonFirst,
+                "{other}"
+            );
+        }
+    }
 
     #[test]
     fn an_empty_endpoint_of_a_service_is_not_set() {
