@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use crate::environment::{Environment, FIRST};
+use crate::environment::{Environment, FIRST, account};
+use crate::standin::Options;
 
 /// The file in which `aws login` stores the session of `arn:aws:iam::0123456789012:user/Admin`: its name is the SHA-256.
 const LOGIN_FILE: &str =
@@ -117,33 +119,47 @@ fn uses_the_session_of_aws_login() {
 /// An HTTP proxy that forwards every request to the stand-in, and refuses tunnels.
 struct Proxy {
     url: String,
-    /// The first line of each request.
-    requests: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<ProxyRequest>>>,
+}
+
+/// What the proxy received.
+struct ProxyRequest {
+    first_line: String,
+    access_key: String,
 }
 
 impl Proxy {
     fn start(standin: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::default();
         let (standin, received) = (standin.replace("http://", ""), Arc::clone(&requests));
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let line = forward(connection, &standin).unwrap_or_default();
-                received.lock().expect("the requests").push(line);
+                // The client can end the connection at any time.
+                let _ = forward(connection, &standin, &received);
             }
         });
         Self { url, requests }
     }
 
+    fn take(&self) -> Vec<ProxyRequest> {
+        std::mem::take(&mut *self.requests.lock().expect("the requests"))
+    }
+
     /// Returns the first lines of the requests since the last call.
     fn requests(&self) -> Vec<String> {
-        std::mem::take(&mut *self.requests.lock().expect("the requests"))
+        let requests = self.take().into_iter();
+        requests.map(|request| request.first_line).collect()
     }
 }
 
-/// Forwards one request without a body, and returns its first line.
-fn forward(mut client: TcpStream, standin: &str) -> std::io::Result<String> {
+/// Forwards one request, and adds it to the requests before the client has the response.
+fn forward(
+    mut client: TcpStream,
+    standin: &str,
+    requests: &Mutex<Vec<ProxyRequest>>,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = Vec::new();
     loop {
@@ -154,24 +170,40 @@ fn forward(mut client: TcpStream, standin: &str) -> std::io::Result<String> {
         }
         head.push(line.trim_end().to_owned());
     }
+    let value = |start: &str| {
+        let mut lines = head.iter();
+        let value = lines.find_map(|line| line.strip_prefix(start));
+        value.unwrap_or_default().to_owned()
+    };
+    let mut body = vec![0; value("content-length: ").parse().unwrap_or(0)];
+    reader.read_exact(&mut body)?;
     let first = head.first().cloned().unwrap_or_default();
+    let authorization = value("authorization: AWS4-HMAC-SHA256 Credential=");
+    requests.lock().expect("the requests").push(ProxyRequest {
+        first_line: first.clone(),
+        access_key: authorization
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    });
     if first.starts_with("CONNECT ") {
-        client.write_all(
+        return client.write_all(
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        )?;
-        return Ok(first);
+        );
     }
     let mut server = TcpStream::connect(standin)?;
     let path = first.split('/').skip(3).collect::<Vec<_>>().join("/");
     let method = first.split(' ').next().unwrap_or_default();
     write!(
         server,
-        "{method} /{path}\r\nHost: {standin}\r\nConnection: close\r\n\r\n"
+        "{method} /{path}\r\nHost: {standin}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
     )?;
+    server.write_all(&body)?;
     let mut response = Vec::new();
     server.read_to_end(&mut response)?;
-    client.write_all(&response)?;
-    Ok(first)
+    client.write_all(&response)
 }
 
 #[test]
@@ -229,4 +261,55 @@ fn refuses_a_proxy_that_is_not_an_http_url_without_its_password() {
     assert_eq!(environment.run(&format!("list -d {FIRST}")).code, 0);
     assert_eq!(proxy.requests().len(), 1);
     environment.snapshot("proxy-malformed");
+}
+
+#[test]
+fn sends_the_requests_of_a_viewer_through_the_proxy() {
+    let mut environment = Environment::new("proxy-edge");
+    let proxy = Proxy::start(&environment.standin.url());
+    environment.unset("EDGE_ENDPOINT_URL");
+    environment.set("HTTPS_PROXY", &proxy.url);
+    let output = environment.run(&format!("verify -d {FIRST} /a.html"));
+    assert_eq!(output.code, 3, "{}", output.stderr);
+    let requests = proxy.requests();
+    let tunnel = "CONNECT www.example.com:443 HTTP/1.1";
+    assert!(!requests.is_empty());
+    assert!(requests.iter().all(|line| line == tunnel), "{requests:?}");
+}
+
+/// Returns credentials that expire now, with another access key each time.
+const EXPIRED_CREDENTIALS: &str = r#"
+echo >> runs
+printf '{"Version": 1, "AccessKeyId": "AKID%s", "SecretAccessKey": "secret", "SessionToken": "token", "Expiration": "%s"}' \
+  $(wc -l < runs) $(date -u +%Y-%m-%dT%H:%M:%SZ)
+"#;
+
+#[test]
+fn renews_credentials_that_expire_while_it_waits() {
+    let options = Options {
+        completes_after: Duration::ZERO,
+        ..account()
+    };
+    let mut environment = Environment::with_options("profile-renewal", options);
+    environment.unset("AWS_ACCESS_KEY_ID");
+    environment.unset("AWS_SECRET_ACCESS_KEY");
+    environment.write("credentials.sh", EXPIRED_CREDENTIALS);
+    environment.write(
+        ".aws/config",
+        "[default]\ncredential_process = sh credentials.sh\n",
+    );
+    let proxy = Proxy::start(&environment.standin.url());
+    environment.set("HTTP_PROXY", &proxy.url);
+    environment.set("AWS_ENDPOINT_URL", "http://cloudfront.invalid");
+    let output = environment.run(&format!("create -d {FIRST} --wait /a.html"));
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let requests = proxy.take().into_iter();
+    let requests: Vec<_> = requests
+        .map(|request| {
+            let method = request.first_line.split(' ').next().unwrap_or_default();
+            format!("{method} with {}", request.access_key)
+        })
+        .collect();
+    // The first credentials show whether there are any. Then each call needs new ones.
+    assert_eq!(requests, ["POST with AKID2", "GET with AKID3"]);
 }
