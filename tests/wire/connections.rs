@@ -2,6 +2,7 @@
 //!
 //! The tests accept the connections themselves, so that they decide what happens between two steps.
 
+use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::yield_now;
-use tokio::{join, time};
+use tokio::time;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -69,6 +70,14 @@ async fn settle() {
     // The runtime looks for events of the sockets after every 61 steps.
     for _ in 0..1_000 {
         yield_now().await;
+    }
+}
+
+/// Runs a request and the server; returns the result of the request, also if the server waits for more.
+async fn exchange<T>(request: impl Future<Output = T>, server: impl Future<Output = ()>) -> T {
+    tokio::select! {
+        result = request => result,
+        () = async { server.await; pending().await } => unreachable!("it never ends"),
     }
 }
 
@@ -139,7 +148,7 @@ async fn the_first_request_uses_the_opened_connection() {
     settle().await;
     assert_nothing_to_read(&mut connection);
     for _ in 0..2 {
-        let (status, ()) = join!(post(&connections, &url), serve(&mut connection, &url));
+        let status = exchange(post(&connections, &url), serve(&mut connection, &url)).await;
         assert_eq!(status.expect("a response"), 200);
     }
     server.assert_no_more();
@@ -151,9 +160,10 @@ async fn a_request_waits_for_the_connection_that_is_being_opened() {
     let url = server.url();
     let connections = Connections::new(Trust::System);
     connections.open(&url);
-    let (status, ()) = join!(post(&connections, &url), async {
+    let status = exchange(post(&connections, &url), async {
         serve(&mut server.accept().await, &url).await;
-    });
+    })
+    .await;
     assert_eq!(status.expect("a response"), 200);
     server.assert_no_more();
 }
@@ -198,10 +208,11 @@ async fn nothing_is_sent_after_the_tls_handshake_before_the_first_request() {
     let mut connection = setup.handshake(setup.server.accept().await).await;
     settle().await;
     assert_nothing_to_read(&mut connection);
-    let (status, ()) = join!(
+    let status = exchange(
         post(&setup.connections, &setup.url),
-        serve(&mut connection, &setup.url)
-    );
+        serve(&mut connection, &setup.url),
+    )
+    .await;
     assert_eq!(status.expect("a response"), 200);
     setup.server.assert_no_more();
 }
@@ -214,11 +225,12 @@ async fn a_request_waits_for_a_tls_handshake_that_is_not_finished() {
     let setup = TlsSetup::start().await;
     let connection = setup.server.accept().await;
     settle().await;
-    let (status, ()) = join!(post(&setup.connections, &setup.url), async {
+    let status = exchange(post(&setup.connections, &setup.url), async {
         settle().await;
         let mut connection = setup.handshake(connection).await;
         serve(&mut connection, &setup.url).await;
-    });
+    })
+    .await;
     assert_eq!(status.expect("a response"), 200);
     setup.server.assert_no_more();
 }
@@ -236,10 +248,11 @@ async fn an_opened_connection_with_tls_that_was_closed_costs_one_more() {
         }
         drop(connection);
         settle().await;
-        let (status, ()) = join!(post(&setup.connections, &setup.url), async {
+        let status = exchange(post(&setup.connections, &setup.url), async {
             let mut connection = setup.handshake(setup.server.accept().await).await;
             serve(&mut connection, &setup.url).await;
-        });
+        })
+        .await;
         assert_eq!(status.expect("a response"), 200);
         setup.server.assert_no_more();
     }
@@ -254,9 +267,10 @@ async fn an_opened_connection_that_was_closed_costs_one_more_and_no_error() {
         connections.open(&url);
         end(server.accept().await, how);
         settle().await;
-        let (status, ()) = join!(post(&connections, &url), async {
+        let status = exchange(post(&connections, &url), async {
             serve(&mut server.accept().await, &url).await;
-        });
+        })
+        .await;
         assert_eq!(status.expect("a response"), 200, "{how:?}");
         server.assert_no_more();
     }
@@ -271,11 +285,12 @@ async fn a_request_that_the_opened_connection_lost_is_sent_once_more() {
         let connections = Connections::new(Trust::System);
         connections.open(&url);
         let mut connection = server.accept().await;
-        let (status, ()) = join!(post(&connections, &url), async {
+        let status = exchange(post(&connections, &url), async {
             read_request(&mut connection, host).await;
             end(connection, how);
             serve(&mut server.accept().await, &url).await;
-        });
+        })
+        .await;
         assert_eq!(status.expect("a response"), 200, "{how:?}");
         server.assert_no_more();
     }
@@ -288,11 +303,12 @@ async fn a_request_is_not_sent_a_third_time() {
     let (_, host) = url.split_once("://").expect("a URL");
     let connections = Connections::new(Trust::System);
     connections.open(&url);
-    let (result, ()) = join!(post(&connections, &url), async {
+    let result = exchange(post(&connections, &url), async {
         for _ in 0..2 {
             read_request(&mut server.accept().await, host).await;
         }
-    });
+    })
+    .await;
     assert_is_lost(result);
     server.assert_no_more();
 }
@@ -312,23 +328,26 @@ async fn a_request_without_an_opened_connection_is_sent_once() {
     let connections = Connections::new(Trust::System);
     connections.open(&opened_url);
     let mut connection = opened.accept().await;
-    let (result, ()) = join!(post(&connections, &url), async {
+    let result = exchange(post(&connections, &url), async {
         read_request(&mut other.accept().await, host).await;
-    });
+    })
+    .await;
     assert_is_lost(result);
     other.assert_no_more();
 
     // So is the second request of the opened connection.
     let (_, host) = opened_url.split_once("://").expect("a URL");
-    let (result, ()) = join!(
+    let result = exchange(
         post(&connections, &opened_url),
-        serve(&mut connection, &opened_url)
-    );
+        serve(&mut connection, &opened_url),
+    )
+    .await;
     assert_eq!(result.expect("a response"), 200);
-    let (result, ()) = join!(post(&connections, &opened_url), async {
+    let result = exchange(post(&connections, &opened_url), async {
         read_request(&mut connection, host).await;
         drop(connection);
-    });
+    })
+    .await;
     assert_is_lost(result);
     opened.assert_no_more();
 }
@@ -345,9 +364,10 @@ async fn a_request_connects_if_no_connection_could_be_opened() {
     settle().await;
     let listener = socket.listen(8).expect("a listener");
     let server = Server { listener };
-    let (status, ()) = join!(post(&connections, &url), async {
+    let status = exchange(post(&connections, &url), async {
         serve(&mut server.accept().await, &url).await;
-    });
+    })
+    .await;
     assert_eq!(status.expect("a response"), 200);
     server.assert_no_more();
 }
@@ -403,7 +423,7 @@ async fn only_one_connection_is_opened_for_a_host() {
         connections.clone().open(&format!("{url}{path}"));
     }
     let mut connection = server.accept().await;
-    let (status, ()) = join!(post(&connections, &url), serve(&mut connection, &url));
+    let status = exchange(post(&connections, &url), serve(&mut connection, &url)).await;
     assert_eq!(status.expect("a response"), 200);
     connections.open(&url);
     settle().await;
