@@ -54,6 +54,12 @@ impl Server {
         self.listener.accept().await.expect("a connection").0
     }
 
+    /// Panics when there is one more connection.
+    async fn refuse_more(&self) {
+        self.accept().await;
+        panic!("one more connection");
+    }
+
     /// Panics if there is one more connection.
     fn assert_no_more(self) {
         let listener = self.listener.into_std().expect("a listener");
@@ -307,6 +313,7 @@ async fn a_request_is_not_sent_a_third_time() {
         for _ in 0..2 {
             read_request(&mut server.accept().await, host).await;
         }
+        server.refuse_more().await;
     })
     .await;
     assert_is_lost(result);
@@ -330,6 +337,7 @@ async fn a_request_without_an_opened_connection_is_sent_once() {
     let mut connection = opened.accept().await;
     let result = exchange(post(&connections, &url), async {
         read_request(&mut other.accept().await, host).await;
+        other.refuse_more().await;
     })
     .await;
     assert_is_lost(result);
@@ -346,6 +354,7 @@ async fn a_request_without_an_opened_connection_is_sent_once() {
     let result = exchange(post(&connections, &opened_url), async {
         read_request(&mut connection, host).await;
         drop(connection);
+        opened.refuse_more().await;
     })
     .await;
     assert_is_lost(result);
