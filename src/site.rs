@@ -27,6 +27,7 @@ mod found_paths;
 mod immutable;
 mod origin;
 mod path_pattern;
+mod sources;
 
 pub use cached_paths::{ASSUMPTION, AliasReason, CachedPaths, NotCached, PathReason};
 use candidates::{Candidate, CandidateKind, candidates};
@@ -40,6 +41,7 @@ use found_paths::{FoundPaths, Route};
 pub use immutable::{Hint, HintKeys, ImmutablePaths};
 use origin::Relation;
 pub use origin::{BucketName, Endpoint, Origin};
+use sources::{Source, Sources};
 
 /// How long CloudFront caches an error if no ErrorCachingMinTTL is set
 /// ([documentation](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/custom-error-pages-expiration.html)).
@@ -168,7 +170,7 @@ impl Site {
     /// Returns whether the bucket may be an origin: it is one, or an origin is an access point that can belong to it, or
     /// a server that can get its objects from it.
     pub fn may_have_origin(&self, bucket: &str) -> bool {
-        !self.sources(bucket).is_empty()
+        !self.sources(bucket).origins.is_empty()
     }
 
     /// Returns whether the host of an origin is one of S3.
@@ -178,13 +180,7 @@ impl Site {
 
     /// Returns whether CloudFront can get the bucket's objects from another origin of an origin group.
     pub fn has_failover(&self, bucket: &str) -> bool {
-        let sources = self.sources(bucket);
-        let source = |id: &String| sources.iter().find(|source| source.origin.id == *id);
-        let may_be_bucket = |id: &String| source(id).is_some();
-        let is_bucket = |id: &String| source(id).is_some_and(|source| !source.is_uncertain());
-        self.origin_groups.iter().any(|group| {
-            group.members.iter().any(may_be_bucket) && !group.members.iter().all(is_bucket)
-        })
+        self.sources(bucket).has_failover
     }
 
     /// Returns whether the cache policy of a behavior could not be read, for another reason than IAM.
@@ -196,9 +192,7 @@ impl Site {
     /// Returns the object's key as viewers request it: without the origin path. Returns none if the key is outside the
     /// origin path, and several if origins with different origin paths may be the bucket.
     pub fn relative_keys<'a>(&self, bucket: &str, key: &'a str) -> Vec<&'a str> {
-        let sources = self.sources(bucket);
-        let keys = sources.iter().flat_map(|source| source.relative_keys(key));
-        keys.collect()
+        self.sources(bucket).relative_keys(key).collect()
     }
 
     /// Returns the paths under which viewers may have cached the object with this (decoded) key, or why they cannot
@@ -209,32 +203,32 @@ impl Site {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
-        self.find_paths(bucket, key, index_documents).into()
+        self.find_paths(&self.sources(bucket), key, index_documents)
+            .into()
     }
 
     fn find_paths<'a>(
         &self,
-        bucket: &str,
+        sources: &Sources<'_>,
         key: &'a str,
         index_documents: IndexDocuments,
     ) -> Result<FoundPaths<'a>, NotCached> {
         if !self.enabled {
             return Err(NotCached::Disabled);
         }
-        let sources = self.sources(bucket);
         let mut found = FoundPaths::new(key, index_documents);
-        for source in &sources {
+        for source in &sources.origins {
             let is_routed = self.add_routed(&mut found, source, index_documents);
             if is_routed && source.is_uncertain() {
                 found.add_reason(PathReason::UncertainOrigin {
                     domain_name: source.origin.domain_name.clone(),
-                    bucket: bucket.to_owned(),
+                    bucket: sources.bucket.to_owned(),
                 });
             }
         }
-        self.add_rerouted(&mut found, &sources, index_documents);
+        self.add_rerouted(&mut found, sources, index_documents);
         if found.paths.is_empty() {
-            return Err(self.not_cached(&sources, bucket, key));
+            return Err(self.not_cached(sources, key));
         }
         if index_documents != IndexDocuments::LiteralKeys
             && let Some(reason) = self.error_page_reason(key, &found.decoded_paths)
@@ -252,22 +246,23 @@ impl Site {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
-        Ok(self.find_paths_if_outdated(bucket, key, index_documents)).into()
+        let sources = self.sources(bucket);
+        Ok(self.find_paths_if_outdated(&sources, key, index_documents)).into()
     }
 
     fn find_paths_if_outdated<'a>(
         &self,
-        bucket: &str,
+        sources: &Sources<'_>,
         key: &'a str,
         index_documents: IndexDocuments,
     ) -> FoundPaths<'a> {
-        let found = self.find_paths(bucket, key, index_documents);
+        let found = self.find_paths(sources, key, index_documents);
         let mut found = found.unwrap_or_else(|_| FoundPaths::new(key, index_documents));
         let behaviors: Vec<_> = self.cache_behaviors.iter().collect();
         let query_strings = QueryStrings::strictest(&behaviors).unwrap_or(QueryStrings::Ignored);
         let root = self.default_root_object.as_deref().unwrap_or_default();
         // The owner may have replaced `/blue` by `/green`.
-        let sources = self.sources(bucket).into_iter();
+        let sources = sources.origins.iter();
         let beside = sources.filter_map(|source| source.origin.key_beside_origin_path(key));
         for own_key in iter::once(key).chain(beside) {
             for root in [INDEX_DOCUMENT, root] {
@@ -282,7 +277,7 @@ impl Site {
     }
 
     /// Returns why the edge can keep for more than a minute that the bucket has no object of some name, if it can.
-    fn cached_absence(&self, bucket: &str) -> Option<CachedAbsence> {
+    fn cached_absence(&self, sources: &Sources<'_>) -> Option<CachedAbsence> {
         let responses = self.custom_error_responses.iter();
         let mut responses = responses.filter(|response| response.is_for_missing_objects());
         let from_error = responses.find_map(|response| {
@@ -297,14 +292,13 @@ impl Site {
                 })
             }
         });
-        let sources = self.sources(bucket);
-        let is_source = |id: &String| sources.iter().any(|source| source.origin.id == *id);
+        let is_source = |id: &String| sources.contain(id);
         let mut groups = self.origin_groups.iter();
         // Two origins can also be two folders of the bucket.
         let has_failover =
             groups.any(|group| group.members.len() > 1 && group.members.iter().any(is_source));
         let from_source = || {
-            let mut sources = sources.iter();
+            let mut sources = sources.origins.iter();
             sources.find_map(|source| {
                 let domain_name = || source.origin.domain_name.clone();
                 match source.relation {
@@ -323,36 +317,23 @@ impl Site {
             .or_else(from_source)
     }
 
-    /// Returns the origins from which viewers can get objects of the bucket, as far as the domain names show it.
-    fn sources<'a>(&'a self, bucket: &'a str) -> Vec<Source<'a>> {
-        let has_bucket = self.has_origin(bucket);
-        let sources = self.origins.iter().map(|origin| Source {
-            bucket,
-            origin,
-            relation: origin.relation_to(bucket),
-        });
-        let is_source = |source: &Source<'_>| match source.relation {
-            Relation::Bucket(_) | Relation::AccessPoint => true,
-            // Beside the bucket itself, a server outside of S3 is something else, such as an API.
-            Relation::Server => !has_bucket || source.origin.is_s3(),
-            Relation::OtherBucket => false,
-        };
-        sources.filter(is_source).collect()
+    fn sources<'a>(&'a self, bucket: &'a str) -> Sources<'a> {
+        Sources::of_site(self, bucket)
     }
 
     /// Returns why no path leads to the object.
-    fn not_cached(&self, sources: &[Source<'_>], bucket: &str, key: &str) -> NotCached {
+    fn not_cached(&self, sources: &Sources<'_>, key: &str) -> NotCached {
         // The path pattern of one path is enough for a note.
-        let mut relative_keys = sources.iter().flat_map(|source| source.relative_keys(key));
-        if let Some(relative_key) = relative_keys.next_back() {
+        if let Some(relative_key) = sources.relative_keys(key).next_back() {
             return self.routed_elsewhere(relative_key);
         }
-        if sources.is_empty() {
+        let origins = &sources.origins;
+        if origins.is_empty() {
             return NotCached::OtherOrigins {
-                bucket: bucket.to_owned(),
+                bucket: sources.bucket.to_owned(),
             };
         }
-        let origin_paths = sources.iter().map(|source| &source.origin.origin_path);
+        let origin_paths = origins.iter().map(|source| &source.origin.origin_path);
         NotCached::OutsideOriginPath {
             origin_paths: origin_paths.cloned().collect(),
         }
@@ -385,10 +366,13 @@ impl Site {
     fn add_rerouted(
         &self,
         found: &mut FoundPaths<'_>,
-        sources: &[Source<'_>],
+        sources: &Sources<'_>,
         index_documents: IndexDocuments,
     ) {
-        for source in sources {
+        if !self.has_edge_function() {
+            return;
+        }
+        for source in &sources.origins {
             let mut own_keys = source.relative_keys(found.key);
             let not_cached = match own_keys.first() {
                 Some(relative_key) => self.routed_elsewhere(relative_key),
@@ -456,9 +440,8 @@ impl Site {
         let alias_reason =
             |has_function| kind.alias_reason(source.relation, index_documents, has_function);
         let is_own_path = *kind == CandidateKind::OwnPath;
-        let any_function = (self.cache_behaviors.iter()).any(|behavior| behavior.edge_function);
         // Before the path patterns are matched, because this takes the most time.
-        if !is_own_path && alias_reason(any_function).is_none() {
+        if !is_own_path && alias_reason(self.has_edge_function()).is_none() {
             return None;
         }
         let mut behaviors = self.behaviors_routing(path, source.origin);
@@ -476,6 +459,12 @@ impl Site {
             alias_reason,
             query_strings,
         })
+    }
+
+    /// Returns whether a function handles requests of any cache behavior.
+    fn has_edge_function(&self) -> bool {
+        let mut behaviors = self.cache_behaviors.iter();
+        behaviors.any(|behavior| behavior.edge_function)
     }
 
     /// Returns the cache behaviors of the path.
@@ -577,32 +566,6 @@ impl Site {
                 caching_ttl,
             })
         })
-    }
-}
-
-/// An origin from which viewers can get objects of a bucket.
-struct Source<'a> {
-    bucket: &'a str,
-    origin: &'a Origin,
-    relation: Relation,
-}
-
-impl Source<'_> {
-    fn is_uncertain(&self) -> bool {
-        !matches!(self.relation, Relation::Bucket(_))
-    }
-
-    /// Returns the key as viewers request it, without the origin path. It is unknown whether a server takes the origin
-    /// path for a folder of the bucket, or its first part for the bucket.
-    fn relative_keys<'k>(&self, key: &'k str) -> Vec<&'k str> {
-        let mut keys: Vec<_> = self.origin.relative_key(key).into_iter().collect();
-        if self.relation == Relation::Server {
-            keys.extend(self.origin.key_in_path_style(self.bucket, key));
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
     }
 }
 

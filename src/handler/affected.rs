@@ -270,18 +270,18 @@ impl Affected {
     ) {
         let with_bucket = sites.iter().find(|site| site.serves_bucket(bucket));
         for site in sites {
-            for object in objects {
-                match with_bucket {
-                    // A server in front of another distribution is something else than this bucket.
-                    Some(with_bucket) if !site.may_have_s3_origin() => {
+            match with_bucket {
+                // A server in front of another distribution is something else than this bucket.
+                Some(with_bucket) if !site.may_have_s3_origin() => {
+                    for object in objects {
                         let not_cached = NotCached::NoS3Origin {
                             bucket: bucket.to_owned(),
                             distribution: with_bucket.id().clone(),
                         };
                         self.changes.add_not_cached(site.id(), *object, not_cached);
                     }
-                    _ => self.changes.add(site, *object, options),
                 }
+                _ => self.changes.add_all(site, objects, options),
             }
         }
     }

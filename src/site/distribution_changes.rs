@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::change::Need;
 use super::found_paths::{FoundPaths, find_assumed_paths};
 use super::immutable::HintKeys;
+use super::sources::Sources;
 use super::{
     CachedAbsence, CachedPaths, Change, Features, Hint, ImmutablePaths, IndexDocuments, Kept,
     KeptObjects, NotCached, PathOptions, PathReason, Site,
@@ -84,11 +85,22 @@ pub struct CachedObject {
 impl ChangesByDistribution {
     /// Adds a changed object to the changes of the distribution.
     pub fn add(&mut self, site: &MaybeSite, object: ObjectRef<'_>, options: &PathOptions) {
-        let found = site.find_paths(object.bucket, object.key, options.index_documents);
-        if let Some(changes) = self.changes_of(site.id()) {
-            match found {
-                Ok(found) => changes.add_found(site, object, found, options),
-                Err(not_cached) => changes.add_not_cached(object, not_cached),
+        self.add_all(site, &[object], options);
+    }
+
+    /// Adds changed objects to the changes of the distribution. It takes the least time if those of a bucket are next to each
+    /// other.
+    pub fn add_all(&mut self, site: &MaybeSite, objects: &[ObjectRef<'_>], options: &PathOptions) {
+        for objects in objects.chunk_by(|a, b| a.bucket == b.bucket) {
+            let (Some(changes), Some(first)) = (self.changes_of(site.id()), objects.first()) else {
+                continue;
+            };
+            let sources = site.sources(first.bucket);
+            for object in objects {
+                match site.find_paths(&sources, object.key, options.index_documents) {
+                    Ok(found) => changes.add_found(site, &sources, *object, found, options),
+                    Err(not_cached) => changes.add_not_cached(*object, not_cached),
+                }
             }
         }
     }
@@ -176,8 +188,15 @@ impl MaybeSite {
         self.known().is_none_or(may_have)
     }
 
-    fn has_failover(&self, bucket: &str) -> bool {
-        self.known().is_none_or(|site| site.has_failover(bucket))
+    fn has_failover(&self, sources: &Sources<'_>) -> bool {
+        self.known().is_none_or(|_site| sources.has_failover)
+    }
+
+    fn sources<'a>(&'a self, bucket: &'a str) -> Sources<'a> {
+        match self {
+            Self::Known(site) | Self::Outdated(site) => site.sources(bucket),
+            Self::Unknown(_) => Sources::unknown(bucket),
+        }
     }
 
     /// Returns what the configuration decides about the distribution as a whole, if it is known.
@@ -205,28 +224,30 @@ impl MaybeSite {
         key: &str,
         index_documents: IndexDocuments,
     ) -> CachedPaths {
-        self.find_paths(bucket, key, index_documents).into()
+        self.find_paths(&self.sources(bucket), key, index_documents)
+            .into()
     }
 
     fn find_paths<'a>(
         &self,
-        bucket: &str,
+        sources: &Sources<'_>,
         key: &'a str,
         index_documents: IndexDocuments,
     ) -> Result<FoundPaths<'a>, NotCached> {
         match self {
-            Self::Known(site) => site.find_paths(bucket, key, index_documents),
-            Self::Outdated(site) => Ok(site.find_paths_if_outdated(bucket, key, index_documents)),
+            Self::Known(site) => site.find_paths(sources, key, index_documents),
+            Self::Outdated(site) => Ok(site.find_paths_if_outdated(sources, key, index_documents)),
             Self::Unknown(_) => Ok(find_assumed_paths(key, index_documents)),
         }
     }
 
     /// Returns why the copies of a changed object stay valid, if they do.
     pub fn kept(&self, object: ObjectRef<'_>, options: &PathOptions) -> Option<Kept> {
-        let found = self.find_paths(object.bucket, object.key, options.index_documents);
+        let sources = self.sources(object.bucket);
+        let found = self.find_paths(&sources, object.key, options.index_documents);
         let found = found.ok()?;
         let is_immutable = found.is_immutable(&options.immutable);
-        match self.need(object, &found, is_immutable, options) {
+        match self.need(&sources, object.change, &found, is_immutable, options) {
             Need::Invalidation(_) => None,
             Need::None(kept) => Some(kept),
         }
@@ -234,7 +255,8 @@ impl MaybeSite {
 
     fn need(
         &self,
-        object: ObjectRef<'_>,
+        sources: &Sources<'_>,
+        change: Change,
         found: &FoundPaths<'_>,
         is_immutable: bool,
         options: &PathOptions,
@@ -243,17 +265,15 @@ impl MaybeSite {
             // It is cached under the paths of other objects.
             return Need::Invalidation(None);
         }
-        let cached_absence = || self.cached_absence(object.bucket);
+        let cached_absence = || self.cached_absence(sources);
         let keep_removed = options.keep_removed_immutable;
-        object
-            .change
-            .need(is_immutable, keep_removed, cached_absence)
+        change.need(is_immutable, keep_removed, cached_absence)
     }
 
     /// Returns why the edge can keep for more than a minute that the bucket has no object of some name, if it can.
-    fn cached_absence(&self, bucket: &str) -> Option<CachedAbsence> {
+    fn cached_absence(&self, sources: &Sources<'_>) -> Option<CachedAbsence> {
         match self {
-            Self::Known(site) => site.cached_absence(bucket),
+            Self::Known(site) => site.cached_absence(sources),
             Self::Outdated(_) | Self::Unknown(_) => Some(CachedAbsence::Unknown),
         }
     }
@@ -277,12 +297,13 @@ impl DistributionChanges {
     fn add_found(
         &mut self,
         site: &MaybeSite,
+        sources: &Sources<'_>,
         object: ObjectRef<'_>,
         found: FoundPaths<'_>,
         options: &PathOptions,
     ) {
         let is_immutable = found.is_immutable(&options.immutable);
-        let reason = match site.need(object, &found, is_immutable, options) {
+        let reason = match site.need(sources, object.change, &found, is_immutable, options) {
             Need::None(kept) => {
                 let own_path = found.paths.into_iter().next();
                 return self.kept.add(object.key, own_path, kept);
@@ -294,7 +315,12 @@ impl DistributionChanges {
             push_new(&mut self.assumptions, note);
         }
         if options.immutable != ImmutablePaths::NONE && !is_immutable {
-            let saves = || matches!(site.need(object, &found, true, options), Need::None(_));
+            let saves = || {
+                matches!(
+                    site.need(sources, object.change, &found, true, options),
+                    Need::None(_)
+                )
+            };
             self.hint_keys
                 .add(object.index, &found.decoded_paths, saves);
         }
@@ -313,7 +339,7 @@ impl DistributionChanges {
         self.cached.push(CachedObject {
             index: object.index,
             paths: found.paths,
-            has_failover: site.has_failover(object.bucket),
+            has_failover: site.has_failover(sources),
         });
     }
 
