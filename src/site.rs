@@ -351,7 +351,7 @@ impl Site {
             let root = self.default_root_object.as_deref();
             for candidate in candidates(relative_key, root, index_documents) {
                 if let Some(route) = self.route(&candidate, relative_key, source, index_documents) {
-                    found.add(&candidate.path, route);
+                    found.add(candidate.path, route);
                     is_routed = true;
                 }
             }
@@ -391,14 +391,14 @@ impl Site {
 
     /// Adds the paths that lead to the key if a function chooses the origin for it, unless the configuration routes the
     /// key's own path already.
-    fn add_own_paths_behind_functions(
+    fn add_own_paths_behind_functions<'a>(
         &self,
-        found: &mut FoundPaths<'_>,
-        own_key: &str,
+        found: &mut FoundPaths<'a>,
+        own_key: &'a str,
         not_cached: &NotCached,
         index_documents: IndexDocuments,
     ) {
-        if found.decoded_paths.iter().any(|path| path == own_key) {
+        if found.decoded_paths.contains(&own_key) {
             return;
         }
         let root = self.default_root_object.as_deref();
@@ -409,7 +409,7 @@ impl Site {
                 _ if index_documents == IndexDocuments::Never => continue,
                 _ => Some(AliasReason::EdgeFunction),
             };
-            let mut behaviors = self.behaviors_of(&path);
+            let mut behaviors = self.behaviors_of(path);
             behaviors.retain(|behavior| behavior.edge_function);
             if found.decoded_paths.contains(&path) {
                 continue;
@@ -419,7 +419,7 @@ impl Site {
                     alias_reason,
                     query_strings,
                 };
-                found.add(&path, route);
+                found.add(path, route);
                 found.add_reason(PathReason::MayBeRerouted {
                     key: found.key.to_owned(),
                     not_cached: not_cached.clone(),
@@ -431,7 +431,7 @@ impl Site {
     /// Returns how the candidate leads to the object with this key, or `None` if it does not.
     fn route(
         &self,
-        candidate: &Candidate,
+        candidate: &Candidate<'_>,
         key: &str,
         source: &Source<'_>,
         index_documents: IndexDocuments,
@@ -551,14 +551,14 @@ impl Site {
     /// `Cache-Control` header allows it. Sources disagree on whether the page's own header counts. A page with a status
     /// of success is the fallback of a single-page application: its `Cache-Control` decides, so a short
     /// ErrorCachingMinTTL proves nothing.
-    fn error_page_reason(&self, key: &str, decoded_paths: &[String]) -> Option<PathReason> {
+    fn error_page_reason(&self, key: &str, decoded_paths: &[&str]) -> Option<PathReason> {
         self.custom_error_responses.iter().find_map(|response| {
             let page = percent_decode_str(response.response_page_path.as_deref()?);
             let page = page.decode_utf8_lossy();
             let page = page.strip_prefix('/').unwrap_or(&page);
             let caching_ttl = response.caching_ttl();
             let matters = response.is_success() || caching_ttl > MAX_STALE_ERROR;
-            let is_shown = matters && decoded_paths.iter().any(|path| path == page);
+            let is_shown = matters && decoded_paths.contains(&page);
             is_shown.then(|| PathReason::ErrorPage {
                 key: key.to_owned(),
                 error_code: response.error_code,

@@ -6,8 +6,8 @@ use super::origin::Relation;
 use super::{AliasReason, Endpoint, INDEX_DOCUMENT, IndexDocuments};
 
 /// A decoded path, without its leading slash, that may lead to an object.
-pub(super) struct Candidate {
-    pub(super) path: String,
+pub(super) struct Candidate<'a> {
+    pub(super) path: &'a str,
     pub(super) kind: CandidateKind,
 }
 
@@ -44,15 +44,12 @@ impl CandidateKind {
 }
 
 /// Returns the paths that may lead to the object. Cache behaviors and functions decide whether they do.
-pub(super) fn candidates(
-    key: &str,
+pub(super) fn candidates<'a>(
+    key: &'a str,
     default_root_object: Option<&str>,
     index_documents: IndexDocuments,
-) -> Vec<Candidate> {
-    let candidate = |path: &str, kind| Candidate {
-        path: path.to_owned(),
-        kind,
-    };
+) -> Vec<Candidate<'a>> {
+    let candidate = |path, kind| Candidate { path, kind };
     let mut candidates = vec![candidate(key, CandidateKind::OwnPath)];
     if index_documents == IndexDocuments::LiteralKeys {
         return candidates;

@@ -34,7 +34,7 @@ pub(super) struct FoundPaths<'a> {
     /// Whether each decoded path becomes one path, in the spelling that CloudFront documents.
     is_literal: bool,
     /// The paths without their leading slash.
-    pub(super) decoded_paths: Vec<String>,
+    pub(super) decoded_paths: Vec<&'a str>,
     pub(super) paths: Vec<InvalidationPath>,
     pub(super) reasons: Vec<PathReason>,
     /// Whether the object is shown for errors, under any path.
@@ -64,7 +64,7 @@ impl<'a> FoundPaths<'a> {
         self.is_error_page
     }
 
-    pub(super) fn add(&mut self, decoded_path: &str, route: Route) {
+    pub(super) fn add(&mut self, decoded_path: &'a str, route: Route) {
         let Route {
             alias_reason,
             mut query_strings,
@@ -110,13 +110,13 @@ impl<'a> FoundPaths<'a> {
                 self.reasons.push(PathReason::Widened(widened));
             }
         }
-        self.decoded_paths.push(decoded_path.to_owned());
+        self.decoded_paths.push(decoded_path);
     }
 
     /// Adds the paths that lead to the key in many distributions, unless they are known already.
     pub(super) fn add_assumed(
         &mut self,
-        key: &str,
+        key: &'a str,
         default_root_object: &str,
         query_strings: QueryStrings,
         index_documents: IndexDocuments,
@@ -134,7 +134,7 @@ impl<'a> FoundPaths<'a> {
                     alias_reason,
                     query_strings,
                 };
-                self.add(&path, route);
+                self.add(path, route);
             }
         }
     }

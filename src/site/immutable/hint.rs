@@ -71,14 +71,20 @@ impl Hint {
 impl HintKeys {
     /// Adds an object that is invalidated under these paths, which have no leading slash. `saves` returns whether the object
     /// would need no invalidation under an immutable path.
-    pub fn add(&mut self, index: usize, decoded_paths: &[String], saves: impl FnOnce() -> bool) {
+    pub fn add(
+        &mut self,
+        index: usize,
+        decoded_paths: &[impl AsRef<str>],
+        saves: impl FnOnce() -> bool,
+    ) {
         let [path] = decoded_paths else {
             // A page, or a server as origin.
             for path in decoded_paths {
-                self.directory_of(path).has_others = true;
+                self.directory_of(path.as_ref()).has_others = true;
             }
             return;
         };
+        let path = path.as_ref();
         let name = file_name(path);
         let is_hashed = has_hex_hash(name)
             || has_hash_after_dot(name)
