@@ -6,7 +6,8 @@
 //!
 //! The rule: a change that failed on a distribution counts when its retry succeeds.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -16,46 +17,70 @@ use crate::error::Error;
 use crate::invocation::Invocation;
 use crate::metrics::Metric;
 use crate::outcome::BatchReport;
-use crate::trigger::s3::ObjectChange;
 
 /// The longest lag that is recorded. A queue keeps a message for 14 days at most, so a much older change has an invented time,
 /// such as the year 1970 in the samples of Lambda's console.
 const MAX_LAG: TimeDelta = TimeDelta::days(60);
 
-/// The changes of one distribution, before those are left out that need no invalidation.
-pub(super) struct ChangeMetrics<'a> {
+/// The changes of an event or a request, and which of them are of the same object.
+pub(super) struct ChangesOfObjects<'a> {
     changes: &'a [PendingChange<'a>],
-    /// How many objects need no path, because their copies stay valid.
-    kept: usize,
-    /// For each of the other changes, by its index: how many paths an invalidation of its own would have.
-    needed: BTreeMap<usize, usize>,
+    /// For each change, by its index: the index of the first change of its object.
+    first_changes: Vec<usize>,
 }
 
-impl<'a> ChangeMetrics<'a> {
-    pub(super) fn new(
-        changes: &'a [PendingChange<'a>],
-        kept: usize,
-        needed: impl IntoIterator<Item = (usize, usize)>,
-    ) -> Self {
+impl<'a> ChangesOfObjects<'a> {
+    pub(super) fn new(changes: &'a [PendingChange<'a>]) -> Self {
+        let mut first_changes = HashMap::with_capacity(changes.len());
+        let first_change = |(index, pending): (usize, &'a PendingChange<'a>)| {
+            let object = (pending.change.bucket.as_str(), pending.change.key.as_str());
+            *first_changes.entry(object).or_insert(index)
+        };
+        let first_changes = changes.iter().enumerate().map(first_change).collect();
         Self {
             changes,
-            kept,
-            needed: needed.into_iter().collect(),
+            first_changes,
         }
     }
 
-    /// Leaves out the changes of messages that were received before, except for those that are still to be sent. An earlier
-    /// attempt has most likely sent and counted the invalidation that covers them, so they save nothing.
-    pub(super) fn leave_out_counted(&mut self, stale: impl IntoIterator<Item = usize>) {
-        let stale: BTreeSet<_> = stale.into_iter().collect();
-        let changes = self.changes;
-        let is_retried = |index: &usize| {
-            changes
-                .get(*index)
-                .is_some_and(|pending| pending.is_retried)
+    /// Returns the change with this index.
+    pub(super) fn get(&self, index: usize) -> Option<&'a PendingChange<'a>> {
+        self.changes.get(index)
+    }
+
+    /// Counts the objects of the changes with these indices, each once.
+    pub(super) fn count_objects(&self, changes: impl IntoIterator<Item = usize>) -> usize {
+        let mut is_counted = vec![false; self.first_changes.len()];
+        let is_new = |index: &usize| {
+            let first_change = self.first_changes.get(*index);
+            let is_counted = first_change.and_then(|index| is_counted.get_mut(*index));
+            is_counted.is_some_and(|is_counted| !mem::replace(is_counted, true))
         };
-        self.needed
-            .retain(|index, _| stale.contains(index) || !is_retried(index));
+        changes.into_iter().filter(is_new).count()
+    }
+}
+
+/// The changes of one distribution that save paths, or need them.
+pub(super) struct ChangeMetrics<'a> {
+    changes: &'a ChangesOfObjects<'a>,
+    /// How many objects need no path, because their copies stay valid.
+    kept: usize,
+    /// For each of the other changes, by its index: how many paths an invalidation of its own would have.
+    needed: Vec<(usize, usize)>,
+}
+
+impl<'a> ChangeMetrics<'a> {
+    pub(super) fn new(changes: &'a ChangesOfObjects<'a>, kept: usize) -> Self {
+        Self {
+            changes,
+            kept,
+            needed: Vec::new(),
+        }
+    }
+
+    /// Adds changes by their index, each with how many paths an invalidation of its own would have.
+    pub(super) fn add(&mut self, needed: impl IntoIterator<Item = (usize, usize)>) {
+        self.needed.extend(needed);
     }
 
     /// Counts what happened to the changes that did not fail. A change that failed is counted when a retry succeeds.
@@ -79,7 +104,7 @@ impl<'a> ChangeMetrics<'a> {
         let saved = (self.kept + needed).saturating_sub(sent);
         let metrics = &invocation.metrics;
         metrics.count(Metric::PathsSaved, saved, distribution);
-        let objects = distinct_objects(self.changes, done.map(|(index, _)| *index));
+        let objects = self.changes.count_objects(done.map(|(index, _)| *index));
         let objects = self.kept + objects;
         metrics.count_of_distribution(Metric::ObjectsChanged, objects, distribution);
     }
@@ -104,29 +129,15 @@ impl<'a> ChangeMetrics<'a> {
 
 /// Counts the changed objects of an event that did not fail on any distribution.
 pub(super) fn count_objects(
-    changes: &[PendingChange<'_>],
+    changes: &ChangesOfObjects<'_>,
     failed: &BTreeMap<usize, Error>,
     invocation: &Invocation,
 ) {
-    let done = (0..changes.len()).filter(|index| !failed.contains_key(index));
-    let objects = distinct_objects(changes, done);
+    let done = (0..changes.changes.len()).filter(|index| !failed.contains_key(index));
+    let objects = changes.count_objects(done);
     if objects > 0 {
         invocation
             .metrics
             .count_total(Metric::ObjectsChanged, objects);
     }
-}
-
-fn distinct_objects(
-    changes: &[PendingChange<'_>],
-    indices: impl IntoIterator<Item = usize>,
-) -> usize {
-    let changes = indices.into_iter().filter_map(|index| changes.get(index));
-    count_distinct(changes.map(|pending| pending.change))
-}
-
-/// Counts the objects of changes, each once.
-pub(super) fn count_distinct<'a>(changes: impl Iterator<Item = &'a ObjectChange>) -> usize {
-    let objects = changes.map(|change| (change.bucket.as_str(), change.key.as_str()));
-    objects.collect::<HashSet<_>>().len()
 }

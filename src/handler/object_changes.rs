@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::affected::Affected;
 use super::budget::{DailyBudget, note_of_repetition};
-use super::change_metrics::{ChangeMetrics, count_distinct, count_objects};
+use super::change_metrics::{ChangeMetrics, ChangesOfObjects, count_objects};
 use super::identity::RequestIdentity;
 use super::turns::{Place, Turns};
 use super::{BatchRequest, Invalidator};
@@ -101,6 +101,7 @@ impl Invalidator {
         // Without the queue, nothing limits how many invocations would wait and occupy the account's concurrency.
         let can_wait =
             options.requester.is_none() && changes.iter().all(|pending| pending.sent.is_some());
+        let changes = &ChangesOfObjects::new(changes);
         let turns = Turns::default();
         let limits = |position| ChangeLimits {
             limits: settings.limits,
@@ -121,7 +122,8 @@ impl Invalidator {
         let mut by_distribution: Vec<_> = by_distribution.into_iter().collect();
         // CloudFront accepts the first calls of a burst and throttles the others. In a fixed order, the changes of the last
         // distributions would fail in each receive.
-        by_distribution.sort_by_key(|distribution_changes| oldest(distribution_changes, changes));
+        by_distribution
+            .sort_by_cached_key(|distribution_changes| oldest(distribution_changes, changes));
         let invalidated: Vec<_> = by_distribution
             .into_iter()
             .enumerate()
@@ -145,7 +147,7 @@ impl Invalidator {
         &self,
         distribution_changes: DistributionChanges,
         existing: Option<Vec<ExistingInvalidation>>,
-        changes: &[PendingChange<'_>],
+        changes: &ChangesOfObjects<'_>,
         limits: ChangeLimits<'_>,
         options: ChangeOptions<'_>,
         invocation: &Invocation,
@@ -167,10 +169,8 @@ impl Invalidator {
             .into_iter()
             .filter_map(|object| StaleObject::new(object, changes, self.clock.now().into()))
             .collect();
-        let needed = stale
-            .iter()
-            .map(|object| (object.index, object.paths.len()));
-        let mut metrics = ChangeMetrics::new(changes, kept.count(), needed);
+        let mut metrics = ChangeMetrics::new(changes, kept.count());
+        metrics.add(needed_paths(&stale, false));
         let (existing, remaining) = match options.requester {
             // A request is always sent, because only its sender knows when the objects changed, and always with the same
             // plan: a repetition with another one would be billed again.
@@ -180,11 +180,13 @@ impl Invalidator {
                     .skip_covered(&mut stale, existing, &distribution, invocation)
                     .await;
                 notes.extend(note);
-                metrics.leave_out_counted(stale.iter().map(|object| object.index));
                 let remaining = limits.remaining(&existing);
                 (existing, remaining)
             }
         };
+        // An earlier attempt has most likely sent and counted the invalidations that cover the other changes of messages that were
+        // received before, so they save nothing.
+        metrics.add(needed_paths(&stale, true));
         if stale.is_empty() {
             metrics.record(&distribution, &[], &BTreeMap::new(), invocation);
             let unaffected = UnaffectedDistribution {
@@ -197,6 +199,7 @@ impl Invalidator {
             return results;
         }
         let planner = BatchPlanner {
+            changes,
             distribution: &distribution,
             requester: options.requester,
             place,
@@ -390,7 +393,7 @@ impl Invalidator {
 /// Returns the time of the oldest change of a distribution.
 fn oldest(
     distribution_changes: &DistributionChanges,
-    changes: &[PendingChange<'_>],
+    changes: &ChangesOfObjects<'_>,
 ) -> Option<DateTime<Utc>> {
     let cached = distribution_changes.cached.iter();
     let times = cached.filter_map(|object| Some(changes.get(object.index)?.change.time));
@@ -410,7 +413,7 @@ struct StaleObject<'a> {
 impl<'a> StaleObject<'a> {
     fn new(
         object: CachedObject,
-        changes: &'a [PendingChange<'a>],
+        changes: &'a ChangesOfObjects<'a>,
         now: DateTime<Utc>,
     ) -> Option<Self> {
         let pending = changes.get(object.index)?;
@@ -482,6 +485,17 @@ impl ChangeNotes {
     }
 }
 
+/// Returns how many paths an invalidation of its own would have for each change, by its index: for those whose message was
+/// received before, or for the others.
+fn needed_paths(
+    objects: &[StaleObject<'_>],
+    is_retried: bool,
+) -> impl Iterator<Item = (usize, usize)> {
+    let objects = objects.iter();
+    let objects = objects.filter(move |object| object.pending.is_retried == is_retried);
+    objects.map(|object| (object.index, object.paths.len()))
+}
+
 /// Returns the paths of the objects.
 fn paths_of<'a>(
     objects: impl IntoIterator<Item = &'a StaleObject<'a>>,
@@ -492,6 +506,7 @@ fn paths_of<'a>(
 
 /// Plans the batches of a distribution.
 struct BatchPlanner<'a> {
+    changes: &'a ChangesOfObjects<'a>,
     distribution: &'a DistributionId,
     requester: Option<&'a RequestIdentity>,
     place: Option<Place<'a>>,
@@ -515,7 +530,10 @@ impl<'a> BatchPlanner<'a> {
         let buckets: BTreeSet<_> = changes().map(|change| &change.bucket).collect();
         BatchRequest {
             place: self.place,
-            objects: Some(count_distinct(changes())),
+            objects: Some(
+                self.changes
+                    .count_objects(objects.iter().map(|object| object.index)),
+            ),
             buckets: buckets.into_iter().cloned().collect(),
             notes: self.notes.of_batch(&batch, objects, limits),
             batch,
@@ -569,6 +587,9 @@ impl<'a> BatchPlanner<'a> {
 fn failed_objects(objects: &[StaleObject<'_>], reports: &[BatchReport]) -> BTreeMap<usize, Error> {
     let (accepted, failed): (Vec<_>, Vec<_>) =
         reports.iter().partition(|report| report.result.is_ok());
+    if failed.is_empty() {
+        return BTreeMap::new();
+    }
     let accepted = PathIndex::new(accepted.iter().flat_map(|report| {
         let paths = report.batch.paths().iter();
         paths.map(|path| (path.as_str(), ()))
