@@ -472,14 +472,11 @@ impl Site {
     /// CloudFront compares a path pattern with the "normalized" path, and does not document how far that is decoded. So
     /// both the decoded and the encoded path count, and there can be two behaviors.
     fn behaviors_of(&self, path: &str) -> Vec<&CacheBehavior> {
-        let mut spellings = vec![
-            format!("/{path}"),
-            InvalidationPath::documented_spelling(path),
-        ];
-        spellings.dedup();
-        let behaviors = spellings
-            .iter()
-            .filter_map(|path| self.first_matching_behavior(path));
+        let decoded = ["/", path].concat();
+        let encoded = InvalidationPath::documented_spelling(path);
+        let is_encoded = decoded != encoded;
+        let spellings = iter::once(decoded).chain(is_encoded.then_some(encoded));
+        let behaviors = spellings.filter_map(|path| self.first_matching_behavior(&path));
         behaviors.collect()
     }
 

@@ -184,8 +184,8 @@ impl Invalidator {
                 (existing, remaining)
             }
         };
-        // An earlier attempt has most likely sent and counted the invalidations that cover the other changes of messages that were
-        // received before, so they save nothing.
+        // An earlier attempt has most likely sent and counted the invalidations that cover the other changes of messages
+        // that were received before, so they save nothing.
         metrics.add(needed_paths(&stale, true));
         if stale.is_empty() {
             metrics.record(&distribution, &[], &BTreeMap::new(), invocation);
@@ -485,8 +485,8 @@ impl ChangeNotes {
     }
 }
 
-/// Returns how many paths an invalidation of its own would have for each change, by its index: for those whose message was
-/// received before, or for the others.
+/// Returns how many paths an invalidation of its own would have for each change, by its index: for the changes whose
+/// message was received before, or for the others.
 fn needed_paths(
     objects: &[StaleObject<'_>],
     is_retried: bool,

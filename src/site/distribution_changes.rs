@@ -88,8 +88,8 @@ impl ChangesByDistribution {
         self.add_all(site, &[object], options);
     }
 
-    /// Adds changed objects to the changes of the distribution. It takes the least time if those of a bucket are next to each
-    /// other.
+    /// Adds changed objects to the changes of the distribution. It takes the least time if the objects of a bucket are
+    /// next to each other.
     pub fn add_all(&mut self, site: &MaybeSite, objects: &[ObjectRef<'_>], options: &PathOptions) {
         for objects in objects.chunk_by(|a, b| a.bucket == b.bucket) {
             let (Some(changes), Some(first)) = (self.changes_of(site.id()), objects.first()) else {

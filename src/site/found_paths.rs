@@ -56,7 +56,7 @@ impl<'a> FoundPaths<'a> {
     /// Returns whether the content of the object never changes, under all of its paths.
     pub(super) fn is_immutable(&self, immutable: &ImmutablePaths) -> bool {
         let mut paths = self.decoded_paths.iter();
-        paths.all(|path| immutable.contains(&format!("/{path}")))
+        paths.all(|path| immutable.contains(&["/", path].concat()))
     }
 
     /// Returns whether the object is shown for errors, under any path.

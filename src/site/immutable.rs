@@ -153,10 +153,12 @@ const FRAMEWORKS: [Framework; 4] = [
 ];
 
 fn is_of_framework(path: &str) -> bool {
-    FRAMEWORKS.iter().any(|framework| {
-        let inside = path.split_once(framework.directory);
-        inside.is_some_and(|(_, inside)| (framework.is_immutable)(inside))
-    })
+    // Most paths have none of the directories, whose names all begin with this character.
+    path.contains('_')
+        && FRAMEWORKS.iter().any(|framework| {
+            let inside = path.split_once(framework.directory);
+            inside.is_some_and(|(_, inside)| (framework.is_immutable)(inside))
+        })
 }
 
 /// Next.js: "Static assets (JavaScript, CSS, images, fonts) served from `/_next/static/` include content hashes in their

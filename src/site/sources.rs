@@ -1,6 +1,7 @@
 //! `Sources`: the origins from which viewers can get the objects of a bucket, as far as the domain names show it.
 //!
-//! They depend on the bucket only. A batch can have thousands of objects of one bucket, so they are found once for all of them.
+//! They depend on the bucket only. A batch can have thousands of objects of one bucket, so they are found once for all
+//! of them.
 
 use super::origin::{Origin, Relation};
 use super::{OriginGroup, Site};

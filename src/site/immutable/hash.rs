@@ -133,11 +133,11 @@ fn is_hex_hash(text: &str) -> bool {
 fn is_rollup_hash(text: &str, shortest_word: usize) -> bool {
     let has = |is_class: fn(&u8) -> bool| text.bytes().any(|byte| is_class(&byte));
     let (upper, digit) = (has(u8::is_ascii_uppercase), has(u8::is_ascii_digit));
-    let is_mixed = upper && has(u8::is_ascii_lowercase) || parts(text).len() > 2;
+    let is_mixed = || upper && has(u8::is_ascii_lowercase) || parts(text).len() > 2;
     text.len() == ROLLUP_HASH
         && text.bytes().all(is_base64)
         && (upper || digit)
-        && is_mixed
+        && is_mixed()
         && !reads_like_words(text, shortest_word)
 }
 
