@@ -35,6 +35,7 @@ const PROCESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Function {
     pub program: PathBuf,
+    pub arguments: Vec<String>,
     pub variables: BTreeMap<String, String>,
     pub timeout: Duration,
     /// The file that its log lines are appended to, if any.
@@ -158,6 +159,7 @@ fn spawn(function: &Function, runtime_api: SocketAddr) -> io::Result<Child> {
         io::Error::new(error.kind(), format!("cannot run {program}: {error}"))
     };
     Command::new(&function.program)
+        .args(&function.arguments)
         .env_clear()
         .envs(&function.variables)
         .env("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string())

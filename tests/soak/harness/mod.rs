@@ -386,6 +386,7 @@ impl Soak {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Function {
             program: self.program.clone(),
+            arguments: Vec::new(),
             variables: BTreeMap::from(variables),
             timeout: self.pace.function_timeout,
             log: self.log.clone(),
