@@ -71,7 +71,7 @@ bench: rust $(BENCH) $(PICTURE) ## Time the planner, score it, and measure the c
 	$(call step,testing the measurement,$(COLD_START) test --locked --package driver)
 	$(call step,building the measurement,$(COLD_START) build --locked --release --package driver)
 	$(call step,building the empty function,$(COLD_START) build --locked --release --package empty)
-	$(call step,cold start,target/bench/release/driver --function target/release/$(NAME) \
+	$(call step,cold start,target/bench/release/driver --function "this function=target/release/$(NAME)" \
 		--empty target/bench/release/empty --python "$(VENVS)/bench" --json benches/results.json)
 	$(call step,chart of the cold start,"$(VENVS)/picture/bin/python" -B benches/cold_start/chart.py)
 
