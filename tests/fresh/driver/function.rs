@@ -53,6 +53,7 @@ impl<'a> Deployed<'a> {
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let function = Function {
             program,
+            arguments: Vec::new(),
             variables: BTreeMap::from_iter(variables),
             timeout: TIMEOUT,
             log,
