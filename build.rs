@@ -1,7 +1,7 @@
 //! Links the function at a fixed address.
 //!
 //! Otherwise the loader writes 16,000 addresses into memory at each cold start. Lambda starts each function in a virtual
-//! machine of its own, and the function has no unsafe code. The command line stays position-independent.
+//! machine of its own, and the function's own code is safe Rust. The command line stays position-independent.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

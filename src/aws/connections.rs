@@ -5,9 +5,9 @@
 //!
 //! - **Trust.** The certificates of `*.amazonaws.com` are issued by Amazon Trust Services, so the roots of its
 //!   [repository](https://www.amazontrust.com/repository/) are embedded, and the 140 certificates of the system are not loaded.
-//!   That is no pinning, against which the repository advises: if another authority issued a certificate, the trust store of
-//!   the system decides. The system decides about all other hosts, and about all hosts if the environment has a trust store or
-//!   an endpoint of its own.
+//!   The repository advises against pinning. So if a certificate is refused, for example because another authority issued it,
+//!   the trust store of the system decides. The system also decides about all other hosts, and about all hosts if the
+//!   environment names a trust store or an endpoint.
 //! - **Connections ahead.** [`Connections::open`] opens a connection in the background, which the first request of that host
 //!   takes or waits for. Lambda stops the process between two invocations, also during a handshake, so the connection can
 //!   be closed when it is needed. The request is then sent again on a new one.
@@ -402,7 +402,7 @@ impl fmt::Display for ConnectTimeout {
 
 impl StdError for ConnectTimeout {}
 
-/// Why there is no TLS on a connection: the error of rustls. The text is that of the SDK's own client.
+/// A failed TLS handshake; the source is the error of rustls. The text is that of the SDK's own client.
 #[derive(Debug)]
 struct TlsError(BoxError);
 

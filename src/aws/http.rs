@@ -1,7 +1,7 @@
 //! Requests without an SDK client: those of `signed_json` and `webhook`.
 //!
 //! They are sent with the HTTP client of the SDK's configuration, so that all services share its connections, its timeout of
-//! connecting, and the trust store of the system, which is loaded once. Redirects are not followed.
+//! connecting, and its trusted certificates. Redirects are not followed.
 
 use std::fmt;
 
