@@ -52,7 +52,7 @@ use self::slack::Slack;
 use self::turns::Place;
 use self::warm_state::WarmState;
 use crate::aws::cloudfront::{self, CloudFront, Submission};
-use crate::aws::codepipeline::{self, CodePipeline};
+use crate::aws::codepipeline::CodePipeline;
 use crate::aws::connections::Connections;
 use crate::aws::edge::EdgeEndpoints;
 use crate::aws::site_cache::SiteCache;
@@ -299,7 +299,7 @@ impl Invalidator {
     /// Opens a connection to CodePipeline, which is ready when the job has its result.
     fn open_codepipeline(&self) {
         if let Some(connections) = &self.connections
-            && let Some(url) = codepipeline::endpoint_url(&self.sdk)
+            && let Some(url) = self.codepipeline().endpoint_url()
         {
             connections.open(&url);
         }
@@ -307,7 +307,7 @@ impl Invalidator {
 
     fn codepipeline(&self) -> &CodePipeline {
         self.codepipeline
-            .get_or_init(|| CodePipeline::new(&self.sdk))
+            .get_or_init(|| CodePipeline::new(&self.sdk, self.clock.clone()))
     }
 
     fn cloudfront(&self, invocation: &Invocation) -> &CloudFront {

@@ -1,7 +1,7 @@
 //! `Invocation`: the deadline of one invocation of the function, its account, and its metrics.
 //!
 //! The work ends early enough to respond to the caller, and the function ends before Lambda stops it. The reserve
-//! suffices for `RESPONSE_ATTEMPTS` attempts to respond: each attempt is limited to a part of the time that is left.
+//! suffices for a few attempts to respond that get no response.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,17 +14,11 @@ use crate::metrics::Metrics;
 /// How long before Lambda's deadline the work ends, so that its result can still be reported.
 pub const RESPONSE_RESERVE: Duration = Duration::from_secs(4);
 
-/// How many attempts to report a result fit at least into the time that is left for it.
-const RESPONSE_ATTEMPTS: u32 = 3;
-
-/// The maximum pause before the second attempt to report a result; it doubles for each later one.
-pub const RESPONSE_BACKOFF: Duration = Duration::from_millis(100);
-
 /// How long before the end of the work the calls to CloudFront end.
 const CALL_RESERVE: Duration = Duration::from_millis(300);
 
 /// How long before Lambda's deadline the function stops reporting, so that we return the error, not Lambda's timeout.
-const ERROR_RESERVE: Duration = Duration::from_millis(200);
+pub const ERROR_RESERVE: Duration = Duration::from_millis(200);
 
 /// The time that is left if the deadline is in the past (`cargo lambda watch` sends 1970).
 const FALLBACK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,27 +87,5 @@ impl Invocation {
 
     fn before_deadline(&self, reserve: Duration) -> Instant {
         self.deadline.checked_sub(reserve).unwrap_or(self.deadline)
-    }
-}
-
-/// Returns how long one attempt to report a result can take if this much time is left for all of them.
-///
-/// The time is divided by one more than `RESPONSE_ATTEMPTS`; the last part is for the pauses between them.
-pub fn response_attempt_timeout(left: Duration) -> Duration {
-    left / (RESPONSE_ATTEMPTS + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reserve_suffices_for_three_attempts_to_respond_that_get_no_response() {
-        let left = RESPONSE_RESERVE - ERROR_RESERVE;
-        let attempt = response_attempt_timeout(left);
-        let pauses = RESPONSE_BACKOFF + 2 * RESPONSE_BACKOFF;
-        assert!(3 * attempt + pauses <= left, "{attempt:?} of {left:?}");
-        // An attempt can include a TLS handshake. How fast CodePipeline responds is not documented.
-        assert!(attempt >= Duration::from_millis(900), "{attempt:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `CallLog`: prints each call of an SDK client when it ends, for `--verbose`.
+//! `CallLog`: prints each call of a service when it ends, for `--verbose`.
 //!
 //! A line has the operation, the status or the error code, the duration, the request id, by which AWS finds the call, and
 //! the number of attempts. It never has headers, which sign the request with the credentials, or bodies.
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use aws_sdk_cloudfront::config::http::HttpResponse;
 use aws_sdk_cloudfront::config::interceptors::{
     BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
 };
@@ -17,8 +16,11 @@ use aws_sdk_cloudfront::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
+use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::Value;
+
+use super::http::Received;
 
 /// The result of a call whose last attempt got no response.
 const NO_RESPONSE: &str = "no response";
@@ -40,9 +42,21 @@ impl fmt::Debug for CallLog {
     }
 }
 
+impl CallLog {
+    /// Begins to measure a call.
+    pub(super) fn start(&self, operation: &str) -> RunningCall {
+        RunningCall {
+            log: self.clone(),
+            operation: operation.to_owned(),
+            started: Instant::now(),
+            is_printed: AtomicBool::new(false),
+        }
+    }
+}
+
 /// A call that is under way. If it is given up, for example because of a deadline, it is printed when it is dropped.
 #[derive(Debug)]
-struct RunningCall {
+pub(super) struct RunningCall {
     log: CallLog,
     operation: String,
     started: Instant,
@@ -54,6 +68,17 @@ impl Storable for RunningCall {
 }
 
 impl RunningCall {
+    /// Prints the call with its last response and the number of attempts.
+    pub(super) fn end(&self, response: Option<Response<'_>>, attempts: u32) {
+        let result = response.as_ref().map(Response::result);
+        let request_id = response.and_then(|response| response.request_id);
+        let mut details = Vec::from_iter(request_id.map(|id| format!("request {id}")));
+        if attempts > 1 {
+            details.push(format!("{attempts} attempts"));
+        }
+        self.print(result.as_deref().unwrap_or(NO_RESPONSE), &details);
+    }
+
     /// Prints the call, once.
     fn print(&self, result: &str, details: &[String]) {
         if self.is_printed.swap(true, Ordering::Relaxed) {
@@ -88,12 +113,7 @@ impl Intercept for CallLog {
     ) -> Result<(), BoxError> {
         // Earlier, the name is not known.
         let operation = call.load::<Metadata>().map_or("call", Metadata::name);
-        let running = RunningCall {
-            log: self.clone(),
-            operation: operation.to_owned(),
-            started: Instant::now(),
-            is_printed: AtomicBool::new(false),
-        };
+        let running = self.start(operation);
         call.interceptor_state().store_put(running);
         Ok(())
     }
@@ -107,31 +127,48 @@ impl Intercept for CallLog {
         let Some(running) = call.load::<RunningCall>() else {
             return Ok(());
         };
-        let response = context.response();
-        let result = response.map_or_else(|| NO_RESPONSE.to_owned(), status);
-        let request_id = response.and_then(request_id);
-        let mut details = Vec::from_iter(request_id.map(|id| format!("request {id}")));
+        let response = context.response().map(|response| Response {
+            status: response.status().as_u16(),
+            body: response.body().bytes().unwrap_or_default(),
+            request_id: request_id(response.headers()),
+        });
         let attempts = call.load::<RequestAttempts>();
-        let attempts = attempts.map_or(1, RequestAttempts::attempts);
-        if attempts > 1 {
-            details.push(format!("{attempts} attempts"));
-        }
-        running.print(&result, &details);
+        running.end(response, attempts.map_or(1, RequestAttempts::attempts));
         Ok(())
     }
 }
 
-/// Returns the HTTP status, and AWS's error code if the call failed.
-fn status(response: &HttpResponse) -> String {
-    let status = response.status();
-    let code = error_code(response.body().bytes().unwrap_or_default());
-    match code.filter(|_| !status.is_success()) {
-        Some(code) => format!("{status} {code}"),
-        None => status.to_string(),
+/// What is printed of a response.
+#[derive(Debug)]
+pub(super) struct Response<'a> {
+    pub(super) status: u16,
+    /// It can have AWS's error code.
+    pub(super) body: &'a [u8],
+    pub(super) request_id: Option<&'a str>,
+}
+
+impl<'a> From<&'a Received> for Response<'a> {
+    fn from(received: &'a Received) -> Self {
+        Self {
+            status: received.status,
+            body: &received.body,
+            request_id: received.request_id.as_deref(),
+        }
     }
 }
 
-/// Returns the error code in a body of CloudFront (XML) or CodePipeline (JSON).
+impl Response<'_> {
+    /// Returns the HTTP status, and AWS's error code if the call failed.
+    fn result(&self) -> String {
+        let is_success = (200..300).contains(&self.status);
+        match error_code(self.body).filter(|_| !is_success) {
+            Some(code) => format!("{} {code}", self.status),
+            None => self.status.to_string(),
+        }
+    }
+}
+
+/// Returns the error code in a body of CloudFront (XML), or of a service with the protocol AWS JSON.
 fn error_code(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     if let Some((_, rest)) = text.split_once("<Code>") {
@@ -144,8 +181,8 @@ fn error_code(body: &[u8]) -> Option<String> {
     code.rsplit('#').next().map(str::to_owned)
 }
 
-fn request_id(response: &HttpResponse) -> Option<&str> {
-    let headers = response.headers();
+/// Returns the id by which AWS finds a request.
+fn request_id(headers: &Headers) -> Option<&str> {
     let names = ["x-amzn-requestid", "x-amz-request-id"];
     names.into_iter().find_map(|name| headers.get(name))
 }

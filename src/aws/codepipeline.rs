@@ -6,23 +6,16 @@
 //!
 //! Limits: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobFailureResult.html>
 
-use aws_sdk_codepipeline::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_codepipeline::config::http::HttpResponse;
-use aws_sdk_codepipeline::config::timeout::TimeoutConfig;
-use aws_sdk_codepipeline::config::{Builder, Config};
-use aws_sdk_codepipeline::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_codepipeline::types::{ExecutionDetails, FailureDetails, FailureType};
 use aws_types::SdkConfig;
-use futures_util::FutureExt;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
-use super::sdk::{ATTEMPT_TIMEOUT, service_endpoint};
-use super::sdk_error::{aws_message, credentials_error, with_causes};
+use super::sdk_error::credentials_error;
+use super::signed_json::{self, CallError, SignedJson};
 #[cfg(feature = "cli")]
 use crate::aws::call_log::CallLog;
+use crate::clock::Clock;
 use crate::error::{Category, Error, ErrorKind};
-use crate::invocation::{RESPONSE_BACKOFF, response_attempt_timeout};
 use crate::outcome::{Detail, JobReport, Outcome};
 use crate::trigger::codepipeline::JobId;
 
@@ -33,15 +26,7 @@ const MAX_EXTERNAL_EXECUTION_ID_CHARACTERS: usize = 1_500;
 /// A client of CodePipeline.
 #[derive(Clone, Debug)]
 pub struct CodePipeline {
-    client: aws_sdk_codepipeline::Client,
-}
-
-fn config(sdk: &SdkConfig) -> Builder {
-    let config = Builder::from(sdk);
-    match sdk.retry_config() {
-        Some(retry) => config.retry_config(retry.clone().with_initial_backoff(RESPONSE_BACKOFF)),
-        None => config,
-    }
+    client: SignedJson,
 }
 
 /// What CodePipeline did with a job's result.
@@ -66,38 +51,26 @@ pub struct Continuation {
     pub percent: i32,
 }
 
-/// Returns the URL to which a client with this configuration sends its requests; `None` if there is none.
-pub fn endpoint_url(sdk: &SdkConfig) -> Option<String> {
-    let params = Params::builder()
-        .set_region(sdk.region().map(ToString::to_string))
-        .set_use_fips(sdk.use_fips())
-        .set_use_dual_stack(sdk.use_dual_stack())
-        .set_endpoint(service_endpoint(sdk, "CodePipeline"))
-        .build();
-    let resolver = DefaultResolver::new();
-    let endpoint = resolver.resolve_endpoint(&params.ok()?).now_or_never()?;
-    Some(endpoint.ok()?.url().to_owned())
-}
-
 impl CodePipeline {
-    /// Creates a client; sends nothing.
-    ///
-    /// Retries cost tokens, of which the SDK has 500 for each service and region in a process. Calls of CloudFront do not
-    /// use those of CodePipeline, and a retry that succeeds returns its own. So they are used up only if CodePipeline is
-    /// unavailable for many results in turn. Each result is then sent once, and Lambda retries the event.
-    pub fn new(sdk: &SdkConfig) -> Self {
+    /// Creates a client; sends nothing. The clock is that of signatures and of the pauses between attempts.
+    pub fn new(sdk: &SdkConfig, clock: Clock) -> Self {
         Self {
-            client: aws_sdk_codepipeline::Client::from_conf(config(sdk).build()),
+            client: SignedJson::new(&signed_json::CODEPIPELINE, sdk, clock),
         }
     }
 
-    /// Creates a client that prints its calls.
+    /// Prints each call.
     #[cfg(feature = "cli")]
-    pub fn with_call_log(sdk: &SdkConfig, calls: CallLog) -> Self {
-        let config = config(sdk).interceptor(calls);
+    pub fn with_call_log(self, calls: CallLog) -> Self {
         Self {
-            client: aws_sdk_codepipeline::Client::from_conf(config.build()),
+            client: self.client.with_call_log(calls),
         }
+    }
+
+    /// Returns the URL to which it sends its requests; `None` if there is none.
+    pub fn endpoint_url(&self) -> Option<String> {
+        let endpoint = self.client.endpoint_in(self.client.region());
+        endpoint.ok().map(|endpoint| endpoint.url)
     }
 
     /// Reports that the job succeeded, with the invalidations as output variables, or that the action continues:
@@ -114,27 +87,29 @@ impl CodePipeline {
         detail: Detail,
         deadline: Instant,
     ) -> Result<Delivery, Error> {
-        let mut details = ExecutionDetails::builder()
-            .summary(truncated(&report.summary(detail), MAX_SUMMARY_CHARACTERS))
-            .percent_complete(continuation.map_or(100, |continuation| continuation.percent));
+        let mut details = Map::new();
+        let summary = truncated(&report.summary(detail), MAX_SUMMARY_CHARACTERS);
+        details.insert("summary".to_owned(), summary.into());
+        let percent = continuation.map_or(100, |continuation| continuation.percent);
+        details.insert("percentComplete".to_owned(), percent.into());
         if detail == Detail::Full {
-            details = details.set_external_execution_id(external_execution_id(&report.outcome));
+            details.extend(external_execution_id(&report.outcome));
         }
-        let mut request = self
-            .client
-            .put_job_success_result()
-            .job_id(job.as_str())
-            .execution_details(details.build())
-            .set_continuation_token(continuation.map(|continuation| continuation.token.clone()));
+        let mut input = Map::new();
+        input.insert("jobId".to_owned(), job.as_str().into());
+        input.insert("executionDetails".to_owned(), details.into());
+        if let Some(continuation) = continuation {
+            let token = continuation.token.as_str().into();
+            input.insert("continuationToken".to_owned(), token);
+        }
         // CodePipeline takes output variables from the last job only.
         if continuation.is_none() && detail != Detail::NoVariables {
-            for (name, value) in report.output_variables() {
-                request = request.output_variables(name, value);
-            }
+            let variables = report.output_variables().into_iter();
+            let variables = variables.map(|(name, value)| (name.to_owned(), Value::from(value)));
+            input.insert("outputVariables".to_owned(), variables.collect());
         }
-        let request = request.customize().config_override(in_time(deadline));
-        let response = timeout_at(deadline, request.send()).await;
-        delivery("PutJobSuccessResult", job, response)
+        self.put("PutJobSuccessResult", job, &input.into(), deadline)
+            .await
     }
 
     /// Reports that the job failed: the failure type by the category, the text of `message`, and the invalidations that
@@ -151,49 +126,52 @@ impl CodePipeline {
         outcome: &Outcome,
         deadline: Instant,
     ) -> Result<Delivery, Error> {
-        let details = failure_details(category, message, outcome)
-            .map_err(|error| unavailable("PutJobFailureResult", job, with_causes(&error)))?;
-        let request = self
-            .client
-            .put_job_failure_result()
-            .job_id(job.as_str())
-            .failure_details(details)
-            .customize()
-            .config_override(in_time(deadline));
-        let response = timeout_at(deadline, request.send()).await;
-        delivery("PutJobFailureResult", job, response)
+        let mut details = Map::new();
+        details.insert("type".to_owned(), failure_type(category).into());
+        let message = truncated(message, MAX_MESSAGE_CHARACTERS);
+        details.insert("message".to_owned(), message.into());
+        details.extend(external_execution_id(outcome));
+        let input = json!({"jobId": job.as_str(), "failureDetails": details});
+        self.put("PutJobFailureResult", job, &input, deadline).await
+    }
+
+    async fn put(
+        &self,
+        operation: &'static str,
+        job: &JobId,
+        input: &Value,
+        deadline: Instant,
+    ) -> Result<Delivery, Error> {
+        let result = match self.client.endpoint_in(self.client.region()) {
+            Ok(endpoint) => {
+                self.client
+                    .call(&endpoint, operation, input, deadline)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(_no_output) => Ok(Delivery::Accepted),
+            Err(error) => delivery(operation, job, error),
+        }
     }
 }
 
-/// Limits each attempt of a call, so that a few of them are possible before the deadline.
-fn in_time(deadline: Instant) -> Builder {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let attempt = response_attempt_timeout(left).min(ATTEMPT_TIMEOUT);
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt);
-    Config::builder().timeout_config(timeouts.build())
+/// Returns the `FailureType` of the API.
+fn failure_type(category: Category) -> &'static str {
+    match category {
+        Category::InvalidInput | Category::RejectedPath => "ConfigurationError",
+        Category::Permission => "PermissionError",
+        Category::Throttled | Category::Unavailable => "SystemUnavailable",
+        Category::Stale | Category::Internal => "JobFailed",
+    }
 }
 
-fn failure_details(
-    category: Category,
-    message: &str,
-    outcome: &Outcome,
-) -> Result<FailureDetails, BuildError> {
-    let failure_type = match category {
-        Category::InvalidInput | Category::RejectedPath => FailureType::ConfigurationError,
-        Category::Permission => FailureType::PermissionError,
-        Category::Throttled | Category::Unavailable => FailureType::SystemUnavailable,
-        Category::Stale | Category::Internal => FailureType::JobFailed,
-    };
-    FailureDetails::builder()
-        .r#type(failure_type)
-        .message(truncated(message, MAX_MESSAGE_CHARACTERS))
-        .set_external_execution_id(external_execution_id(outcome))
-        .build()
-}
-
-fn external_execution_id(outcome: &Outcome) -> Option<String> {
+/// Returns the member with the ids of the invalidations, if there are any.
+fn external_execution_id(outcome: &Outcome) -> Option<(String, Value)> {
     let ids = outcome.invalidation_ids().join(",");
-    (!ids.is_empty()).then(|| truncated(&ids, MAX_EXTERNAL_EXECUTION_ID_CHARACTERS))
+    let ids = (!ids.is_empty()).then(|| truncated(&ids, MAX_EXTERNAL_EXECUTION_ID_CHARACTERS));
+    Some(("externalExecutionId".to_owned(), ids?.into()))
 }
 
 /// Returns a text that the API accepts: not empty, and at most `limit` bytes long, which is at most as many characters.
@@ -208,49 +186,35 @@ fn truncated(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// Classifies CodePipeline's response.
-fn delivery<O, E>(
-    operation: &str,
-    job: &JobId,
-    response: Result<Result<O, SdkError<E, HttpResponse>>, Elapsed>,
-) -> Result<Delivery, Error>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let error = match response {
-        Ok(Ok(_)) => return Ok(Delivery::Accepted),
-        Ok(Err(error)) => error,
-        Err(_elapsed) => {
-            return Err(unavailable(
-                operation,
-                job,
-                "no response in time".to_owned(),
-            ));
+/// Classifies why a result has no success.
+fn delivery(operation: &str, job: &JobId, error: CallError) -> Result<Delivery, Error> {
+    let rejection = match error {
+        CallError::Rejected(rejection) => rejection,
+        CallError::NotSent(message) | CallError::NoResponse(message) => {
+            return Err(unavailable(operation, job, message));
+        }
+        CallError::NoCredentials(message) => {
+            let message = message.unwrap_or_else(|| "there are no credentials".to_owned());
+            return Err(unavailable(operation, job, message));
+        }
+        CallError::Unreadable(message) => {
+            return Err(unavailable(operation, job, message.to_owned()));
         }
     };
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
-    let code = error.code().unwrap_or_default();
-    let message = aws_message(&error);
-    let kind = match (code, status) {
-        ("InvalidJobStateException", _) => return Ok(Delivery::JobNotInProgress),
-        ("JobNotFoundException", _) => return Ok(Delivery::JobNotFound(message)),
-        ("ValidationException" | "OutputVariablesSizeExceededException", _) => {
+    let (code, message) = (rejection.code.as_str(), rejection.text());
+    let kind = match code {
+        "InvalidJobStateException" => return Ok(Delivery::JobNotInProgress),
+        "JobNotFoundException" => return Ok(Delivery::JobNotFound(message)),
+        "ValidationException" | "OutputVariablesSizeExceededException" => {
             return Ok(Delivery::Rejected(message));
         }
         _ => match credentials_error(code, &message) {
             Some(kind) => kind,
-            None if status == Some(401)
-                || status == Some(403)
-                || code.starts_with("AccessDenied") =>
-            {
-                ErrorKind::AccessDenied {
-                    action: format!("codepipeline:{operation}"),
-                    resource: "*".to_owned(),
-                    message,
-                }
-            }
+            None if rejection.is_access_denied() => ErrorKind::AccessDenied {
+                action: format!("codepipeline:{operation}"),
+                resource: "*".to_owned(),
+                message,
+            },
             None => return Err(unavailable(operation, job, message)),
         },
     };

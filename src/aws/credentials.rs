@@ -96,7 +96,7 @@ pub async fn sdk_config(options: &CredentialOptions) -> Result<(SdkConfig, Accou
         selected.no_credentials(message)
     })?;
     let account_id = credentials.account_id().map(|id| id.as_str());
-    let account = Account::new(sdk::partition(region.as_ref()), account_id);
+    let account = Account::new(sdk::partition(region.as_ref()).name, account_id);
     Ok((sdk, account))
 }
 

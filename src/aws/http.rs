@@ -45,6 +45,9 @@ pub(super) struct Received {
     pub(super) retry_after: Option<String>,
     /// The value of the header `x-amzn-errortype`.
     pub(super) error_type: Option<String>,
+    /// The value of the header `x-amzn-requestid`.
+    #[cfg(feature = "cli")]
+    pub(super) request_id: Option<String>,
 }
 
 impl fmt::Debug for Received {
@@ -55,7 +58,7 @@ impl fmt::Debug for Received {
 }
 
 /// Why there is no response. The texts never contain the URL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum SendError {
     /// The request cannot be sent as it is.
     NotSent(String),
@@ -127,6 +130,8 @@ async fn read(response: HttpResponse, max_body: usize) -> Result<Received, SendE
         is_truncated: false,
         retry_after: header("retry-after"),
         error_type: header("x-amzn-errortype"),
+        #[cfg(feature = "cli")]
+        request_id: header("x-amzn-requestid"),
     };
     let mut stream = ByteStream::new(response.into_body());
     while let Some(part) = stream.next().await {

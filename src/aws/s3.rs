@@ -362,7 +362,7 @@ where
             ErrorKind::Throttled { purpose, message }
         }
         (_, Some(401 | 403)) => target.denied(
-            region.map_or("aws", |region| partition(region.as_ref())),
+            region.map_or("aws", |region| partition(region.as_ref()).name),
             message,
         ),
         (_, Some(408)) => ErrorKind::Unavailable { purpose, message },

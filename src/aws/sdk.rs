@@ -48,7 +48,7 @@ fn trust(variable: impl Fn(&str) -> Option<String>) -> Trust {
     let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
     let region = variable("AWS_REGION").unwrap_or_default();
     match OWN_TRUST.iter().any(is_set) {
-        false if partition(&region) == "aws" => Trust::AmazonFirst,
+        false if partition(&region).name == "aws" => Trust::AmazonFirst,
         _ => Trust::System,
     }
 }
@@ -114,13 +114,69 @@ pub(super) fn service_endpoint(sdk: &SdkConfig, service_id: &'static str) -> Opt
     of_service.or_else(shared)
 }
 
-/// Returns the partition of a region.
-pub(super) fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
+/// A group of regions with accounts and domains of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Partition {
+    /// Its name in ARNs.
+    pub(super) name: &'static str,
+    /// The domain of its endpoints.
+    pub(super) domain: &'static str,
+    /// The domain of those endpoints that have IPv6, too.
+    pub(super) dual_stack_domain: &'static str,
+}
+
+const fn partition_of(
+    name: &'static str,
+    domain: &'static str,
+    dual_stack_domain: &'static str,
+) -> Partition {
+    Partition {
+        name,
+        domain,
+        dual_stack_domain,
     }
+}
+
+/// The partition of all regions without a prefix below.
+const AWS: Partition = partition_of("aws", "amazonaws.com", "api.aws");
+
+/// The other partitions, with the prefix of their regions, as in the endpoint rules of the SDK.
+const PARTITIONS: [(&str, Partition); 7] = [
+    (
+        "cn-",
+        partition_of("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ),
+    (
+        "us-gov-",
+        partition_of("aws-us-gov", "amazonaws.com", "api.aws"),
+    ),
+    (
+        "eusc-",
+        partition_of("aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ),
+    (
+        "us-iso-",
+        partition_of("aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
+    ),
+    (
+        "us-isob-",
+        partition_of("aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
+    ),
+    (
+        "eu-isoe-",
+        partition_of("aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    ),
+    (
+        "us-isof-",
+        partition_of("aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ),
+];
+
+/// Returns the partition of a region.
+pub(super) fn partition(region: &str) -> &'static Partition {
+    let mut others = PARTITIONS.iter();
+    let other = others.find(|(prefix, _)| region.starts_with(prefix));
+    other.map_or(&AWS, |(_, partition)| partition)
 }
 
 /// Reads the credentials once: Lambda starts a new environment to renew them.
@@ -177,6 +233,8 @@ mod tests {
             (Some("cn-northwest-1"), Trust::System),
             (Some("us-gov-west-1"), Trust::System),
             (Some("us-gov-east-1"), Trust::System),
+            (Some("eusc-de-east-1"), Trust::System),
+            (Some("us-iso-east-1"), Trust::System),
         ] {
             let variables = region.map(|region| ("AWS_REGION", region));
             assert_eq!(trust_with(variables.as_slice()), expected, "{region:?}");

@@ -1,9 +1,9 @@
 //! Calls of services that have the protocol AWS JSON, without an SDK client for each.
 //!
-//! An SDK client of another service makes the function larger, and its start slower. SQS, Secrets Manager and Systems Manager
-//! are needed for one or two calls each, which have a JSON object as input and output. So a request is made here, signed with the
-//! SDK's signer (`aws-sigv4`) and sent with the SDK's HTTP client. Region, credentials, endpoints, FIPS and dual stack are those
-//! of the SDK's configuration, with the same meaning as for its clients.
+//! An SDK client of another service makes the function larger, and its start slower. CodePipeline, SQS, Secrets Manager and
+//! Systems Manager are needed for one or two calls each, which have a JSON object as input and output. So a request is made
+//! here, signed with the SDK's signer (`aws-sigv4`) and sent with the SDK's HTTP client. Region, credentials, endpoints, FIPS
+//! and dual stack are those of the SDK's configuration, with the same meaning as for its clients.
 //!
 //! Protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 
@@ -22,14 +22,16 @@ use tokio::time::{Instant, timeout_at};
 use super::http::{self, HttpSender, Received, SendError, USER_AGENT};
 use super::sdk::{ATTEMPT_TIMEOUT, partition, service_endpoint};
 use super::sdk_error::{credentials_error, with_causes};
+#[cfg(feature = "cli")]
+use crate::aws::call_log::{CallLog, Response};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 
-/// The pause before the second attempt.
+/// The pause before the second attempt. It doubles for each later one.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// The least time of the first attempt, if there is as much: the first call of a process includes a TLS handshake.
-const FIRST_ATTEMPT: Duration = Duration::from_millis(750);
+/// The least time of an attempt that can include a TLS handshake.
+const WITH_HANDSHAKE: Duration = Duration::from_millis(750);
 
 /// The maximum length of a response. A secret has at most 65,536 bytes
 /// ([quotas](https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html)), of which JSON escapes
@@ -50,7 +52,23 @@ pub(super) struct Service {
     is_fips_in_govcloud: bool,
     /// Whether its endpoints have another domain for IPv6.
     has_dual_stack_domain: bool,
+    /// How many times a call is attempted.
+    attempts: u32,
+    /// How long an attempt can take at least, if there is as much time.
+    least_attempt: Duration,
 }
+
+pub(super) const CODEPIPELINE: Service = Service {
+    id: "CodePipeline",
+    name: "codepipeline",
+    target_prefix: "CodePipeline_20150709",
+    content_type: "application/x-amz-json-1.1",
+    is_fips_in_govcloud: false,
+    has_dual_stack_domain: true,
+    // A pipeline job without a result hangs. Its connection is opened ahead.
+    attempts: 4,
+    least_attempt: Duration::from_millis(400),
+};
 
 pub(super) const SQS: Service = Service {
     id: "SQS",
@@ -59,6 +77,8 @@ pub(super) const SQS: Service = Service {
     content_type: "application/x-amz-json-1.0",
     is_fips_in_govcloud: true,
     has_dual_stack_domain: true,
+    attempts: 2,
+    least_attempt: WITH_HANDSHAKE,
 };
 
 pub(super) const SECRETS_MANAGER: Service = Service {
@@ -68,6 +88,8 @@ pub(super) const SECRETS_MANAGER: Service = Service {
     content_type: "application/x-amz-json-1.1",
     is_fips_in_govcloud: false,
     has_dual_stack_domain: false,
+    attempts: 2,
+    least_attempt: WITH_HANDSHAKE,
 };
 
 pub(super) const SYSTEMS_MANAGER: Service = Service {
@@ -77,6 +99,8 @@ pub(super) const SYSTEMS_MANAGER: Service = Service {
     content_type: "application/x-amz-json-1.1",
     is_fips_in_govcloud: true,
     has_dual_stack_domain: true,
+    attempts: 2,
+    least_attempt: WITH_HANDSHAKE,
 };
 
 impl Service {
@@ -84,16 +108,14 @@ impl Service {
     /// ([rules of SQS](https://docs.aws.amazon.com/general/latest/gr/sqs-service.html)).
     fn endpoint(&self, region: &str, use_fips: bool, use_dual_stack: bool) -> String {
         let partition = partition(region);
-        let fips = match partition {
+        let fips = match partition.name {
             "aws-us-gov" if self.is_fips_in_govcloud && !use_dual_stack => "",
             _ if use_fips => "-fips",
             _ => "",
         };
-        let domain = match (partition, use_dual_stack && self.has_dual_stack_domain) {
-            ("aws-cn", true) => "api.amazonwebservices.com.cn",
-            ("aws-cn", false) => "amazonaws.com.cn",
-            (_, true) => "api.aws",
-            (_, false) => "amazonaws.com",
+        let domain = match use_dual_stack && self.has_dual_stack_domain {
+            true => partition.dual_stack_domain,
+            false => partition.domain,
         };
         format!("https://{}{fips}.{region}.{domain}", self.name)
     }
@@ -111,6 +133,8 @@ pub(super) struct SignedJson {
     use_fips: bool,
     use_dual_stack: bool,
     clock: Clock,
+    #[cfg(feature = "cli")]
+    calls: Option<CallLog>,
 }
 
 /// Where a call is sent, and the region of its signature.
@@ -118,6 +142,16 @@ pub(super) struct SignedJson {
 pub(super) struct Endpoint {
     pub(super) url: String,
     pub(super) region: String,
+}
+
+/// What a call can take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    attempts: u32,
+    least_attempt: Duration,
+    /// The length of the response. Unit: bytes.
+    response: usize,
+    deadline: Instant,
 }
 
 /// Why a call failed.
@@ -153,6 +187,17 @@ impl SignedJson {
             use_fips: sdk.use_fips() == Some(true),
             use_dual_stack: sdk.use_dual_stack() == Some(true),
             clock,
+            #[cfg(feature = "cli")]
+            calls: None,
+        }
+    }
+
+    /// Prints each call.
+    #[cfg(feature = "cli")]
+    pub(super) fn with_call_log(self, calls: CallLog) -> Self {
+        Self {
+            calls: Some(calls),
+            ..self
         }
     }
 
@@ -165,9 +210,13 @@ impl SignedJson {
     pub(super) fn endpoint_in(&self, region: Option<&str>) -> Result<Endpoint, CallError> {
         let region = region.ok_or_else(|| CallError::NotSent("no region is set".to_owned()))?;
         let url = match &self.configured_endpoint {
-            // The clients of the SDK refuse it, too.
+            // The clients of the SDK refuse both, too.
             Some(_) if self.use_fips => {
                 let reason = "a FIPS endpoint and an endpoint URL are both configured";
+                return Err(CallError::NotSent(reason.to_owned()));
+            }
+            Some(_) if self.use_dual_stack => {
+                let reason = "a dual-stack endpoint and an endpoint URL are both configured";
                 return Err(CallError::NotSent(reason.to_owned()));
             }
             Some(url) => url.clone(),
@@ -185,7 +234,7 @@ impl SignedJson {
     }
 
     /// Calls an operation and returns its output. A throttled call, a failure of the service and one of the connection are
-    /// repeated once, if the deadline allows it.
+    /// repeated, as often as the service needs it and the deadline allows it.
     pub(super) async fn call(
         &self,
         endpoint: &Endpoint,
@@ -193,29 +242,13 @@ impl SignedJson {
         input: &Value,
         deadline: Instant,
     ) -> Result<Value, CallError> {
-        let credentials = self.credentials(deadline).await?;
-        let body = input.to_string();
-        let attempt = |end_of_attempt| {
-            self.attempt(
-                endpoint,
-                operation,
-                &body,
-                credentials.clone(),
-                MAX_RESPONSE_BYTES,
-                end_of_attempt,
-            )
+        let limits = Limits {
+            attempts: self.service.attempts,
+            least_attempt: self.service.least_attempt,
+            response: MAX_RESPONSE_BYTES,
+            deadline,
         };
-        let now = Instant::now();
-        let left = deadline.saturating_duration_since(now);
-        let error = match attempt(now + first_attempt_timeout(left)).await {
-            Err(error) if error.is_transient() => error,
-            result => return result,
-        };
-        if Instant::now() + BACKOFF >= deadline {
-            return Err(error);
-        }
-        self.clock.pause(BACKOFF).await;
-        attempt(deadline.min(Instant::now() + ATTEMPT_TIMEOUT)).await
+        self.call_within(endpoint, operation, input, limits).await
     }
 
     /// Calls an operation once and returns its output, which has at most `max_response` bytes. It is for an operation
@@ -229,17 +262,49 @@ impl SignedJson {
         max_response: usize,
         deadline: Instant,
     ) -> Result<Value, CallError> {
-        let credentials = self.credentials(deadline).await?;
-        let body = input.to_string();
-        self.attempt(
-            endpoint,
-            operation,
-            &body,
-            credentials,
-            max_response,
+        let limits = Limits {
+            attempts: 1,
+            least_attempt: self.service.least_attempt,
+            response: max_response,
             deadline,
-        )
-        .await
+        };
+        self.call_within(endpoint, operation, input, limits).await
+    }
+
+    async fn call_within(
+        &self,
+        endpoint: &Endpoint,
+        operation: &'static str,
+        input: &Value,
+        limits: Limits,
+    ) -> Result<Value, CallError> {
+        #[cfg(feature = "cli")]
+        let running = self.calls.as_ref().map(|calls| calls.start(operation));
+        let credentials = self.credentials(limits.deadline).await?;
+        let body = input.to_string();
+        let (mut attempt, mut pause) = (1, BACKOFF);
+        loop {
+            let request = self.request(endpoint, operation, &body, credentials.clone())?;
+            let sent = (self.http)
+                .send(request, limits.response, limits.end_of(attempt))
+                .await;
+            let result = match &sent {
+                Ok(received) => output(received),
+                Err(error) => Err(error.clone().into()),
+            };
+            let is_repeated = result.as_ref().is_err_and(CallError::is_transient)
+                && attempt < limits.attempts
+                && Instant::now() + pause < limits.deadline;
+            if !is_repeated {
+                #[cfg(feature = "cli")]
+                if let Some(running) = running {
+                    running.end(sent.as_ref().ok().map(Response::from), attempt);
+                }
+                return result;
+            }
+            self.clock.pause(pause).await;
+            (attempt, pause) = (attempt + 1, pause * 2);
+        }
     }
 
     async fn credentials(&self, deadline: Instant) -> Result<Credentials, CallError> {
@@ -250,20 +315,6 @@ impl SignedJson {
         let credentials = credentials
             .map_err(|_elapsed| CallError::NoResponse("no credentials in time".into()))?;
         credentials.map_err(|error| CallError::NoCredentials(Some(with_causes(&error))))
-    }
-
-    async fn attempt(
-        &self,
-        endpoint: &Endpoint,
-        operation: &'static str,
-        body: &str,
-        credentials: Credentials,
-        max_response: usize,
-        deadline: Instant,
-    ) -> Result<Value, CallError> {
-        let request = self.request(endpoint, operation, body, credentials)?;
-        let received = self.http.send(request, max_response, deadline).await?;
-        output(&received)
     }
 
     /// Returns the signed request.
@@ -305,9 +356,15 @@ impl SignedJson {
     }
 }
 
-/// Returns how long the first attempt can take if this much time is left: half of it, so that a second one is possible.
-fn first_attempt_timeout(left: Duration) -> Duration {
-    (left / 2).clamp(FIRST_ATTEMPT, ATTEMPT_TIMEOUT).min(left)
+impl Limits {
+    /// Returns when an attempt ends that begins now: the time is divided between it and those that can follow.
+    fn end_of(self, attempt: u32) -> Instant {
+        let now = Instant::now();
+        let left = self.deadline.saturating_duration_since(now);
+        let attempts = self.attempts.saturating_sub(attempt).saturating_add(1);
+        let share = left / attempts;
+        now + share.clamp(self.least_attempt, ATTEMPT_TIMEOUT).min(left)
+    }
 }
 
 /// Reads the output of a call, or the service's error.
@@ -453,11 +510,19 @@ impl From<SendError> for CallError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::invocation::{ERROR_RESERVE, RESPONSE_RESERVE};
 
     #[test]
     fn endpoints_follow_the_rules_of_the_sdks() {
         // From the endpoint rules of botocore (`endpoint-rule-set-1.json`).
         for (service, region, use_fips, use_dual_stack, url) in [
+            (
+                &CODEPIPELINE,
+                "eu-west-1",
+                false,
+                false,
+                "https://codepipeline.eu-west-1.amazonaws.com",
+            ),
             (
                 &SQS,
                 "eu-west-1",
@@ -673,18 +738,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_attempt_has_half_of_the_time_but_enough_for_a_handshake() {
-        for (left, timeout) in [
-            (0, 0),
-            (400, 400),
-            (1_000, 750),
-            (1_600, 800),
-            (60_000, 8_000),
+    /// Returns how long each attempt takes, and the pauses, if none gets a response. Unit: milliseconds.
+    async fn without_response(service: &Service, left: Duration) -> Vec<u128> {
+        let limits = Limits {
+            attempts: service.attempts,
+            least_attempt: service.least_attempt,
+            response: 0,
+            deadline: Instant::now() + left,
+        };
+        let (mut taken, mut pause) = (Vec::new(), BACKOFF);
+        for attempt in 1..=limits.attempts {
+            let began = Instant::now();
+            tokio::time::sleep_until(limits.end_of(attempt)).await;
+            taken.push(began.elapsed().as_millis());
+            if Instant::now() + pause >= limits.deadline {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        assert!(Instant::now() <= limits.deadline);
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_leaves_time_for_the_next_ones_but_has_enough_for_a_handshake() {
+        for (service, left, taken) in [
+            (&SQS, 400, &[400][..]),
+            (&SQS, 1_000, &[750, 150]),
+            (&SQS, 1_600, &[800, 700]),
+            (&SQS, 60_000, &[8_000, 8_000]),
+            (&CODEPIPELINE, 300, &[300]),
+            (&CODEPIPELINE, 1_800, &[450, 417, 400]),
+            (&CODEPIPELINE, 60_000, &[8_000; 4]),
         ] {
             let left = Duration::from_millis(left);
-            assert_eq!(first_attempt_timeout(left), Duration::from_millis(timeout));
+            assert_eq!(without_response(service, left).await, taken, "{left:?}");
         }
+        // What is left after work that took all of its time.
+        let left = RESPONSE_RESERVE - ERROR_RESERVE;
+        let taken = without_response(&CODEPIPELINE, left).await;
+        assert_eq!(taken, [950, 917, 817, 416]);
     }
 
     #[test]
@@ -695,6 +789,8 @@ mod tests {
             is_truncated: false,
             retry_after: None,
             error_type: error_type.map(str::to_owned),
+            #[cfg(feature = "cli")]
+            request_id: None,
         };
         for (status, error_type, body, text) in [
             (

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 use super::sdk::partition;
 use super::signed_json::{self, CallError, Endpoint, SignedJson};
 use crate::account::Account;
+#[cfg(feature = "cli")]
+use crate::aws::call_log::CallLog;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -123,7 +125,8 @@ impl QueueUrl {
     /// Returns the ARN of the queue; `region` is used if the URL names none.
     fn arn(&self, region: Option<&str>) -> String {
         let region = self.region().or(region);
-        let account = Account::new(partition(region.unwrap_or_default()), Some(&self.account));
+        let partition = partition(region.unwrap_or_default()).name;
+        let account = Account::new(partition, Some(&self.account));
         account.regional_arn("sqs", region, &self.name)
     }
 }
@@ -164,6 +167,14 @@ impl Sqs {
     pub fn with_clock(sdk: &SdkConfig, clock: Clock) -> Self {
         Self {
             client: SignedJson::new(&signed_json::SQS, sdk, clock),
+        }
+    }
+
+    /// Prints each call.
+    #[cfg(feature = "cli")]
+    pub fn with_call_log(self, calls: CallLog) -> Self {
+        Self {
+            client: self.client.with_call_log(calls),
         }
     }
 

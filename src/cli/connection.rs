@@ -12,6 +12,7 @@ use crate::aws::codepipeline::CodePipeline;
 use crate::aws::credentials::{self, CredentialOptions};
 use crate::aws::s3::S3;
 use crate::aws::sqs::Sqs;
+use crate::clock::Clock;
 use crate::error::Error;
 
 /// The connection to AWS.
@@ -59,7 +60,11 @@ impl Connection {
 
     /// Returns a client of SQS.
     pub(super) async fn sqs(&self) -> Result<Sqs, Error> {
-        Ok(Sqs::new(&self.clients().await?.sdk))
+        let sqs = Sqs::new(&self.clients().await?.sdk);
+        Ok(match self.calls.clone() {
+            Some(calls) => sqs.with_call_log(calls),
+            None => sqs,
+        })
     }
 
     /// Finds credentials, once.
@@ -68,15 +73,13 @@ impl Connection {
             return Ok(clients);
         }
         let (sdk, account) = credentials::sdk_config(&self.options).await?;
+        let codepipeline = CodePipeline::new(&sdk, Clock::system());
         let (cloudfront, codepipeline) = match self.calls.clone() {
             Some(calls) => (
                 CloudFront::with_call_log(&sdk, account.clone(), calls.clone()),
-                CodePipeline::with_call_log(&sdk, calls),
+                codepipeline.with_call_log(calls),
             ),
-            None => (
-                CloudFront::new(&sdk, account.clone()),
-                CodePipeline::new(&sdk),
-            ),
+            None => (CloudFront::new(&sdk, account.clone()), codepipeline),
         };
         Ok(self.clients.get_or_init(|| Clients {
             sdk,

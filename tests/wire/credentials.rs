@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_types::sdk_config::{SharedTimeSource, TimeSource};
 use cloudfront_invalidator::aws::sdk::connections;
+use cloudfront_invalidator::clock::Clock as FunctionClock;
 use cloudfront_invalidator::handler::Invalidator;
 use cloudfront_invalidator::settings::Settings;
 
@@ -40,9 +41,12 @@ async fn a_job_an_hour_later_is_signed_with_the_same_credentials() {
     let sdk = fixture.sdk();
     let recorder = Recorder::of(connections(variable));
     let sdk = sdk.into_builder().http_client(recorder.clone());
-    let time = StandinTime(Arc::clone(&fixture.standin));
+    let standin = Arc::clone(&fixture.standin);
+    let time = StandinTime(Arc::clone(&standin));
     let sdk = sdk.time_source(SharedTimeSource::new(time)).build();
-    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk);
+    let invalidator = Invalidator::new(Settings::from_environment(variable), sdk).with_clock(
+        FunctionClock::new(move || standin.now(), tokio::time::sleep),
+    );
     for (minutes, date) in [(0, "20260101"), (60, "20260101"), (24 * 60, "20260102")] {
         fixture.standin.advance(Duration::from_secs(60 * minutes));
         let job = fixture.standin.start_job(None);

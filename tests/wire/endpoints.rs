@@ -1,9 +1,11 @@
 //! Where the function opens its connections: at the endpoint to which the SDK sends the requests.
 
 use aws_types::SdkConfig;
+use cloudfront_invalidator::aws::cloudfront;
+use cloudfront_invalidator::aws::codepipeline::CodePipeline;
 use cloudfront_invalidator::aws::connections::{Connections, Trust};
 use cloudfront_invalidator::aws::sdk::sdk_config;
-use cloudfront_invalidator::aws::{cloudfront, codepipeline};
+use cloudfront_invalidator::clock::Clock;
 
 use crate::recorder::Recorder;
 
@@ -14,7 +16,7 @@ type Case = (
     Option<&'static str>,
 );
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 18] = [
     (&[], None, None),
     (
         &[("AWS_REGION", "us-east-1")],
@@ -137,16 +139,34 @@ const CASES: [Case; 16] = [
         None,
         Some("https://codepipeline-fips.us-east-1.amazonaws.com"),
     ),
+    (
+        &[
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("AWS_ENDPOINT_URL", "http://localhost:4566"),
+        ],
+        None,
+        None,
+    ),
+    (
+        &[
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+            ("AWS_ENDPOINT_URL", "http://localhost:4566"),
+        ],
+        None,
+        None,
+    ),
 ];
 
 #[tokio::test]
 async fn the_endpoints_are_those_to_which_the_sdk_sends_its_requests() {
     for (variables, cloudfront, codepipeline) in CASES {
         let recorder = Recorder::offline();
-        let sdk = sdk(variables, &recorder);
+        let sdk = sdk(variables.to_vec(), &recorder);
         let found = [
             cloudfront::endpoint_url(&sdk),
-            codepipeline::endpoint_url(&sdk),
+            CodePipeline::new(&sdk, Clock::system()).endpoint_url(),
         ];
         let sent = [
             sent_to_cloudfront(&sdk, &recorder).await,
@@ -158,8 +178,38 @@ async fn the_endpoints_are_those_to_which_the_sdk_sends_its_requests() {
     }
 }
 
+#[tokio::test]
+async fn codepipeline_is_called_where_the_sdk_calls_it_in_all_partitions() {
+    const FIPS: (&str, &str) = ("AWS_USE_FIPS_ENDPOINT", "true");
+    const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "true");
+    for region in [
+        "us-east-1",
+        "ap-southeast-5",
+        "mx-central-1",
+        "cn-northwest-1",
+        "us-gov-east-1",
+        "eusc-de-east-1",
+        "us-iso-east-1",
+        "us-isob-west-1",
+        "eu-isoe-west-1",
+        "us-isof-south-1",
+        "unknown",
+    ] {
+        for options in [&[][..], &[FIPS], &[DUAL_STACK], &[FIPS, DUAL_STACK]] {
+            let region = ("AWS_REGION", region);
+            let variables: Vec<_> = options.iter().copied().chain([region]).collect();
+            let recorder = Recorder::offline();
+            let sdk = sdk(variables.clone(), &recorder);
+            let found = CodePipeline::new(&sdk, Clock::system()).endpoint_url();
+            assert!(found.is_some(), "{variables:?}");
+            let sent = sent_to_codepipeline(&sdk, &recorder).await;
+            assert_eq!(found, sent, "{variables:?}");
+        }
+    }
+}
+
 /// Configures the SDK as the function does.
-fn sdk(variables: &'static [(&'static str, &'static str)], recorder: &Recorder) -> SdkConfig {
+fn sdk(variables: Vec<(&'static str, &'static str)>, recorder: &Recorder) -> SdkConfig {
     let variable = move |name: &str| {
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),

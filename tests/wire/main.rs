@@ -10,6 +10,7 @@ mod access;
 mod aws_json;
 mod budget;
 mod codepipeline;
+mod codepipeline_requests;
 mod configurations;
 mod connections;
 mod credentials;

@@ -16,6 +16,10 @@ pub struct Sent {
     pub uri: String,
     /// The header with the signature.
     pub authorization: String,
+    /// The headers of the protocol AWS JSON; empty in other requests.
+    pub content_type: String,
+    pub target: String,
+    pub body: Vec<u8>,
 }
 
 impl Sent {
@@ -58,10 +62,13 @@ impl Recorder {
 
 impl HttpConnector for Recorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let authorization = request.headers().get("authorization");
+        let header = |name| request.headers().get(name).unwrap_or_default().to_owned();
         self.sent.lock().expect("no panic").push(Sent {
             uri: request.uri().to_owned(),
-            authorization: authorization.unwrap_or_default().to_owned(),
+            authorization: header("authorization"),
+            content_type: header("content-type"),
+            target: header("x-amz-target"),
+            body: request.body().bytes().unwrap_or_default().to_vec(),
         });
         match &self.connections {
             Some(connections) => connections.call(request),
