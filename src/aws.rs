@@ -1,9 +1,9 @@
 //! AWS: the only modules that name an SDK crate (except `SdkConfig`, which the entry points pass on).
 //!
-//! `sdk` configures the clients, `sdk_error` reads their errors. `cloudfront` and `codepipeline` each make the calls of one
-//! service and classify its errors. `sqs` and `secrets` do the same without an SDK client: `signed_json` makes their calls, and
-//! `webhook` posts to Slack, both with `http`. `site_cache` remembers the configuration of distributions for some minutes. The command
-//! line has `credentials` with `profile`, `call_log`, `s3`, and `sqs::batches`.
+//! `sdk` configures the clients, `connections` is their HTTP client, `sdk_error` reads their errors. `cloudfront` calls the SDK.
+//! `codepipeline`, `sqs` and `secrets` call their services through `signed_json`, without an SDK client, and `webhook` posts to
+//! Slack, both with `http`. `edge` sends the requests of viewers. `site_cache` remembers the configuration of distributions for
+//! some minutes. The command line has `credentials` with `profile`, `call_log`, `s3`, and `sqs::batches`.
 
 #[cfg(feature = "cli")]
 pub mod call_log;

@@ -5,8 +5,8 @@
 //! adds 3 ms, and freeing the value takes another 13 ms. So the type of this handler is `()`, and a layer takes the
 //! bytes before they are deserialized.
 //!
-//! Without `lambda_runtime::layers::TracingLayer`: its span has the level INFO, which the [log](crate::log) of
-//! libraries leaves out, so its fields were in no line.
+//! `lambda_runtime::layers::TracingLayer` is not used: its span has the level INFO, which the [log](crate::log) leaves out
+//! for libraries, so no line would have its fields.
 
 use std::cell::Cell;
 use std::mem;

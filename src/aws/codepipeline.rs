@@ -2,7 +2,7 @@
 //!
 //! A result that the API rejects for its form would leave the pipeline waiting, so every text is truncated to its limit
 //! at a character boundary, and an empty one is replaced. This module is also the only classifier of CodePipeline's
-//! errors.
+//! errors. A call is attempted up to four times (`signed_json::CODEPIPELINE`).
 //!
 //! Limits: <https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PutJobFailureResult.html>
 
@@ -78,7 +78,8 @@ impl CodePipeline {
     ///
     /// # Errors
     ///
-    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
+    /// [`Error`] if the request could not be sent or was not permitted, or if CodePipeline failed or did not respond before
+    /// `deadline`.
     pub async fn put_success(
         &self,
         job: &JobId,
@@ -117,7 +118,7 @@ impl CodePipeline {
     ///
     /// # Errors
     ///
-    /// [`Error`] if CodePipeline did not respond before `deadline`, or failed.
+    /// As [`Self::put_success`].
     pub async fn put_failure(
         &self,
         job: &JobId,
@@ -186,7 +187,8 @@ fn truncated(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// Classifies why a result has no success.
+/// Classifies an error: what CodePipeline did with the result, or the error of the function. All that is not known to be permanent
+/// counts as unavailable: the job has no result yet, and Lambda retries the event.
 fn delivery(operation: &str, job: &JobId, error: CallError) -> Result<Delivery, Error> {
     let rejection = match error {
         CallError::Rejected(rejection) => rejection,

@@ -6,8 +6,8 @@
 //! - **Trust.** The certificates of `*.amazonaws.com` are issued by Amazon Trust Services, so the roots of its
 //!   [repository](https://www.amazontrust.com/repository/) are embedded, and the 140 certificates of the system are not loaded.
 //!   The repository advises against pinning. So if a certificate is refused, for example because another authority issued it,
-//!   the trust store of the system decides. The system also decides about all other hosts, and about all hosts if the
-//!   environment names a trust store or an endpoint.
+//!   the trust store of the system decides. The system also decides about all other hosts, and about all hosts outside the
+//!   partition `aws` or if the environment names a trust store or an endpoint (`sdk::trust` decides).
 //! - **Connections ahead.** [`Connections::open`] opens a connection in the background, which the first request of that host
 //!   takes or waits for. Lambda stops the process between two invocations, also during a handshake, so the connection can
 //!   be closed when it is needed. The request is then sent again on a new one.
@@ -61,7 +61,7 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("amazon_roots/SFSRootCAG2.cer"),
 ];
 
-/// The domain of AWS in the partition `aws`.
+/// The domain of AWS in the partitions `aws` and `aws-us-gov`.
 const AMAZON_DOMAIN: &str = ".amazonaws.com";
 
 /// How long connecting may take, with the TLS handshake.
@@ -77,7 +77,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 type Connection = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// Which certificates are trusted.
+/// Which certificates are trusted. `sdk::trust` chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
@@ -329,7 +329,10 @@ impl Connector {
                 Err(error) if is_refused_certificate(&*error) => {
                     let host = uri.host().unwrap_or_default();
                     let reason = with_causes(&*error);
-                    warn!(host, "the trust store of the system is loaded: {reason}");
+                    warn!(
+                        host,
+                        "Amazon's roots do not verify the certificate, so the trust store of the system decides: {reason}"
+                    );
                 }
                 connected => return connected,
             }
@@ -420,7 +423,7 @@ impl StdError for TlsError {
 
 fn tls_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {
     let mut provider = ring::default_provider();
-    // Processors compute SHA-256 several times as fast as SHA-384.
+    // Processors with instructions for SHA-256 compute it several times as fast as SHA-384.
     let preferred = ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
     provider.cipher_suites.retain(|suite| *suite != preferred);
     provider.cipher_suites.insert(0, preferred);
@@ -449,7 +452,7 @@ fn system_roots() -> RootCertStore {
     roots
 }
 
-/// Returns whether the host is one of AWS in the partition `aws`.
+/// Returns whether the host is one of AWS in the partitions `aws` and `aws-us-gov`.
 fn is_of_amazon(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default();
     host.to_ascii_lowercase().ends_with(AMAZON_DOMAIN)

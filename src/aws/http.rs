@@ -81,7 +81,11 @@ impl HttpSender {
         }
     }
 
-    /// Sends a request and reads the response, of whose body `max_body` bytes at least if it has as many.
+    /// Sends a request and reads the response. It stops when the body is longer than `max_body` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the request is not valid, the connection fails, or the response does not end before `deadline`.
     pub(super) async fn send(
         &self,
         mut request: HttpRequest,
@@ -114,8 +118,7 @@ impl HttpSender {
         if received.is_err()
             && let Some(connection) = connection.get()
         {
-            // Lambda stops a process between two invocations, so that a connection can be lost without an end. One of HTTP/2
-            // would be used again.
+            // The HTTP client of the command line can use HTTP/2, which keeps a connection for other requests after a timeout.
             connection.poison();
         }
         received

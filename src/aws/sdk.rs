@@ -14,8 +14,9 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::connections::{CONNECT_TIMEOUT, Connections, Trust};
 
-/// The environment variables with an endpoint or a trust store of the user's own.
-const OWN_TRUST: [&str; 8] = [
+/// The environment variables with an endpoint or a trust store of the user's own, which select the system's certificates for all
+/// hosts.
+const SYSTEM_TRUST_VARIABLES: [&str; 8] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_CLOUDFRONT",
     "AWS_ENDPOINT_URL_CODEPIPELINE",
@@ -32,7 +33,8 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long a call may take with its retries; the invocation's own deadline cuts it shorter.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How many times a call is attempted. The SDK's default is 3; a pipeline job that gets no result hangs.
+/// How many times an SDK client attempts a call. The SDK's default is 3. Calls of other services have `attempts` in
+/// `signed_json`.
 const ATTEMPTS: u32 = 4;
 
 /// The maximum wait before the first retry; it doubles for each later one.
@@ -47,7 +49,7 @@ pub fn connections(variable: impl Fn(&str) -> Option<String>) -> Connections {
 fn trust(variable: impl Fn(&str) -> Option<String>) -> Trust {
     let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
     let region = variable("AWS_REGION").unwrap_or_default();
-    match OWN_TRUST.iter().any(is_set) {
+    match SYSTEM_TRUST_VARIABLES.iter().any(is_set) {
         false if partition(&region).name == "aws" => Trust::AmazonFirst,
         _ => Trust::System,
     }

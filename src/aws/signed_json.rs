@@ -54,7 +54,7 @@ pub(super) struct Service {
     has_dual_stack_domain: bool,
     /// How many times a call is attempted.
     attempts: u32,
-    /// How long an attempt can take at least, if there is as much time.
+    /// The minimum time of an attempt, unless less is left until the deadline.
     least_attempt: Duration,
 }
 
@@ -65,8 +65,9 @@ pub(super) const CODEPIPELINE: Service = Service {
     content_type: "application/x-amz-json-1.1",
     is_fips_in_govcloud: false,
     has_dual_stack_domain: true,
-    // A pipeline job without a result hangs. Its connection is opened ahead.
+    // Without a result, the pipeline waits until the job times out.
     attempts: 4,
+    // The connection is opened at the start of the job, so the first attempt has no handshake.
     least_attempt: Duration::from_millis(400),
 };
 
@@ -149,8 +150,7 @@ pub(super) struct Endpoint {
 struct Limits {
     attempts: u32,
     least_attempt: Duration,
-    /// The length of the response. Unit: bytes.
-    response: usize,
+    max_response_bytes: usize,
     deadline: Instant,
 }
 
@@ -234,7 +234,7 @@ impl SignedJson {
     }
 
     /// Calls an operation and returns its output. A throttled call, a failure of the service and one of the connection are
-    /// repeated, as often as the service needs it and the deadline allows it.
+    /// repeated, up to `Service::attempts` times in all while the deadline allows it, after pauses that double.
     pub(super) async fn call(
         &self,
         endpoint: &Endpoint,
@@ -245,7 +245,7 @@ impl SignedJson {
         let limits = Limits {
             attempts: self.service.attempts,
             least_attempt: self.service.least_attempt,
-            response: MAX_RESPONSE_BYTES,
+            max_response_bytes: MAX_RESPONSE_BYTES,
             deadline,
         };
         self.call_within(endpoint, operation, input, limits).await
@@ -265,7 +265,7 @@ impl SignedJson {
         let limits = Limits {
             attempts: 1,
             least_attempt: self.service.least_attempt,
-            response: max_response,
+            max_response_bytes: max_response,
             deadline,
         };
         self.call_within(endpoint, operation, input, limits).await
@@ -286,7 +286,7 @@ impl SignedJson {
         loop {
             let request = self.request(endpoint, operation, &body, credentials.clone())?;
             let sent = (self.http)
-                .send(request, limits.response, limits.end_of(attempt))
+                .send(request, limits.max_response_bytes, limits.end_of(attempt))
                 .await;
             let result = match &sent {
                 Ok(received) => output(received),
@@ -369,22 +369,20 @@ impl Limits {
 
 /// Reads the output of a call, or the service's error.
 fn output(received: &Received) -> Result<Value, CallError> {
-    let is_success = (200..300).contains(&received.status);
-    if received.is_truncated && is_success {
+    let body = serde_json::from_slice(&received.body);
+    if !(200..300).contains(&received.status) {
+        let body = body.unwrap_or(Value::Null);
+        return Err(CallError::Rejected(Rejection::read(received, &body)));
+    }
+    if received.is_truncated {
         return Err(CallError::Unreadable("the response is too long"));
     }
-    let body = serde_json::from_slice(&received.body);
-    match body {
-        _ if !is_success => Err(CallError::Rejected(Rejection::read(
-            received,
-            &body.unwrap_or(Value::Null),
-        ))),
-        Ok(output) => Ok(output),
-        // ChangeMessageVisibility has no output.
-        Err(_) if received.body.is_empty() => Ok(Value::Null),
-        // The error of serde_json can quote the body, which can be a secret.
-        Err(_) => Err(CallError::Unreadable("the response is not JSON")),
+    // Some operations have no output, such as ChangeMessageVisibility and PutJobSuccessResult.
+    if received.body.is_empty() {
+        return Ok(Value::Null);
     }
+    // The error of serde_json can quote the body, which can be a secret.
+    body.map_err(|_error| CallError::Unreadable("the response is not JSON"))
 }
 
 impl Rejection {
@@ -509,6 +507,13 @@ impl From<SendError> for CallError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
     use super::*;
     use crate::invocation::{ERROR_RESERVE, RESPONSE_RESERVE};
 
@@ -738,47 +743,77 @@ mod tests {
         }
     }
 
-    /// Returns how long each attempt takes, and the pauses, if none gets a response. Unit: milliseconds.
-    async fn without_response(service: &Service, left: Duration) -> Vec<u128> {
-        let limits = Limits {
-            attempts: service.attempts,
-            least_attempt: service.least_attempt,
-            response: 0,
-            deadline: Instant::now() + left,
-        };
-        let (mut taken, mut pause) = (Vec::new(), BACKOFF);
-        for attempt in 1..=limits.attempts {
-            let began = Instant::now();
-            tokio::time::sleep_until(limits.end_of(attempt)).await;
-            taken.push(began.elapsed().as_millis());
-            if Instant::now() + pause >= limits.deadline {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+    /// A service that never responds. It records when it is called.
+    #[derive(Clone, Debug, Default)]
+    struct Silent(Arc<Mutex<Vec<Instant>>>);
+
+    impl HttpConnector for Silent {
+        fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+            self.0.lock().expect("no panic").push(Instant::now());
+            HttpConnectorFuture::new(std::future::pending())
         }
-        assert!(Instant::now() <= limits.deadline);
-        taken
+    }
+
+    impl HttpClient for Silent {
+        fn http_connector(
+            &self,
+            _settings: &HttpConnectorSettings,
+            _components: &RuntimeComponents,
+        ) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    /// Returns when each attempt of a call begins that has this much time, and when the last one ends. Unit: milliseconds.
+    async fn attempts_without_response(service: &'static Service, time: u64) -> Vec<u128> {
+        let silent = Silent::default();
+        let sdk = SdkConfig::builder()
+            .http_client(silent.clone())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKIDEXAMPLE",
+                "secret",
+                None,
+                None,
+                "test",
+            )))
+            .region(Region::new("eu-west-1"))
+            .build();
+        let client = SignedJson::new(service, &sdk, Clock::system());
+        let endpoint = client.endpoint_in(client.region()).expect("an endpoint");
+        let began = Instant::now();
+        let deadline = began + Duration::from_millis(time);
+        let result = client
+            .call(&endpoint, "Operation", &Value::Null, deadline)
+            .await;
+        assert!(
+            matches!(result, Err(CallError::NoResponse(_))),
+            "{result:?}"
+        );
+        assert!(Instant::now() <= deadline);
+        let calls = std::mem::take(&mut *silent.0.lock().expect("no panic"));
+        let times = calls.into_iter().chain([Instant::now()]);
+        times.map(|time| (time - began).as_millis()).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_leaves_time_for_the_next_ones_but_has_enough_for_a_handshake() {
-        for (service, left, taken) in [
-            (&SQS, 400, &[400][..]),
-            (&SQS, 1_000, &[750, 150]),
-            (&SQS, 1_600, &[800, 700]),
-            (&SQS, 60_000, &[8_000, 8_000]),
-            (&CODEPIPELINE, 300, &[300]),
-            (&CODEPIPELINE, 1_800, &[450, 417, 400]),
-            (&CODEPIPELINE, 60_000, &[8_000; 4]),
+        for (service, time, expected) in [
+            (&SQS, 400, &[0, 400][..]),
+            (&SQS, 1_000, &[0, 850, 1_000]),
+            (&SQS, 1_600, &[0, 900, 1_600]),
+            (&SQS, 60_000, &[0, 8_100, 16_100]),
+            (&CODEPIPELINE, 300, &[0, 300]),
+            (&CODEPIPELINE, 1_800, &[0, 550, 1_167, 1_567]),
+            (&CODEPIPELINE, 60_000, &[0, 8_100, 16_300, 24_700, 32_700]),
         ] {
-            let left = Duration::from_millis(left);
-            assert_eq!(without_response(service, left).await, taken, "{left:?}");
+            let times = attempts_without_response(service, time).await;
+            assert_eq!(times, expected, "{} {time}", service.name);
         }
         // What is left after work that took all of its time.
-        let left = RESPONSE_RESERVE - ERROR_RESERVE;
-        let taken = without_response(&CODEPIPELINE, left).await;
-        assert_eq!(taken, [950, 917, 817, 416]);
+        let left = (RESPONSE_RESERVE - ERROR_RESERVE).as_millis();
+        let left = left.try_into().expect("a few seconds");
+        let times = attempts_without_response(&CODEPIPELINE, left).await;
+        assert_eq!(times, [0, 1_050, 2_167, 3_384, 3_800]);
     }
 
     #[test]

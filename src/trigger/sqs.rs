@@ -2,8 +2,8 @@
 //!
 //! A message that cannot be read fails alone, by its id. If it failed the batch, it would block the queue.
 //!
-//! A batch has up to 6 MB, so [`read_batch`] reads the form that Lambda writes without a JSON value of the whole. It reads no
-//! other form. [`Message::from_record`] reads all of them, and both return the same messages.
+//! A batch has up to 6 MB, so [`read_batch`] parses the form that Lambda writes, without a [`Value`] of the whole event. It
+//! parses no other form. [`Message::from_record`] reads all of them, and both return the same messages.
 //!
 //! Shape: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 

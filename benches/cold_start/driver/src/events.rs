@@ -15,7 +15,7 @@ const ACCOUNT: &str = "111122223333";
 /// The greatest payload of a synchronous invocation:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
-/// As long as the times that replace them.
+/// Placeholders, as long as the times that replace them when the event is sent.
 const TIME: &str = "0000-00-00T00:00:00.000Z";
 const TIMESTAMP_MS: &str = "0000000000000";
 

@@ -33,10 +33,10 @@ const WARM_BATCHES: usize = 10;
 const WARM_PROCESSES: usize = 3;
 /// How long after its initialization an environment that Lambda initialized early gets its event.
 const HOLD: Duration = Duration::from_millis(400);
-/// With a round-trip time, the waits decide, which vary less.
-const RTT_SHARE: usize = 3;
-/// A process in Python takes a hundred times as long, and varies less.
-const PYTHON_SHARE: usize = 3;
+/// A third of the runs is enough with a round-trip time: waiting takes most of it, and varies less.
+const RTT_RUNS_DIVISOR: usize = 3;
+/// A third of the runs is enough in Python, whose processes take a hundred times as long.
+const PYTHON_RUNS_DIVISOR: usize = 3;
 
 /// Measure the cold start of the function beside an empty function and one in Python
 #[derive(Parser)]
@@ -179,7 +179,7 @@ impl Bench {
         rtt: Duration,
         variants: &[Variant],
     ) -> Result<Table> {
-        let runs = self.runs.div_ceil(RTT_SHARE);
+        let runs = self.runs.div_ceil(RTT_RUNS_DIVISOR);
         let samples = self
             .cold(&environment, Kind::PipelineJob, variants, runs)
             .await?;
@@ -204,7 +204,7 @@ impl Bench {
         for run in 0..runs {
             let events = [Event::new(kind, run)];
             for (variant, samples) in variants.iter().zip(&mut samples) {
-                if variant.is_python && run % PYTHON_SHARE != 0 {
+                if variant.is_python && run % PYTHON_RUNS_DIVISOR != 0 {
                     continue;
                 }
                 let measurement: Measurement = variant.measure(environment, &events).await?;

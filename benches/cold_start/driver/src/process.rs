@@ -265,8 +265,8 @@ const ENVIRONMENT: [(&str, &str); 36] = [
     ),
     ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
     ("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000"),
-    // Amazon Linux has its libraries in the first directory of Lambda's value, Debian in another one. Without it, the loader
-    // would search a hundred names in vain, which lengthens the start of each variant by 0.2 ms.
+    // Lambda's value, with Debian's directory of libraries in front. On Amazon Linux they are in the first directory of
+    // Lambda's value; on Debian the loader would try a hundred file names first, which takes 0.2 ms in each variant.
     (
         "LD_LIBRARY_PATH",
         if cfg!(target_arch = "aarch64") {

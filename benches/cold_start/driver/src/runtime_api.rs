@@ -49,7 +49,7 @@ pub struct Progress {
     /// Why it could not be initialized, or what it sent that the Runtime API does not have.
     pub error: Option<String>,
     events: VecDeque<Event>,
-    /// The first event, which is ready before the process starts.
+    /// The first event. It is made before the process starts, because making the largest batch takes time.
     first: Option<Bytes>,
     sent: Option<Instant>,
 }
