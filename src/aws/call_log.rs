@@ -18,9 +18,6 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use serde_json::Value;
-
-use super::http::Received;
 
 /// The result of a call whose last attempt got no response.
 const NO_RESPONSE: &str = "no response";
@@ -129,7 +126,8 @@ impl Intercept for CallLog {
         };
         let response = context.response().map(|response| Response {
             status: response.status().as_u16(),
-            body: response.body().bytes().unwrap_or_default(),
+            code: error_code(response.body().bytes().unwrap_or_default())
+                .filter(|_| !response.status().is_success()),
             request_id: request_id(response.headers()),
         });
         let attempts = call.load::<RequestAttempts>();
@@ -142,43 +140,26 @@ impl Intercept for CallLog {
 #[derive(Debug)]
 pub(super) struct Response<'a> {
     pub(super) status: u16,
-    /// It can have AWS's error code.
-    pub(super) body: &'a [u8],
+    /// AWS's error code, if the call failed.
+    pub(super) code: Option<&'a str>,
     pub(super) request_id: Option<&'a str>,
-}
-
-impl<'a> From<&'a Received> for Response<'a> {
-    fn from(received: &'a Received) -> Self {
-        Self {
-            status: received.status,
-            body: &received.body,
-            request_id: received.request_id.as_deref(),
-        }
-    }
 }
 
 impl Response<'_> {
     /// Returns the HTTP status, and AWS's error code if the call failed.
     fn result(&self) -> String {
-        let is_success = (200..300).contains(&self.status);
-        match error_code(self.body).filter(|_| !is_success) {
+        match self.code {
             Some(code) => format!("{} {code}", self.status),
             None => self.status.to_string(),
         }
     }
 }
 
-/// Returns the error code in a body of CloudFront (XML), or of a service with the protocol AWS JSON.
-fn error_code(body: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    if let Some((_, rest)) = text.split_once("<Code>") {
-        let (code, _) = rest.split_once("</Code>")?;
-        return Some(code.to_owned());
-    }
-    let body: Value = serde_json::from_str(text).ok()?;
-    let code = body.get("__type")?.as_str()?;
-    // A namespace can precede the code.
-    code.rsplit('#').next().map(str::to_owned)
+/// Returns the error code in a body of CloudFront or S3.
+fn error_code(body: &[u8]) -> Option<&str> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    Some(code)
 }
 
 /// Returns the id by which AWS finds a request.
@@ -192,24 +173,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_error_code_of_both_services() {
+    fn reads_the_error_code_of_a_body_in_xml() {
         for (body, code) in [
             (
                 "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code></Error></ErrorResponse>",
                 Some("AccessDenied"),
             ),
-            (
-                r#"{"__type": "com.amazonaws#JobNotFoundException"}"#,
-                Some("JobNotFoundException"),
-            ),
-            (
-                r#"{"__type": "AccessDeniedException"}"#,
-                Some("AccessDeniedException"),
-            ),
             ("<html><body>502</body></html>", None),
             ("", None),
         ] {
-            assert_eq!(error_code(body.as_bytes()).as_deref(), code, "{body}");
+            assert_eq!(error_code(body.as_bytes()), code, "{body}");
         }
     }
 }

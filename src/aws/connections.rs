@@ -70,8 +70,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// After this time, a connection without a request is not used any more.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// For how many hosts a TLS session can be resumed. The default has room for 256.
-const RESUMABLE_SESSIONS: usize = 8;
+/// For how many hosts TLS sessions can be resumed: rustls keeps eight tickets of each.
+const RESUMABLE_SESSIONS: usize = 8 * 8;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -136,7 +136,7 @@ impl Connections {
 
     /// Opens a connection to the host of this URL in the background, once; sends no request. Needs a tokio runtime.
     ///
-    /// The host has to be one whose requests may be sent twice: the first is sent again if the connection was lost.
+    /// The first request of that host is sent again if the connection was lost, so it has to be one that may be sent twice.
     pub fn open(&self, url: &str) {
         let Ok(uri) = url.parse::<Uri>() else {
             return;

@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::{
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::SdkConfig;
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, timeout_at};
 
 use super::sdk_error::with_causes;
@@ -45,6 +46,10 @@ pub(super) struct Received {
     pub(super) retry_after: Option<String>,
     /// The value of the header `x-amzn-errortype`.
     pub(super) error_type: Option<String>,
+    /// The value of the header `x-amz-retry-after`: when the service can be called again. Unit: milliseconds.
+    pub(super) aws_retry_after: Option<u64>,
+    /// The value of the header `Date`: the time of the server.
+    pub(super) date: Option<DateTime<Utc>>,
     /// The value of the header `x-amzn-requestid`.
     #[cfg(feature = "cli")]
     pub(super) request_id: Option<String>,
@@ -115,14 +120,20 @@ impl HttpSender {
             let reason = "no response in time".to_owned();
             Err(SendError::NoResponse(reason))
         });
-        if received.is_err()
+        let is_ill = |received: &Received| is_failure_of_server(received.status);
+        if received.as_ref().map_or(true, is_ill)
             && let Some(connection) = connection.get()
         {
-            // The HTTP client of the command line can use HTTP/2, which keeps a connection for other requests after a timeout.
+            // The next attempt uses another connection, and with it possibly another server.
             connection.poison();
         }
         received
     }
+}
+
+/// Returns whether the server failed, not the request.
+pub(super) fn is_failure_of_server(status: u16) -> bool {
+    status >= 500 || status == 408
 }
 
 async fn read(response: HttpResponse, max_body: usize) -> Result<Received, SendError> {
@@ -133,6 +144,9 @@ async fn read(response: HttpResponse, max_body: usize) -> Result<Received, SendE
         is_truncated: false,
         retry_after: header("retry-after"),
         error_type: header("x-amzn-errortype"),
+        aws_retry_after: header("x-amz-retry-after").and_then(|value| value.parse().ok()),
+        date: header("date")
+            .and_then(|date| Some(DateTime::parse_from_rfc2822(&date).ok()?.to_utc())),
         #[cfg(feature = "cli")]
         request_id: header("x-amzn-requestid"),
     };

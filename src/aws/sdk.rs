@@ -174,6 +174,13 @@ const PARTITIONS: [(&str, Partition); 7] = [
     ),
 ];
 
+/// Returns the domains of all partitions.
+pub(super) fn domains() -> impl Iterator<Item = &'static str> {
+    let partitions = PARTITIONS.iter().map(|(_, partition)| partition);
+    let partitions = std::iter::once(&AWS).chain(partitions);
+    partitions.flat_map(|partition| [partition.domain, partition.dual_stack_domain])
+}
+
 /// Returns the partition of a region.
 pub(super) fn partition(region: &str) -> &'static Partition {
     let mut others = PARTITIONS.iter();

@@ -7,8 +7,9 @@
 //!
 //! Protocol: <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_cloudfront::config::http::HttpRequest;
 use aws_sdk_cloudfront::config::{
     Credentials, ProvideCredentials, Region, SharedCredentialsProvider,
@@ -16,10 +17,11 @@ use aws_sdk_cloudfront::config::{
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_types::SdkConfig;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::http::{self, HttpSender, Received, SendError, USER_AGENT};
+use super::http::{self, HttpSender, Received, SendError, USER_AGENT, is_failure_of_server};
 use super::sdk::{ATTEMPT_TIMEOUT, partition, service_endpoint};
 use super::sdk_error::{credentials_error, with_causes};
 #[cfg(feature = "cli")]
@@ -29,6 +31,18 @@ use crate::error::{Error, ErrorKind};
 
 /// The pause before the second attempt. It doubles for each later one.
 const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The least difference between the clocks to which an error about a signature is ascribed, as in the SDK's clients.
+const MIN_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(4);
+
+/// The error codes that a difference between the clocks can have, as in the SDK's clients.
+const CLOCK_SKEW_ERRORS: [&str; 5] = [
+    "AccessDeniedException",
+    "AuthFailure",
+    "InvalidSignatureException",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
 
 /// The least time of an attempt that can include a TLS handshake.
 const WITH_HANDSHAKE: Duration = Duration::from_millis(750);
@@ -234,7 +248,8 @@ impl SignedJson {
     }
 
     /// Calls an operation and returns its output. A throttled call, a failure of the service and one of the connection are
-    /// repeated, up to `Service::attempts` times in all while the deadline allows it, after pauses that double.
+    /// repeated, up to `Service::attempts` times in all while the deadline allows it, after pauses that double, or that the
+    /// service asked for. A call that failed because of a wrong clock is repeated with the time of the service.
     pub(super) async fn call(
         &self,
         endpoint: &Endpoint,
@@ -282,9 +297,11 @@ impl SignedJson {
         let running = self.calls.as_ref().map(|calls| calls.start(operation));
         let credentials = self.credentials(limits.deadline).await?;
         let body = input.to_string();
-        let (mut attempt, mut pause) = (1, BACKOFF);
+        let (mut attempt, mut backoff, mut skew) = (1, BACKOFF, TimeDelta::zero());
         loop {
-            let request = self.request(endpoint, operation, &body, credentials.clone())?;
+            let now = DateTime::<Utc>::from(self.clock.now());
+            let time = SystemTime::from(now + skew);
+            let request = self.request(endpoint, operation, &body, credentials.clone(), time)?;
             let sent = (self.http)
                 .send(request, limits.max_response_bytes, limits.end_of(attempt))
                 .await;
@@ -292,18 +309,31 @@ impl SignedJson {
                 Ok(received) => output(received),
                 Err(error) => Err(error.clone().into()),
             };
-            let is_repeated = result.as_ref().is_err_and(CallError::is_transient)
-                && attempt < limits.attempts
-                && Instant::now() + pause < limits.deadline;
-            if !is_repeated {
+            let clock_skew = match (&result, &sent) {
+                (Err(error), Ok(received)) if skew.is_zero() => error.clock_skew(received, now),
+                _ => None,
+            };
+            let is_in_time = |pause: &Duration| Instant::now() + *pause < limits.deadline;
+            let requested = sent.as_ref().ok().and_then(|sent| sent.aws_retry_after);
+            let requested = requested.map(Duration::from_millis).filter(is_in_time);
+            let pause = requested.map_or(backoff, |requested| requested.max(backoff));
+            let can_succeed =
+                clock_skew.is_some() || result.as_ref().is_err_and(CallError::is_transient);
+            if !can_succeed || attempt >= limits.attempts || !is_in_time(&pause) {
                 #[cfg(feature = "cli")]
                 if let Some(running) = running {
-                    running.end(sent.as_ref().ok().map(Response::from), attempt);
+                    let response = sent.as_ref().ok().map(|received| Response {
+                        status: received.status,
+                        code: result.as_ref().err().and_then(CallError::code),
+                        request_id: received.request_id.as_deref(),
+                    });
+                    running.end(response, attempt);
                 }
                 return result;
             }
             self.clock.pause(pause).await;
-            (attempt, pause) = (attempt + 1, pause * 2);
+            skew = clock_skew.unwrap_or(skew);
+            (attempt, backoff) = (attempt + 1, backoff * 2);
         }
     }
 
@@ -324,6 +354,7 @@ impl SignedJson {
         operation: &str,
         body: &str,
         credentials: Credentials,
+        time: SystemTime,
     ) -> Result<HttpRequest, CallError> {
         let url = format!("{}/", endpoint.url.trim_end_matches('/'));
         let target = format!("{}.{operation}", self.service.target_prefix);
@@ -338,7 +369,7 @@ impl SignedJson {
             .identity(&identity)
             .region(&endpoint.region)
             .name(self.service.name)
-            .time(self.clock.now())
+            .time(time)
             .settings(SigningSettings::default())
             .build();
         let not_signed = |error: &dyn std::error::Error| CallError::NotSent(with_causes(error));
@@ -378,7 +409,7 @@ fn output(received: &Received) -> Result<Value, CallError> {
         return Err(CallError::Unreadable("the response is too long"));
     }
     // Some operations have no output, such as ChangeMessageVisibility and PutJobSuccessResult.
-    if received.body.is_empty() {
+    if received.body.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
     // The error of serde_json can quote the body, which can be a secret.
@@ -395,10 +426,12 @@ impl Rejection {
                 .filter_map(|name| body.get(name)?.as_str());
             fields.next()
         };
-        let code = text(["__type", "code"]).or(received.error_type.as_deref());
-        let code = code.unwrap_or_default();
-        let code = code.rsplit('#').next().unwrap_or_default();
+        let code = received.error_type.as_deref();
+        let code = code
+            .or_else(|| text(["__type", "code"]))
+            .unwrap_or_default();
         let code = code.split(':').next().unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default();
         Self {
             status: received.status,
             code: code.to_owned(),
@@ -410,10 +443,13 @@ impl Rejection {
 
     /// Returns AWS's code and message.
     pub(super) fn text(&self) -> String {
+        let code = match self.code.is_empty() {
+            true => format!("HTTP status {}", self.status),
+            false => self.code.clone(),
+        };
         match &self.message {
-            _ if self.code.is_empty() => format!("HTTP status {}", self.status),
-            Some(message) => format!("{}: {message}", self.code),
-            None => self.code.clone(),
+            Some(message) => format!("{code}: {message}"),
+            None => code,
         }
     }
 
@@ -427,21 +463,13 @@ impl Rejection {
     }
 
     fn is_throttled(&self) -> bool {
-        let codes = [
-            "KmsThrottled",
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "SlowDown",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ];
-        self.status == 429 || codes.contains(&self.code.as_str())
+        let code = self.code.as_str();
+        self.status == 429 || code == "KmsThrottled" || THROTTLING_ERRORS.contains(&code)
     }
 
     /// Returns whether the same call can succeed at once: the service failed, not the request.
     fn is_failure_of_service(&self) -> bool {
-        self.status >= 500 || self.status == 408
+        is_failure_of_server(self.status) || TRANSIENT_ERRORS.contains(&self.code.as_str())
     }
 }
 
@@ -454,6 +482,27 @@ impl CallError {
             }
             Self::NotSent(_) | Self::NoCredentials(_) | Self::Unreadable(_) => false,
         }
+    }
+
+    /// Returns AWS's error code.
+    #[cfg(feature = "cli")]
+    fn code(&self) -> Option<&str> {
+        match self {
+            Self::Rejected(rejection) => {
+                Some(rejection.code.as_str()).filter(|code| !code.is_empty())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns how much later it is for the service, if the difference can be why it rejected a request that was signed at `time`.
+    fn clock_skew(&self, received: &Received, time: DateTime<Utc>) -> Option<TimeDelta> {
+        let Self::Rejected(rejection) = self else {
+            return None;
+        };
+        let skew = received.date? - time;
+        let can_be_reason = CLOCK_SKEW_ERRORS.contains(&rejection.code.as_str());
+        (can_be_reason && skew.abs() > MIN_CLOCK_SKEW).then_some(skew)
     }
 
     /// Returns the error of a call that is for `purpose`, with what the caller does about a service's own error: `action` and
@@ -507,15 +556,23 @@ impl From<SendError> for CallError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
+    use std::time::UNIX_EPOCH;
 
+    use aws_sdk_cloudfront::config::http::HttpResponse;
     use aws_smithy_runtime_api::client::http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
     };
     use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
 
     use super::*;
     use crate::invocation::{ERROR_RESERVE, RESPONSE_RESERVE};
+
+    /// 2026-01-01T00:00:00Z.
+    const START: Duration = Duration::from_secs(1_767_225_600);
 
     #[test]
     fn endpoints_follow_the_rules_of_the_sdks() {
@@ -712,9 +769,8 @@ mod tests {
                 "0bbab83e8ef80f24b225066732cb8d76fe287aebb6e62144d96ebb7a392d22e0",
             ),
         ] {
-            let now = std::time::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-            let clock = Clock::new(move || now, |_| std::future::ready(()));
-            let client = SignedJson::new(service, &SdkConfig::builder().build(), clock);
+            let now = UNIX_EPOCH + START;
+            let client = SignedJson::new(service, &SdkConfig::builder().build(), Clock::system());
             let endpoint = Endpoint {
                 url: "http://127.0.0.1:4566".to_owned(),
                 region: "eu-west-1".to_owned(),
@@ -727,7 +783,7 @@ mod tests {
                 None,
                 "test",
             );
-            let request = client.request(&endpoint, operation, body, credentials);
+            let request = client.request(&endpoint, operation, body, credentials, now);
             let request = request.expect("a request");
             let security_token = token.map_or("", |_| "x-amz-security-token;");
             let name = service.name;
@@ -743,18 +799,81 @@ mod tests {
         }
     }
 
-    /// A service that never responds. It records when it is called.
-    #[derive(Clone, Debug, Default)]
-    struct Silent(Arc<Mutex<Vec<Instant>>>);
+    /// A status, headers and a body.
+    type Response = (u16, Vec<(&'static str, &'static str)>, &'static str);
 
-    impl HttpConnector for Silent {
-        fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
-            self.0.lock().expect("no panic").push(Instant::now());
-            HttpConnectorFuture::new(std::future::pending())
+    /// A service that gives each call the next of these responses, and none after the last. It records when it is called, and the
+    /// time of each signature.
+    #[derive(Clone, Debug)]
+    struct Responses {
+        left: Arc<Mutex<VecDeque<Response>>>,
+        calls: Arc<Mutex<Vec<(Instant, String)>>>,
+    }
+
+    impl Responses {
+        fn new(responses: &[Response]) -> Self {
+            Self {
+                left: Arc::new(Mutex::new(responses.to_vec().into())),
+                calls: Arc::default(),
+            }
+        }
+
+        /// Calls a service that has this long to respond. The clock of the caller shows 2026-01-01T00:00:00Z.
+        async fn call(
+            &self,
+            service: &'static Service,
+            time: Duration,
+        ) -> Result<Value, CallError> {
+            let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+            let sdk = SdkConfig::builder()
+                .http_client(self.clone())
+                .credentials_provider(SharedCredentialsProvider::new(credentials))
+                .region(Region::new("eu-west-1"))
+                .build();
+            let clock = Clock::new(|| UNIX_EPOCH + START, tokio::time::sleep);
+            let client = SignedJson::new(service, &sdk, clock);
+            let endpoint = client.endpoint_in(client.region()).expect("an endpoint");
+            let deadline = Instant::now() + time;
+            let result = client.call(&endpoint, "Operation", &Value::Null, deadline);
+            let result = result.await;
+            assert!(Instant::now() <= deadline);
+            result
+        }
+
+        /// Returns how long after the first call each one began. Unit: milliseconds.
+        fn times(&self) -> Vec<u128> {
+            let calls = self.calls.lock().expect("no panic");
+            let times = calls
+                .iter()
+                .map(|(time, _)| (*time - calls[0].0).as_millis());
+            times.collect()
+        }
+
+        fn dates(&self) -> Vec<String> {
+            let calls = self.calls.lock().expect("no panic");
+            calls.iter().map(|(_, date)| date.clone()).collect()
         }
     }
 
-    impl HttpClient for Silent {
+    impl HttpConnector for Responses {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let date = request.headers().get("x-amz-date").expect("a date");
+            let call = (Instant::now(), date.to_owned());
+            self.calls.lock().expect("no panic").push(call);
+            let Some((status, headers, body)) = self.left.lock().expect("no panic").pop_front()
+            else {
+                return HttpConnectorFuture::new(std::future::pending());
+            };
+            let status = StatusCode::try_from(status).expect("a status");
+            let mut response = HttpResponse::new(status, SdkBody::from(body));
+            for (name, value) in headers {
+                response.headers_mut().insert(name, value);
+            }
+            HttpConnectorFuture::ready(Ok(response))
+        }
+    }
+
+    impl HttpClient for Responses {
         fn http_connector(
             &self,
             _settings: &HttpConnectorSettings,
@@ -766,33 +885,118 @@ mod tests {
 
     /// Returns when each attempt of a call begins that has this much time, and when the last one ends. Unit: milliseconds.
     async fn attempts_without_response(service: &'static Service, time: u64) -> Vec<u128> {
-        let silent = Silent::default();
-        let sdk = SdkConfig::builder()
-            .http_client(silent.clone())
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKIDEXAMPLE",
-                "secret",
-                None,
-                None,
-                "test",
-            )))
-            .region(Region::new("eu-west-1"))
-            .build();
-        let client = SignedJson::new(service, &sdk, Clock::system());
-        let endpoint = client.endpoint_in(client.region()).expect("an endpoint");
+        let silent = Responses::new(&[]);
         let began = Instant::now();
-        let deadline = began + Duration::from_millis(time);
-        let result = client
-            .call(&endpoint, "Operation", &Value::Null, deadline)
-            .await;
+        let result = silent.call(service, Duration::from_millis(time)).await;
         assert!(
             matches!(result, Err(CallError::NoResponse(_))),
             "{result:?}"
         );
-        assert!(Instant::now() <= deadline);
-        let calls = std::mem::take(&mut *silent.0.lock().expect("no panic"));
-        let times = calls.into_iter().chain([Instant::now()]);
-        times.map(|time| (time - began).as_millis()).collect()
+        let mut times = silent.times();
+        times.push(began.elapsed().as_millis());
+        times
+    }
+
+    fn error(code: &'static str) -> Response {
+        (400, vec![("x-amzn-errortype", code)], "")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_the_clock_made_fail_is_signed_with_the_time_of_the_service() {
+        let rejected = |code, date| (403, vec![("x-amzn-errortype", code), ("date", date)], "");
+        let time = Duration::from_secs(20);
+        for (code, date, dates) in [
+            // Ten minutes later, and earlier.
+            (
+                "InvalidSignatureException",
+                "Thu, 01 Jan 2026 00:10:00 GMT",
+                &["20260101T000000Z", "20260101T001000Z"][..],
+            ),
+            (
+                "AccessDeniedException",
+                "Wed, 31 Dec 2025 23:50:00 GMT",
+                &["20260101T000000Z", "20251231T235000Z"],
+            ),
+            // Too small a difference, another error, and no time.
+            (
+                "InvalidSignatureException",
+                "Thu, 01 Jan 2026 00:04:00 GMT",
+                &["20260101T000000Z"],
+            ),
+            (
+                "ValidationException",
+                "Thu, 01 Jan 2026 00:10:00 GMT",
+                &["20260101T000000Z"],
+            ),
+            ("InvalidSignatureException", "now", &["20260101T000000Z"]),
+        ] {
+            let service = Responses::new(&[rejected(code, date), (200, vec![], "{}")]);
+            let result = service.call(&SQS, time).await;
+            assert_eq!(service.dates(), dates, "{code} {date}");
+            assert_eq!(result.is_ok(), dates.len() == 2, "{result:?}");
+        }
+        // The time of the service does not help either.
+        let late = rejected("InvalidSignatureException", "Thu, 01 Jan 2026 00:10:00 GMT");
+        let service = Responses::new(&[late.clone(), late.clone(), late]);
+        let result = service.call(&CODEPIPELINE, time).await;
+        assert!(matches!(result, Err(CallError::Rejected(_))), "{result:?}");
+        assert_eq!(service.dates(), ["20260101T000000Z", "20260101T001000Z"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_service_can_ask_for_longer_pauses() {
+        let throttled = |pause| {
+            (
+                400,
+                vec![("x-amz-retry-after", pause)],
+                "{\"__type\":\"SlowDown\"}",
+            )
+        };
+        for (pause, times) in [
+            ("1500", [0, 1_500, 3_000]),
+            ("150", [0, 150, 350]),
+            // There is no such time.
+            ("60000", [0, 100, 300]),
+            ("soon", [0, 100, 300]),
+        ] {
+            let responses = [throttled(pause), throttled(pause), (200, vec![], "{}")];
+            let service = Responses::new(&responses);
+            let result = service.call(&CODEPIPELINE, Duration::from_secs(20)).await;
+            assert!(result.is_ok(), "{result:?}");
+            assert_eq!(service.times(), times, "{pause}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_error_that_can_be_over_is_repeated() {
+        for (response, attempts) in [
+            (error("ThrottlingException"), 2),
+            (error("ProvisionedThroughputExceededException"), 2),
+            (error("KmsThrottled"), 2),
+            (error("RequestTimeout"), 2),
+            ((429, vec![], ""), 2),
+            ((408, vec![], ""), 2),
+            ((500, vec![], ""), 2),
+            ((503, vec![], "<html></html>"), 2),
+            (error("ValidationException"), 1),
+            (error("ExpiredTokenException"), 1),
+            ((403, vec![], ""), 1),
+            ((200, vec![], "<html></html>"), 1),
+        ] {
+            let service = Responses::new(&[response.clone(), (200, vec![], "{}")]);
+            let result = service.call(&SQS, Duration::from_secs(20)).await;
+            assert_eq!(service.times().len(), attempts, "{response:?} {result:?}");
+            assert_eq!(result.is_ok(), attempts == 2, "{response:?} {result:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_without_output_is_null() {
+        for body in ["", " ", "\r\n", "null"] {
+            let service = Responses::new(&[(200, vec![], body)]);
+            let result = service.call(&SQS, Duration::from_secs(20)).await;
+            assert!(matches!(result, Ok(Value::Null)), "{result:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -824,6 +1028,8 @@ mod tests {
             is_truncated: false,
             retry_after: None,
             error_type: error_type.map(str::to_owned),
+            aws_retry_after: None,
+            date: None,
             #[cfg(feature = "cli")]
             request_id: None,
         };
@@ -845,6 +1051,24 @@ mod tests {
                 Some("ThrottlingException:http://example.com/"),
                 "{}",
                 "ThrottlingException",
+            ),
+            (
+                400,
+                Some("InvalidJobStateException"),
+                r#"{"code":"Other"}"#,
+                "InvalidJobStateException",
+            ),
+            (
+                400,
+                None,
+                r#"{"__type":"com.amazonaws#Some:http://example.com/#fragment"}"#,
+                "Some",
+            ),
+            (
+                400,
+                None,
+                r#"{"message":"the reason of a gateway"}"#,
+                "HTTP status 400: the reason of a gateway",
             ),
             (
                 502,

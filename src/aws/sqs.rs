@@ -16,7 +16,7 @@ use aws_types::SdkConfig;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::sdk::partition;
+use super::sdk::{domains, partition};
 use super::signed_json::{self, CallError, Endpoint, SignedJson};
 use crate::account::Account;
 #[cfg(feature = "cli")]
@@ -29,14 +29,6 @@ pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// How long a received message can stay invisible.
 pub const MAX_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(43_200);
-
-/// The domains of AWS. In other domains, the region is not read from the host.
-const DOMAINS: [&str; 4] = [
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".api.aws",
-    ".api.amazonwebservices.com.cn",
-];
 
 /// The URL of a standard queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,18 +99,19 @@ impl QueueUrl {
         is_same_region && (&self.account, &self.name) == (&other.account, &other.name)
     }
 
-    /// Returns the region that the host names, such as `sqs.eu-west-1.amazonaws.com` or that of a VPC endpoint.
+    /// Returns the region that the host names, such as `sqs.eu-west-1.amazonaws.com` or that of a VPC endpoint. `None` outside the
+    /// domains of AWS.
     fn region(&self) -> Option<&str> {
-        let domain = DOMAINS
-            .iter()
-            .find(|domain| self.host.ends_with(**domain))?;
-        let labels = self.host.strip_suffix(domain)?.split('.');
-        labels.rev().find(|label| is_region(label))
+        let labels = |domain| self.host.strip_suffix(domain)?.strip_suffix('.');
+        let labels = domains().find_map(labels)?;
+        labels.rsplit('.').find(|label| is_region(label))
     }
 
     /// Returns whether the host is the one that every client uses.
     fn has_usual_host(&self, region: &str) -> bool {
-        let hosts = DOMAINS.map(|domain| format!("sqs.{region}{domain}"));
+        let partition = partition(region);
+        let domains = [partition.domain, partition.dual_stack_domain];
+        let hosts = domains.map(|domain| format!("sqs.{region}.{domain}"));
         self.origin.starts_with("https://") && hosts.contains(&self.host)
     }
 

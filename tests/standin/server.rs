@@ -224,7 +224,11 @@ impl Server {
         let fault = self.state().next_fault(call);
         if let Some(fault) = fault.filter(|fault| *fault != Fault::LostResponse) {
             self.record_fault(fault, call, body);
-            return fault.response(operation, call.resource().as_deref()).await;
+            let response = fault.response(operation, call.resource().as_deref()).await;
+            return match call {
+                ServiceCall::CloudFront(_) | ServiceCall::S3(_) => response,
+                _ => self.with_date(response),
+            };
         }
         let response = match call {
             ServiceCall::CloudFront(call) => self.call_cloudfront(call, head, body).await,
@@ -248,8 +252,9 @@ impl Server {
         }
     }
 
-    /// Sets the header `Date` to the time of the clock. Without it, a server sends the system's time. A fault has the
-    /// latter, because the SDK compares the clocks if the credentials are rejected.
+    /// Sets the header `Date` to the time of the clock. Without it, a server sends the system's time. If credentials are rejected,
+    /// the clocks are compared. So a fault has the time with which the request was signed: the SDK uses the system's, the
+    /// function uses the clock for all other services.
     fn with_date(&self, mut response: Response) -> Response {
         let date = http_date(self.state().clock.now());
         if let Ok(date) = HeaderValue::try_from(date) {

@@ -268,7 +268,7 @@ async fn fails_a_job_when_the_function_panics() {
 
 #[tokio::test]
 async fn continues_by_token_when_no_time_is_left_for_the_work() {
-    let fixture = Fixture::start();
+    let fixture = at_frozen_time();
     let job = fixture.standin.start_job(None);
     fixture
         .invalidator()

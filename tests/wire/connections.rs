@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::yield_now;
 use tokio::time;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::HandshakeKind;
 use tokio_rustls::server::TlsStream;
 
 use crate::fixture::{FIRST, Fixture, one_minute};
@@ -239,6 +240,37 @@ async fn a_request_waits_for_a_tls_handshake_that_is_not_finished() {
     .await;
     assert_eq!(status.expect("a response"), 200);
     setup.server.assert_no_more();
+}
+
+#[tokio::test]
+async fn the_tls_sessions_of_several_hosts_are_resumed() {
+    if !is_child("connections::the_tls_sessions_of_several_hosts_are_resumed") {
+        return;
+    }
+    let authority = Authority::known_to_the_system();
+    let connections = Connections::at_address(Trust::System, "127.0.0.1");
+    let mut resumed = Vec::new();
+    let hosts = [HOST, "codepipeline.eu-west-1.amazonaws.com"];
+    let mut servers = Vec::new();
+    for host in hosts {
+        let server = Server::start().await;
+        let port = server.listener.local_addr().expect("an address").port();
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server(host, VALID)));
+        servers.push((server, acceptor, format!("https://{host}:{port}")));
+    }
+    for (server, acceptor, url) in servers.iter().cycle().take(6) {
+        let status = exchange(post(&connections, url), async {
+            let connection = acceptor.accept(server.accept().await).await;
+            let mut connection = connection.expect("a handshake");
+            let kind = connection.get_ref().1.handshake_kind();
+            resumed.push(kind == Some(HandshakeKind::Resumed));
+            serve(&mut connection, url).await;
+            connection.shutdown().await.expect("an end");
+        });
+        assert_eq!(status.await.expect("a response"), 200);
+        settle().await;
+    }
+    assert_eq!(resumed, [false, false, true, true, true, true]);
 }
 
 #[tokio::test]

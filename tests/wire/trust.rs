@@ -55,8 +55,9 @@ async fn the_system_decides_about_an_issuer_that_is_not_amazon() {
     let host = format!("{HOST}:{}", server.port());
     let request = [HOST, "/ HTTP/1.1", &host].map(str::to_owned);
     assert_eq!(server.requests(), [request]);
-    let warning =
-        format!("the trust store of the system is loaded: TLS handshake failed: {UNKNOWN_ISSUER}");
+    let warning = format!(
+        "Amazon's roots do not verify the certificate, so the trust store of the system decides: TLS handshake failed: {UNKNOWN_ISSUER}"
+    );
     assert_eq!(warnings(), [[Value::from(HOST), Value::from(warning)]]);
 }
 
