@@ -38,6 +38,7 @@ pub use self::staging::Staging;
 use crate::account::Account;
 #[cfg(feature = "cli")]
 use crate::aws::call_log::CallLog;
+use crate::aws::http::http_date;
 use crate::aws::sdk::service_endpoint;
 use crate::aws::sdk_error::{aws_message, with_causes};
 use crate::error::{Conflict, Error};
@@ -313,9 +314,7 @@ impl Intercept for ServerTime {
 }
 
 fn date(context: &BeforeDeserializationInterceptorContextRef<'_>) -> Option<DateTime<Utc>> {
-    let date = context.response().headers().get("date")?;
-    let date = DateTime::parse_from_rfc2822(date).ok()?;
-    Some(date.to_utc())
+    http_date(context.response().headers().get("date")?)
 }
 
 fn invalidation_batch(batch: &Batch) -> Result<InvalidationBatch, BuildError> {

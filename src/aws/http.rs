@@ -49,7 +49,7 @@ pub(super) struct Received {
     /// The value of the header `x-amz-retry-after`: when the service can be called again. Unit: milliseconds.
     pub(super) aws_retry_after: Option<u64>,
     /// The value of the header `Date`: the time of the server.
-    pub(super) date: Option<DateTime<Utc>>,
+    pub(super) date: Option<String>,
     /// The value of the header `x-amzn-requestid`.
     #[cfg(feature = "cli")]
     pub(super) request_id: Option<String>,
@@ -136,6 +136,11 @@ pub(super) fn is_failure_of_server(status: u16) -> bool {
     status >= 500 || status == 408
 }
 
+/// Reads the value of the header `Date`.
+pub(super) fn http_date(value: &str) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc2822(value).ok()?.to_utc())
+}
+
 async fn read(response: HttpResponse, max_body: usize) -> Result<Received, SendError> {
     let header = |name: &str| response.headers().get(name).map(str::to_owned);
     let mut received = Received {
@@ -145,8 +150,7 @@ async fn read(response: HttpResponse, max_body: usize) -> Result<Received, SendE
         retry_after: header("retry-after"),
         error_type: header("x-amzn-errortype"),
         aws_retry_after: header("x-amz-retry-after").and_then(|value| value.parse().ok()),
-        date: header("date")
-            .and_then(|date| Some(DateTime::parse_from_rfc2822(&date).ok()?.to_utc())),
+        date: header("date"),
         #[cfg(feature = "cli")]
         request_id: header("x-amzn-requestid"),
     };

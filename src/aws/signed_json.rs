@@ -21,7 +21,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::http::{self, HttpSender, Received, SendError, USER_AGENT, is_failure_of_server};
+use super::http::{
+    self, HttpSender, Received, SendError, USER_AGENT, http_date, is_failure_of_server,
+};
 use super::sdk::{ATTEMPT_TIMEOUT, partition, service_endpoint};
 use super::sdk_error::{credentials_error, with_causes};
 #[cfg(feature = "cli")]
@@ -163,7 +165,6 @@ pub(super) struct Endpoint {
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     attempts: u32,
-    least_attempt: Duration,
     max_response_bytes: usize,
     deadline: Instant,
 }
@@ -259,7 +260,6 @@ impl SignedJson {
     ) -> Result<Value, CallError> {
         let limits = Limits {
             attempts: self.service.attempts,
-            least_attempt: self.service.least_attempt,
             max_response_bytes: MAX_RESPONSE_BYTES,
             deadline,
         };
@@ -279,7 +279,6 @@ impl SignedJson {
     ) -> Result<Value, CallError> {
         let limits = Limits {
             attempts: 1,
-            least_attempt: self.service.least_attempt,
             max_response_bytes: max_response,
             deadline,
         };
@@ -302,8 +301,9 @@ impl SignedJson {
             let now = DateTime::<Utc>::from(self.clock.now());
             let time = SystemTime::from(now + skew);
             let request = self.request(endpoint, operation, &body, credentials.clone(), time)?;
+            let end_of_attempt = limits.end_of(attempt, self.service.least_attempt);
             let sent = (self.http)
-                .send(request, limits.max_response_bytes, limits.end_of(attempt))
+                .send(request, limits.max_response_bytes, end_of_attempt)
                 .await;
             let result = match &sent {
                 Ok(received) => output(received),
@@ -389,12 +389,12 @@ impl SignedJson {
 
 impl Limits {
     /// Returns when an attempt ends that begins now: the time is divided between it and those that can follow.
-    fn end_of(self, attempt: u32) -> Instant {
+    fn end_of(self, attempt: u32, least_attempt: Duration) -> Instant {
         let now = Instant::now();
         let left = self.deadline.saturating_duration_since(now);
         let attempts = self.attempts.saturating_sub(attempt).saturating_add(1);
         let share = left / attempts;
-        now + share.clamp(self.least_attempt, ATTEMPT_TIMEOUT).min(left)
+        now + share.clamp(least_attempt, ATTEMPT_TIMEOUT).min(left)
     }
 }
 
@@ -500,7 +500,7 @@ impl CallError {
         let Self::Rejected(rejection) = self else {
             return None;
         };
-        let skew = received.date? - time;
+        let skew = http_date(received.date.as_deref()?)? - time;
         let can_be_reason = CLOCK_SKEW_ERRORS.contains(&rejection.code.as_str());
         (can_be_reason && skew.abs() > MIN_CLOCK_SKEW).then_some(skew)
     }
@@ -562,9 +562,8 @@ mod tests {
 
     use aws_sdk_cloudfront::config::http::HttpResponse;
     use aws_smithy_runtime_api::client::http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
-    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
 
@@ -825,8 +824,9 @@ mod tests {
             time: Duration,
         ) -> Result<Value, CallError> {
             let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+            let connector = SharedHttpConnector::new(self.clone());
             let sdk = SdkConfig::builder()
-                .http_client(self.clone())
+                .http_client(http_client_fn(move |_, _| connector.clone()))
                 .credentials_provider(SharedCredentialsProvider::new(credentials))
                 .region(Region::new("eu-west-1"))
                 .build();
@@ -870,16 +870,6 @@ mod tests {
                 response.headers_mut().insert(name, value);
             }
             HttpConnectorFuture::ready(Ok(response))
-        }
-    }
-
-    impl HttpClient for Responses {
-        fn http_connector(
-            &self,
-            _settings: &HttpConnectorSettings,
-            _components: &RuntimeComponents,
-        ) -> SharedHttpConnector {
-            SharedHttpConnector::new(self.clone())
         }
     }
 
@@ -955,9 +945,9 @@ mod tests {
         for (pause, times) in [
             ("1500", [0, 1_500, 3_000]),
             ("150", [0, 150, 350]),
-            // There is no such time.
+            // The call has less time left than that.
             ("60000", [0, 100, 300]),
-            ("soon", [0, 100, 300]),
+            ("not a number", [0, 100, 300]),
         ] {
             let responses = [throttled(pause), throttled(pause), (200, vec![], "{}")];
             let service = Responses::new(&responses);
