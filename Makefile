@@ -24,11 +24,14 @@ SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=
 # all features that the driver needs of their common dependencies.
 COLD_START := cd benches/cold_start && CARGO_TARGET_DIR="$(abspath target/bench)" cargo
 
+# cargo-zigbuild finds zig in the environment of Python that is first on the PATH.
+DIST := PATH="$(abspath $(VENVS))/tools/bin:$$PATH" python -B .github/release/dist.py
+
 # $(call step,name,command) runs the command and prints how long it took.
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs picture unit local binaries bench soak fresh capacity audit build clean rust python
+.PHONY: help demo test lint docs dist picture unit local binaries bench soak fresh capacity audit build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -50,6 +53,15 @@ lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the docum
 
 docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template
 	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
+
+dist: $(TOOLS) $(CLOUD) $(CYCLONEDX) rust ## Build the archives of a release for x86_64 Linux and check them (15 minutes)
+	@mkdir -p target/audit && rm -rf target/dist
+	$(call step,SBOM and notices,$(PYTHON) -B tests/audit/third_party.py $(CYCLONEDX))
+	$(call step,building the function,$(DIST) function --architecture x86_64)
+	$(call step,building the command line,$(DIST) cli --target x86_64-unknown-linux-gnu)
+	$(call step,installers and checksums,$(DIST) finish)
+	$(call step,building the stand-in,cargo build --locked --example standin)
+	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet --release target/dist)
 
 picture: $(PICTURE) ## Draw the dashboard of the template with sample data as docs/dashboard.png
 	$(call step,picture,"$(VENVS)/picture/bin/python" -B tests/docs/picture.py)

@@ -29,6 +29,7 @@
 //! | [`distribution`], [`account`] | `DistributionId`, `DistributionName`; the account in ARNs |
 //! | `similarity` | which name is meant by one that does not exist |
 //! | [`invocation`], [`duration`], [`clock`], [`log`], [`excerpt`] | the time that is left, limits of waits, the clock, log lines, long lists |
+//! | [`version`] | which build this is |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -68,3 +69,4 @@ mod similarity;
 pub mod site;
 pub mod trigger;
 pub mod verify;
+pub mod version;

@@ -14,6 +14,7 @@ use cloudfront_invalidator::log;
 use cloudfront_invalidator::metrics::{MetricsSettings, MetricsWriter};
 use cloudfront_invalidator::runtime;
 use cloudfront_invalidator::settings::Settings;
+use cloudfront_invalidator::version::VERSION;
 use lambda_runtime::{Context, Diagnostic, Error};
 use tracing::Instrument;
 
@@ -22,6 +23,7 @@ fn main() -> Result<(), Error> {
     let level = log::level(variable("AWS_LAMBDA_LOG_LEVEL").as_deref());
     tracing::subscriber::set_global_default(log::subscriber(level, write_line))?;
     log::log_panics();
+    tracing::info!(version = VERSION, "the function starts");
 
     // Lambda sends one invocation at a time, so a second thread would only slow down the start.
     let executor = tokio::runtime::Builder::new_current_thread()

@@ -13,6 +13,7 @@ use crate::duration::parse_wait_limit;
 use crate::plan::limits::{Economy, MAX_PATHS_IN_REQUEST, MAX_WILDCARDS_IN_REQUEST};
 use crate::site::ImmutablePaths;
 use crate::trigger::request::parse_reference;
+use crate::version::VERSION;
 
 /// What `--help` prints about the exit codes.
 const EXIT_CODES: &str = "\
@@ -30,7 +31,7 @@ const EMPTY: &str = "it is empty: if it comes from a variable, that variable is 
 
 /// Create CloudFront invalidations for changed paths and objects
 #[derive(Clone, Debug, Parser)]
-#[command(name = "cf-invalidate", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "cf-invalidate", version = VERSION, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// The options of all commands.
     #[command(flatten)]

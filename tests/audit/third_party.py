@@ -1,6 +1,8 @@
-"""Writes the SBOM (CycloneDX) and the third-party notices of each binary into target/audit/.
+"""Writes the third-party notices and the SBOM (CycloneDX) of each binary into target/audit/.
 
-usage: third_party.py CARGO-CYCLONEDX
+usage: third_party.py [CARGO-CYCLONEDX]
+
+Without the path of cargo-cyclonedx, it writes the notices only.
 
 `cargo tree` lists the crates that a binary contains, without build dependencies and macros. Their notices are all license
 files of their packages, also those of code that they have copied. It fails if a crate has no text, or if an SBOM lacks a
@@ -117,16 +119,17 @@ def notices(binary, crates, packages):
 
 
 def main():
-    cyclonedx = Path(sys.argv[1]).resolve()
+    cyclonedx = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
     OUT.mkdir(parents=True, exist_ok=True)
     metadata = json.loads(cargo("metadata", "--locked", "--all-features", "--format-version=1"))
     packages = {(package["name"], package["version"]): package for package in metadata["packages"]}
     for binary, (features, targets) in BINARIES.items():
         crates = linked_crates(features, targets)
-        if missing := set(crates) - write_sbom(cyclonedx, binary, features, targets):
+        if cyclonedx and (missing := set(crates) - write_sbom(cyclonedx, binary, features, targets)):
             sys.exit(f"the SBOM of {binary} lacks {', '.join(sorted(' '.join(crate) for crate in missing))}")
         (OUT / f"{binary}.notices.txt").write_text(notices(binary, crates, packages))
-        print(f"{binary}: {len(crates)} crates, target/audit/{binary}.cdx.json and {binary}.notices.txt")
+        written = f"{binary}.notices.txt" + (f" and {binary}.cdx.json" if cyclonedx else "")
+        print(f"{binary}: {len(crates)} crates, {written} in target/audit/")
     sysroot = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     library = Path(sysroot.strip(), "share/doc/rust/COPYRIGHT-library.html")
     if not library.is_file():

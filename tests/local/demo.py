@@ -80,10 +80,11 @@ def main() -> int:
     parser.add_argument(
         "--venvs", type=Path, default=Path("target/venvs"), help="directory of the virtual environments"
     )
+    parser.add_argument("--release", type=Path, help="directory with the archives of a release, instead of a debug build")
     options = parser.parse_args()
     end_on_sigterm()
     try:
-        with LocalAws(options.venvs, Progress()) as aws:
+        with LocalAws(options.venvs, Progress(), options.release) as aws:
             try:
                 run(all_steps(Stack(aws, options.quiet)))
             except Mismatch:

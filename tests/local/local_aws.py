@@ -43,6 +43,8 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).absolute() 
 FUNCTION = BUILT / "cloudfront-invalidator"
 STANDIN = BUILT / "examples" / "standin"
 COMMAND_LINE = BUILT / "cf-invalidate"
+RELEASED_STACK = "cloudfront-invalidator-stack-x86_64.zip"
+RELEASED_COMMAND_LINE = "cf-invalidate-x86_64-unknown-linux-gnu"
 
 REGION = "us-east-1"
 START_TIMEOUT = 30.0  # seconds; MiniStack takes less than one on an idle machine
@@ -109,8 +111,11 @@ def poll(probe: Callable[[], T | None], timeout: float) -> T | None:
 class LocalAws:
     """The running local AWS: `endpoint` is MiniStack's URL, `standin` the stand-in's."""
 
-    def __init__(self, venvs: Path, progress: Progress) -> None:
+    def __init__(self, venvs: Path, progress: Progress, release: Path | None = None) -> None:
+        """With `release`, the directory of its archives, these are deployed and run instead of the debug build."""
         self._venvs = venvs.absolute()
+        self._release = release.absolute() if release else None
+        self._command_line = COMMAND_LINE
         self._progress = progress
         self._cleanup = ExitStack()
         self.slack_hooks = SlackHooks()
@@ -121,7 +126,7 @@ class LocalAws:
         self.calls = CallRecorder(self.endpoint, self.standin)
 
     def __enter__(self) -> LocalAws:
-        for binary in (FUNCTION, STANDIN, COMMAND_LINE):
+        for binary in (STANDIN,) if self._release else (FUNCTION, STANDIN, COMMAND_LINE):
             if not binary.exists():
                 raise LocalAwsError(f"{binary} is not built: run `make demo`, or `cargo build --bins --examples` first")
         try:
@@ -144,7 +149,10 @@ class LocalAws:
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
         """Deploys template.yaml by `sam deploy` with the built function; returns the stack's outputs."""
         directory = self._directory / "stack"
-        write_build_output(directory)
+        if self._release:
+            unpack(self._release / RELEASED_STACK, directory)
+        else:
+            write_build_output(directory)
         command = ["sam", "deploy", "--stack-name", stack, "--no-confirm-changeset", "--no-progressbar"]
         if parameters:
             command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
@@ -190,7 +198,7 @@ class LocalAws:
     def cf_invalidate(self, arguments: list[str], standard_input: str = "") -> subprocess.CompletedProcess[str]:
         """Runs the command line with credentials of the local account."""
         return subprocess.run(
-            [str(COMMAND_LINE), *arguments],
+            [str(self._command_line), *arguments],
             env=os.environ | self._cloudfront_settings() | self._pop_settings() | {"HOME": str(self._directory)},
             cwd=self._directory,
             input=standard_input,
@@ -235,6 +243,8 @@ class LocalAws:
         temporary = tempfile.TemporaryDirectory(prefix="cloudfront-invalidator-")
         self._directory = Path(self._cleanup.enter_context(temporary))
         self._cleanup.enter_context(environment(self._local_settings()))
+        if self._release:
+            self._unpack_command_line(self._release)
         self._cleanup.enter_context(self.slack_hooks)
         self._cleanup.enter_context(self.calls)
         with self._progress.step("starting the local AWS"):
@@ -243,6 +253,12 @@ class LocalAws:
             ministack = self._run("ministack", [str(self._venvs / "cloud/bin/ministack")], self._ministack_settings())
             self._wait_until_ready("the stand-in", standin, self.standin + "/_standin/invalidations")
             self._wait_until_ready("MiniStack", ministack, self.endpoint + "/_ministack/health")
+
+    def _unpack_command_line(self, release: Path) -> None:
+        if cargo := shutil.which("cargo"):
+            raise LocalAwsError(f"{cargo} is on the PATH: a release must work without Rust")
+        unpack(release / f"{RELEASED_COMMAND_LINE}.tar.gz", self._directory / "command-line")
+        self._command_line = self._directory / "command-line" / RELEASED_COMMAND_LINE / "cf-invalidate"
 
     def _local_settings(self) -> dict[str, str]:
         """Returns the environment of this process and its children, in which the local AWS is the only one."""
@@ -314,6 +330,14 @@ class LocalAws:
 def outputs(stack: dict[str, Any]) -> dict[str, str]:
     """Returns the outputs in the description of a stack."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Unpacks an archive of a release into an empty directory."""
+    if not archive.exists():
+        raise LocalAwsError(f"{archive} is not built: run `make dist` first")
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.unpack_archive(archive, directory)
 
 
 def write_build_output(directory: Path) -> None:

@@ -21,7 +21,7 @@ from scenarios.codepipeline import CodePipeline
 from scenarios.policies import Permission
 from scenarios.slack_requests import WORKSPACE, SlackApp
 from scenarios.sqs_queue import SqsQueue
-from scenarios.stack import TIMEOUT, Json, Mismatch, Stack, Step, expect
+from scenarios.stack import TIMEOUT, Json, Mismatch, Stack, Step, expect, lines_of_invocation
 
 BUCKET = "example-permissions"
 KEY = "page.html"
@@ -402,7 +402,7 @@ class Permissions:
     def _slack_lines(self) -> list[str]:
         """Returns the new messages in the log of the functions for Slack."""
         streams = self._stack.log("SlackLogGroupName")
-        new = [json.loads(line) for name, lines in streams.items() if name not in self._seen for line in lines]
+        new = [line for name, lines in streams.items() if name not in self._seen for line in lines_of_invocation(lines)]
         self._seen |= streams.keys()
         return self._messages(new)
 

@@ -38,6 +38,11 @@ class Mismatch(Exception):
     """An effect differs from the expected one."""
 
 
+def lines_of_invocation(lines: list[str]) -> list[Json]:
+    """Returns the log lines without the first one of a process, which it writes before its first invocation."""
+    return [line for line in map(json.loads, lines) if line["message"] != "the function starts"]
+
+
 def expect(subject: str, expected: object, got: object) -> None:
     """Requires that both are equal."""
     if got != expected:
@@ -176,7 +181,7 @@ class Stack:
         invocations = self._unseen_streams()
         expect("number of invocations", count, len(invocations))
         self._seen_streams |= invocations.keys()
-        return [[json.loads(line) for line in lines] for lines in invocations.values()]
+        return [lines_of_invocation(lines) for lines in invocations.values()]
 
     def take_failed(self, queue: str) -> Json:
         """Waits for the only message in the queue that is this output of the stack, and deletes it; returns the message.
