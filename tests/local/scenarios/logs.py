@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from datetime import datetime
+
+from local_aws import PROJECT
 
 from scenarios.stack import Mismatch, Stack, Step, expect, expect_in
 
-
+PACKAGE = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+BUILD = r"debug build|[0-9a-f]{10} \d{4}-\d{2}-\d{2}(, changed since)?"
 GROUPS = ("LogGroupName", "SlackLogGroupName")  # outputs of the stack
 
 
@@ -22,12 +27,18 @@ class Logs:
         return [("Check the log of all invocations", self._check)]
 
     def _check(self) -> None:
+        # The command line is of the same build.
+        version = self._stack.aws.cf_invalidate(["--version"]).stdout.strip().removeprefix("cf-invalidate ")
+        if not re.fullmatch(rf"{re.escape(PACKAGE['version'])} \(({BUILD})\)", version):
+            raise Mismatch(f"cf-invalidate --version\n  expected  {PACKAGE['version']} ({BUILD})\n  got       {version}")
         for group in GROUPS:
             lines = [line for invocation in self._stack.log(group).values() for line in invocation]
             if not lines:
                 raise Mismatch(f"the log group {self._stack.outputs[group]} is empty")
             for line in lines:
                 check(line)
+            starts = [json.loads(line) for line in lines if "the function starts" in line]
+            expect("versions in the log", {version}, {line["version"] for line in starts})
             for secret in self._stack.secrets:
                 expect("log lines with a secret", [], [line for line in lines if secret in line])
             summary = f"{len(lines)} lines, each JSON with timestamp and level, none with a secret of a job or of Slack"
