@@ -23,6 +23,7 @@ from scenarios.pipeline_jobs import PipelineJobs
 from scenarios.replay import Replay
 from scenarios.s3_notifications import S3Notifications
 from scenarios.shared_bucket import SharedBucket
+from scenarios.site_from_nothing import SiteFromNothing
 from scenarios.slack import SlackCommands
 from scenarios.slack_requests import SlackApp
 from scenarios.slack_stack import SlackStack
@@ -56,6 +57,7 @@ def all_steps(stack: Stack) -> list[Step]:
         SlackStack(stack, app, between=[SlackCommands(stack, app, site), Permissions(stack, app), Logs(stack)]),
         Calls(stack),
         Upgrade(stack),
+        SiteFromNothing(stack),
     ]
     return [step for scenario in scenarios for step in scenario.steps()]
 

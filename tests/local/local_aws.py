@@ -39,6 +39,11 @@ from scenarios.calls import CallRecorder
 from scenarios.slack_hooks import SlackHooks
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.append(str(PROJECT / ".github/release"))
+
+import templates  # noqa: E402
+
+ARCHITECTURE = "x86_64"  # MiniStack runs the function on this machine, whatever the template names
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).absolute() / "debug"
 FUNCTION = BUILT / "cloudfront-invalidator"
 STANDIN = BUILT / "examples" / "standin"
@@ -148,12 +153,27 @@ class LocalAws:
 
     def deploy(self, stack: str, parameters: dict[str, str]) -> dict[str, str]:
         """Deploys template.yaml by `sam deploy` with the built function; returns the stack's outputs."""
-        directory = self._directory / "stack"
+        return self.sam_deploy(self.stack_folder("stack"), stack, ["--stack-name", stack], parameters)
+
+    def stack_folder(self, name: str) -> Path:
+        """Writes the files of the stack archive into a new folder, with the built function."""
+        folder = self._directory / name
         if self._release:
-            unpack(self._release / RELEASED_STACK, directory)
-        else:
-            write_build_output(directory)
-        command = ["sam", "deploy", "--stack-name", stack, "--no-confirm-changeset", "--no-progressbar"]
+            unpack(self._release / RELEASED_STACK, folder)
+            return folder
+        folder.mkdir()
+        # In an archive, because `sam deploy` would compress a folder once for each function of the template.
+        with ZipFile(folder / "function.zip", "w", ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(FUNCTION, "bootstrap")
+        shutil.copy(PROJECT / "samconfig.toml", folder)
+        templates.write(ARCHITECTURE, folder)
+        return folder
+
+    def sam_deploy(
+        self, directory: Path, stack: str, arguments: list[str], parameters: dict[str, str]
+    ) -> dict[str, str]:
+        """Runs `sam deploy` in a folder, which must create or update this stack; returns the stack's outputs."""
+        command = ["sam", "deploy", *arguments, "--no-confirm-changeset", "--no-progressbar"]
         if parameters:
             command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
         with self._progress.step("sam deploy"):
@@ -333,27 +353,10 @@ def outputs(stack: dict[str, Any]) -> dict[str, str]:
 
 
 def unpack(archive: Path, directory: Path) -> None:
-    """Unpacks an archive of a release into an empty directory."""
+    """Unpacks an archive of a release into a new directory."""
     if not archive.exists():
         raise LocalAwsError(f"{archive} is not built: run `make dist` first")
-    shutil.rmtree(directory, ignore_errors=True)
     shutil.unpack_archive(archive, directory)
-
-
-def write_build_output(directory: Path) -> None:
-    """Writes what `sam build` would: the template, and the built function as `bootstrap`.
-
-    It is in an archive, because `sam deploy` would compress a directory once for each function of the template.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with ZipFile(directory / "function.zip", "w", ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.write(FUNCTION, "bootstrap")
-    shutil.copy(PROJECT / "samconfig.toml", directory)
-    source = "CodeUri: ."
-    template = (PROJECT / "template.yaml").read_text(encoding="utf-8")
-    if template.count(source + "\n") != template.count("AWS::Serverless::Function\n"):
-        raise LocalAwsError(f"each function of template.yaml must have a line `{source}`, which is replaced here")
-    (directory / "template.yaml").write_text(template.replace(source, "CodeUri: function.zip"), encoding="utf-8")
 
 
 @contextmanager

@@ -123,10 +123,13 @@ class Stack:
             }
         )
         distribution = created["Distribution"]["Id"]
-        self._names[distribution] = name
-        location = origin["DomainName"] + origin.get("OriginPath", "")
-        self.print_detail("distribution", f"{distribution}  {name}: {location}")
+        self.add_distribution(distribution, name, origin["DomainName"] + origin.get("OriginPath", ""))
         return distribution
+
+    def add_distribution(self, distribution: str, name: str, location: str) -> None:
+        """Prints a distribution that exists; the demo prints the name with each of its ids."""
+        self._names[distribution] = name
+        self.print_detail("distribution", f"{distribution}  {name}: {location}")
 
     def create_topic(self, name: str, bucket: str) -> str:
         """Creates a topic that the bucket is allowed to publish to; returns its ARN."""

@@ -1,8 +1,8 @@
-"""An update from the template of the previous release loses nothing.
+"""An update from the template of the previous release loses nothing, and neither does a change of the way to deploy.
 
 The previous template is deployed as a stack of its own, with Slack and with messages in its queues, and then updated to the
-present one. Both have the same binary, because this is about the template. The event source mappings are disabled, so that
-the messages stay.
+present one. Then the function comes from a bucket, and from an upload again. All have the same binary, because this is
+about the templates. The event source mappings are disabled, so that the messages stay.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from local_aws import PROJECT
+import templates
+from botocore.exceptions import ClientError
+from local_aws import ARCHITECTURE, PROJECT
 from samtranslator.yaml_helper import yaml_parse
 
-from scenarios.stack import STACK, Json, Mismatch, Stack, Step, expect
+from scenarios.stack import STACK, Json, Mismatch, Stack, Step, expect, expect_in
 
 PREVIOUS = PROJECT / "tests/local/previous-template.yaml"
 PRESENT = PROJECT / "template.yaml"
@@ -61,6 +63,8 @@ class Upgrade:
         return [
             ("Upgrade: deploy the previous release, with messages in its queues", self._deploy_previous),
             ("Upgrade: the update to this release keeps the messages, ids, parameters and outputs", self._update),
+            ("Upgrade: with the function in a bucket, all stays; the key of another version is refused", self._use_bucket),
+            ("Upgrade: with an uploaded function again, all stays", self._use_upload),
         ]
 
     def _deploy_previous(self) -> None:
@@ -77,13 +81,8 @@ class Upgrade:
                 self._client("sqs").send_message(QueueUrl=self._outputs[output], MessageBody=body)
 
     def _update(self) -> None:
-        # Parameters that are not named keep their values, as with `sam deploy`; new ones get their defaults.
-        kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in PARAMETERS]
         # The tag is a change even if both templates are the same, right after a release.
-        arguments = self._template(PRESENT) | {"Parameters": kept, "Tags": [{"Key": "release", "Value": "present"}]}
-        self._client("cloudformation").update_stack(StackName=NAME, **arguments)
-        outputs = self._stack.aws.finished(NAME, "UPDATE_COMPLETE")
-        names = self._read_names()
+        names = self._update_stack(self._template(PRESENT) | {"Tags": [{"Key": "release", "Value": "present"}]})
         removed = self._names.keys() - names.keys()
         expect("what is removed without a line in CHANGELOG.md", [], sorted(removed - REMOVED.keys()))
         words = " ".join(CHANGELOG.read_text(encoding="utf-8").split())
@@ -91,26 +90,73 @@ class Upgrade:
         expect("words about removals that CHANGELOG.md does not have", [], missing)
         changed = [name for name in self._names.keys() & names.keys() if self._names[name] != names[name]]
         expect("ids, parameters and outputs with another value", [], sorted(changed))
-        messages = {output: self._receive(outputs[output], len(bodies)) for output, bodies in MESSAGES.items()}
-        expect("messages", {output: sorted(bodies) for output, bodies in MESSAGES.items()}, messages)
+        self._check_messages()
         added = sorted(names.keys() - self._names.keys())
         self._stack.print_detail("kept", f"{len(self._names) - len(removed)} ids, parameters and outputs; all messages")
         self._stack.print_detail("removed", ", ".join(sorted(removed)) or "nothing")
         self._stack.print_detail("added", ", ".join(added) or "nothing")
+        self._names = names
 
-    def _template(self, path: Path) -> Json:
-        """Uploads a template with the code of the deployed stack; returns the arguments that name it."""
+    def _use_bucket(self) -> None:
+        text = templates.with_bucket(PRESENT.read_text(encoding="utf-8"), ARCHITECTURE)
+        template = yaml_parse(text)
+        key = template["Parameters"]["CodeKey"]["Default"]
+        source = dict(zip(("Bucket", "Key"), self._code().removeprefix("s3://").split("/", 1), strict=True))
+        self._client("s3").copy_object(Bucket=ARTIFACTS, Key=key, CopySource=source)
+        arguments = self._upload("template-s3.yaml", template)
+        bucket = {"ParameterKey": "CodeBucket", "ParameterValue": ARTIFACTS}
+        other = {"ParameterKey": "CodeKey", "ParameterValue": key.replace(templates.version(PRESENT.read_text()), "0.0.0")}
+        try:
+            self._update_stack(arguments, bucket, other)
+        except ClientError as error:
+            expect_in("the refusal of another version", ["CodeKey", "must contain"], str(error))
+        else:
+            raise Mismatch(f"the key {other['ParameterValue']} of another version is accepted")
+        names = self._update_stack(arguments, bucket)
+        code = {"parameter CodeBucket": ARTIFACTS, "parameter CodeKey": key}
+        expect("ids, parameters and outputs", self._names | code, names)
+        self._check_messages()
+        self._stack.print_detail("code", f"s3://{ARTIFACTS}/{key}")
+
+    def _use_upload(self) -> None:
+        expect("ids, parameters and outputs", self._names, self._update_stack(self._template(PRESENT)))
+        self._check_messages()
+
+    def _update_stack(self, arguments: Json, *parameters: Json) -> dict[str, str]:
+        """Updates the stack, and returns what it has then.
+
+        Parameters that are not named keep their values, as with `sam deploy`; new ones get their defaults.
+        """
+        kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in PARAMETERS]
+        cloudformation = self._client("cloudformation")
+        cloudformation.update_stack(StackName=NAME, Parameters=[*kept, *parameters], **arguments)
+        self._outputs = self._stack.aws.finished(NAME, "UPDATE_COMPLETE")
+        return self._read_names()
+
+    def _check_messages(self) -> None:
+        messages = {output: self._receive(self._outputs[output]) for output in MESSAGES}
+        expect("messages", {output: sorted(bodies) for output, bodies in MESSAGES.items()}, messages)
+
+    def _code(self) -> str:
+        """Returns the URL of the code of the deployed stack."""
         deployed = self._client("cloudformation").get_template(StackName=STACK, TemplateStage="Original")["TemplateBody"]
         text = deployed if isinstance(deployed, str) else json.dumps(deployed)
         code = re.search(r's3://[^\s"\']+', text)
         if not code:
             raise Mismatch("the template of the deployed stack names no code")
-        text = path.read_text(encoding="utf-8").replace("CodeUri: .\n", f"CodeUri: {code[0]}\n")
-        # As `sam deploy` does: MiniStack does not read the short form of all functions, such as `!Contains`.
-        body = json.dumps(yaml_parse(text)).encode()
-        self._client("s3").put_object(Bucket=ARTIFACTS, Key=path.name, Body=body)
+        return code[0]
+
+    def _template(self, path: Path) -> Json:
+        """Uploads a template with the code of the deployed stack; returns the arguments that name it."""
+        text = path.read_text(encoding="utf-8").replace("CodeUri: .\n", f"CodeUri: {self._code()}\n")
+        return self._upload(path.name, yaml_parse(text))
+
+    def _upload(self, key: str, template: Json) -> Json:
+        """Uploads a template; returns the arguments that name it."""
+        # As JSON, as `sam deploy` does: MiniStack does not read the short form of all functions, such as `!Contains`.
+        self._client("s3").put_object(Bucket=ARTIFACTS, Key=key, Body=json.dumps(template).encode())
         return {
-            "TemplateURL": f"{self._stack.aws.endpoint}/{ARTIFACTS}/{path.name}",
+            "TemplateURL": f"{self._stack.aws.endpoint}/{ARTIFACTS}/{key}",
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         }
 
@@ -132,15 +178,15 @@ class Upgrade:
         found = self._client("lambda").list_event_source_mappings()["EventSourceMappings"]
         return [mapping for mapping in found if mapping["UUID"] in ids]
 
-    def _receive(self, queue: str, count: int) -> list[str]:
-        """Receives the messages of a queue, and one more if there is one."""
-        sqs, bodies = self._client("sqs"), []
-        while len(bodies) <= count:
-            messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-            if not messages:
+    def _receive(self, queue: str) -> list[str]:
+        """Returns the messages of a queue, in which they stay."""
+        sqs, bodies = self._client("sqs"), {}
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0).get("Messages"):
+            known = len(bodies)
+            bodies |= {message["MessageId"]: message["Body"] for message in messages}
+            if len(bodies) == known:
                 break
-            bodies += [message["Body"] for message in messages]
-        return sorted(bodies)
+        return sorted(bodies.values())
 
     def _client(self, service: str) -> Any:
         return self._stack.aws.client(service)
