@@ -1,0 +1,116 @@
+"""A local copy of the project's releases, from which the installer downloads."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import platform
+import shutil
+import tarfile
+import threading
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+MANIFEST = tomllib.loads((PROJECT / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+VERSION = MANIFEST["version"]
+INSTALLER = PROJECT / ".github/release/install.sh"
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")).absolute() / "debug"
+
+PROCESSORS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+SYSTEMS = {"Linux": "unknown-linux-gnu", "Darwin": "apple-darwin"}
+TARGET = f"{PROCESSORS[platform.machine()]}-{SYSTEMS[platform.system()]}"
+ARCHIVE = f"cf-invalidate-{TARGET}.tar.gz"
+
+# What the installer uses besides one program for downloads and one for checksums.
+BASICS = "basename cat chmod cp cut dirname getconf gzip head ldd mkdir mktemp mv rm sed sh tar uname".split()
+
+
+def script(version: str) -> bytes:
+    """Returns a program that prints this version, as `cf-invalidate --version` does."""
+    return f"#!/bin/sh\n[ \"$*\" = --version ] || exit 2\necho 'cf-invalidate {version}'\n".encode()
+
+
+def archive(program: bytes, target: str = TARGET) -> bytes:
+    """Returns an archive of the command line as in a release."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as members:
+        entry = tarfile.TarInfo(f"cf-invalidate-{target}/cf-invalidate")
+        entry.size, entry.mode = len(program), 0o755
+        members.addfile(entry, io.BytesIO(program))
+    return gzip.compress(file.getvalue(), 1)
+
+
+def checksums(files: dict[str, bytes]) -> bytes:
+    """Returns the contents of SHA256SUMS."""
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
+
+
+class Releases:
+    """A server of files by their path, such as `latest/download/SHA256SUMS`. Other paths have the status 404."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.failures = 0  # how many of the next responses have the status 503
+        releases = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.removeprefix("/")
+                releases.requests.append(path)
+                data = releases.files.get(path)
+                if releases.failures:
+                    releases.failures -= 1
+                    self.send_error(503)
+                elif data is None:
+                    self.send_error(404)
+                else:
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def add(self, version: str, program: bytes | None = None, target: str = TARGET) -> None:
+        """Adds a release, which becomes the latest."""
+        name = f"cf-invalidate-{target}.tar.gz"
+        files = {"cf-invalidate.rb": b"", name: archive(program or script(version), target)}
+        files["SHA256SUMS"] = checksums(files)
+        for folder in (f"download/v{version}", "latest/download"):
+            self.files |= {f"{folder}/{name}": data for name, data in files.items()}
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def write_program(file: Path, text: str) -> None:
+    """Writes a shell script that can be executed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    file.chmod(0o755)
+
+
+def link_programs(directory: Path, names: list[str]) -> None:
+    """Links these programs of PATH into a directory that can be the whole PATH of a test."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if program := shutil.which(name):
+            (directory / name).symlink_to(program)
+
+
+def listing(directory: Path) -> list[str]:
+    """Returns all files and directories below a directory."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
