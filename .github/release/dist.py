@@ -133,7 +133,9 @@ def write_index(out: Path, require_all: bool) -> None:
                 raise
             (out / name).unlink(missing_ok=True)
             print(f"{name}: not written, because {Path(missing.filename).name} is not built")
-    (out.parent / "release-notes.md").write_text(release_notes(), encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    notes = release_notes(changelog, PACKAGE["version"])
+    (out.parent / "release-notes.md").write_text(notes, encoding="utf-8")
     files = sorted(path for path in out.iterdir() if path.is_file() and path.name != "SHA256SUMS")
     write(out / "SHA256SUMS", "".join(f"{sha256(path)}  {path.name}\n" for path in files).encode())
 
@@ -195,11 +197,10 @@ def filled(template: str, out: Path) -> str:
     return re.sub(r"\{\{([\w.:-]+)\}\}", value, template)
 
 
-def release_notes() -> str:
+def release_notes(changelog: str, version: str) -> str:
     """Returns the section of the version in CHANGELOG.md; that of what is not released yet if it has none."""
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## \[([^\]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", text, re.MULTILINE | re.DOTALL))
-    return sections.get(PACKAGE["version"], sections.get("Unreleased", "")).strip() + "\n"
+    sections = dict(re.findall(r"^## \[([^\]]+)\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL))
+    return sections.get(version, sections.get("Unreleased", "")).strip() + "\n"
 
 
 def commit_time() -> int:
