@@ -9,6 +9,7 @@ TOOLS := $(VENVS)/tools/.installed
 PICTURE := $(VENVS)/picture/.installed
 BENCH := $(VENVS)/bench/.installed
 AUDIT := $(VENVS)/audit/.installed
+CDK := target/cdk/.installed
 DENY := target/tools/cargo-deny@0.20.2/bin/cargo-deny
 CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9/bin/cargo-cyclonedx
 NAME := cloudfront-invalidator
@@ -43,13 +44,15 @@ demo: binaries $(CLOUD) $(TOOLS) ## Deploy the stack into a local AWS and show w
 
 test: lint unit local ## Check everything that CI checks
 
-lint: rust docs $(TOOLS) ## Check the format, clippy, the template and the documentation
+lint: rust docs $(TOOLS) $(CDK) ## Check the format, clippy, the template and the documentation
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
 	$(call step,cargo fmt of the cold start,$(COLD_START) fmt --check)
 	$(call step,cargo clippy of the cold start,$(COLD_START) clippy --locked --all-targets -- -D warnings)
-	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml examples/*.yaml)
-	$(call step,sam validate,$(SAM) validate --lint)
+	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml examples/*.yaml examples/site/template.yaml)
+	$(call step,sam validate,$(SAM) validate --lint && $(SAM) validate --lint --template examples/site/template.yaml)
+	$(call step,stack archive,"$(VENVS)/tools/bin/python" -B tests/release/test_stack.py --quiet)
+	$(call step,cdk synth,"$(VENVS)/tools/bin/python" -B tests/release/test_cdk.py $(dir $(CDK)) --quiet)
 
 docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template
 	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
@@ -109,7 +112,7 @@ audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Audit crates and templates, write S
 		then $(DENY) --frozen check --hide-inclusion-graph advisories; \
 		else echo "advisories are not checked: the database cannot be fetched (target/audit/advisory-db.log)"; fi)
 	$(call step,SBOM and notices,$(PYTHON) -B tests/audit/third_party.py $(CYCLONEDX))
-	$(call step,checkov,$(PYTHON) -B tests/audit/templates.py "$(VENVS)/audit/bin/checkov" template.yaml examples/*.yaml)
+	$(call step,checkov,$(PYTHON) -B tests/audit/templates.py "$(VENVS)/audit/bin/checkov" template.yaml examples/*.yaml examples/site/template.yaml)
 
 build: rust $(TOOLS) ## Build the function for `sam deploy` (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)
@@ -131,6 +134,11 @@ $(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE) $(BENCH): | python
 	$(call step,installing $(@D),$(PYTHON) -m venv "$(@D)" \
 		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
 		&& "$(@D)/bin/pip" check && touch "$@")
+
+$(CDK): examples/cdk/package-lock.json $(TOOLS)
+	@mkdir -p "$(@D)" && cp examples/cdk/package.json examples/cdk/package-lock.json "$(@D)"
+	$(call step,installing $(@D),cd "$(@D)" && PATH="$(abspath $(VENVS))/tools/bin:$$PATH" npm ci --ignore-scripts --no-audit \
+		--no-fund --no-update-notifier --loglevel=error && touch .installed)
 
 # The third part of the path is the name and version, so that each version has a folder of its own.
 $(DENY) $(CYCLONEDX): | rust

@@ -47,7 +47,7 @@ CODE_PARAMETERS = """\
     Description: >-
       Key of function.zip in this bucket. It must contain {version}, the version of this template, or a SHA-256 hash of the
       content, because CloudFormation does not read a new object under the same key.
-    AllowedPattern: '^.*({pattern}|[0-9a-f]{{64}}).*$'
+    AllowedPattern: '^((.*[^0-9.])?{pattern}([^0-9].*)?|.*[0-9a-f]{{64}}.*)$'
     ConstraintDescription: must contain {version} (the version of this template) or a SHA-256 hash. Upload function.zip again.
 """
 
