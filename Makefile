@@ -9,7 +9,8 @@ TOOLS := $(VENVS)/tools/.installed
 PICTURE := $(VENVS)/picture/.installed
 BENCH := $(VENVS)/bench/.installed
 AUDIT := $(VENVS)/audit/.installed
-CDK := target/cdk/.installed
+CDK := target/npm/cdk/.installed
+LINTERS := target/npm/linters/.installed
 DENY := target/tools/cargo-deny@0.20.2/bin/cargo-deny
 CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9/bin/cargo-cyclonedx
 NAME := cloudfront-invalidator
@@ -44,7 +45,7 @@ demo: binaries $(CLOUD) $(TOOLS) ## Deploy the stack into a local AWS and show w
 
 test: lint unit local ## Check everything that CI checks
 
-lint: rust docs $(TOOLS) $(CDK) ## Check the format, clippy, the template and the documentation
+lint: rust docs $(TOOLS) $(CDK) $(LINTERS) ## Check the format, clippy, the templates, the workflows and the documentation
 	$(call step,cargo fmt,cargo fmt --check)
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
 	$(call step,cargo fmt of the cold start,$(COLD_START) fmt --check)
@@ -53,6 +54,7 @@ lint: rust docs $(TOOLS) $(CDK) ## Check the format, clippy, the template and th
 	$(call step,sam validate,$(SAM) validate --lint && $(SAM) validate --lint --template examples/site/template.yaml)
 	$(call step,stack archive,"$(VENVS)/tools/bin/python" -B tests/release/test_stack.py --quiet)
 	$(call step,cdk synth,"$(VENVS)/tools/bin/python" -B tests/release/test_cdk.py $(dir $(CDK)) --quiet)
+	$(call step,workflows and installers,"$(VENVS)/tools/bin/python" -B tests/release/lint.py "$(dir $(LINTERS))")
 
 docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the template
 	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
@@ -76,6 +78,7 @@ local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo, and a small mea
 	$(call step,end to end,"$(VENVS)/tools/bin/python" -B tests/local/demo.py --venvs "$(VENVS)" --quiet)
 	$(call step,freshness,MINISTACK="$(abspath $(VENVS))/cloud/bin/ministack" \
 		cargo test --locked --all-features --test fresh_small)
+	$(call step,installers and action,"$(VENVS)/tools/bin/python" -B -m unittest discover -s tests/release)
 
 bench: rust $(BENCH) $(PICTURE) ## Time the planner, score it, and measure the cold start (release profile: takes minutes)
 	$(call step,criterion,cargo bench --locked --bench plan)
@@ -135,10 +138,12 @@ $(CLOUD) $(TOOLS) $(AUDIT) $(PICTURE) $(BENCH): | python
 		&& "$(@D)/bin/pip" install --quiet --disable-pip-version-check --no-deps -r $< \
 		&& "$(@D)/bin/pip" check && touch "$@")
 
-$(CDK): examples/cdk/package-lock.json $(TOOLS)
-	@mkdir -p "$(@D)" && cp examples/cdk/package.json examples/cdk/package-lock.json "$(@D)"
-	$(call step,installing $(@D),cd "$(@D)" && PATH="$(abspath $(VENVS))/tools/bin:$$PATH" npm ci --ignore-scripts --no-audit \
-		--no-fund --no-update-notifier --loglevel=error && touch .installed)
+# npm finds node on the PATH, and runs no script of a package.
+$(CDK): examples/cdk/package.json examples/cdk/package-lock.json
+$(LINTERS): tests/release/npm/package.json tests/release/npm/package-lock.json
+$(CDK) $(LINTERS): $(TOOLS)
+	$(call step,installing $(@D),mkdir -p "$(@D)" && cp $(filter %.json,$^) "$(@D)" && cd "$(@D)" \
+		&& PATH="$(abspath $(VENVS))/tools/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund && touch .installed)
 
 # The third part of the path is the name and version, so that each version has a folder of its own.
 $(DENY) $(CYCLONEDX): | rust
