@@ -32,23 +32,25 @@ CODE_LABELS = """\
       CodeBucket: {default: Bucket of the function's archive}
       CodeKey: {default: Key of the function's archive}
 """
-# CloudFormation compares the parameters, not the objects: an object that was replaced under the same key changes nothing.
-# So the key of an earlier version is refused. The CDK names an object after the SHA-256 hash of its content.
+# CloudFormation compares the parameters, not the objects: an object that was replaced under the same key changes
+# nothing. So the key of another version is refused. The CDK names an object after a SHA-256 hash.
 CODE_PARAMETERS = """\
   CodeBucket:
     Type: String
     Description: >-
-      Name of the bucket to which you have uploaded function.zip of this archive. It must be in the region of this stack.
+      Name of the bucket to which you have uploaded function.zip of this archive. It must be in the region of this
+      stack.
     AllowedPattern: '^[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]$'
     ConstraintDescription: must be the name of a bucket (not its ARN), 3 to 63 lower-case characters.
   CodeKey:
     Type: String
     Default: cloudfront-invalidator/{version}/{architecture}.zip
     Description: >-
-      Key of function.zip in this bucket. It must contain {version}, the version of this template, or a SHA-256 hash of the
-      content, because CloudFormation does not read a new object under the same key.
+      Key of function.zip in this bucket. It must contain {version}, the version of this template, or a SHA-256 hash of
+      the content, because CloudFormation does not read a new object under the same key.
     AllowedPattern: '^((.*[^0-9.])?{pattern}([^0-9].*)?|.*[0-9a-f]{{64}}.*)$'
-    ConstraintDescription: must contain {version} (the version of this template) or a SHA-256 hash. Upload function.zip again.
+    ConstraintDescription: >-
+      must contain {version}, the version of this template, or a SHA-256 hash. Upload function.zip of this archive first.
 """
 
 

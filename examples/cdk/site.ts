@@ -1,15 +1,17 @@
 // A site with the AWS CDK, and the invalidator as a nested stack. Node.js runs this file as it is: nothing is compiled.
 //
-// Unpack the stack archive into the folder `invalidator`, then run `npm ci` and `npx cdk deploy`. In an app of your own, take
-// over `addInvalidator`.
+// Unpack the stack archive into the folder `invalidator`, then run `npm ci` and `npx cdk deploy`. In an app of your own,
+// take over `addInvalidator`.
 import { App, CfnOutput, CfnStack, Stack } from 'aws-cdk-lib';
 import { Distribution, ViewerProtocolPolicy } from 'aws-cdk-lib/aws-cloudfront';
 import { S3BucketOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 
-// The parameters are those of the template, as strings. It is not included with CfnInclude, because its conditions compare
-// parameters, and a condition cannot refer to a resource: the deployment would fail. In a nested stack, they stay parameters.
+// The parameters are those of the template, as strings.
+//
+// CfnInclude cannot be used: it requires an OnSuccess destination, which the template does not have, and it replaces
+// parameters in conditions, which cannot refer to resources. A nested stack gets the template as it is.
 function addInvalidator(stack: Stack, folder: string, parameters: Record<string, string>): CfnStack {
   const code = new Asset(stack, 'InvalidatorCode', { path: `${folder}/function.zip` });
   const template = new Asset(stack, 'InvalidatorTemplate', { path: `${folder}/template-s3.yaml` });

@@ -34,6 +34,10 @@ from callers import event_problems, field_problems, state_machine_problems, temp
 from cfnlint.api import lint, lint_all
 from cloudformation import ROOT, Stack, YamlLoader, descendants
 
+sys.path.append(str(ROOT / ".github/release"))
+
+import templates  # noqa: E402
+
 # https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-options.html
 GLOBAL_OPTIONS = set(
     "ca-bundle cli-auto-prompt cli-binary-format cli-connect-timeout cli-input-json cli-input-yaml cli-read-timeout"
@@ -54,7 +58,7 @@ CUSTOM_COMMANDS = {
     ("s3", "mv"): TRANSFER - {"delete", "exact-timestamps", "size-only"},
     ("s3", "rm"): {"dryrun", "exclude", "include", "only-show-errors", "quiet", "recursive"},
     ("s3", "sync"): TRANSFER - {"recursive"},
-    ("cloudformation", "deploy"): {"capabilities", "parameter-overrides", "stack-name", "template-file"},
+    ("cloudformation", "deploy"): {"capabilities", "parameter-overrides", "s3-bucket", "stack-name", "template-file"},
     ("configure", "list"): set(),
     ("logs", "tail"): {"filter-pattern", "follow", "format", "since"},
     ("sso", "login"): {"no-browser", "sso-session"},
@@ -191,6 +195,13 @@ class Template:
         return forms
 
 
+def template_text(name):
+    """Returns a template of the stack archive, or a file of the repository."""
+    if name == "template-s3.yaml":
+        return templates.with_bucket((ROOT / "template.yaml").read_text(), "x86_64")
+    return (ROOT / ("examples/site/template.yaml" if name == "site.yaml" else name)).read_text()
+
+
 def slug(title):
     """Returns the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
@@ -231,7 +242,8 @@ class Checker:
             self.problem("docs/costs.md", 1, problem)
         for problem in dashboard.problems():
             self.problem("template.yaml", 1, problem)
-        for path in sorted((ROOT / "examples").iterdir()):
+        # Its folders are checked elsewhere: site by cfn-lint and in the demo, cdk by tests/release/test_cdk.py.
+        for path in sorted(path for path in (ROOT / "examples").iterdir() if path.is_file()):
             language = {".sh": "sh", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}.get(path.suffix)
             self.block(path.relative_to(ROOT), 1, language, path.read_text())
             if path.suffix == ".yaml":
@@ -406,7 +418,7 @@ class Checker:
                     template, parameters = "template.yaml", self.template.parameters
                     if "--template-file" in words:
                         template = words[words.index("--template-file") + 1]
-                        parameters = yaml.load((ROOT / template).read_text(), YamlLoader)["Parameters"]
+                        parameters = yaml.load(template_text(template), YamlLoader)["Parameters"]
                     for override in " ".join(overrides).split(" --")[0].split():
                         name = override.removeprefix("ParameterKey=").split("=")[0].split(",")[0]
                         if name not in parameters:

@@ -1,10 +1,12 @@
-"""The templates of the stack archive, and what the AWS Serverless Application Repository would accept of template.yaml."""
+"""The templates of the stack archive, and whether the Serverless Application Repository accepts template.yaml."""
 
 from __future__ import annotations
 
 import copy
 import re
+import subprocess
 import sys
+import tempfile
 import tomllib
 import unittest
 from pathlib import Path
@@ -77,6 +79,15 @@ class StackArchiveTest(unittest.TestCase):
         refused = ["", "function.zip", "1.2.4.zip", "1.2.30.zip", "11.2.3.zip", "0.1.2.3.zip", "1x2x3.zip", f"{'0a' * 31}.zip"]
         pattern = re.compile(key["AllowedPattern"])
         self.assertEqual([text for text in accepted + refused if pattern.search(text)], accepted)
+
+    def test_the_documented_command_finds_the_key(self) -> None:
+        command = re.search(r"^key=.*$", DEPLOY.read_text(encoding="utf-8"), re.MULTILINE)
+        with tempfile.TemporaryDirectory() as folder:
+            templates.write("arm64", Path(folder))
+            found = subprocess.run(
+                ["sh", "-c", f'{command[0]}; echo "$key"'], cwd=folder, capture_output=True, text=True, check=True
+            )
+        self.assertEqual(found.stdout, f"cloudfront-invalidator/{PACKAGE['version']}/arm64.zip\n")
 
     def test_the_site_uses_the_template_in_its_folder(self) -> None:
         site = yaml_parse(SITE)
