@@ -72,7 +72,7 @@ class BinstallTest(unittest.TestCase):
     def test_installs_no_other_binary(self) -> None:
         self.assertEqual(MANIFEST["metadata"]["binstall"]["disabled-strategies"], ["quick-install", "compile"])
         # The archives lack the function, which is not optional.
-        command = f"cargo binstall {MANIFEST['name']} --git {REPOSITORY} --bin cf-invalidate\n"
+        command = f"cargo binstall {MANIFEST['name']} --bin cf-invalidate \\\n  --git {REPOSITORY}\n"
         self.assertIn(command, text_of(PROJECT / "docs/install.md"))
 
 
