@@ -110,9 +110,9 @@ class StackArchiveTest(unittest.TestCase):
                 self.assertNotIn(by_default[condition], given)
 
     def test_cfn_lint_accepts_the_templates(self) -> None:
-        texts = [templates.site_template(SITE)]
-        for architecture in templates.ARCHITECTURES:
-            texts += [templates.with_archive(TEMPLATE, architecture), templates.with_bucket(TEMPLATE, architecture)]
+        # The other architecture differs in two values only.
+        archive, bucket = templates.with_archive(TEMPLATE, "arm64"), templates.with_bucket(TEMPLATE, "arm64")
+        texts = [templates.site_template(SITE), archive, bucket]
         self.assertEqual([str(match) for text in texts for match in lint(text)], [])
 
     def test_a_changed_template_is_an_error(self) -> None:
