@@ -159,6 +159,24 @@ class ActionTest(unittest.TestCase):
         self.assertTrue(self.call_standin("invalidations")[0]["reference"].startswith("release-1"))
         self.assertEqual(sorted(path.name for path in self.workspace.iterdir()), ["changes.txt", "public"])
 
+    def test_each_input_becomes_an_argument(self) -> None:
+        files = self.releases.files
+        self.addCleanup(setattr, self.releases, "files", files)
+        self.releases.files = {}
+        program = f"#!/bin/sh\n[ $1 = --version ] && echo cf-invalidate {VERSION} || printf '%s\\n' \"$@\" >calls\n"
+        self.releases.add(VERSION, program.encode())
+        further = {"wait": "90s", "retry": "1m", "arguments": "--max-paths=5\n\n--reference\n  a b\n"}
+        command = ["create", "--yes", f"--distribution={DISTRIBUTION}", "--retry=1m", "--wait=90s"]
+        arguments = ["--max-paths=5", "--reference", "a b", "--"]
+        changes = ["--from-s3-sync=changes.txt", "--site=public"]
+        for inputs, expected in (
+            ({"from_s3_sync": "changes.txt", "site": "public"}, [*command, *changes, *arguments]),
+            ({"paths": "/*\n--all"}, [*command, *arguments, "/*", "--all"]),
+        ):
+            code, output = self.run_action(distribution=DISTRIBUTION, **inputs, **further)
+            self.assertEqual(code, 0, output)
+            self.assertEqual((self.workspace / "calls").read_text().splitlines(), expected)
+
     def test_arguments_are_passed_on(self) -> None:
         inputs = {"distribution": DISTRIBUTION, "from_s3_sync": "changes.txt"}
         code, output = self.run_action(**inputs, arguments="--dry-run\n--literal-keys")
