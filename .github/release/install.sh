@@ -66,7 +66,7 @@ download() {
         curl --fail --location --silent --show-error --proto "=$scheme" --tlsv1.2 --connect-timeout 30 --retry 3 \
             --output "$2" "$1"
     else
-        wget --quiet --tries=3 --timeout=30 --output-document="$2" "$1"
+        wget --no-verbose --tries=3 --timeout=30 --output-document="$2" "$1"
     fi || fail "cannot download $1$3"
 }
 

@@ -70,9 +70,10 @@ def shellcheck(shell: str, name: str, script: str) -> Iterator[str]:
 
 def problems(packages: Path) -> Iterator[str]:
     # Node.js warns that its interface for WebAssembly is experimental.
-    node = [PROGRAMS / "node", "--no-warnings", Path(__file__).parent / "npm/lint.cjs", packages]
-    files = [*WORKFLOWS, RELEASE / "cf-invalidate.rb"]
-    yield from (line for line in run(*node, *map(relative, files)) if not NEWER.search(line))
+    script = Path(__file__).parent / "npm/lint.cjs"
+    files = map(relative, [*WORKFLOWS, RELEASE / "cf-invalidate.rb"])
+    lines = run(PROGRAMS / "node", "--no-warnings", script, packages, *files)
+    yield from (line for line in lines if not NEWER.search(line))
     yield from run(PROGRAMS / "shellcheck", "--format=gcc", *map(relative, SCRIPTS))
     yield from run(PROGRAMS / "hadolint", "--no-color", relative(RELEASE / "Dockerfile"))
     for file in [*WORKFLOWS, ACTION]:

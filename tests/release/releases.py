@@ -12,6 +12,7 @@ import shutil
 import tarfile
 import threading
 import tomllib
+import unittest
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -103,12 +104,18 @@ def write_program(file: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def link_programs(directory: Path, names: list[str]) -> None:
-    """Links these programs of PATH into a directory that can be the whole PATH of a test."""
+def link_programs(directory: Path, *names: str) -> None:
+    """Links these programs and BASICS into a directory that can be the whole PATH of a test.
+
+    The test is skipped if this machine lacks one of these programs.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in {*BASICS, *names}:
         if program := shutil.which(name):
+            (directory / name).unlink(missing_ok=True)
             (directory / name).symlink_to(program)
+        elif name in names:
+            raise unittest.SkipTest(f"{name} is not installed")
 
 
 def listing(directory: Path) -> list[str]:

@@ -54,15 +54,17 @@ class ActionTest(unittest.TestCase):
         # The program itself has more than a hundred megabytes in the debug profile, so one test only installs it.
         cls.releases.add(VERSION, f"#!/bin/sh\nexec '{BUILT}/cf-invalidate' \"$@\"\n".encode())
         upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+        cls.addClassCleanup(upstream.server_close)
         thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        cls.addClassCleanup(lambda: (upstream.shutdown(), thread.join(), upstream.server_close()))
-        # The stand-in ends when its standard input is closed.
-        command = [BUILT / "examples/standin", "--upstream", f"http://127.0.0.1:{upstream.server_port}"]
+        cls.addClassCleanup(thread.join)
+        cls.addClassCleanup(upstream.shutdown)
+        command = [str(BUILT / "examples/standin"), "--upstream", f"http://127.0.0.1:{upstream.server_port}"]
         standin = subprocess.Popen(
             [*command, "--completes-after", "3600"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        cls.addClassCleanup(lambda: (standin.communicate(), standin.wait()))
+        # It closes the standard input, at whose end the stand-in ends.
+        cls.addClassCleanup(standin.communicate)
         assert standin.stdout
         cls.standin = standin.stdout.readline().removeprefix("listening on ").strip()
 
@@ -119,7 +121,7 @@ class ActionTest(unittest.TestCase):
                 "AWS_REGION": "us-east-1",
             }
             for name, expression in step.get("env", {}).items():
-                key = re.fullmatch(r"\$\{\{ inputs\.([a-z0-9-]+) }}", expression)[1]
+                [key] = re.findall(r"^\$\{\{ inputs\.([a-z0-9-]+) }}$", expression)
                 environment[name] = values[key]
             script = self.directory / "step.sh"
             script.write_text(step["run"])

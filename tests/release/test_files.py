@@ -197,7 +197,7 @@ class WorkflowTest(unittest.TestCase):
         )
 
     def test_nothing_is_drafted_if_the_releases_cannot_be_listed(self) -> None:
-        write_program(self.directory / "programs/gh", "echo \"$*\" >>calls\nexit 1")
+        write_program(self.directory / "programs/gh", 'echo "$*" >>calls\nexit 1')
         self.assertEqual(self.run_script(script_of("draft", "Draft the release")).returncode, 1)
         self.assertEqual(len((self.directory / "calls").read_text().splitlines()), 1)
 
@@ -244,11 +244,12 @@ class DocumentTest(unittest.TestCase):
         releases.files[f"download/v{VERSION}/install.sh"] = (RELEASE / "install.sh").read_bytes()
         with tempfile.TemporaryDirectory() as temporary:
             directory = Path(temporary).resolve()
+            link_programs(directory / "programs", "curl", "sha256sum")
             for command in buildspec["phases"]["install"]["commands"]:
                 subprocess.run(
-                    ["sh", "-c", command.replace("/usr/local/bin", f"{directory}/bin")],
+                    ["/bin/sh", "-c", command.replace("/usr/local/bin", f"{directory}/bin")],
                     env={
-                        "PATH": "/usr/local/bin:/usr/bin:/bin",
+                        "PATH": f"{directory}/programs",
                         "HOME": temporary,
                         **buildspec["env"]["variables"],
                         "CF_INVALIDATE_RELEASES_URL": releases.url,
@@ -258,7 +259,7 @@ class DocumentTest(unittest.TestCase):
                     capture_output=True,
                     timeout=60,
                 )
-            self.assertEqual(listing(directory), ["bin", "bin/cf-invalidate", "install.sh"])
+            self.assertEqual(listing(directory / "bin"), ["cf-invalidate"])
         url = buildspec["env"]["variables"]["CF_INVALIDATE_RELEASES_URL"]
         self.assertEqual(url, f"{REPOSITORY}/releases")
 
