@@ -146,13 +146,6 @@ class ArchivesTest(unittest.TestCase):
         self.assertEqual("### Added\n\n- this\n", dist.release_notes(text, "1.2.3"))
         self.assertEqual("- later\n", dist.release_notes(text, "1.3.0"))
 
-    def test_each_address_of_the_repository_is_that_of_the_package(self) -> None:
-        address = dist.PACKAGE["repository"].removeprefix("https://")
-        patterns = ("*.md", "docs/*.md", "examples/**/*.y*ml", ".github/**/*.*", "template.yaml", "action.yml")
-        for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
-            found = set(re.findall(r"github\.com/[\w.-]+/cloudfront-invalidator\b", path.read_text(encoding="utf-8")))
-            self.assertLessEqual(found, {address}, path)
-
     def read(self, archive: tarfile.TarFile, name: str) -> bytes:
         file = archive.extractfile(name)
         self.assertIsNotNone(file, name)

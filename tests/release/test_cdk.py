@@ -1,7 +1,4 @@
-"""Synthesizes examples/cdk with the templates of the stack archive, without a network.
-
-usage: test_cdk.py FOLDER, with package.json and node_modules of examples/cdk
-"""
+"""Synthesizes examples/cdk with the templates of the stack archive, without a network."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ sys.path.append(str(ROOT / ".github/release"))
 
 import templates  # noqa: E402
 
-INSTALLED = Path(sys.argv.pop(1)).absolute()
+INSTALLED = ROOT / "target/npm/cdk"  # by make
 NODE = Path(sys.executable).parent  # Node.js is a package of the environment
 CODE = b"the archive of the function"
 
