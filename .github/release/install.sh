@@ -142,19 +142,22 @@ main() {
         fail "the checksum of $url/$archive is $actual instead of $expected: nothing was installed; try again"
     tar -xzf "$work/$archive" -C "$work" "cf-invalidate-$target/cf-invalidate"
 
+    unpacked=$work/cf-invalidate-$target/cf-invalidate
+    # A temporary directory can be mounted so that nothing in it can run.
+    installed=$("$unpacked" --version </dev/null) ||
+        fail "$unpacked does not run: Linux needs glibc 2.17 or newer, and TMPDIR a directory where programs can run"
+    case "$installed " in
+        "cf-invalidate ${version:+$version }"*) ;;
+        *) fail "$url/$archive contains $installed instead of version $version: nothing was installed" ;;
+    esac
+
     mkdir -p "$to"
     to=$(cd "$to" && pwd)
     [ ! -d "$to/cf-invalidate" ] || fail "$to/cf-invalidate is a directory: choose another one with --to"
     # Beside the old binary, so that mv replaces it in one step.
     new=$(mktemp "$to/.cf-invalidate.XXXXXX")
-    cp "$work/cf-invalidate-$target/cf-invalidate" "$new"
+    cp "$unpacked" "$new"
     chmod 755 "$new"
-    installed=$("$new" --version </dev/null) ||
-        fail "the binary does not run on this system (Linux needs glibc 2.17 or newer): nothing was installed"
-    case "$installed " in
-        "cf-invalidate ${version:+$version }"*) ;;
-        *) fail "$url/$archive contains $installed instead of version $version: nothing was installed" ;;
-    esac
     mv -f "$new" "$to/cf-invalidate"
     new=''
 

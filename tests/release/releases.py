@@ -57,12 +57,19 @@ class Releases:
         self.files: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.failures = 0  # how many of the next responses have the status 503
+        self.held = threading.Event()  # set when the request for the held file has arrived
+        self._held_path: str | None = None
+        self._released = threading.Event()
         releases = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.removeprefix("/")
                 releases.requests.append(path)
+                if path == releases._held_path:
+                    releases.held.set()
+                    releases._released.wait(60)
+                    return
                 data = releases.files.get(path)
                 if releases.failures:
                     releases.failures -= 1
@@ -91,15 +98,27 @@ class Releases:
         for folder in (f"download/v{version}", "latest/download"):
             self.files |= {f"{folder}/{name}": data for name, data in files.items()}
 
+    def hold(self, path: str) -> None:
+        """Requests for this path get no response until `release`, and then an empty one."""
+        self._held_path = path
+        self.held.clear()
+        self._released.clear()
+
+    def release(self) -> None:
+        self._held_path = None
+        self._released.set()
+
     def stop(self) -> None:
+        self.release()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
 
 def write_program(file: Path, text: str) -> None:
-    """Writes a shell script that can be executed."""
+    """Writes a shell script that can be executed. It replaces a link and not the program that the link leads to."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
     file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     file.chmod(0o755)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -12,6 +14,7 @@ from releases import (
     ARCHIVE,
     INSTALLER,
     MANIFEST,
+    TARGET,
     Releases,
     archive,
     link_programs,
@@ -35,16 +38,18 @@ class InstallTest(unittest.TestCase):
             path.mkdir()
         link_programs(self.programs, "curl", "sha256sum")
 
-    def install(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": str(self.programs),
             "HOME": str(self.home),
             "TMPDIR": str(self.temporary),
             "CF_INVALIDATE_RELEASES_URL": self.releases.url,
         }
+
+    def install(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             ["sh", str(INSTALLER), *arguments],
-            env=environment | variables,
+            env=self.environment() | variables,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -177,18 +182,50 @@ class InstallTest(unittest.TestCase):
 
     def test_does_not_install_a_binary_that_does_not_run(self) -> None:
         self.releases.add("1.2.3", b"\x7fELF of another system")
-        message = "the binary does not run on this system (Linux needs glibc 2.17 or newer): nothing was installed"
-        target = self.directory / "bin"
-        self.assert_fails(self.install("--to", str(target)), message)
-        self.assertEqual(listing(target), [])
+        result = self.install("--to", "bin")
+        message = "does not run: Linux needs glibc 2.17 or newer, and TMPDIR a directory where programs can run\n"
+        self.assertRegex(
+            result.stderr, rf"\ninstall.sh: {self.temporary}/\S+/cf-invalidate-{TARGET}/cf-invalidate {message}$"
+        )
+        self.assertEqual((result.returncode, result.stdout, (self.directory / "bin").exists()), (1, "", False))
 
     def test_does_not_install_another_version(self) -> None:
         self.releases.add("1.2.3", script("1.2.30"))
         url = f"{self.releases.url}/download/v1.2.3/{ARCHIVE}"
         message = f"{url} contains cf-invalidate 1.2.30 instead of version 1.2.3: nothing was installed"
+        self.assert_fails(self.install("--version", "1.2.3", "--to", "bin"), message)
+        self.assertFalse((self.directory / "bin").exists())
+
+    def test_leaves_nothing_behind_if_the_binary_cannot_be_copied(self) -> None:
+        self.releases.add("1.2.3")
         target = self.directory / "bin"
-        self.assert_fails(self.install("--version", "1.2.3", "--to", str(target)), message)
+        target.mkdir()
+        write_program(self.programs / "cp", "echo 'cp: no space left on device' >&2; exit 1")
+        result = self.install("--to", "bin")
+        self.assertEqual((result.returncode, result.stderr), (1, "cp: no space left on device\n"))
         self.assertEqual(listing(target), [])
+
+    def test_leaves_nothing_behind_if_it_is_stopped(self) -> None:
+        self.releases.add("1.2.3")
+        for name in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(name):
+                self.releases.hold(f"latest/download/{ARCHIVE}")
+                process = subprocess.Popen(
+                    ["sh", str(INSTALLER)],
+                    env=self.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                self.assertTrue(self.releases.held.wait(60))
+                # As a terminal does, to the script and to curl.
+                os.killpg(process.pid, name)
+                process.communicate(timeout=60)
+                self.releases.release()
+                self.assertEqual(
+                    (process.returncode, listing(self.temporary), listing(self.home)), (128 + name, [], [])
+                )
 
     def test_accepts_a_version_with_commit_and_date(self) -> None:
         self.releases.add("1.2.3", script("1.2.3 (abcdef0 2026-11-22)"))
@@ -206,7 +243,6 @@ class InstallTest(unittest.TestCase):
         self.assertEqual(listing(target), ["cf-invalidate"])
 
     def test_chooses_the_archive_of_the_system_and_the_processor(self) -> None:
-        (self.programs / "uname").unlink()
         for system, processor, target in (
             ("Linux", "x86_64", "x86_64-unknown-linux-gnu"),
             ("Linux", "aarch64", "aarch64-unknown-linux-gnu"),
@@ -223,7 +259,6 @@ class InstallTest(unittest.TestCase):
     def test_explains_what_to_do_on_other_systems(self) -> None:
         source = f"build it from source: {MANIFEST['repository']}/blob/main/docs/install.md#from-source"
         windows = f"{self.releases.url}/latest/download/cf-invalidate-x86_64-pc-windows-msvc.zip"
-        (self.programs / "uname").unlink()
         for system, processor, message in (
             ("Linux", "i686", f"there is no binary for the processor i686: {source}"),
             ("Linux", "armv7l", f"there is no binary for the processor armv7l: {source}"),
@@ -234,11 +269,9 @@ class InstallTest(unittest.TestCase):
                 write_program(self.programs / "uname", f"[ $1 = -s ] && echo {system} || echo {processor}")
                 self.assert_fails(self.install(), message)
         write_program(self.programs / "uname", "[ $1 = -s ] && echo Linux || echo x86_64")
-        for program in ("getconf", "ldd"):
-            (self.programs / program).unlink()
         write_program(self.programs / "getconf", "[ $1 = LONG_BIT ] && echo 32")
         self.assert_fails(self.install(), f"there is no binary for 32-bit systems: {source}")
-        (self.programs / "getconf").unlink()
+        write_program(self.programs / "getconf", "echo 64")
         write_program(self.programs / "ldd", "echo 'musl libc (x86_64)' >&2; exit 1")
         message = f"the binary needs glibc, and this system has musl: use a system with glibc, or {source}"
         self.assert_fails(self.install(), message)
