@@ -58,7 +58,7 @@ docs: $(TOOLS) ## Check the documentation's samples against AWS's API and the te
 	$(call step,documentation,"$(VENVS)/tools/bin/python" -B tests/docs/check.py)
 
 dist: $(TOOLS) $(CLOUD) $(CYCLONEDX) rust ## Build the archives of a release for x86_64 Linux and check them (15 minutes)
-	@mkdir -p target/audit && rm -rf target/dist
+	@rm -rf target/dist
 	$(call step,SBOM and notices,$(PYTHON) -B tests/audit/third_party.py $(CYCLONEDX))
 	$(call step,building the function,$(DIST) function --architecture x86_64)
 	$(call step,building the command line,$(DIST) cli --target x86_64-unknown-linux-gnu)
@@ -73,6 +73,7 @@ unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)
 
 release: binaries $(TOOLS) $(CDK) ## Test the archives of a release with small files, the installers, the action and the CDK
+	$(call step,notices,$(PYTHON) -B tests/audit/third_party.py)
 	$(call step,release,"$(VENVS)/tools/bin/python" -B -m unittest discover --start-directory tests/release)
 
 local: binaries $(CLOUD) $(TOOLS) ## Run the checks of the demo, and a small measurement of freshness
