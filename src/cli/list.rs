@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::format::{excerpt, table};
 use super::invalidation_cache::InvalidationCache;
+use super::terminal::Progress;
 use super::{CliError, Exit, List, Session, target};
 use crate::distribution::DistributionId;
 use crate::output::{CommandOutput, InvalidationOutput, timestamp};
@@ -18,7 +19,9 @@ pub(super) async fn run(session: &Session, list: &List) -> Result<Exit, CliError
     let mut objects = Vec::new();
     for target in targets {
         let id = &target.id;
+        let progress = progress(session, id);
         let invalidations = newest(session, id, maximum).await?;
+        drop(progress);
         texts.push(text(id, &invalidations));
         let invalidations = invalidations.into_iter();
         let invalidations =
@@ -31,16 +34,20 @@ pub(super) async fn run(session: &Session, list: &List) -> Result<Exit, CliError
     Ok(Exit::Done)
 }
 
-/// Returns the newest invalidations of a distribution.
+/// Shows that the invalidations of a distribution are listed.
+pub(super) fn progress(session: &Session, distribution: &DistributionId) -> Progress {
+    let text = format!("listing the invalidations of {distribution}");
+    session.terminal.progress(text)
+}
+
+/// Returns the newest invalidations of a distribution. It shows no progress, because the caller may show its own: a
+/// terminal has one progress line at a time.
 pub(super) async fn newest(
     session: &Session,
     distribution: &DistributionId,
     maximum: usize,
 ) -> Result<Vec<ExistingInvalidation>, CliError> {
     let clients = session.connection.clients().await?;
-    let _progress = session
-        .terminal
-        .progress(format!("listing the invalidations of {distribution}"));
     let summaries = clients
         .cloudfront
         .list_invalidations(distribution, DateTime::UNIX_EPOCH, maximum)

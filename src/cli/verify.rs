@@ -239,7 +239,9 @@ fn selection_of(verify: &Verify) -> Selection {
 
 /// Returns the paths of the newest completed invalidation of the distribution.
 async fn newest_paths(session: &Session, target: &Target) -> Result<EncodedPaths, CliError> {
+    let progress = list::progress(session, &target.id);
     let newest = list::newest(session, &target.id, distribution::FIRST_INVALIDATIONS).await?;
+    drop(progress);
     let completed = newest
         .iter()
         .find(|invalidation| invalidation.status == InvalidationStatus::Completed);

@@ -247,17 +247,34 @@ fn shows_progress_and_ctrl_c_stops_waiting_only() {
     assert_eq!(environment.accepted().len(), 1);
 }
 
-#[test]
-fn verdicts_have_colors_on_a_terminal() {
+/// Returns an environment whose edge refuses connections.
+fn environment_without_edge(name: &str) -> Environment {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let edge = listener.local_addr().expect("an address");
     drop(listener);
-    let mut environment = Environment::new("terminal-verify");
+    let mut environment = Environment::new(name);
     environment.set("EDGE_ENDPOINT_URL", &format!("http://{edge}"));
+    environment
+}
+
+#[test]
+fn verdicts_have_colors_on_a_terminal() {
+    let environment = environment_without_edge("terminal-verify");
     let mut session = Session::start(&environment, &format!("verify -d {FIRST} /a.html"));
     session.wait_for("\u{1b}[33munseen\u{1b}[0m   https://www.example.com/a.html");
     session.wait_for("nothing could be verified");
     session.assert_exit_code(3);
+}
+
+#[test]
+fn a_verification_shows_one_progress_line_at_a_time() {
+    let environment = environment_without_edge("terminal-verify-progress");
+    let mut session = Session::start(&environment, &format!("verify -d {FIRST} /a.html"));
+    session.wait_for("verifying: ");
+    session.wait_for("nothing could be verified");
+    let output = session.output();
+    // A second line would be drawn behind the first, which then stays on the screen.
+    assert!(!output.contains("listing the invalidations"), "{output}");
 }
 
 #[test]
