@@ -33,7 +33,7 @@ DIST := PATH="$(abspath $(VENVS))/tools/bin:$$PATH" python -B .github/release/di
 step = @echo "== $(1)"; began=$$(date +%s); $(2); status=$$?; \
 	echo "== $(1): $$(($$(date +%s) - began)) s$$([ $$status -eq 0 ] || echo ', failed')"; exit $$status
 
-.PHONY: help demo test lint docs dist picture unit release local binaries bench soak fresh capacity audit build clean rust python
+.PHONY: help demo test lint docs dist picture terminal unit release local binaries bench soak fresh capacity audit build clean rust python
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -68,6 +68,9 @@ dist: $(TOOLS) $(CLOUD) $(CYCLONEDX) rust ## Build the archives of a release for
 
 picture: $(PICTURE) ## Draw the dashboard of the template with sample data as docs/dashboard.png
 	$(call step,picture,"$(VENVS)/picture/bin/python" -B tests/docs/picture.py)
+
+terminal: binaries $(CLOUD) $(TOOLS) $(PICTURE) ## Draw a deploy and the demo in a terminal as docs/deploy.svg and docs/demo.svg
+	$(call step,terminal,"$(VENVS)/picture/bin/python" -B tests/docs/terminal.py --venvs "$(VENVS)")
 
 unit: rust ## Run the tests of the crate
 	$(call step,cargo test,cargo test --locked --all-features)

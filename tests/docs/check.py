@@ -7,6 +7,7 @@
 - Saved queries and budgets of CloudFormation have the structure of the call that creates them.
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
 - Lambda events equal a file of events/ or tests/events/.
+- Blocks of the language `console` are a part of what a picture of terminal.py shows; lines can be wrapped differently.
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - The description of each alarm of template.yaml ends with a heading of docs/operations.md.
 - Tables of parameters, outputs and variables list those of template.yaml, each once, and no others.
@@ -22,6 +23,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import costs
 import dashboard
@@ -92,6 +94,9 @@ CREATE_CALLS = {
 # Forms of resources that the template refers to.
 RESOURCE_FORMS = {"AWS::SQS::Queue": "sqs:", "AWS::Logs::LogGroup": "logs:log-group"}
 
+# What terminal.py draws.
+SESSIONS = [ROOT / "docs" / name for name in ("deploy.svg", "demo.svg")]
+
 TOKEN = re.compile(
     r"""(?P<blank> [ \t]+ | \\\n | (?<![^\s;|&()])\#[^\n]* )
       | (?P<redirection> \d*(?:[<>]+[&|]?)(?!\() )
@@ -113,6 +118,15 @@ class Validator(ParamValidator):
         super()._validate_string(param, shape, errors, name)
         if isinstance(param, str) and shape.enum and param not in shape.enum:
             errors.report(name, "invalid type", param=param, valid_types=shape.enum)
+
+
+def description(picture):
+    """Returns the text that a picture of terminal.py shows."""
+    return ElementTree.parse(picture).findtext("{http://www.w3.org/2000/svg}desc")
+
+
+def without_space(text):
+    return "".join(text.split())
 
 
 def as_list(value):
@@ -222,6 +236,8 @@ class Checker:
         ]
         self.targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         self.loader = Loader()
+        # With a character between them that no block contains.
+        self.sessions = "\0".join(without_space(text) for text in map(description, SESSIONS))
         self.problems = []
         counted = ("blocks", "AWS CLI commands", "resources", "IAM statements", "events", "tables")
         self.counts = dict.fromkeys(counted, 0)
@@ -295,6 +311,9 @@ class Checker:
                 self.samples(file, line, json.loads(text))
             except json.JSONDecodeError as error:
                 self.problem(file, line + error.lineno - 1, f"JSON: {error.msg}")
+        elif language == "console":
+            if without_space(text) not in self.sessions:
+                self.problem(file, line, "no picture of `make terminal` shows this: run it, and copy the text")
         elif language == "python":
             try:
                 compile(text, str(file), "exec")

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PROGRAM: &str = "cf-invalidate";
-const LANGUAGES: [&str; 10] = [
+const LANGUAGES: [&str; 11] = [
     "bash",
+    "console",
     "javascript",
     "json",
     "mermaid",

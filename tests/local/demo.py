@@ -64,8 +64,9 @@ def all_steps(stack: Stack) -> list[Step]:
 
 def run(steps: list[Step]) -> None:
     """Runs the steps in order; the first failure names its step."""
+    bold, normal = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
     for number, (title, step) in enumerate(steps, 1):
-        print(f"{number:2}  {title}", flush=True)
+        print(f"{number:2}  {bold}{title}{normal}", flush=True)
         try:
             step()
         except (Mismatch, LocalAwsError) as failure:

@@ -219,7 +219,7 @@ class LocalAws:
         """Runs the command line with credentials of the local account."""
         return subprocess.run(
             [str(self._command_line), *arguments],
-            env=os.environ | self._cloudfront_settings() | self._pop_settings() | {"HOME": str(self._directory)},
+            env=os.environ | self.command_line_settings(),
             cwd=self._directory,
             input=standard_input,
             capture_output=True,
@@ -227,6 +227,10 @@ class LocalAws:
             check=False,
             timeout=120,
         )
+
+    def command_line_settings(self) -> dict[str, str]:
+        """Returns the variables with which the command line uses the local AWS."""
+        return self._cloudfront_settings() | self._pop_settings() | {"HOME": str(self._directory)}
 
     def pops(self) -> dict[str, str]:
         """Returns the URL of each POP of the stand-in's edge."""
