@@ -1,14 +1,16 @@
 """Builds and packs the files of a release into target/dist/.
 
-usage: dist.py function --architecture x86_64|arm64
+usage: dist.py manual
+       dist.py function --architecture x86_64|arm64
        dist.py cli --target TRIPLE
        dist.py finish [--all]
 
-`function` writes the zip of the function and the archive with its templates, `cli` the archive of the command line, and
-`finish` the installers, the release notes and SHA256SUMS over the files that are there. Binaries for Linux are built with zig for
+`manual` writes man pages and completion scripts, which `cli` needs: they are the same for all targets. `function` writes
+the zip of the function and the archive with its templates, `cli` the archive of the command line, and `finish` the
+installers, the release notes and SHA256SUMS over the files that are there. Binaries for Linux are built with zig for
 glibc 2.17, so that they run on distributions since 2014. With --binary FILE, that binary is packed and nothing is built.
 
-The same commit makes the same archives: files are sorted and have the time of the commit.
+The same binaries make the same archives: files are sorted and have the time of the commit.
 """
 
 from __future__ import annotations
@@ -34,12 +36,15 @@ import templates
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = Path(__file__).resolve().parent
 OUT = ROOT / "target/dist"
+MANUAL = ROOT / "target/manual"
+AUDIT = Path(os.environ.get("AUDIT", ROOT / "target/audit"))  # by `make audit`, or by third_party.py
 PACKAGE = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]
 LICENSES = ("LICENSE-APACHE", "LICENSE-MIT")
 
 GLIBC = "2.17"  # the oldest that Rust supports: https://doc.rust-lang.org/rustc/platform-support.html
 FUNCTION = "cloudfront-invalidator"
 COMMAND_LINE = "cf-invalidate"
+AUDITED = [f"{binary}.{kind}" for binary in (FUNCTION, COMMAND_LINE) for kind in ("cdx.json", "notices.txt")]
 LAMBDA_TARGETS = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 TARGETS = (
     "x86_64-unknown-linux-gnu",
@@ -56,6 +61,7 @@ File = tuple[str, bytes, bool]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("manual", help="write man pages and completion scripts into target/manual/")
     function = commands.add_parser("function", help="write the zip and the templates of the function")
     function.add_argument("--architecture", choices=LAMBDA_TARGETS, required=True)
     cli = commands.add_parser("cli", help="write the archive of the command line")
@@ -67,6 +73,9 @@ def main() -> None:
     for command in (function, cli, finish):
         command.add_argument("--out", type=Path, default=OUT, help="the directory of the release, target/dist by default")
     options = parser.parse_args()
+    if options.command == "manual":
+        write_manual()
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     if options.command == "function":
         write_function(options.out, options.architecture, options.binary)
@@ -74,6 +83,12 @@ def main() -> None:
         write_command_line(options.out, options.target, options.binary)
     else:
         write_index(options.out, options.all)
+
+
+def write_manual() -> None:
+    """Writes man pages and completion scripts."""
+    shutil.rmtree(MANUAL, ignore_errors=True)
+    cargo("run", "--locked", "--quiet", "--features", "cli", "--example", "manual", "--", str(MANUAL))
 
 
 def write_function(out: Path, architecture: str, binary: Path | None) -> None:
@@ -98,15 +113,14 @@ def write_function(out: Path, architecture: str, binary: Path | None) -> None:
 def write_command_line(out: Path, target: str, binary: Path | None) -> None:
     """Writes the archive of the command line with its man pages and completion scripts."""
     binary = binary or build(COMMAND_LINE, target, ["--features", "cli"])
-    manual = ROOT / "target/dist-manual"
-    shutil.rmtree(manual, ignore_errors=True)
-    cargo("run", "--locked", "--quiet", "--features", "cli", "--example", "manual", "--", str(manual))
-    pages = sorted(path for path in manual.rglob("*") if path.is_file())
+    pages = sorted(path for path in MANUAL.rglob("*") if path.is_file())
+    if not pages:
+        sys.exit(f"{MANUAL} is empty: run `dist.py manual` first")
     windows = "windows" in target
     folder = f"{COMMAND_LINE}-{target}"
     files = [
         (f"{COMMAND_LINE}.exe" if windows else COMMAND_LINE, binary.read_bytes(), True),
-        *((path.relative_to(manual).as_posix(), path.read_bytes(), False) for path in pages),
+        *((path.relative_to(MANUAL).as_posix(), path.read_bytes(), False) for path in pages),
         *licenses(COMMAND_LINE),
     ]
     files = [(f"{folder}/{name}", content, program) for name, content, program in files]
@@ -118,11 +132,11 @@ def write_command_line(out: Path, target: str, binary: Path | None) -> None:
 
 def write_index(out: Path, require_all: bool) -> None:
     """Writes what names or contains the other files: installers, SBOMs, notices, release notes, checksums."""
-    if require_all and (missing := [name for name in archives() if not (out / name).is_file()]):
-        sys.exit(f"{', '.join(missing)} missing in {out}: build them with dist.py first")
-    audit = ROOT / "target/audit"
-    for path in (*sorted(audit.glob("*.cdx.json")), *sorted(audit.glob("*.notices.txt"))):
-        shutil.copyfile(path, out / path.name)
+    for name in AUDITED:
+        if (AUDIT / name).is_file():
+            shutil.copyfile(AUDIT / name, out / name)
+    if require_all and (missing := [name for name in (*archives(), *AUDITED) if not (out / name).is_file()]):
+        sys.exit(f"missing in {out}: {', '.join(missing)}: run dist.py for each target, and `make audit`")
     shutil.copyfile(RELEASE / "install.sh", out / "install.sh")
     for name in ("cf-invalidate.rb", "Dockerfile"):
         text = (RELEASE / name).read_text(encoding="utf-8")
@@ -154,6 +168,9 @@ def build(binary: str, target: str, features: list[str]) -> Path:
     # Panics have the paths of sources. Those of the building machine say nothing to others.
     home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
     flags = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={ROOT}=/{FUNCTION}"
+    if "windows" in target:
+        # Otherwise it needs a DLL that only comes with Visual Studio's redistributable package.
+        flags += " -C target-feature=+crt-static"
     started = time.monotonic()
     cargo(
         "zigbuild" if zig else "build", "--locked", "--release", "--bin", binary, *features,
@@ -173,8 +190,8 @@ def cargo(*arguments: str, **variables: str) -> None:
 
 def licenses(binary: str) -> list[File]:
     """Returns the licenses of this project and the notices of the crates in the binary."""
-    notices = ROOT / "target/audit" / f"{binary}.notices.txt"
-    library = ROOT / "target/audit/rust-standard-library.html"
+    notices = AUDIT / f"{binary}.notices.txt"
+    library = AUDIT / "rust-standard-library.html"
     for path in (notices, library):
         if not path.is_file():
             sys.exit(f"{path} is missing: run `python3 tests/audit/third_party.py` first")

@@ -90,6 +90,8 @@ main() {
             --version | --to)
                 [ -n "${2-}" ] || fail "$1 needs a value"
                 if [ "$1" = --to ]; then to=$2; else version=${2#v}; fi
+                # `v` alone comes from a variable that is not set. It must not mean the latest version.
+                [ "$1" = --to ] || [ -n "$version" ] || fail "--version needs a value after v"
                 shift ;;
             --help) usage; exit ;;
             *) fail "unknown argument $1: see --help" ;;
@@ -101,6 +103,7 @@ main() {
     esac
     case $releases in
         https://*) scheme=https ;;
+        http://127.0.0.1:*@*) fail "CF_INVALIDATE_RELEASES_URL has another host than 127.0.0.1: it must start with https://" ;;
         http://127.0.0.1:*) scheme=http ;;
         *) fail "CF_INVALIDATE_RELEASES_URL is $releases: it must start with https://" ;;
     esac
@@ -108,7 +111,9 @@ main() {
         [ -n "${HOME-}" ] || fail "HOME is not set: name the directory with --to"
         to=$HOME/.local/bin
     fi
-    has curl || has wget || fail "curl and wget are missing: install one of them"
+    # The wget of BusyBox does not verify the certificate of the server.
+    has curl || wget --version 2>/dev/null | grep -q '^GNU Wget' ||
+        fail "curl and GNU wget are missing: install one of them"
     # wget has no option that refuses a redirection to plain HTTP. Such a request fails, because nothing listens on the
     # discard port.
     if [ "$scheme" = https ]; then export http_proxy=http://127.0.0.1:9; fi

@@ -46,11 +46,12 @@ CODE_PARAMETERS = """\
     Type: String
     Default: cloudfront-invalidator/{version}/{architecture}.zip
     Description: >-
-      Key of function.zip in this bucket. It must contain {version}, the version of this template, or a SHA-256 hash of
-      the content, because CloudFormation does not read a new object under the same key.
-    AllowedPattern: '^((.*[^0-9.])?{pattern}([^0-9].*)?|.*[0-9a-f]{{64}}.*)$'
+      Key of function.zip in this bucket. It must end with {version}/{architecture}.zip, the version and the
+      architecture of this template, or contain a SHA-256 hash of the content, because CloudFormation does not read a
+      new object under the same key.
+    AllowedPattern: '^((.*/)?{pattern}/{architecture}[.]zip|.*[0-9a-f]{{64}}.*)$'
     ConstraintDescription: >-
-      must contain {version}, the version of this template, or a SHA-256 hash. Upload function.zip of this archive first.
+      must end with {version}/{architecture}.zip, or contain a SHA-256 hash. Upload function.zip of this archive first.
 """
 
 
@@ -66,9 +67,7 @@ def with_archive(template: str, architecture: str) -> str:
 def with_bucket(template: str, architecture: str) -> str:
     """Returns the template that reads the function from the bucket and key of two parameters."""
     released = version(template)
-    parameters = CODE_PARAMETERS.format(
-        version=released, architecture=architecture, pattern=released.replace(".", r"\.").replace("+", r"\+")
-    )
+    parameters = CODE_PARAMETERS.format(version=released, architecture=architecture, pattern=re.escape(released))
     text = _built(template, architecture, "CodeUri: {Bucket: !Ref CodeBucket, Key: !Ref CodeKey}")
     text = _after(text, "    ParameterGroups:\n", CODE_GROUP)
     text = _after(text, "    ParameterLabels:\n", CODE_LABELS)

@@ -278,16 +278,24 @@ class LocalAws:
             self._wait_until_ready("the stand-in", standin, self.standin + "/_standin/invalidations")
             self._wait_until_ready("MiniStack", ministack, self.endpoint + "/_ministack/health")
 
+    def _without_rust(self) -> Path:
+        """Writes programs that take the place of Rust's and fail: nothing here may build anything."""
+        folder = self._directory / "without-rust"
+        folder.mkdir()
+        for name in ("cargo", "rustc"):
+            (folder / name).write_text(f"#!/bin/sh\necho '{name} must not be called here' >&2\nexit 1\n")
+            (folder / name).chmod(0o755)
+        return folder
+
     def _unpack_command_line(self, release: Path) -> None:
-        if cargo := shutil.which("cargo"):
-            raise LocalAwsError(f"{cargo} is on the PATH: a release must work without Rust")
         unpack(release / f"{RELEASED_COMMAND_LINE}.tar.gz", self._directory / "command-line")
         self._command_line = self._directory / "command-line" / RELEASED_COMMAND_LINE / "cf-invalidate"
 
     def _local_settings(self) -> dict[str, str]:
         """Returns the environment of this process and its children, in which the local AWS is the only one."""
+        folders = [self._venvs / "tools/bin", Path("/usr/local/bin"), Path("/usr/bin"), Path("/bin")]
         return {
-            "PATH": os.pathsep.join([str(self._venvs / "tools/bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "PATH": os.pathsep.join(map(str, [self._without_rust(), *folders])),
             "HOME": str(self._directory),
             "TMPDIR": str(self._directory),
             "AWS_ENDPOINT_URL": self.endpoint,

@@ -27,7 +27,7 @@ TARGET = f"{PROCESSORS[platform.machine()]}-{SYSTEMS[platform.system()]}"
 ARCHIVE = f"cf-invalidate-{TARGET}.tar.gz"
 
 # What the installer uses besides one program for downloads and one for checksums.
-BASICS = "basename cat chmod cp cut dirname getconf gzip head ldd mkdir mktemp mv rm sed sh tar uname".split()
+BASICS = "basename cat chmod cp cut dirname getconf grep gzip head ldd mkdir mktemp mv rm sed sh tar uname".split()
 
 
 def script(version: str) -> bytes:

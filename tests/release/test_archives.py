@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -32,6 +33,7 @@ MANUAL = [
     *(f"completions/cf-invalidate.{shell}" for shell in ("bash", "elv", "fish")),
     *(f"man/cf-invalidate{command}.1" for command in ("", *(f"-{command}" for command in COMMANDS))),
 ]
+AUDITED = [f"{name}.{kind}" for name in ("cloudfront-invalidator", "cf-invalidate") for kind in ("cdx.json", "notices.txt")]
 ARCHIVES = [
     "cloudfront-invalidator-lambda-x86_64.zip",
     "cloudfront-invalidator-stack-x86_64.zip",
@@ -46,11 +48,11 @@ ARCHIVES = [
 UNIX = [name for name in ARCHIVES if name.endswith(".tar.gz")]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs dist.py."""
+def run(audit: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs dist.py with the results of an audit."""
     return subprocess.run(
         [sys.executable, "-B", str(DIST), *map(str, arguments)],
-        env=os.environ | {"SOURCE_DATE_EPOCH": str(COMMIT_TIME)},
+        env=os.environ | {"SOURCE_DATE_EPOCH": str(COMMIT_TIME), "AUDIT": str(audit)},
         capture_output=True,
         text=True,
         check=False,
@@ -58,6 +60,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class ArchivesTest(unittest.TestCase):
+    audit: Path
     out: Path
     binary: Path
 
@@ -66,13 +69,19 @@ class ArchivesTest(unittest.TestCase):
         directory = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.out, cls.binary = directory / "release", directory / "program"
         cls.binary.write_bytes(PROGRAM)
-        commands = [
+        cls.audit = directory / "audit"
+        cls.audit.mkdir()
+        for name in (*AUDITED, "rust-standard-library.html"):
+            (cls.audit / name).write_text(f"the content of {name}\n")
+        commands: list[list[str | Path]] = [
+            ["manual"],
             *(["function", "--architecture", name, "--binary", cls.binary] for name in dist.LAMBDA_TARGETS),
             *(["cli", "--target", target, "--binary", cls.binary] for target in dist.TARGETS),
             ["finish", "--all"],
         ]
         for command in commands:
-            result = run(*command, "--out", cls.out)
+            out: list[str | Path] = [] if command == ["manual"] else ["--out", cls.out]
+            result = run(cls.audit, *command, *out)
             if result.returncode:
                 raise AssertionError(f"dist.py {command[0]} exited with {result.returncode}:\n{result.stderr}")
 
@@ -81,10 +90,20 @@ class ArchivesTest(unittest.TestCase):
         self.assertEqual([], [name for name in ARCHIVES if not (self.out / name).is_file()])
 
     def test_a_release_without_an_archive_is_refused(self) -> None:
+        remedy = "run dist.py for each target, and `make audit`"
         with tempfile.TemporaryDirectory() as out:
-            result = run("finish", "--all", "--out", out)
+            result = run(self.audit, "finish", "--all", "--out", out)
             self.assertEqual(1, result.returncode)
-            self.assertEqual(f"{', '.join(ARCHIVES)} missing in {out}: build them with dist.py first\n", result.stderr)
+            self.assertEqual(f"missing in {out}: {', '.join(ARCHIVES)}: {remedy}\n", result.stderr)
+
+    def test_a_release_without_an_sbom_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            out = Path(directory, "release")
+            shutil.copytree(self.out, out, ignore=shutil.ignore_patterns(*AUDITED))
+            result = run(Path(directory), "finish", "--all", "--out", out)
+            self.assertEqual(1, result.returncode)
+            remedy = "run dist.py for each target, and `make audit`"
+            self.assertEqual(f"missing in {out}: {', '.join(AUDITED)}: {remedy}\n", result.stderr)
 
     def test_the_zip_of_the_function_has_one_executable_file(self) -> None:
         for architecture in ("x86_64", "arm64"):
@@ -134,9 +153,9 @@ class ArchivesTest(unittest.TestCase):
         for name in UNIX:
             self.assertIn(hashlib.sha256((self.out / name).read_bytes()).hexdigest(), formula)
 
-    def test_the_same_commit_makes_the_same_archives(self) -> None:
+    def test_the_same_binaries_make_the_same_archives(self) -> None:
         with tempfile.TemporaryDirectory() as out:
-            run("function", "--architecture", "arm64", "--binary", self.binary, "--out", out)
+            run(self.audit, "function", "--architecture", "arm64", "--binary", self.binary, "--out", out)
             self.assertEqual(2, len(list(Path(out).iterdir())))
             for path in Path(out).iterdir():
                 self.assertEqual((self.out / path.name).read_bytes(), path.read_bytes(), path.name)

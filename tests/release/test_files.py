@@ -16,8 +16,10 @@ RELEASE = PROJECT / ".github/release"
 REPOSITORY = MANIFEST["repository"]
 ACTION = yaml.safe_load((PROJECT / "action.yml").read_text(encoding="utf-8"))
 WORKFLOW = yaml.safe_load((PROJECT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 DOCUMENTS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
-EXAMPLES = [path for path in sorted((PROJECT / "examples").rglob("*")) if path.is_file()]
+UNTRACKED = {"cdk.out", "invalidator", "node_modules"}  # of examples/cdk, as in .gitignore
+EXAMPLES = [path for path in sorted((PROJECT / "examples").rglob("*")) if path.is_file() and not UNTRACKED & {*path.parts}]
 
 
 def text_of(path: Path) -> str:
@@ -169,6 +171,11 @@ class WorkflowTest(unittest.TestCase):
         ):
             result = self.run_script(script, **variables)
             self.assertEqual((result.returncode, result.stdout), (1, f"::error::{message}\n"))
+        (self.directory / "Cargo.toml").write_text('version = "1.0.0-rc.1"\n')
+        result = self.run_script(script, GITHUB_REF_NAME="v1.0.0-rc.1")
+        message = "1.0.0-rc.1 is a pre-release, which the installers would take for the latest version: set another one"
+        self.assertEqual((result.returncode, result.stdout), (1, f"::error::{message}\n"))
+        (self.directory / "Cargo.toml").write_text(text_of(PROJECT / "Cargo.toml"))
         changelog.write_text("# Changelog\n\n## [Unreleased]\n")
         result = self.run_script(script)
         message = f"CHANGELOG.md has no section of {VERSION}: rename the section Unreleased, and tag that commit"
@@ -179,26 +186,38 @@ class WorkflowTest(unittest.TestCase):
         (self.directory / "target/dist").mkdir(parents=True)
         for name in ("SHA256SUMS", "install.sh"):
             (self.directory / "target/dist" / name).write_text("")
-        calls = self.directory / "calls"
-        details = f"v{VERSION} --draft --verify-tag --title v{VERSION} --notes-file target/release-notes.md"
-        upload = f"release upload v{VERSION} target/dist/SHA256SUMS target/dist/install.sh --clobber"
-        creation, update = f"release create {details}", f"release edit {details}"
-        for state, expected in (("", creation), ("true", update), ("false", None)):
+        tag = f"v{VERSION}"
+        details = f"{tag} --draft --verify-tag --title {tag} (incomplete) --notes-file target/release-notes.md"
+        upload = f"release upload {tag} target/dist/SHA256SUMS target/dist/install.sh --clobber"
+        complete = f"release edit {tag} --title {tag}"
+        for state, first in (("", "create"), ("true", "edit"), ("false", None)):
             with self.subTest(state):
-                listed = f"case $* in 'release list '*) echo '{state}' ;; *) echo \"$*\" >>'{calls}' ;; esac"
-                write_program(self.directory / "programs/gh", listed)
-                calls.write_text("")
-                result = self.run_script(script)
-                self.assertEqual(calls.read_text().splitlines(), [expected, upload] if expected else [])
-                self.assertEqual(result.returncode, 0 if expected else 1)
+                calls = self.call_github(state)
+                result = self.run_script(script, GITHUB_SHA=COMMIT)
+                expected = [f"release {first} {details}", upload, complete] if first else []
+                self.assertEqual(calls.read_text().splitlines(), expected)
+                self.assertEqual(result.returncode, 0 if first else 1)
         self.assertEqual(
-            result.stdout,
-            f"::error::the release v{VERSION} is published already: set a new version, and tag that commit\n",
+            result.stdout, f"::error::the release {tag} is published already: set a new version, and tag that commit\n"
         )
+        # The tag was moved after this run has begun.
+        calls = self.call_github("")
+        result = self.run_script(script, GITHUB_SHA="1" * 40)
+        self.assertEqual((result.returncode, calls.read_text()), (1, ""))
+        message = f"the tag {tag} is at {COMMIT} now, and this run has built {'1' * 40}"
+        self.assertEqual(result.stdout, f"::error::{message}\n")
+
+    def call_github(self, state: str) -> Path:
+        """Replaces gh; `state` is that of the release. Returns the file of the calls that change something."""
+        calls = self.directory / "calls"
+        calls.write_text("")
+        lists = f"'release list '*) echo '{state}' ;; 'api '*) echo {COMMIT} ;;"
+        write_program(self.directory / "programs/gh", f"case $* in {lists} *) echo \"$*\" >>'{calls}' ;; esac")
+        return calls
 
     def test_nothing_is_drafted_if_the_releases_cannot_be_listed(self) -> None:
         write_program(self.directory / "programs/gh", 'echo "$*" >>calls\nexit 1')
-        self.assertEqual(self.run_script(script_of("draft", "Draft the release")).returncode, 1)
+        self.assertEqual(self.run_script(script_of("draft", "Draft the release"), GITHUB_SHA=COMMIT).returncode, 1)
         self.assertEqual(len((self.directory / "calls").read_text().splitlines()), 1)
 
 
@@ -227,7 +246,7 @@ class DocumentTest(unittest.TestCase):
             text = text_of(file)
             uses += re.findall(rf"uses: {action}@(\S+)", text)
             uses += [f"v{version}" for version in re.findall(r"CF_INVALIDATE_VERSION: (\S+)", text)]
-            uses += re.findall(r"releases/download/(v\d[^/]*)/", text)
+            uses += re.findall(r"\bdownload/(v\d[\w.]*\w)", text)
         self.assertGreater(len(uses), 2)
         self.assertEqual(set(uses), {f"v{VERSION}"})
         workflow = yaml.safe_load(text_of(PROJECT / "examples/github-actions.yml"))

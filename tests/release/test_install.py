@@ -165,8 +165,12 @@ class InstallTest(unittest.TestCase):
     def test_downloads_with_wget(self) -> None:
         self.releases.add("1.2.3")
         (self.programs / "curl").unlink()
-        message = "curl and wget are missing: install one of them"
+        message = "curl and GNU wget are missing: install one of them"
         self.assert_fails(self.install(), message)
+        # That of BusyBox.
+        write_program(self.programs / "wget", "echo 'wget: unrecognized option: version' >&2; exit 1")
+        self.assert_fails(self.install(), message)
+        (self.programs / "wget").unlink()
         link_programs(self.programs, "wget")
         self.assert_fails(
             self.install("--version", "9.9.9"),
@@ -179,6 +183,10 @@ class InstallTest(unittest.TestCase):
         for url in ("http://mirror.example.com/releases", "file:///releases", "ftp://127.0.0.1"):
             message = f"CF_INVALIDATE_RELEASES_URL is {url}: it must start with https://"
             self.assert_fails(self.install(CF_INVALIDATE_RELEASES_URL=url), message)
+        # The host of a URL begins after its last @.
+        port = self.releases.url.rsplit(":", 1)[1]
+        message = "CF_INVALIDATE_RELEASES_URL has another host than 127.0.0.1: it must start with https://"
+        self.assert_fails(self.install(CF_INVALIDATE_RELEASES_URL=f"http://127.0.0.1:x@localhost:{port}"), message)
 
     def test_does_not_install_a_binary_that_does_not_run(self) -> None:
         self.releases.add("1.2.3", b"\x7fELF of another system")
@@ -284,6 +292,7 @@ class InstallTest(unittest.TestCase):
             (["--to"], "--to needs a value"),
             (["--to", ""], "--to needs a value"),
             (["--version", ""], "--version needs a value"),
+            (["--version", "v"], "--version needs a value after v"),
             (["--version", "../1"], "../1 is not a version: write it as 1.2.3"),
         ):
             with self.subTest(arguments):

@@ -72,11 +72,13 @@ class StackArchiveTest(unittest.TestCase):
                 parameters["CodeKey"]["Default"], f"cloudfront-invalidator/{PACKAGE['version']}/{architecture}.zip"
             )
 
-    def test_the_key_contains_the_version_or_a_hash(self) -> None:
+    def test_the_key_ends_with_version_and_architecture_or_contains_a_hash(self) -> None:
         text = TEMPLATE.replace(f"SemanticVersion: {PACKAGE['version']}\n", "SemanticVersion: 1.2.3\n")
         key = yaml_parse(templates.with_bucket(text, "x86_64"))["Parameters"]["CodeKey"]
-        accepted = [key["Default"], "1.2.3", "code/v1.2.3.zip", "code-1.2.3-x86_64.zip", f"{'0a' * 32}.zip"]
-        refused = ["", "function.zip", "1.2.4.zip", "1.2.30.zip", "11.2.3.zip", "0.1.2.3.zip", "1x2x3.zip", f"{'0a' * 31}.zip"]
+        accepted = [key["Default"], "1.2.3/x86_64.zip", f"code/{'0a' * 32}.zip"]
+        refused = ["", "function.zip", "1.2.3", "code/1.2.3.zip", "code/1.2.3/arm64.zip", f"{'0a' * 31}.zip"]
+        versions = ["1.2.4", "1.2.30", "11.2.3", "0.1.2.3", "1x2x3", "1.2.3-rc.1", "1.2.3+a"]
+        refused += [f"code/{version}/x86_64.zip" for version in versions]
         pattern = re.compile(key["AllowedPattern"])
         self.assertEqual([text for text in accepted + refused if pattern.search(text)], accepted)
 

@@ -20,6 +20,7 @@ use crate::standin::{
 };
 
 const REGION: &str = "eu-west-1";
+const USER_AGENT: &str = concat!("cloudfront-invalidator/", env!("CARGO_PKG_VERSION"));
 const HOOK: &str = "https://hooks.slack.com/services/T00000000/B00000000/hush";
 
 fn fixture() -> Fixture {
@@ -110,7 +111,7 @@ fn expected_headers(
         ("content-length", length.to_string()),
         ("content-type", format!("application/x-amz-json-{version}")),
         ("host", host),
-        ("user-agent", "cloudfront-invalidator/0.1.0".to_owned()),
+        ("user-agent", USER_AGENT.to_owned()),
         ("x-amz-date", "20260101T000000Z".to_owned()),
         ("x-amz-security-token", "token-of-the-function".to_owned()),
         ("x-amz-target", target.to_owned()),
@@ -577,7 +578,7 @@ async fn a_message_is_posted_without_credentials() {
             ("content-length", "48"),
             ("content-type", "application/json; charset=utf-8"),
             ("host", &*fixture.standin.url().replace("http://", "")),
-            ("user-agent", "cloudfront-invalidator/0.1.0"),
+            ("user-agent", USER_AGENT),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into(),
