@@ -109,7 +109,7 @@ class Upgrade:
         try:
             self._update_stack(arguments, bucket, other)
         except ClientError as error:
-            expect_in("the refusal of another version", ["CodeKey", "must contain"], str(error))
+            expect_in("the refusal of another version", ["CodeKey", "must end with"], str(error))
         else:
             raise Mismatch(f"the key {other['ParameterValue']} of another version is accepted")
         names = self._update_stack(arguments, bucket)
