@@ -7,7 +7,7 @@
 - Saved queries and budgets of CloudFormation have the structure of the call that creates them.
 - IAM statements allow nothing that template.yaml does not allow, on the same kinds of resources.
 - Lambda events equal a file of events/ or tests/events/.
-- Blocks of the language `console` are a part of what a picture of terminal.py shows; lines can be wrapped differently.
+- The commands of `console` blocks and their output are in a picture of terminal.py; lines can be wrapped differently.
 - Relative links lead to a file and a heading; the names after a link to a source are in that source.
 - The description of each alarm of template.yaml ends with a heading of docs/operations.md.
 - Tables of parameters, outputs and variables list those of template.yaml, each once, and no others.
@@ -60,7 +60,9 @@ CUSTOM_COMMANDS = {
     ("s3", "mv"): TRANSFER - {"delete", "exact-timestamps", "size-only"},
     ("s3", "rm"): {"dryrun", "exclude", "include", "only-show-errors", "quiet", "recursive"},
     ("s3", "sync"): TRANSFER - {"recursive"},
-    ("cloudformation", "deploy"): {"capabilities", "parameter-overrides", "s3-bucket", "stack-name", "template-file"},
+    ("cloudformation", "deploy"): set(
+        "capabilities no-fail-on-empty-changeset parameter-overrides s3-bucket stack-name template-file".split()
+    ),
     ("configure", "list"): set(),
     ("logs", "tail"): {"filter-pattern", "follow", "format", "since"},
     ("sso", "login"): {"no-browser", "sso-session"},
@@ -312,8 +314,11 @@ class Checker:
             except json.JSONDecodeError as error:
                 self.problem(file, line + error.lineno - 1, f"JSON: {error.msg}")
         elif language == "console":
-            if without_space(text) not in self.sessions:
-                self.problem(file, line, "no picture of `make terminal` shows this: run it, and copy the text")
+            # Each command with its output; a block can leave commands out.
+            for part in re.split(r"^(?=\$ )", text, flags=re.MULTILINE):
+                if without_space(part) not in self.sessions:
+                    command = part.partition("\n")[0]
+                    self.problem(file, line, f"no picture of `make terminal` shows {command!r}: run it, and copy the text")
         elif language == "python":
             try:
                 compile(text, str(file), "exec")

@@ -99,11 +99,10 @@ class Upgrade:
 
     def _use_bucket(self) -> None:
         text = templates.with_bucket(PRESENT.read_text(encoding="utf-8"), ARCHITECTURE)
-        template = yaml_parse(text)
-        key = template["Parameters"]["CodeKey"]["Default"]
+        key = yaml_parse(text)["Parameters"]["CodeKey"]["Default"]
         source = dict(zip(("Bucket", "Key"), self._code().removeprefix("s3://").split("/", 1), strict=True))
         self._client("s3").copy_object(Bucket=ARTIFACTS, Key=key, CopySource=source)
-        arguments = self._upload("template-s3.yaml", template)
+        arguments = self._upload("template-s3.yaml", text)
         bucket = {"ParameterKey": "CodeBucket", "ParameterValue": ARTIFACTS}
         other = {"ParameterKey": "CodeKey", "ParameterValue": key.replace(templates.version(PRESENT.read_text()), "0.0.0")}
         try:
@@ -149,12 +148,12 @@ class Upgrade:
     def _template(self, path: Path) -> Json:
         """Uploads a template with the code of the deployed stack; returns the arguments that name it."""
         text = path.read_text(encoding="utf-8").replace("CodeUri: .\n", f"CodeUri: {self._code()}\n")
-        return self._upload(path.name, yaml_parse(text))
+        # As JSON, as `sam deploy` does: MiniStack does not read `!Contains`, which the previous template has.
+        return self._upload(path.name, json.dumps(yaml_parse(text)))
 
-    def _upload(self, key: str, template: Json) -> Json:
+    def _upload(self, key: str, template: str) -> Json:
         """Uploads a template; returns the arguments that name it."""
-        # As JSON, as `sam deploy` does: MiniStack does not read the short form of all functions, such as `!Contains`.
-        self._client("s3").put_object(Bucket=ARTIFACTS, Key=key, Body=json.dumps(template).encode())
+        self._client("s3").put_object(Bucket=ARTIFACTS, Key=key, Body=template.encode())
         return {
             "TemplateURL": f"{self._stack.aws.endpoint}/{ARTIFACTS}/{key}",
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
