@@ -14,6 +14,7 @@ LINTERS := target/npm/linters/.installed
 DENY := target/tools/cargo-deny@0.20.2/bin/cargo-deny
 CYCLONEDX := target/tools/cargo-cyclonedx@0.5.9/bin/cargo-cyclonedx
 NAME := cloudfront-invalidator
+TEMPLATES := template.yaml examples/*.yaml examples/site/template.yaml
 
 # sam must neither read the developer's AWS settings nor reach AWS: nothing listens on the discard port.
 SAM := env -u AWS_PROFILE AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
@@ -50,7 +51,7 @@ lint: rust docs $(TOOLS) $(LINTERS) ## Check the format, clippy, the templates, 
 	$(call step,cargo clippy,cargo clippy --locked --all-targets --all-features -- -D warnings)
 	$(call step,cargo fmt of the cold start,$(COLD_START) fmt --check)
 	$(call step,cargo clippy of the cold start,$(COLD_START) clippy --locked --all-targets -- -D warnings)
-	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" template.yaml examples/*.yaml examples/site/template.yaml)
+	$(call step,cfn-lint,"$(VENVS)/tools/bin/cfn-lint" $(TEMPLATES))
 	$(call step,sam validate,$(SAM) validate --lint && $(SAM) validate --lint --template examples/site/template.yaml)
 	$(call step,workflows and installers,"$(VENVS)/tools/bin/python" -B tests/release/lint.py "$(dir $(LINTERS))")
 
@@ -119,7 +120,7 @@ audit: rust $(AUDIT) $(DENY) $(CYCLONEDX) ## Audit crates and templates, write S
 		then $(DENY) --frozen check --hide-inclusion-graph advisories; \
 		else echo "advisories are not checked: the database cannot be fetched (target/audit/advisory-db.log)"; [ -z "$$CI" ]; fi)
 	$(call step,SBOM and notices,$(PYTHON) -B tests/audit/third_party.py $(CYCLONEDX))
-	$(call step,checkov,$(PYTHON) -B tests/audit/templates.py "$(VENVS)/audit/bin/checkov" template.yaml examples/*.yaml examples/site/template.yaml)
+	$(call step,checkov,$(PYTHON) -B tests/audit/templates.py "$(VENVS)/audit/bin/checkov" $(TEMPLATES))
 
 build: rust $(TOOLS) ## Build the function for `sam deploy` (release profile: takes minutes)
 	$(call step,sam build,$(SAM) build)

@@ -1,7 +1,8 @@
-//! Links the function at a fixed address, and names the version with the commit that is built.
+//! Links the function at a fixed address. Otherwise the loader writes 16,000 addresses into memory at each cold start.
+//! Lambda starts each function in a virtual machine of its own, and the function's own code is safe Rust. The command line
+//! stays position-independent.
 //!
-//! Otherwise the loader writes 16,000 addresses into memory at each cold start. Lambda starts each function in a virtual
-//! machine of its own, and the function's own code is safe Rust. The command line stays position-independent.
+//! Also sets the variable `VERSION` for `src/version.rs`.
 
 use std::env;
 use std::process::Command;

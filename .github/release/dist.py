@@ -96,14 +96,9 @@ def write_function(out: Path, architecture: str, binary: Path | None) -> None:
     binary = binary or build(FUNCTION, LAMBDA_TARGETS[architecture], [])
     code = zipped([("bootstrap", binary.read_bytes(), True)])
     write(out / f"{FUNCTION}-lambda-{architecture}.zip", code)
-    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    site = (ROOT / "examples/site/template.yaml").read_text(encoding="utf-8")
     files = [
         ("function.zip", code, False),
-        ("template.yaml", templates.with_archive(template, architecture).encode(), False),
-        ("template-s3.yaml", templates.with_bucket(template, architecture).encode(), False),
-        ("site.yaml", templates.site_template(site).encode(), False),
-        ("samconfig.toml", (ROOT / "samconfig.toml").read_bytes(), False),
+        *((name, text.encode(), False) for name, text in templates.files(architecture).items()),
         ("README.md", (RELEASE / "stack.md").read_bytes(), False),
         *licenses(FUNCTION),
     ]
@@ -116,18 +111,15 @@ def write_command_line(out: Path, target: str, binary: Path | None) -> None:
     pages = sorted(path for path in MANUAL.rglob("*") if path.is_file())
     if not pages:
         sys.exit(f"{MANUAL} is empty: run `dist.py manual` first")
-    windows = "windows" in target
     folder = f"{COMMAND_LINE}-{target}"
     files = [
-        (f"{COMMAND_LINE}.exe" if windows else COMMAND_LINE, binary.read_bytes(), True),
+        (program_name(COMMAND_LINE, target), binary.read_bytes(), True),
         *((path.relative_to(MANUAL).as_posix(), path.read_bytes(), False) for path in pages),
         *licenses(COMMAND_LINE),
     ]
     files = [(f"{folder}/{name}", content, program) for name, content, program in files]
-    if windows:
-        write(out / f"{folder}.zip", zipped(files))
-    else:
-        write(out / f"{folder}.tar.gz", tarred(files))
+    name = archive_name(target)
+    write(out / name, (zipped if name.endswith(".zip") else tarred)(files))
 
 
 def write_index(out: Path, require_all: bool) -> None:
@@ -158,8 +150,18 @@ def archives() -> list[str]:
     """Returns the names of the archives of all targets."""
     return [
         *(f"{FUNCTION}-{kind}-{architecture}.zip" for architecture in LAMBDA_TARGETS for kind in ("lambda", "stack")),
-        *(f"{COMMAND_LINE}-{target}.{'zip' if 'windows' in target else 'tar.gz'}" for target in TARGETS),
+        *map(archive_name, TARGETS),
     ]
+
+
+def archive_name(target: str) -> str:
+    """Returns the name of the archive of the command line for a target."""
+    return f"{COMMAND_LINE}-{target}.{'zip' if 'windows' in target else 'tar.gz'}"
+
+
+def program_name(binary: str, target: str) -> str:
+    """Returns the name of the file of a binary on a target."""
+    return f"{binary}.exe" if "windows" in target else binary
 
 
 def build(binary: str, target: str, features: list[str]) -> Path:
@@ -178,7 +180,7 @@ def build(binary: str, target: str, features: list[str]) -> Path:
     )  # fmt: skip
     print(f"{binary} for {target}: built in {time.monotonic() - started:.0f} s", flush=True)
     directory = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / target / "release"
-    return directory / (f"{binary}.exe" if "windows" in target else binary)
+    return directory / program_name(binary, target)
 
 
 def cargo(*arguments: str, **variables: str) -> None:

@@ -1,7 +1,5 @@
 """Makes the templates of the stack archive from template.yaml and examples/site/template.yaml.
 
-usage: templates.py ARCHITECTURE FOLDER
-
 The archive is for users without a toolchain: its function is built already.
 
 - template.yaml uploads function.zip, which is in the same folder, with `sam deploy`.
@@ -12,9 +10,7 @@ The text is edited line by line, so that comments and the order stay. Each edit 
 in the meantime is an error, and never an archive whose function is missing.
 """
 
-import argparse
 import re
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,29 +113,19 @@ def _replace(text: str, pattern: str, replacement: str, count: int) -> str:
     return text
 
 
-def write(architecture: str, folder: Path) -> None:
-    """Writes the three templates into a folder that exists."""
+def files(architecture: str) -> dict[str, str]:
+    """Returns the texts of the stack archive: the templates, and the settings of `sam deploy`."""
     template = (ROOT / "template.yaml").read_text(encoding="utf-8")
     site = (ROOT / "examples/site/template.yaml").read_text(encoding="utf-8")
-    for name, text in {
+    return {
         "template.yaml": with_archive(template, architecture),
         "template-s3.yaml": with_bucket(template, architecture),
         "site.yaml": site_template(site),
-    }.items():
+        "samconfig.toml": (ROOT / "samconfig.toml").read_text(encoding="utf-8"),
+    }
+
+
+def write(architecture: str, folder: Path) -> None:
+    """Writes the texts of the stack archive into a folder that exists."""
+    for name, text in files(architecture).items():
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def main() -> None:
-    """Writes the templates; the exit code is 1 if a template has changed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("architecture", choices=ARCHITECTURES)
-    parser.add_argument("folder", type=Path, help="an existing folder")
-    options = parser.parse_args()
-    try:
-        write(options.architecture, options.folder)
-    except (OSError, TemplateError) as error:
-        sys.exit(f"templates.py: {error}")
-
-
-if __name__ == "__main__":
-    main()

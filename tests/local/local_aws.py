@@ -165,7 +165,6 @@ class LocalAws:
         # In an archive, because `sam deploy` would compress a folder once for each function of the template.
         with ZipFile(folder / "function.zip", "w", ZIP_DEFLATED, compresslevel=1) as archive:
             archive.write(FUNCTION, "bootstrap")
-        shutil.copy(PROJECT / "samconfig.toml", folder)
         templates.write(ARCHITECTURE, folder)
         return folder
 

@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import shutil
+import subprocess
 import tarfile
 import threading
 import tomllib
@@ -48,6 +49,20 @@ def archive(program: bytes, target: str = TARGET) -> bytes:
 def checksums(files: dict[str, bytes]) -> bytes:
     """Returns the contents of SHA256SUMS."""
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
+
+
+def run(command: list[str], environment: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a directory, with these variables alone and without input."""
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 class Releases:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from releases import MANIFEST, PROJECT, VERSION, Releases, link_programs, listing, write_program
+from releases import MANIFEST, PROJECT, VERSION, Releases, link_programs, listing, run, write_program
 
 RELEASE = PROJECT / ".github/release"
 REPOSITORY = MANIFEST["repository"]
@@ -141,16 +141,7 @@ class WorkflowTest(unittest.TestCase):
             "GITHUB_REPOSITORY": REPOSITORY.removeprefix("https://github.com/"),
             "GITHUB_SERVER_URL": "https://github.com",
         }
-        return subprocess.run(
-            ["bash", "-e", "-c", script],
-            env=environment | variables,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return run(["bash", "-e", "-c", script], environment | variables, self.directory)
 
     def test_the_tag_must_be_the_version_with_a_section_of_the_changelog_in_the_repository(self) -> None:
         script = script_of("check", "Compare the tag with the sources")

@@ -19,6 +19,7 @@ from releases import (
     archive,
     link_programs,
     listing,
+    run,
     script,
     write_program,
 )
@@ -47,16 +48,7 @@ class InstallTest(unittest.TestCase):
         }
 
     def install(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            ["sh", str(INSTALLER), *arguments],
-            env=self.environment() | variables,
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        result = run(["sh", str(INSTALLER), *arguments], self.environment() | variables, self.directory)
         self.assertEqual(listing(self.temporary), [], "the installer leaves temporary files")
         return result
 

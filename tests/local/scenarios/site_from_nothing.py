@@ -12,8 +12,7 @@ import urllib.error
 import urllib.request
 
 import sam
-import templates
-from local_aws import ARCHITECTURE, COMPLETES_AFTER, PROJECT, poll
+from local_aws import COMPLETES_AFTER, poll
 
 from scenarios.stack import TIMEOUT, Mismatch, Stack, Step, expect
 
@@ -55,7 +54,7 @@ class SiteFromNothing:
 
     def _deploy(self) -> None:
         folder = self._stack.aws.stack_folder("site")
-        expanded = sam.expand(templates.with_bucket((PROJECT / "template.yaml").read_text(encoding="utf-8"), ARCHITECTURE))
+        expanded = sam.expand((folder / "template-s3.yaml").read_text(encoding="utf-8"))
         for name in ("CodeBucket", "CodeKey"):
             del expanded["Parameters"][name]
         for resource in expanded["Resources"].values():

@@ -12,9 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import templates
 from botocore.exceptions import ClientError
-from local_aws import ARCHITECTURE, PROJECT
+from local_aws import PROJECT
 from samtranslator.yaml_helper import yaml_parse
 
 from scenarios.stack import STACK, Json, Mismatch, Stack, Step, expect, expect_in
@@ -98,13 +97,14 @@ class Upgrade:
         self._names = names
 
     def _use_bucket(self) -> None:
-        text = templates.with_bucket(PRESENT.read_text(encoding="utf-8"), ARCHITECTURE)
+        text = (self._stack.aws.stack_folder("bucket") / "template-s3.yaml").read_text(encoding="utf-8")
         key = yaml_parse(text)["Parameters"]["CodeKey"]["Default"]
         source = dict(zip(("Bucket", "Key"), self._code().removeprefix("s3://").split("/", 1), strict=True))
         self._client("s3").copy_object(Bucket=ARTIFACTS, Key=key, CopySource=source)
         arguments = self._upload("template-s3.yaml", text)
         bucket = {"ParameterKey": "CodeBucket", "ParameterValue": ARTIFACTS}
-        other = {"ParameterKey": "CodeKey", "ParameterValue": key.replace(templates.version(PRESENT.read_text()), "0.0.0")}
+        folder, _version, file = key.split("/")
+        other = {"ParameterKey": "CodeKey", "ParameterValue": f"{folder}/0.0.0/{file}"}
         try:
             self._update_stack(arguments, bucket, other)
         except ClientError as error:
